@@ -1,0 +1,184 @@
+/**
+ * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
+ * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
+ */
+import {
+  address,
+  boolean,
+  choice,
+  command,
+  duration,
+  type Fields,
+  integer,
+  listOf,
+  mapOf,
+  optional,
+  path,
+  preset,
+  required,
+  size,
+  table,
+  text,
+  type Values,
+} from './kinds.ts';
+
+const headerName = text('a header field name, such as "X-Frame-Options"', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+const headerValue = text('a header field value without line breaks', /^[\t\x20-\x7e]*$/);
+const variableName = text('the name of an environment variable', /^[A-Za-z_][A-Za-z0-9_]*$/);
+const variableValue = text('a string without NUL', /^[^\0]*$/);
+
+const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
+
+const limits = table({
+  body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
+  body_memory: preset(
+    size('0B', '64MiB'),
+    '64KiB',
+    'How much of a request body is kept in memory; the rest goes to a temporary file without a name.',
+  ),
+  body_time: preset(
+    duration('1s', '24h'),
+    '5m',
+    'How long a request body may take to arrive. A slower one is answered with 408.',
+  ),
+});
+
+const inherited = {
+  headers: optional(headers, 'Header fields that every reply of this route gets, unless the handler sets them itself.'),
+  limits: optional(limits, 'Bounds on what a client may send to this route.'),
+} as const;
+
+const defaults = table({
+  headers: optional(headers, 'Header fields that every reply gets.'),
+  limits: preset(limits, {}, 'Bounds on what a client may send.'),
+});
+
+const listen = table({
+  address: required(address, 'Where to accept connections. ":8080" means every address of the machine.'),
+  engine: preset(
+    choice('auto', 'uws', 'node'),
+    'auto',
+    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+  ),
+});
+
+const staticRoute = table({
+  root: required(path, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
+  index: preset(
+    listOf(text('a file name'), 'file names'),
+    ['index.html'],
+    'Files that stand for their folder, the first that exists.',
+  ),
+  cache_control: optional(headerValue, 'The Cache-Control of every file of this route.'),
+  ...inherited,
+});
+
+/** What every route that starts programs has. */
+const processFields = {
+  directory: optional(path, 'The working directory of the program.'),
+  env: preset(
+    mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
+    {},
+    'Variables that are set for the program.',
+  ),
+  pass_env: preset(
+    listOf(variableName, 'names of environment variables'),
+    [],
+    'Variables of the gateway that the program gets too. Without this it gets only PATH, LANG, LC_ALL, TZ and what the route sets.',
+  ),
+  interrupt_after: preset(
+    duration('0ms', '10m'),
+    '1s',
+    'How long a program whose client has left may go on after its stdin was closed, before its process group gets INT.',
+  ),
+  terminate_after: preset(duration('0ms', '10m'), '1s', 'How long after INT the group gets TERM.'),
+  kill_after: preset(duration('0ms', '10m'), '3s', 'How long after TERM the group gets KILL.'),
+} as const;
+
+const cgiRoute = table({
+  root: optional(path, 'A folder of CGI programs.'),
+  command: optional(command, 'One CGI program for everything below this path.'),
+  timeout: preset(
+    duration('100ms', '24h'),
+    '30s',
+    'How long a program may take to its first byte of output. Then 504.',
+  ),
+  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
+  max_processes: preset(
+    integer({ min: 1, max: 100_000 }),
+    16,
+    'How many programs of this route may run at once. Further requests wait.',
+  ),
+  max_waiting: preset(
+    integer({ min: 0, max: 100_000 }),
+    64,
+    'How many requests may wait for a program to end. Further ones get 503.',
+  ),
+  pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
+  ...processFields,
+  ...inherited,
+});
+
+const streamRoute = table({
+  command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
+  share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
+  framing: preset(choice('lines'), 'lines', "How messages lie in the program's input and output: one line each."),
+  max_message: preset(size('1B', '64MiB'), '64KiB', 'Largest message, from a client or from the program.'),
+  max_processes: preset(
+    integer({ min: 1, max: 100_000 }),
+    64,
+    'How many programs of this route may run at once. Further clients get 503.',
+  ),
+  max_queue: preset(
+    size('1KiB', '64MiB'),
+    '256KiB',
+    "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
+  ),
+  drain_timeout: preset(
+    duration('100ms', '24h'),
+    '30s',
+    'How long a client may leave its stream untaken before it is closed.',
+  ),
+  ...processFields,
+  ...inherited,
+});
+
+const admin = table({
+  listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
+});
+
+const log = table({
+  format: preset(choice('auto', 'plain', 'json'), 'auto', '"auto" is plain on a terminal and JSON otherwise.'),
+  level: preset(choice('debug', 'info', 'warn', 'error'), 'info', 'The least important line that is written.'),
+  requests: preset(boolean, true, 'Whether each request gets a line.'),
+});
+
+/** A route's key: a path that starts with "/", with a host before it if it is for that host only. */
+const routeKey = text(
+  'a path such as "/app/" or "/live", or one with a host before it such as "board.local/app/"',
+  /^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)?\/[^\0?#]*$/,
+);
+
+export const root = table({
+  listen: preset(listOf(listen, '[[listen]] tables'), [{ address: ':8080' }], 'The addresses that accept connections.'),
+  static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
+  cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
+  stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
+  admin: optional(admin, "The operator's own listener."),
+  defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
+});
+
+type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
+
+export type Limits = Of<typeof limits>;
+export type ListenConfig = Of<typeof listen>;
+export type StaticConfig = Of<typeof staticRoute>;
+export type CgiConfig = Of<typeof cgiRoute>;
+export type StreamConfig = Of<typeof streamRoute>;
+export type LogConfig = Of<typeof log>;
+export type AdminConfig = Of<typeof admin>;
+/** The whole file, as read: frozen, defaults filled in, paths absolute. */
+export type Config = Of<typeof root>;
+/** What a route that starts programs is told about them. */
+export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields>;

@@ -1,0 +1,216 @@
+/**
+ * The engine: the small interface under the pipeline. Two files implement it (`uws.ts`, `node.ts`) and one contract
+ * suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
+ * what an engine hands up is a copy, what it takes down is data.
+ */
+
+/** Header fields in the order they were sent, names in lower case, repeated names kept apart. */
+export type HeaderList = readonly (readonly [name: string, value: string])[];
+
+/** A request's head, copied at the boundary. */
+export interface Request {
+  /** As sent: methods are case-sensitive (RFC 9110 section 9.1). */
+  readonly method: string;
+  /** The target's path exactly as sent: not decoded, dot segments kept. Starts with "/" or is "*" (RFC 9112 section 3.2). */
+  readonly path: string;
+  /** What follows "?", exactly as sent; undefined without a "?". */
+  readonly query: string | undefined;
+  readonly version: '1.0' | '1.1';
+  readonly headers: HeaderList;
+  /** IPv4 in dotted form (also when it came over an IPv6 socket), IPv6 in its short form, "" over a Unix socket. */
+  readonly remoteAddress: string;
+  /** Undefined where the engine cannot tell (`uws`) and over a Unix socket. */
+  readonly remotePort: number | undefined;
+  readonly listener: ListenerFacts;
+}
+
+/** What a request knows of the listener it came through. */
+export interface ListenerFacts {
+  /** As it was configured, for logs and metrics. */
+  readonly name: string;
+  readonly secure: boolean;
+  /** The port really bound (never 0); undefined for a Unix socket. */
+  readonly port: number | undefined;
+}
+
+/** A well-formed WebSocket opening handshake (RFC 6455 section 4.2.1). */
+export interface Handshake {
+  /** Subprotocols in the client's order of preference. */
+  readonly protocols: readonly string[];
+}
+
+/** Bytes that arrive over time, at the pace of whoever takes them. */
+export interface BodySource {
+  /** Bytes in all, when known beforehand: sent as Content-Length. A source must then write exactly that many. */
+  readonly length: number | undefined;
+  /** Starts the flow; called once. */
+  start(sink: BodySink): void;
+  /** Goes on after a `write` that answered false. */
+  resume(): void;
+  /** Nobody wants the rest: release everything. Called at most once and never after `end` or `fail`. */
+  cancel(): void;
+}
+
+export interface BodySink {
+  /**
+   * Takes a chunk. False: taken, but nothing more may be written until `resume` is called. The chunk belongs to the
+   * engine from here on; the source must not write into it again.
+   */
+  write(chunk: Uint8Array): boolean;
+  /** Everything has been written. */
+  end(): void;
+  /** The rest will never come: the connection is cut, so that the client can tell (RFC 9112 section 8). */
+  fail(error: Error): void;
+}
+
+/** A reply as data. The engine adds Date, framing headers and what HEAD, 204 and 304 ask for. */
+export interface Reply {
+  readonly status: number;
+  /** The reason phrase; the standard one of the status when undefined. */
+  readonly reason?: string | undefined;
+  /** Names in lower case. Framing and connection headers are not allowed here: the engine writes those itself. */
+  readonly headers: HeaderList;
+  readonly body: Uint8Array | string | BodySource | undefined;
+  /** Closes the connection after this reply. */
+  readonly close?: boolean | undefined;
+}
+
+/** A switch to WebSocket, as data (RFC 6455 section 4.2.2). */
+export interface Upgrade {
+  /** One of the client's protocols, or undefined for none. */
+  readonly protocol: string | undefined;
+  /** Further header fields of the 101. */
+  readonly headers: HeaderList;
+  /** Largest message that a client may send, in bytes; a larger one closes the socket with 1009. */
+  readonly maxMessage: number;
+  readonly handlers: SocketHandlers;
+}
+
+/** What happens on a WebSocket. `open` comes first, `close` exactly once and last; neither is called from inside a `Socket` method. */
+export interface SocketHandlers {
+  open(socket: Socket): void;
+  /** `data` is the handler's own copy. Text is valid UTF-8. */
+  message(data: Buffer, binary: boolean): void;
+  /** Everything that `send` had buffered has gone to the kernel. */
+  drain(): void;
+  pong(): void;
+  /** Code and reason as received (RFC 6455 section 7.4); 1005 without a code, 1006 without a close frame. */
+  close(code: number, reason: string): void;
+}
+
+/** The server's end of one WebSocket. Every method is harmless after `close`. */
+export interface Socket {
+  /** Queues one message. False: taken, but the socket is behind; hold back until `drain`. */
+  send(data: Uint8Array | string, binary: boolean): boolean;
+  /** Bytes that the kernel has not taken yet. */
+  readonly bufferedAmount: number;
+  ping(): void;
+  /** Starts the closing handshake behind what was sent. `reason` is cut to 123 bytes of UTF-8. */
+  close(code: number, reason: string): void;
+  /** Drops the connection without a close frame. */
+  terminate(): void;
+  /** Stops and restarts reading from the client. False where the engine cannot (`uws`): bound the queue instead. */
+  pause(): boolean;
+  resume(): void;
+}
+
+/** What takes a request's body. */
+export interface BodyReceiver {
+  /** A copy of the next bytes. */
+  chunk(bytes: Buffer): void;
+  /** The whole body has arrived. */
+  end(): void;
+}
+
+/**
+ * One request and its answer. Exactly one of `reply` and `upgrade` is to be called, once, at any time; after an abort
+ * both do nothing, and a `BodySource` in that late reply is cancelled.
+ */
+export interface Exchange {
+  readonly request: Request;
+  readonly handshake: Handshake | undefined;
+  /** A Content-Length above 0 or a chunked body was announced. */
+  readonly hasBody: boolean;
+  /** The announced Content-Length; undefined for a chunked body or none. */
+  readonly contentLength: number | undefined;
+  readonly aborted: boolean;
+  /** The client left before the reply was complete. One listener; called at most once; not after the reply was complete. */
+  onAborted(listener: () => void): void;
+  /**
+   * Takes the body. Only before the pipeline's callback returns; a body that nobody took is discarded, and the
+   * connection is closed after the reply if the body was not over by then.
+   */
+  receive(receiver: BodyReceiver): void;
+  /** Stops and restarts reading the body. Only between `receive` and the body's end. */
+  pauseBody(): void;
+  resumeBody(): void;
+  reply(reply: Reply): void;
+  upgrade(upgrade: Upgrade): void;
+}
+
+/** What an engine calls. */
+export interface EngineHost {
+  /** A request has arrived. Whatever this throws is answered with 500 and reported to `failed`. */
+  exchange(exchange: Exchange): void;
+  /** The engine answered or dropped a malformed request by itself, before there was an exchange. */
+  refused(reason: string, remoteAddress: string): void;
+  /** An exception out of a callback: the connection it belonged to is gone, the process lives. */
+  failed(error: unknown): void;
+}
+
+export interface ListenOptions {
+  /** As configured: names the listener in logs and metrics. */
+  readonly name: string;
+  readonly address: ListenAddress;
+  /** Largest request head in bytes. */
+  readonly maxHeaderBytes: number;
+  /** Milliseconds from a connection's start (or the last reply) to a complete head, where the engine lets one choose. */
+  readonly headerTimeout: number;
+  /** Milliseconds that an idle connection is kept for another request, where the engine lets one choose. */
+  readonly keepAliveTimeout: number;
+  /** Largest `maxMessage` of any route, bytes: an engine that needs one number for all takes this. */
+  readonly maxMessage: number;
+}
+
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
+
+/** A listener at work. */
+export interface Listening {
+  readonly engine: EngineName;
+  readonly name: string;
+  /** The port really bound; undefined for a Unix socket. */
+  readonly port: number | undefined;
+  /** Accepts no more connections; each open one is closed after the reply it is waiting for. */
+  stop(): void;
+  /** Resolves when no connection is left. */
+  readonly drained: Promise<void>;
+  /** Drops every connection that is left. */
+  close(): void;
+}
+
+export type EngineName = 'uws' | 'node';
+
+export interface Engine {
+  readonly name: EngineName;
+  /** Rejects with a `ListenError`. */
+  listen(options: ListenOptions, host: EngineHost): Promise<Listening>;
+}
+
+/** The system refused a listener. */
+export class ListenError extends Error {
+  /** "EADDRINUSE", "EACCES", "EADDRNOTAVAIL" … */
+  readonly code: string;
+  constructor(name: string, code: string, detail: string) {
+    super(`cannot listen on ${name}: ${detail}`);
+    this.name = 'ListenError';
+    this.code = code;
+  }
+}
+
+/** The first value of a header field, `name` in lower case; undefined when it is not there. */
+export function headerValue(headers: HeaderList, name: string): string | undefined {
+  for (const [key, value] of headers) if (key === name) return value;
+  return undefined;
+}

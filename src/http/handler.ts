@@ -1,0 +1,52 @@
+/** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
+import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
+
+/** A request's body, received whole before the handler is asked (see `spool.ts`). */
+export interface Body {
+  readonly length: number;
+  /** All of it, when it was small enough to stay in memory. */
+  readonly bytes: Buffer | undefined;
+  /** An open descriptor of a nameless file that holds all of it, position 0, when it was not. Closed by the pipeline. */
+  readonly descriptor: number | undefined;
+}
+
+/** One request, as a handler sees it. */
+export interface Call {
+  /** Names this request in logs and in error answers. */
+  readonly id: string;
+  readonly request: Request;
+  readonly handshake: Handshake | undefined;
+  /** Always there for handlers with `takesBody`; empty when the request had none. */
+  readonly body: Body | undefined;
+  /** The request's path below the route's: for the key "/app/" and the path "/app/x/y" it is "x/y"; "" for an exact match. */
+  readonly rest: string;
+  /** The client's host without port, in lower case; "" when it sent none. */
+  readonly host: string;
+  /** Times the request has re-entered the router by a local redirect (RFC 3875 section 6.2.2). */
+  readonly redirects: number;
+  /** Calls `listener` once if the client leaves before the answer is complete; at once if it has left already. */
+  onAborted(listener: () => void): void;
+  /** Adds to this request's log line, for example a program's exit status. */
+  note(key: string, value: string | number): void;
+}
+
+/** A local redirect: the pipeline serves this path and query instead, as a GET without a body. */
+export interface LocalRedirect {
+  readonly localRedirect: string;
+}
+
+export type Answer = Reply | Upgrade | LocalRedirect;
+
+/** What serves a route. */
+export interface Handler {
+  /** For logs and metrics: "static", "cgi", "stream" … */
+  readonly kind: string;
+  /** Methods that it serves; others are answered with 405 and Allow. Undefined: every method but CONNECT and TRACE. */
+  readonly methods: readonly string[] | undefined;
+  /** Whether it wants the body; a handler that does not is never kept waiting for it. */
+  readonly takesBody: boolean;
+  /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
+  handle(call: Call): Answer | Promise<Answer>;
+  /** Stopping: ends what it started. Resolves when nothing is left. */
+  close(reason: string): Promise<void>;
+}

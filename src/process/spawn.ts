@@ -1,0 +1,68 @@
+/**
+ * Starting a program: the one interface, for CGI and streams alike. `posix.ts` (posix_spawn by FFI, off the loop) and
+ * `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over both.
+ */
+import type { Readable, Writable } from 'node:stream';
+
+export interface SpawnOptions {
+  /** An absolute path, already found and resolved (see `findProgram`). */
+  readonly file: string;
+  /** `argv[0]` first. */
+  readonly argv: readonly [string, ...string[]];
+  /** The whole environment: nothing is inherited. */
+  readonly env: ReadonlyMap<string, string>;
+  readonly directory: string | undefined;
+  /** A pipe, nothing, or an open descriptor (a spooled request body), which stays the caller's. */
+  readonly stdin: 'pipe' | 'null' | number;
+  readonly stderr: 'pipe' | 'null';
+}
+
+/** How a process ended: a status or a signal. */
+export type Exit =
+  | { readonly code: number; readonly signal: undefined }
+  | { readonly code: undefined; readonly signal: string };
+
+/** A started program, leader of its own session and process group. */
+export interface Child {
+  readonly pid: number;
+  readonly stdin: Writable | undefined;
+  readonly stdout: Readable;
+  readonly stderr: Readable | undefined;
+  /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */
+  readonly exited: Promise<Exit>;
+  /** Signals the whole process group. False when nobody is left in it. */
+  signalGroup(signal: NodeJS.Signals): boolean;
+}
+
+export interface Spawner {
+  readonly name: 'posix' | 'child_process';
+  /** Rejects with a `SpawnError` before anything ran. */
+  spawn(options: SpawnOptions): Promise<Child>;
+  /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */
+  close(): void;
+}
+
+/** A program that could not be started. */
+export class SpawnError extends Error {
+  /** The system's name: ENOENT, EACCES, ENOEXEC, ENOTDIR, E2BIG, EAGAIN, EMFILE … */
+  readonly code: string;
+  constructor(file: string, code: string, options?: ErrorOptions) {
+    super(`cannot start ${file}: ${SpawnError.explain(code)}`, options);
+    this.name = 'SpawnError';
+    this.code = code;
+  }
+
+  private static explain(code: string): string {
+    const sentences: { readonly [code: string]: string } = {
+      ENOENT: 'no such file, or the interpreter on its first line, or its working directory, is not there (ENOENT)',
+      EACCES: 'it is not executable for this user (EACCES); try chmod +x',
+      ENOEXEC: 'not a program: no #! on its first line and not a binary for this machine (ENOEXEC)',
+      ENOTDIR: 'a part of its path is not a folder (ENOTDIR)',
+      E2BIG: 'its arguments and environment are too large (E2BIG)',
+      EAGAIN: 'the limit on processes is reached (EAGAIN)',
+      EMFILE: 'the limit on open files is reached (EMFILE)',
+      ENOMEM: 'not enough memory (ENOMEM)',
+    };
+    return sentences[code] ?? code;
+  }
+}
