@@ -5,37 +5,15 @@
  *
  * Up to the body everything is decided at once, in the engine's callback.
  */
-import type { Limits } from '../config/schema.ts';
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
-import type { Log } from '../ops/log.ts';
-import type { Tallies } from '../ops/tallies.ts';
 import { HttpError } from './errors.ts';
-import type { Answer, Handler } from './handler.ts';
+import type { Answer } from './handler.ts';
 import { redirectReply } from './reply.ts';
-import type { Match, Router } from './router.ts';
+import type { PipelineParts, Route } from './route.ts';
+import type { Match } from './router.ts';
 import { spoolBody } from './spool.ts';
 import { canonicalPath, requestHost } from './target.ts';
 import { Visit } from './visit.ts';
-
-/** A route, built: what the router hands out. */
-export interface Route {
-  /** Its key as configured: the name in logs and metrics. */
-  readonly key: string;
-  readonly handler: Handler;
-  /** Fields that every reply gets unless it has them. */
-  readonly headers: HeaderList;
-  readonly limits: Limits;
-}
-
-export interface PipelineParts {
-  readonly router: Router<Route>;
-  readonly log: Log;
-  readonly tallies: Tallies;
-  /** Whether each request gets a log line. */
-  readonly logRequests: boolean;
-  /** A name for the next request, unique in this run. */
-  nextId(): string;
-}
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
 const MAX_LOCAL_REDIRECTS = 10;

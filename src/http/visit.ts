@@ -13,8 +13,8 @@ import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
-import type { PipelineParts, Route } from './pipeline.ts';
 import { errorReply, withHeaders } from './reply.ts';
+import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
 
 const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
@@ -108,7 +108,7 @@ export class Visit implements Call {
     const reply = withHeaders(answer, this.route?.headers ?? []);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const source = new CountedSource(reply.body, (sent, whole) => {
-        if (!whole) this.note('cut', 'yes');
+        if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');
         this.finish(reply.status, sent);
       });
       this.exchange.reply({ ...reply, body: source });

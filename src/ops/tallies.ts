@@ -5,14 +5,15 @@
 
 export type Labels = { readonly [name: string]: string };
 
-interface Entry {
+/** One number of a family. Whoever counts often keeps it, instead of looking it up each time. */
+export interface Member {
   readonly labels: Labels;
   value: number;
 }
 
 /** A family of numbers that tells its members apart by labels. */
 export class Tally<const Names extends readonly string[]> {
-  private readonly entries = new Map<string, Entry>();
+  private readonly entries = new Map<string, Member>();
 
   constructor(
     readonly name: string,
@@ -21,16 +22,19 @@ export class Tally<const Names extends readonly string[]> {
     readonly labelNames: Names,
   ) {}
 
-  /** Adds `amount` to the member with these label values, in the order of `labelNames`. */
-  add(amount: number, ...values: { [K in keyof Names]: string }): void {
+  /** The member with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
+  member(...values: { [K in keyof Names]: string }): Member {
     const key = values.join('\n');
-    const entry = this.entries.get(key);
-    if (entry !== undefined) entry.value += amount;
-    else
-      this.entries.set(key, {
-        labels: Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? ''])),
-        value: amount,
-      });
+    const known = this.entries.get(key);
+    if (known !== undefined) return known;
+    const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? '']));
+    const made: Member = { labels, value: 0 };
+    this.entries.set(key, made);
+    return made;
+  }
+
+  add(amount: number, ...values: { [K in keyof Names]: string }): void {
+    this.member(...values).value += amount;
   }
 
   /** The value of one member, 0 before the first `add`. */
@@ -38,7 +42,7 @@ export class Tally<const Names extends readonly string[]> {
     return this.entries.get(values.join('\n'))?.value ?? 0;
   }
 
-  *members(): IterableIterator<{ readonly labels: Labels; readonly value: number }> {
+  *members(): IterableIterator<Readonly<Member>> {
     yield* this.entries.values();
   }
 }
