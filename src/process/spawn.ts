@@ -25,13 +25,14 @@ export type Exit =
 /** A started program, leader of its own session and process group. */
 export interface Child {
   readonly pid: number;
+  /** A failed write (EPIPE once nobody reads) is told to the write's callback and by 'close'; 'error' has a listener already. */
   readonly stdin: Writable | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable | undefined;
   /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */
   readonly exited: Promise<Exit>;
-  /** Signals the whole process group. False when nobody is left in it. */
-  signalGroup(signal: NodeJS.Signals): boolean;
+  /** Signals the whole process group, also after the leader has exited; 0 only asks. False when nobody is left in it. */
+  signalGroup(signal: NodeJS.Signals | 0): boolean;
 }
 
 export interface Spawner {
@@ -62,6 +63,7 @@ export class SpawnError extends Error {
       EAGAIN: 'the limit on processes is reached (EAGAIN)',
       EMFILE: 'the limit on open files is reached (EMFILE)',
       ENOMEM: 'not enough memory (ENOMEM)',
+      EINVAL: 'a NUL in its arguments, environment or working directory (EINVAL)',
     };
     return sentences[code] ?? code;
   }
