@@ -44,8 +44,8 @@ function child(process: ChildProcess, pid: number): Child {
   const { stdin, stdout, stderr } = process;
   if (stdout === null) throw new TypeError('child_process made no pipe for stdout');
   const group = new ProcessGroup(pid);
-  // An EPIPE reaches the writer through the callback of its write; without a listener it would end the gateway too.
-  stdin?.on('error', () => undefined);
+  // An error reaches whoever wrote through the callback, and everybody through 'close'; without a listener it would end the gateway too.
+  for (const stream of [stdin, stdout, stderr]) stream?.on('error', () => undefined);
   // Node would destroy stdin when the leader exits, though its children may still read, and would resume a paused stdout,
   // whoever paused it. Both it does only to streams that it still finds here.
   process.stdin = null;

@@ -22,10 +22,12 @@ export type Exit =
   | { readonly code: number; readonly signal: undefined }
   | { readonly code: undefined; readonly signal: string };
 
-/** A started program, leader of its own session and process group. */
+/**
+ * A started program, leader of its own session and process group. An error of one of its streams (EPIPE once nobody reads)
+ * is told to the callback of the write and by 'close'; 'error' has a listener already, so that none can end the gateway.
+ */
 export interface Child {
   readonly pid: number;
-  /** A failed write (EPIPE once nobody reads) is told to the write's callback and by 'close'; 'error' has a listener already. */
   readonly stdin: Writable | undefined;
   readonly stdout: Readable;
   readonly stderr: Readable | undefined;
