@@ -1,0 +1,95 @@
+/** A file as it is served: its header fields and, when it is small, its bytes, made once and sent many times. */
+import { type BigIntStats, close, read } from 'node:fs';
+import { promisify } from 'node:util';
+import type { HeaderList, Reply } from '../engine/engine.ts';
+import { formatHttpDate } from './http-date.ts';
+import type { Located } from './locate.ts';
+import { contentType } from './types.ts';
+import { etagOf, type Validators } from './validators.ts';
+
+const closed = promisify(close);
+const readInto = promisify(read);
+
+/**
+ * A file written to this recently (milliseconds) may be written to again without its times showing it: the kernel's clock for files
+ * goes in steps of up to 10 ms. So such a state is not taken for known when the times are the same later.
+ */
+const UNSETTLED = 100;
+
+export interface Representation {
+  readonly stats: BigIntStats;
+  readonly size: number;
+  readonly validators: Validators;
+  /** All of it, when it is small. */
+  readonly bytes: Buffer | undefined;
+  /** Of a 200 or 206; framing and Content-Range are not among them. */
+  readonly headers: HeaderList;
+  /** The whole answer, ready, when it is small. */
+  readonly whole: Reply | undefined;
+  readonly notModified: Reply;
+  /** Whether equal times at a later check mean an equal file. */
+  readonly settled: boolean;
+}
+
+/** What is known of a located file; `bytes` only when they have been read. `now` in milliseconds since 1970. */
+export function represent(
+  name: string,
+  stats: BigIntStats,
+  bytes: Buffer | undefined,
+  cacheControl: string | undefined,
+  now: number,
+): Representation {
+  const size = Number(stats.size);
+  const modified = Math.floor(Number(stats.mtimeNs / 1_000_000n) / 1000) * 1000;
+  const etag = etagOf(size, stats.mtimeNs);
+  const caching: HeaderList = cacheControl === undefined ? [] : [['cache-control', cacheControl]];
+  const headers: HeaderList = [
+    ['content-type', contentType(name)],
+    ['etag', etag],
+    ['last-modified', formatHttpDate(modified)],
+    ['accept-ranges', 'bytes'],
+    ...caching,
+  ];
+  return {
+    stats,
+    size,
+    validators: { etag, modified },
+    bytes,
+    headers,
+    whole: bytes && { status: 200, headers, body: bytes },
+    notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined },
+    settled: Math.abs(now - Number(stats.ctimeNs / 1_000_000n)) > UNSETTLED,
+  };
+}
+
+/** Whether a file is, as far as its times tell, in the state that was represented. */
+export function isUnchanged(known: Representation, stats: BigIntStats): boolean {
+  const before = known.stats;
+  return (
+    known.settled &&
+    before.size === stats.size &&
+    before.mtimeNs === stats.mtimeNs &&
+    before.ctimeNs === stats.ctimeNs &&
+    before.ino === stats.ino &&
+    before.dev === stats.dev
+  );
+}
+
+/** All of a small file; undefined when it is not as long as it was a moment ago. */
+export async function readWhole(located: Located): Promise<Buffer | undefined> {
+  const descriptor = await located.open();
+  try {
+    const length = Number(located.stats.size);
+    // One byte more than there should be: a file that has grown shows itself by filling it.
+    const buffer = Buffer.allocUnsafeSlow(length + 1);
+    let filled = 0;
+    while (filled < buffer.length) {
+      const { bytesRead } = await readInto(descriptor, buffer, filled, buffer.length - filled, filled);
+      if (bytesRead === 0) break;
+      filled += bytesRead;
+    }
+    return filled === length ? buffer.subarray(0, length) : undefined;
+  } finally {
+    await closed(descriptor);
+  }
+}
