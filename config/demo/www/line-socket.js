@@ -52,13 +52,13 @@ export class LineSocket {
     clearTimeout(this.watchdog);
     this.socket = null;
     if (ENDED.includes(event.code)) {
-      this.options.onState('ended', `the program has ended: ${event.reason || `code ${event.code}`}`);
+      this.options.onState('ended', event.reason || `code ${event.code}`);
       return;
     }
     this.failures += 1;
     const delay = retryDelay(this.failures);
     const why = event.reason || (event.code === 1006 ? 'no connection' : `code ${event.code}`);
-    this.options.onState('reconnecting', `${why}; next try in ${(delay / 1000).toFixed(1)} s`);
+    this.options.onState('reconnecting', `retry in ${(delay / 1000).toFixed(1)} s: ${why}`);
     this.timer = setTimeout(() => this.connect(), delay);
   }
 

@@ -22,13 +22,15 @@ const clock = new MachineClock();
 const live = new Side(template, clock, {
   kind: 'live',
   title: 'Streamed',
-  way: 'live.sh, one WebSocket',
+  way: 'live.sh, WebSocket',
+  liveWord: 'live',
   flowing: true,
 });
 const polled = new Side(template, clock, {
   kind: 'polled',
   title: 'Polled',
-  way: 'status.cgi, every 2 s',
+  way: 'status.cgi every',
+  liveWord: 'polling',
   flowing: false,
 });
 sides.append(live.element, polled.element);
@@ -92,6 +94,14 @@ const poller = new Poller({
     polled.count('bytes', bytes);
     feed(polled, text);
   },
+});
+
+const pace = polled.part('pace');
+pace.hidden = false;
+pace.value = String(POLL_MS);
+pace.addEventListener('change', () => {
+  poller.setInterval(Number(pace.value));
+  polled.forgetAges();
 });
 
 let drawnAt = 0;

@@ -45,7 +45,7 @@ export class Poller {
       this.failures += 1;
       const why =
         error.name === 'AbortError' ? 'no answer' : error.name === 'TypeError' ? 'no connection' : error.message;
-      this.options.onState('reconnecting', `${why}; next try in ${(this.delay(started) / 1000).toFixed(1)} s`);
+      this.options.onState('reconnecting', `retry in ${(this.delay(started) / 1000).toFixed(1)} s: ${why}`);
     }
     clearTimeout(deadline);
     this.asking = false;

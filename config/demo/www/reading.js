@@ -47,7 +47,8 @@ function rate(older, newer, column, seconds) {
 export function formatRate(bytes) {
   if (bytes >= 1e9) return [threeDigits(bytes / 1e9), 'GB/s'];
   if (bytes >= 1e6) return [threeDigits(bytes / 1e6), 'MB/s'];
-  return [threeDigits(bytes / 1e3), 'kB/s'];
+  if (bytes >= 1e3) return [threeDigits(bytes / 1e3), 'kB/s'];
+  return [bytes.toFixed(0), 'B/s'];
 }
 
 /** `[number, unit]` of KiB, in powers of 1024 as memory counts. */

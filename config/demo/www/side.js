@@ -10,7 +10,7 @@ const CHARTS = ['cpu', 'load', 'memory', 'net'];
 const MOST_CORES = 24;
 
 export class Side {
-  /** `options`: `kind` ("live" or "polled": the name of its colours), `title`, `way`, `flowing`. */
+  /** `options`: `kind` ("live" or "polled": the name of its colours), `title`, `way`, `flowing`, `liveWord` (for when all is well). */
   constructor(template, clock, options) {
     this.clock = clock;
     this.element = template.content.firstElementChild.cloneNode(true);
@@ -24,6 +24,7 @@ export class Side {
       this.charts.set(name, new Chart(this.element.querySelector(`[data-chart=${name}]`), options.flowing));
     }
     this.flowing = options.flowing;
+    this.liveWord = options.liveWord;
     this.sample = null;
     this.shown = null;
     this.costs = { readings: 0, requests: 0, programs: 0, bytes: 0 };
@@ -42,8 +43,9 @@ export class Side {
 
   state(state, detail) {
     this.element.querySelector('.badge').dataset.state = state;
-    this.set('badge', state);
+    this.set('badge', state === 'live' ? this.liveWord : state);
     this.set('detail', detail);
+    this.part('detail').title = detail;
     this.part('again').hidden = state !== 'ended';
     this.element.classList.toggle('stale', state === 'reconnecting' || state === 'ended');
   }
@@ -120,6 +122,11 @@ export class Side {
     if (this.aged.time > 0) this.set('average', `${(this.aged.sum / this.aged.time / 1000).toFixed(2)} s`);
   }
 
+  /** The way has changed: the average starts again. */
+  forgetAges() {
+    this.aged = { sum: 0, time: 0, last: 0 };
+  }
+
   /** `tops`: the upper edge of each chart, the same on both sides. */
   draw(now, tops) {
     for (const name of CHARTS) this.charts.get(name).draw(now, tops[name]);
@@ -144,6 +151,7 @@ export class Side {
 const PARTS = [
   'title',
   'way',
+  'pace',
   'badge',
   'detail',
   'again',
