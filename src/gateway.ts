@@ -80,10 +80,13 @@ class RunningGateway implements Gateway {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
       this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
     }
-    for (const listening of this.listeners)
-      this.parts.log.info(`listening on ${url(listening)}`, { engine: listening.engine });
+    for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined)
       this.parts.log.info(`metrics on ${url(this.admin)}metrics`, { engine: this.admin.engine });
+  }
+
+  private announce(what: string, listening: Listening, path: string): void {
+    this.parts.log.info(`${what} ${url(listening)}${path}`, { port: listening.port, engine: listening.engine });
   }
 
   stop(reason: string): Promise<void> {

@@ -1,5 +1,5 @@
 /** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
-import { readValues } from '../config/load.ts';
+import { readConfig } from '../config/load.ts';
 import { headerValue } from '../engine/engine.ts';
 import type { Handler } from '../http/handler.ts';
 import { openAssets } from '../ops/assets.ts';
@@ -20,14 +20,14 @@ export const run: Verb = {
     if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
     const { listen = ':8080', engine = 'auto', directory } = flags;
     const stream = { command: words, ...(directory === undefined ? {} : { directory }) };
-    const result = readValues(
+    const result = readConfig(
       { listen: [{ address: listen, engine }], stream: { '/': stream } },
       process.cwd(),
       'the command line',
     );
     if (!result.ok)
       throw new UsageError(
-        result.problems.map(({ path, message }) => `${path.replace(/^.*\./, '')} ${message}`).join('\n'),
+        result.problems.map(({ path, message }) => `${path.replace(/^.*\./, '')}: ${message}`).join('\n'),
       );
     const page = openAssets()
       .read('browser/run.html')

@@ -150,6 +150,11 @@ export const root = table({
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  stop_timeout: preset(
+    duration('0s', '10m'),
+    '10s',
+    'How long requests under way may go on when the gateway is told to stop.',
+  ),
   log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
 });
 

@@ -13,7 +13,7 @@ const UNRESERVED = /[A-Za-z0-9\-._~]/;
  * @returns undefined for a path that has no canonical spelling: a broken escape, an escaped NUL, or one that climbs above "/".
  */
 export function canonicalPath(path: string): string | undefined {
-  if (PLAIN.test(path)) return path;
+  if (path !== '' && PLAIN.test(path)) return path;
   if (!path.startsWith('/') || /%(?![0-9A-Fa-f]{2})|%00|[\x00-\x20\x7f]/.test(path)) return undefined;
   const decoded = path.replaceAll(/%[0-9A-Fa-f]{2}/g, (triplet) => {
     const character = String.fromCharCode(Number.parseInt(triplet.slice(1), 16));
