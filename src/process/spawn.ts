@@ -22,7 +22,10 @@ export type Exit =
   | { readonly code: number; readonly signal: undefined }
   | { readonly code: undefined; readonly signal: string };
 
-/** A started program, leader of its own session and process group. */
+/**
+ * A started program, leader of its own session and process group. An error of one of its streams (EPIPE once nobody reads)
+ * is told to the callback of the write and by 'close'; 'error' has a listener already, so that none can end the gateway.
+ */
 export interface Child {
   readonly pid: number;
   readonly stdin: Writable | undefined;
@@ -30,8 +33,8 @@ export interface Child {
   readonly stderr: Readable | undefined;
   /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */
   readonly exited: Promise<Exit>;
-  /** Signals the whole process group. False when nobody is left in it. */
-  signalGroup(signal: NodeJS.Signals): boolean;
+  /** Signals the whole process group, also after the leader has exited; 0 only asks. False when nobody is left in it. */
+  signalGroup(signal: NodeJS.Signals | 0): boolean;
 }
 
 export interface Spawner {
@@ -62,6 +65,7 @@ export class SpawnError extends Error {
       EAGAIN: 'the limit on processes is reached (EAGAIN)',
       EMFILE: 'the limit on open files is reached (EMFILE)',
       ENOMEM: 'not enough memory (ENOMEM)',
+      EINVAL: 'a NUL in its arguments, environment or working directory (EINVAL)',
     };
     return sentences[code] ?? code;
   }

@@ -1,0 +1,70 @@
+/**
+ * The environment of every program that runnel starts, CGI and streams alike, built from empty: nothing of the gateway's
+ * own environment gets in unless it is named.
+ */
+
+/** What a program gets of the gateway's environment unasked. */
+const ALWAYS_PASSED = ['PATH', 'LANG', 'LC_ALL', 'TZ'] as const;
+
+/** PATH when the gateway itself has none, as an init script may start it: the shell's own default, sbin included. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/**
+ * What tells the program who asks for what. It decides on these (how much to read, whom to obey), so a constant from the
+ * configuration must not stand in for what this very request said.
+ */
+const OF_THE_REQUEST: ReadonlySet<string> = new Set([
+  'AUTH_TYPE',
+  'CONTENT_LENGTH',
+  'CONTENT_TYPE',
+  'GATEWAY_INTERFACE',
+  'PATH_INFO',
+  'PATH_TRANSLATED',
+  'QUERY_STRING',
+  'REMOTE_ADDR',
+  'REMOTE_HOST',
+  'REMOTE_PORT',
+  'REMOTE_USER',
+  'REQUEST_METHOD',
+  'REQUEST_URI',
+  'SERVER_PROTOCOL',
+  'UNIQUE_ID',
+]);
+
+export interface EnvironmentSources {
+  /** The gateway's own environment. */
+  readonly inherited: Readonly<NodeJS.ProcessEnv>;
+  /** Names that the route lets through from it. The only way for NODE_*, LD_* and the like. */
+  readonly passEnv: readonly string[];
+  /** What the route sets. */
+  readonly env: ReadonlyMap<string, string>;
+  /** What the request says: the meta-variables. Empty for a program that no request started. */
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+/**
+ * Later wins: inherited names, then the request's variables, then the route's `env`; except that `env` replaces no
+ * variable of `OF_THE_REQUEST` and no `HTTP_*` that the request has. So `env` can say what the gateway cannot know
+ * (`SERVER_NAME` or `HTTPS` behind another proxy, `DOCUMENT_ROOT`), and cannot make a stranger into `REMOTE_USER = "admin"`
+ * where authentication named somebody else. Throws a `RangeError` for a name or value that no environment can hold.
+ */
+export function buildEnvironment(sources: EnvironmentSources): ReadonlyMap<string, string> {
+  const result = new Map<string, string>([['PATH', DEFAULT_PATH]]);
+  for (const name of [...ALWAYS_PASSED, ...sources.passEnv]) {
+    const value = sources.inherited[name];
+    if (value !== undefined) put(result, name, value);
+  }
+  for (const [name, value] of sources.variables) put(result, name, value);
+  for (const [name, value] of sources.env) {
+    if (sources.variables.has(name) && (OF_THE_REQUEST.has(name) || name.startsWith('HTTP_'))) continue;
+    put(result, name, value);
+  }
+  return result;
+}
+
+function put(result: Map<string, string>, name: string, value: string): void {
+  if (!/^[^=\0]+$/.test(name)) throw new RangeError(`${JSON.stringify(name)} cannot be the name of a variable`);
+  // Passed on, it would end the value early, and what follows could pass for a variable of its own. The value is not shown: it may be secret.
+  if (value.includes('\0')) throw new RangeError(`the value of the variable ${name} has a NUL in it`);
+  result.set(name, value);
+}

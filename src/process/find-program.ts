@@ -1,0 +1,46 @@
+/** Finds a program by name as a shell would, but once, when the configuration is read, and with an absolute path out. */
+import { accessSync, constants, statSync } from 'node:fs';
+import { isAbsolute, join, resolve } from 'node:path';
+import { DEFAULT_PATH } from './environment.ts';
+import { SpawnError } from './spawn.ts';
+
+/**
+ * @param name A path (anything with a "/", relative to `directory`) or a name to look for.
+ * @param path The folders to look in, separated by ":"; `DEFAULT_PATH` when undefined. Relative ones are passed over.
+ * @param directory An absolute path.
+ * @returns An absolute path of a file that this process may execute.
+ * @throws SpawnError by the system's names: ENOENT, EACCES (also for a folder), ENOTDIR …
+ */
+export function findProgram(name: string, path: string | undefined, directory: string): string {
+  if (name.includes('/')) {
+    const file = resolve(directory, name);
+    const code = whyNot(file);
+    if (code !== undefined) throw new SpawnError(file, code);
+    return file;
+  }
+  // As execvp(3): a file that may not be executed does not end the search, but is the answer if nothing better is found.
+  let answer = 'ENOENT';
+  if (name !== '') {
+    for (const folder of (path ?? DEFAULT_PATH).split(':')) {
+      // An empty or relative entry would mean whatever directory the gateway happens to be in.
+      if (!isAbsolute(folder)) continue;
+      const file = join(folder, name);
+      const code = whyNot(file);
+      if (code === undefined) return file;
+      if (code === 'EACCES') answer = code;
+    }
+  }
+  throw new SpawnError(name, answer);
+}
+
+/** The system's name for why a file cannot be executed; undefined when it can. */
+function whyNot(file: string): string | undefined {
+  try {
+    if (!statSync(file).isFile()) return 'EACCES';
+    accessSync(file, constants.X_OK);
+    return undefined;
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
+    return code.startsWith('ERR_') ? 'EINVAL' : code;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What a program is told of the request that started it: the meta-variables of RFC 3875 section 4.1, and those that Apache
+ * adds and real programs want. CGI programs and streams get the same. Values in, values out; in the RFC's order.
+ */
+import type { HeaderList, Request } from '../engine/engine.ts';
+
+/** What the request itself does not say. */
+export interface RequestFacts {
+  /** Names the request in our log: UNIQUE_ID. */
+  readonly id: string;
+  /** Of runnel. */
+  readonly version: string;
+  /** Bytes of the body that the program can read from stdin. */
+  readonly bodyLength: number;
+  /** SCRIPT_NAME: the part of the path that leads to the program, decoded; "" for one at the root. */
+  readonly scriptName: string;
+  /** PATH_INFO: what follows it, decoded; "" when nothing does. */
+  readonly pathInfo: string;
+  /** PATH_TRANSLATED: `pathInfo` below the document root. Only used when `pathInfo` is not empty. */
+  readonly pathTranslated?: string | undefined;
+  /** SCRIPT_FILENAME: the program's file. */
+  readonly scriptFilename: string;
+  readonly documentRoot?: string | undefined;
+  /** SERVER_ADDR: the address of ours that the client reached, where it is known. */
+  readonly serverAddress?: string | undefined;
+  /** How the client was authenticated ("Basic", "Bearer" …), and as whom. */
+  readonly authType?: string | undefined;
+  readonly remoteUser?: string | undefined;
+  /** Whether the program may see Authorization and Proxy-Authorization. */
+  readonly passAuthorization: boolean;
+}
+
+/** Fields that never become HTTP_*. */
+const NOT_PASSED: ReadonlySet<string> = new Set([
+  // Would become HTTP_PROXY, which many HTTP libraries obey (CVE-2016-5385, "httpoxy").
+  'proxy',
+  // They have variables of their own.
+  'content-length',
+  'content-type',
+  // The program gets the body whole and unchunked.
+  'transfer-encoding',
+]);
+
+/** RFC 3875 section 4.1.18 asks to hide these from programs. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization']);
+
+/** The variables, by name. Every value is text without NUL as long as the request's and the facts' are. */
+export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMap<string, string> {
+  const { headers, listener, query } = request;
+  const host = hostOf(headers);
+  const result = new Map<string, string>();
+  const set = (name: string, value: string | undefined) => {
+    if (value !== undefined) result.set(name, value);
+  };
+  set('AUTH_TYPE', facts.authType);
+  if (facts.bodyLength > 0 || announcesBody(headers)) set('CONTENT_LENGTH', String(facts.bodyLength));
+  set('CONTENT_TYPE', fieldOf(headers, 'content-type'));
+  set('GATEWAY_INTERFACE', 'CGI/1.1');
+  set('PATH_INFO', facts.pathInfo);
+  if (facts.pathInfo !== '') set('PATH_TRANSLATED', facts.pathTranslated);
+  set('QUERY_STRING', query ?? '');
+  set('REMOTE_ADDR', request.remoteAddress);
+  // Section 4.1.9 allows the address where no name was looked up.
+  set('REMOTE_HOST', request.remoteAddress);
+  set('REMOTE_USER', facts.remoteUser);
+  set('REQUEST_METHOD', request.method);
+  set('SCRIPT_NAME', facts.scriptName);
+  set('SERVER_NAME', host.name);
+  set('SERVER_PORT', String(listener.port ?? host.port ?? (listener.secure ? 443 : 80)));
+  set('SERVER_PROTOCOL', `HTTP/${request.version}`);
+  set('SERVER_SOFTWARE', `runnel/${facts.version}`);
+  // As Apache sets them.
+  set('DOCUMENT_ROOT', facts.documentRoot);
+  set('HTTPS', listener.secure ? 'on' : undefined);
+  // Without it a php-cgi that was built with force-cgi-redirect refuses to work.
+  set('REDIRECT_STATUS', '200');
+  set('REMOTE_PORT', request.remotePort?.toString());
+  set('REQUEST_SCHEME', listener.secure ? 'https' : 'http');
+  set('REQUEST_URI', query === undefined ? request.path : `${request.path}?${query}`);
+  set('SCRIPT_FILENAME', facts.scriptFilename);
+  set('SERVER_ADDR', facts.serverAddress);
+  set('UNIQUE_ID', facts.id);
+  addHeaders(result, headers, facts.passAuthorization);
+  return result;
+}
+
+/** Section 4.1.18: HTTP_*, one variable a name. */
+function addHeaders(result: Map<string, string>, headers: HeaderList, passAuthorization: boolean): void {
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase();
+    // "x-user", "x_user" and "x.user" would all become HTTP_X_USER: only the first may, so that no client can pose as a proxy.
+    if (!/^[a-z0-9-]+$/.test(lower) || NOT_PASSED.has(lower)) continue;
+    if (CREDENTIALS.has(lower) && !passAuthorization) continue;
+    const variable = `HTTP_${lower.replaceAll('-', '_').toUpperCase()}`;
+    const before = result.get(variable);
+    // RFC 9110 section 5.3, and RFC 6265 section 4.2.1 for cookies.
+    const separator = lower === 'cookie' ? '; ' : ', ';
+    result.set(variable, before === undefined ? value : before + separator + value);
+  }
+}
+
+function announcesBody(headers: HeaderList): boolean {
+  return headers.some(([name]) => name === 'content-length' || name === 'transfer-encoding');
+}
+
+function fieldOf(headers: HeaderList, wanted: string): string | undefined {
+  return headers.find(([name]) => name === wanted)?.[1];
+}
+
+/**
+ * The server's name as the client used it (section 4.1.14), from the Host field: a name, an IPv4 address or an IPv6 address in
+ * brackets. Programs write it into links and shell commands, so anything else counts as no name.
+ */
+function hostOf(headers: HeaderList): { readonly name: string; readonly port: number | undefined } {
+  const host = fieldOf(headers, 'host') ?? '';
+  const match = /^(?<name>[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::(?<port>\d{1,5}))?$/.exec(
+    host,
+  );
+  const port = Number(match?.groups?.['port']);
+  return {
+    name: match?.groups?.['name']?.toLowerCase() ?? 'localhost',
+    port: port > 0 && port < 65536 ? port : undefined,
+  };
+}

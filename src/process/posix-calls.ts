@@ -1,0 +1,122 @@
+/**
+ * The calls of the C library that `posix.ts` and `reaper.ts` make, declared for koffi. It is koffi's bare add-on, without
+ * the JavaScript of its package; the little of it that is used is typed here. Sizes and constants are those of Linux with
+ * glibc on x64, arm64 and arm (EABI, 32 bits), all little-endian.
+ */
+
+/** Where koffi passes a Buffer for a `void *`, C sees its bytes in place: it must not move while an `async` call runs. */
+export interface PosixCalls {
+  /** Bytes of a pointer. */
+  readonly pointerSize: number;
+  /** Where the bytes of a Buffer lie. */
+  address(buffer: Buffer): bigint;
+  /** Why the last call that answered -1 failed. */
+  errno(): number;
+  /** pipe2(2): two descriptors into `two`. */
+  pipe2(two: Int32Array, flags: number): number;
+  waitpid(pid: number, status: Int32Array, options: number): number;
+  waitid(type: number, id: number, info: Int32Array, options: number): number;
+  actionsInit(actions: Buffer): number;
+  actionsDestroy(actions: Buffer): number;
+  actionsDup2(actions: Buffer, from: number, to: number): number;
+  actionsChdir(actions: Buffer, directory: string): number;
+  /** Not in glibc before 2.34. Without it a program also gets what the gateway inherited without close-on-exec. */
+  readonly actionsCloseFrom: ((actions: Buffer, from: number) => number) | undefined;
+  /** posix_spawn(3) on a thread of Node's pool; the program's id goes into `pid`. `result` is an errno, or 0. */
+  spawn(
+    pid: Buffer,
+    file: string,
+    actions: Buffer,
+    attributes: Buffer,
+    argv: bigint,
+    envp: bigint,
+    done: (error: Error | null, result: number) => void,
+  ): void;
+  /** Attributes for every program: an own session, default signals, an empty signal mask. */
+  readonly attributes: Buffer;
+}
+
+export const O_CLOEXEC = 0o2000000;
+export const WNOHANG = 1;
+export const WEXITED = 4;
+export const WNOWAIT = 0x1000000;
+export const P_ALL = 0;
+
+/** posix_spawn_file_actions_t: 80 bytes on 64-bit machines, 76 on 32-bit ones. Over 64, so that V8 keeps it off its heap. */
+export const ACTIONS_BYTES = 128;
+
+const SPAWN_SETSIGDEF = 0x04;
+const SPAWN_SETSIGMASK = 0x08;
+const SPAWN_SETSID = 0x80;
+/** posix_spawnattr_t: 336 bytes. */
+const ATTRIBUTES_BYTES = 512;
+/** sigset_t. */
+const SIGNAL_SET_BYTES = 128;
+
+interface Koffi {
+  load(library: string): { func(prototype: string): unknown };
+  sizeof(type: string): number;
+  address(value: Buffer): bigint;
+  errno(): number;
+}
+
+type Call<A extends readonly unknown[]> = (...args: A) => number;
+
+/** @param addon koffi's exports (`loadKoffi`). Throws with the reason where the C library is another or too old. */
+export function posixCalls(addon: unknown): PosixCalls {
+  const koffi = addon as Koffi;
+  const library = koffi.load('libc.so.6');
+  // The prototypes in the strings are what counts; the types only repeat them.
+  const declare = <F>(prototype: string): F => library.func(prototype) as F;
+  const on = 'posix_spawn_file_actions_';
+  const spawn = declare<{ async: PosixCalls['spawn'] }>(
+    'int posix_spawn(void *pid, const char *file, void *actions, void *attributes, uintptr_t argv, uintptr_t envp)',
+  );
+  return {
+    pointerSize: koffi.sizeof('void *'),
+    address: (buffer) => BigInt(koffi.address(buffer)),
+    errno: () => koffi.errno(),
+    pipe2: declare('int pipe2(void *two, int flags)'),
+    waitpid: declare('int waitpid(int pid, void *status, int options)'),
+    waitid: declare('int waitid(int type, int id, void *info, int options)'),
+    actionsInit: declare(`int ${on}init(void *actions)`),
+    actionsDestroy: declare(`int ${on}destroy(void *actions)`),
+    actionsDup2: declare(`int ${on}adddup2(void *actions, int from, int to)`),
+    // Since glibc 2.29. Without it there is no way to start a program in another folder, so child_process has to do all.
+    actionsChdir: declare(`int ${on}addchdir_np(void *actions, const char *directory)`),
+    actionsCloseFrom: perhaps(() => declare(`int ${on}addclosefrom_np(void *actions, int from)`)),
+    spawn: (...args) => spawn.async(...args),
+    attributes: makeAttributes(declare),
+  };
+}
+
+/** Undefined where the library does not have it, which koffi says by throwing. */
+function perhaps<F>(declaration: () => F): F | undefined {
+  try {
+    return declaration();
+  } catch {
+    return undefined;
+  }
+}
+
+function makeAttributes(declare: <F>(prototype: string) => F): Buffer {
+  const attributes = Buffer.alloc(ATTRIBUTES_BYTES);
+  const signals = Buffer.alloc(SIGNAL_SET_BYTES);
+  const of = 'posix_spawnattr_';
+  const flags = SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | SPAWN_SETSID;
+  check(declare<Call<[Buffer]>>(`int ${of}init(void *attributes)`)(attributes), 'init');
+  // Refused by a glibc that does not know SETSID (before 2.26).
+  check(declare<Call<[Buffer, number]>>(`int ${of}setflags(void *attributes, short f)`)(attributes, flags), 'setflags');
+  check(declare<Call<[Buffer]>>('int sigfillset(void *signals)')(signals), 'sigfillset');
+  // Node ignores SIGPIPE, and ignored signals stay ignored over exec: `yes | head` would never end.
+  const setDefault = declare<Call<[Buffer, Buffer]>>(`int ${of}setsigdefault(void *attributes, void *signals)`);
+  check(setDefault(attributes, signals), 'setsigdefault');
+  signals.fill(0);
+  const setMask = declare<Call<[Buffer, Buffer]>>(`int ${of}setsigmask(void *attributes, void *signals)`);
+  check(setMask(attributes, signals), 'setsigmask');
+  return attributes;
+}
+
+function check(result: number, what: string): void {
+  if (result !== 0) throw new Error(`posix_spawn attributes: ${what} failed with ${result}`);
+}

@@ -1,0 +1,173 @@
+/**
+ * Starts programs with posix_spawn(3), called through FFI on a thread of Node's pool, so that the event loop waits neither
+ * for the copying of page tables (it is a vfork) nor for a slow disk. A program gets real pipes, a session of its own, default
+ * signals and the descriptors 0 to 2.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { ProcessGroup } from './group.ts';
+import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { VectorMemory } from './posix-vectors.ts';
+import { Reaper } from './reaper.ts';
+import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+
+/** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
+const SLOTS = 3;
+
+/** Throws with the reason where posix_spawn cannot be used. `koffi` is what `loadKoffi` returned. */
+export function posixSpawner(koffi: unknown): Spawner {
+  return new PosixSpawner(posixCalls(koffi));
+}
+
+/** What one start in progress needs to itself. */
+interface Slot {
+  readonly vectors: VectorMemory;
+  readonly actions: Buffer;
+  readonly pid: Buffer;
+}
+
+/** The two descriptors of a pipe. */
+interface Pipe {
+  readonly read: number;
+  readonly write: number;
+}
+
+interface Pipes {
+  readonly stdin: Pipe | undefined;
+  readonly stdout: Pipe;
+  readonly stderr: Pipe | undefined;
+}
+
+class PosixSpawner implements Spawner {
+  readonly name = 'posix';
+  private readonly reaper: Reaper;
+  private readonly nothing: number;
+  private readonly free: Slot[];
+  private readonly queue: ((slot: Slot) => void)[] = [];
+  private readonly two = new Int32Array(2);
+
+  constructor(private readonly calls: PosixCalls) {
+    this.free = Array.from({ length: SLOTS }, () => ({
+      vectors: new VectorMemory(calls.pointerSize, calls.address),
+      actions: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
+      pid: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
+    }));
+    this.nothing = openSync('/dev/null', 'r+');
+    this.reaper = new Reaper(calls);
+  }
+
+  async spawn(options: SpawnOptions): Promise<Child> {
+    const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
+    try {
+      return await this.start(slot, options);
+    } finally {
+      const next = this.queue.shift();
+      if (next) next(slot);
+      else this.free.push(slot);
+    }
+  }
+
+  close(): void {
+    this.reaper.close();
+    closeSync(this.nothing);
+  }
+
+  private async start(slot: Slot, options: SpawnOptions): Promise<Child> {
+    const { file, argv, env, directory } = options;
+    const vectors = slot.vectors.write(argv, env);
+    if (typeof vectors === 'string') throw new SpawnError(file, vectors);
+    if (file.includes('\0') || directory?.includes('\0')) throw new SpawnError(file, 'EINVAL');
+    const open: number[] = [];
+    const pipes = this.openPipes(options, open);
+    const { actions, pid } = slot;
+    const { attributes, spawn } = this.calls;
+    let initialised = false;
+    try {
+      this.need(file, this.calls.actionsInit(actions));
+      initialised = true;
+      this.fillActions(actions, options, pipes);
+      const result = await new Promise<number>((resolve, reject) => {
+        spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
+          error ? reject(error) : resolve(errno),
+        );
+      });
+      this.need(file, result);
+    } catch (error) {
+      for (const descriptor of open) closeSync(descriptor);
+      throw error instanceof SpawnError ? error : new SpawnError(file, 'EIO', { cause: error });
+    } finally {
+      if (initialised) this.calls.actionsDestroy(actions);
+    }
+    return this.adopt(pid.readInt32LE(0), pipes);
+  }
+
+  private openPipes(options: SpawnOptions, open: number[]): Pipes {
+    const pipe = (): Pipe => {
+      if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) {
+        const code = getSystemErrorName(-this.calls.errno());
+        for (const descriptor of open) closeSync(descriptor);
+        throw new SpawnError(options.file, code);
+      }
+      const [read = -1, write = -1] = this.two;
+      open.push(read, write);
+      return { read, write };
+    };
+    return {
+      stdin: options.stdin === 'pipe' ? pipe() : undefined,
+      stdout: pipe(),
+      stderr: options.stderr === 'pipe' ? pipe() : undefined,
+    };
+  }
+
+  private fillActions(actions: Buffer, options: SpawnOptions, pipes: Pipes): void {
+    const { file, stdin, directory } = options;
+    const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
+    const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
+    this.need(file, actionsDup2(actions, input, 0));
+    this.need(file, actionsDup2(actions, pipes.stdout.write, 1));
+    this.need(file, actionsDup2(actions, pipes.stderr?.write ?? this.nothing, 2));
+    if (directory !== undefined) this.need(file, actionsChdir(actions, directory));
+    if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
+  }
+
+  /** Throws for an error number other than 0. */
+  private need(file: string, errno: number): void {
+    if (errno !== 0) throw new SpawnError(file, getSystemErrorName(-errno));
+  }
+
+  private adopt(pid: number, pipes: Pipes): Child {
+    const group = new ProcessGroup(pid);
+    const exited = new Promise<Exit>((resolve) => {
+      this.reaper.watch(pid, (exit) => {
+        group.leaderReaped();
+        resolve(exit);
+      });
+    });
+    const { stdin, stdout, stderr } = pipes;
+    if (stdin) closeSync(stdin.read);
+    closeSync(stdout.write);
+    if (stderr) closeSync(stderr.write);
+    return {
+      pid,
+      stdin: stdin && writer(stdin.write),
+      stdout: reader(stdout.read),
+      stderr: stderr && reader(stderr.read),
+      exited,
+      signalGroup: (signal) => group.signal(signal),
+    };
+  }
+}
+
+function reader(descriptor: number): Socket {
+  return harmless(new Socket({ fd: descriptor, readable: true, writable: false }));
+}
+
+function writer(descriptor: number): Socket {
+  return harmless(new Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+/** An error reaches whoever wrote through the callback, and everybody through 'close'; without a listener it would end the gateway too. */
+function harmless(socket: Socket): Socket {
+  return socket.on('error', () => undefined);
+}

@@ -1,0 +1,185 @@
+/**
+ * The gateway's programs: the one place where they are started, counted, watched over and ended, CGI and streams alike.
+ */
+import { type Ended, Ending, type EndingTimes, within } from './ending.ts';
+import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { Watchdog } from './watchdog.ts';
+
+export interface StartOptions extends SpawnOptions {
+  /** Whose program it is, for counts and logs: the route. */
+  readonly owner: string;
+  /** How it is ended when it has to be. */
+  readonly ending: EndingTimes;
+}
+
+export interface Program extends Child {
+  readonly owner: string;
+  /**
+   * Settles when nothing more is to be done about it: its leader has been reaped and its stdout is closed (so read stdout to
+   * its end, or destroy it), or it was ended. Background processes that it left, without its stdout, are left alone.
+   */
+  readonly over: Promise<void>;
+}
+
+/** How a program came to its end: status 0, another status, a signal, ended by us, or ended by us but long after KILL was sent. */
+export type EndReason = 'ok' | 'failed' | 'signal' | 'ended' | 'abandoned';
+
+/** Who counts and logs. Called synchronously; must not throw. */
+export interface ProgramEvents {
+  started(owner: string): void;
+  /** Once for every `started`, but never for a program that hangs in the kernel for ever. */
+  ended(owner: string, reason: EndReason, exit: Exit): void;
+  /** `code` is "max" at the bound of all programs, "stopping", or the system's name of the error. */
+  refused(owner: string, code: string): void;
+  /** Programs are without their watchdog: a sentence for the log. */
+  watchdogLost(reason: string): void;
+}
+
+/** No program may be started now: there are as many as there may be, or the gateway is stopping. */
+export class TooManyPrograms extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'TooManyPrograms';
+  }
+}
+
+interface Entry {
+  readonly program: Program;
+  readonly times: EndingTimes;
+  readonly finish: () => void;
+  ending: Ending | undefined;
+  /** Set when its leader has been reaped. */
+  exit: Exit | undefined;
+  /** That came before anybody wanted it ended. */
+  exitedByItself: boolean;
+}
+
+export class Programs {
+  private readonly entries = new Map<Child, Entry>();
+  private readonly starting = new Set<Promise<unknown>>();
+  private readonly watchdog: Watchdog;
+  private closing: Promise<void> | undefined;
+
+  /**
+   * @param spawner Is closed by `closeAll`.
+   * @param max How many programs there may be at one time, all routes together.
+   */
+  constructor(
+    private readonly spawner: Spawner,
+    private readonly max: number,
+    private readonly events: ProgramEvents,
+  ) {
+    this.watchdog = new Watchdog(spawner, (reason) => events.watchdogLost(reason));
+  }
+
+  /** Programs that run or are being started. */
+  get size(): number {
+    return this.entries.size + this.starting.size;
+  }
+
+  /** Rejects with `TooManyPrograms`, or with `SpawnError` when it cannot be started; nothing runs then. */
+  async start(options: StartOptions): Promise<Program> {
+    if (this.closing !== undefined) throw this.refuse(options.owner, 'stopping', 'the gateway is stopping');
+    if (this.size >= this.max) throw this.refuse(options.owner, 'max', `${this.max} programs are running already`);
+    const starting = this.spawn(options);
+    this.starting.add(starting);
+    try {
+      return await starting;
+    } catch (error) {
+      this.events.refused(options.owner, error instanceof SpawnError ? error.code : 'error');
+      throw error;
+    } finally {
+      this.starting.delete(starting);
+    }
+  }
+
+  /**
+   * Ends the whole process group, step by step. Never rejects; settles when nobody is left, at the latest 2 seconds after KILL was due.
+   * When it is being ended already, the sooner times hold. A program that is over already: nothing happens.
+   */
+  async end(program: Program, times?: EndingTimes): Promise<Ended> {
+    const entry = this.entries.get(program);
+    if (entry === undefined) return { exit: await program.exited, step: 'stdin', complete: true };
+    if (entry.ending !== undefined) {
+      entry.ending.hasten(times ?? entry.times);
+      return await entry.ending.done;
+    }
+    entry.ending = new Ending(program, times ?? entry.times);
+    const ended = await entry.ending.done;
+    program.stdout.destroy();
+    program.stderr?.destroy();
+    if (ended.exit !== undefined) this.over(entry, ended.exit, entry.exitedByItself ? reasonOf(ended.exit) : 'ended');
+    else void program.exited.then((exit) => this.over(entry, exit, 'abandoned'));
+    return ended;
+  }
+
+  /**
+   * Stopping: nothing is started any more, everything is ended within `milliseconds` (KILL included, and 2 seconds more for the
+   * kernel), the watchdog and the spawner are closed.
+   */
+  closeAll(milliseconds: number): Promise<void> {
+    this.closing ??= this.close(performance.now() + milliseconds);
+    return this.closing;
+  }
+
+  private async close(deadline: number): Promise<void> {
+    // `start` is refused from now on, but what is on its way will still appear.
+    await Promise.allSettled([...this.starting]);
+    const left = deadline - performance.now();
+    await Promise.all([...this.entries.values()].map((entry) => this.end(entry.program, within(entry.times, left))));
+    await this.watchdog.close();
+    this.spawner.close();
+  }
+
+  private refuse(owner: string, code: string, message: string): TooManyPrograms {
+    this.events.refused(owner, code);
+    return new TooManyPrograms(message);
+  }
+
+  private async spawn(options: StartOptions): Promise<Program> {
+    await this.watchdog.ready();
+    const child = await this.spawner.spawn(options);
+    let finish: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const program: Program = { ...child, owner: options.owner, over };
+    const entry: Entry = {
+      program,
+      times: options.ending,
+      finish,
+      ending: undefined,
+      exit: undefined,
+      exitedByItself: false,
+    };
+    this.entries.set(program, entry);
+    this.watchdog.add(child.pid);
+    this.events.started(options.owner);
+    void child.exited.then((exit) => {
+      entry.exit = exit;
+      entry.exitedByItself = entry.ending === undefined;
+      this.overByItself(entry);
+    });
+    child.stdout.once('close', () => this.overByItself(entry));
+    return program;
+  }
+
+  private overByItself(entry: Entry): void {
+    const { exit, ending, program } = entry;
+    if (ending === undefined && exit !== undefined && program.stdout.closed) this.over(entry, exit, reasonOf(exit));
+  }
+
+  private over(entry: Entry, exit: Exit, reason: EndReason): void {
+    const { program } = entry;
+    if (!this.entries.delete(program)) return;
+    this.watchdog.remove(program.pid);
+    program.stdin?.destroy();
+    this.events.ended(program.owner, reason, exit);
+    entry.finish();
+  }
+}
+
+function reasonOf(exit: Exit): EndReason {
+  if (exit.code === 0) return 'ok';
+  return exit.signal === undefined ? 'failed' : 'signal';
+}

@@ -1,0 +1,26 @@
+/** Picks how programs are started: posix_spawn where it loads, else plain Node. */
+import { loadKoffi } from '../engine/addon.ts';
+import type { Assets } from '../ops/assets.ts';
+import { childProcessSpawner } from './child-process.ts';
+import { posixSpawner } from './posix.ts';
+import type { Spawner } from './spawn.ts';
+
+export interface Choice {
+  readonly spawner: Spawner;
+  /** Set when the faster way was wanted and cannot be used here: one sentence for the log. */
+  readonly reason?: string;
+}
+
+/** "posix" and "auto" both fall back; the difference is the operator's expectation, so with "posix" the log line is a warning. */
+export function chooseSpawner(assets: Assets, wanted: 'auto' | 'posix' | 'child_process'): Choice {
+  if (wanted === 'child_process') return { spawner: childProcessSpawner() };
+  try {
+    return { spawner: posixSpawner(loadKoffi(assets)) };
+  } catch (error) {
+    const cause = error instanceof Error ? error.message : String(error);
+    return {
+      spawner: childProcessSpawner(),
+      reason: `posix_spawn cannot be used here, so programs are started by Node, more slowly: ${cause}`,
+    };
+  }
+}
