@@ -1,61 +1,8 @@
-/**
- * The kinds of value that a configuration key can have. A kind reads one TOML value into what the code works with, or
- * says what it had expected; it also tells the JSON Schema and the reference page about itself. `schema.ts` is made of these.
- */
+/** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
-import { isAbsolute, resolve } from 'node:path';
-
-/** Keys from the root of the file to a value, for example `['stream', '/live', 'interval']`; numbers are list indexes. */
-export type KeyPath = readonly (string | number)[];
-
-/** Where a kind reports what is wrong. */
-export interface Reading {
-  /** Relative paths in the file are relative to this folder. */
-  readonly directory: string;
-  /** The value at `path` is not what it must be; `expected` completes "must be …". */
-  wrong(path: KeyPath, value: unknown, expected: string): void;
-  /** Anything else that is wrong at `path`: a whole sentence without its full stop. */
-  problem(path: KeyPath, sentence: string): void;
-  /** A key that nobody knows; `known` are the ones that could have been meant. */
-  unknown(path: KeyPath, known: readonly string[]): void;
-}
-
-export type JsonSchema = { readonly [key: string]: unknown };
-
-export interface Kind<T> {
-  /** Completes "must be …". */
-  readonly expected: string;
-  readonly json: JsonSchema;
-  /** The value for the code, or undefined after having reported why not. */
-  read(value: unknown, path: KeyPath, reading: Reading): T | undefined;
-}
-
-/** One key of a table: its kind, the default in TOML's own notation, and a sentence why one would set it. */
-export interface Key<T> {
-  readonly kind: Kind<unknown>;
-  readonly doc: string;
-  readonly required: boolean;
-  readonly default: unknown;
-  /** Never set: carries the type. */
-  readonly type?: T;
-}
-
-export type Fields = { readonly [name: string]: Key<unknown> };
-export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Key<infer T> ? T : never };
-
-export function required<T>(kind: Kind<T>, doc: string): Key<T> {
-  return { kind, doc, required: true, default: undefined };
-}
-
-/** A key that may be left out and then is undefined. */
-export function optional<T>(kind: Kind<T>, doc: string): Key<T | undefined> {
-  return { kind, doc, required: false, default: undefined };
-}
-
-/** A key that may be left out; `value` is what a user would have written to get the default. */
-export function preset<T>(kind: Kind<T>, value: unknown, doc: string): Key<T> {
-  return { kind, doc, required: false, default: value };
-}
+import { dirname, isAbsolute, resolve } from 'node:path';
+import { folderTrouble, programTrouble } from './disk.ts';
+import type { JsonSchema, Kind, Reading } from './kind.ts';
 
 function simple<T>(
   expected: string,
@@ -87,7 +34,7 @@ export function integer(bounds: { min: number; max: number }): Kind<number> {
 }
 
 /** Any text that fits `pattern`; `expected` says in words what that is. */
-export function text(expected = 'a string that is not empty', pattern = /^[^\0]+$/): Kind<string> {
+export function text(expected = 'a string that is not empty', pattern = /^[^\x00]+$/): Kind<string> {
   return simple(expected, { type: 'string', pattern: pattern.source }, (value) =>
     typeof value === 'string' && pattern.test(value) ? value : undefined,
   );
@@ -159,33 +106,59 @@ export function size(min: string, max: string): Kind<number> {
   });
 }
 
-/** A path in the file system, made absolute from the folder of the configuration file. Whether it exists is `load.ts`'s to say. */
-export const path: Kind<string> = simple('a path', { type: 'string', minLength: 1 }, (value, reading) =>
-  typeof value === 'string' && value !== '' && !value.includes('\0')
-    ? isAbsolute(value)
-      ? value
-      : resolve(reading.directory, value)
-    : undefined,
-);
+function absolute(value: unknown, directory: string): string | undefined {
+  if (typeof value !== 'string' || value === '' || value.includes('\0')) return undefined;
+  return isAbsolute(value) ? value : resolve(directory, value);
+}
+
+/** A folder that exists, made absolute from the folder of the configuration file. */
+export const folder: Kind<string> = {
+  expected: 'the path of a folder',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    const path = absolute(value, reading.directory);
+    if (path === undefined) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const trouble = folderTrouble(reading.disk, path);
+    if (trouble === undefined) return path;
+    reading.problem(at, `the folder ${named(value, path)} ${trouble}`);
+    return undefined;
+  },
+};
+
+/** A path as the user wrote it, and what it was taken for where that is not the same. */
+function named(written: unknown, path: string): string {
+  return written === path ? `"${path}"` : `"${written}" (${path})`;
+}
 
 /**
  * A program and its arguments. Never a shell line: nothing is expanded or split. A program with a slash is relative to
  * the configuration file; one without is looked up in PATH when it is checked and again when it is started.
  */
-export const command: Kind<readonly [string, ...string[]]> = simple(
-  'a list of strings, the program first, such as ["vmstat", "-n", "1"]',
-  { type: 'array', items: { type: 'string' }, minItems: 1 },
-  (value, reading) => {
-    if (
-      !Array.isArray(value) ||
-      !value.every((part): part is string => typeof part === 'string' && !part.includes('\0'))
-    )
+export const command: Kind<readonly [string, ...string[]]> = {
+  expected: 'a list of strings, the program first, such as ["vmstat", "-n", "1"]',
+  json: { type: 'array', items: { type: 'string' }, minItems: 1 },
+  read(value, at, reading) {
+    if (typeof value === 'string') {
+      reading.wrong(at, value, `${this.expected}: there is no shell that would split it`);
       return undefined;
-    const [program, ...args] = value;
-    if (program === undefined || program === '') return undefined;
-    return [program.includes('/') ? resolve(reading.directory, program) : program, ...args];
+    }
+    const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+    const strings = parts.filter((part): part is string => typeof part === 'string' && !part.includes('\0'));
+    const [written, ...args] = strings;
+    if (strings.length !== parts.length || written === undefined || written === '') {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const program = written.includes('/') ? resolve(reading.directory, written) : written;
+    const trouble = programTrouble(reading.disk, program);
+    if (trouble === undefined) return [program, ...args];
+    reading.problem([...at, 0], `the program ${named(written, program)} ${trouble}`);
+    return undefined;
   },
-);
+};
 
 /** Where to listen. */
 export type Address =
@@ -208,108 +181,21 @@ export function parseAddress(value: string, directory: string): Address | undefi
   return { kind: 'tcp', host, port, text: value };
 }
 
-export const address: Kind<Address> = simple(
-  'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock" (a socket path of at most 107 bytes)',
-  { type: 'string', pattern: '^(unix:.+|.*:\\d{1,5})$' },
-  (value, reading) => (typeof value === 'string' ? parseAddress(value, reading.directory) : undefined),
-);
-
-export function listOf<T>(item: Kind<T>, what: string): Kind<readonly T[]> {
-  return {
-    expected: `a list of ${what}`,
-    json: { type: 'array', items: item.json },
-    read(value, at, reading) {
-      if (!Array.isArray(value)) {
-        reading.wrong(at, value, this.expected);
-        return undefined;
-      }
-      const items: T[] = [];
-      value.forEach((entry, index) => {
-        const parsed = item.read(entry, [...at, index], reading);
-        if (parsed !== undefined) items.push(parsed);
-      });
-      return items.length === value.length ? items : undefined;
-    },
-  };
-}
-
-function isTable(value: unknown): value is { readonly [key: string]: unknown } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
-
-/** A table whose keys the user chooses, all values of one kind; `nameKind` judges the keys. */
-export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): Kind<ReadonlyMap<string, T>> {
-  return {
-    expected: `a table of ${what}`,
-    json: { type: 'object', additionalProperties: item.json },
-    read(value, at, reading) {
-      if (!isTable(value)) {
-        reading.wrong(at, value, this.expected);
-        return undefined;
-      }
-      const result = new Map<string, T>();
-      let whole = true;
-      for (const [name, entry] of Object.entries(value)) {
-        const key = nameKind.read(name, [...at, name], reading);
-        const parsed = item.read(entry, [...at, name], reading);
-        if (key === undefined || parsed === undefined) whole = false;
-        else result.set(key, parsed);
-      }
-      return whole ? result : undefined;
-    },
-  };
-}
-
-/** A table with these keys and no others. */
-export interface Table<F extends Fields> extends Kind<Values<F>> {
-  readonly fields: F;
-}
-
-export function table<F extends Fields>(fields: F): Table<F> {
-  return {
-    fields,
-    expected: 'a table',
-    get json(): JsonSchema {
-      const properties = Object.entries(fields).map(([name, key]) => [
-        name,
-        { ...key.kind.json, description: key.doc, ...(key.default === undefined ? {} : { default: key.default }) },
-      ]);
-      const needed = Object.keys(fields).filter((name) => fields[name]?.required);
-      return {
-        type: 'object',
-        properties: Object.fromEntries(properties),
-        required: needed,
-        additionalProperties: false,
-      };
-    },
-    read(value, at, reading) {
-      if (!isTable(value)) {
-        reading.wrong(at, value, this.expected);
-        return undefined;
-      }
-      let whole = true;
-      for (const name of Object.keys(value)) {
-        if (Object.hasOwn(fields, name)) continue;
-        reading.unknown([...at, name], Object.keys(fields));
-        whole = false;
-      }
-      const result: { [name: string]: unknown } = {};
-      for (const [name, key] of Object.entries(fields)) {
-        const given = Object.hasOwn(value, name) ? value[name] : key.default;
-        if (given === undefined) {
-          if (key.required) {
-            reading.problem([...at, name], `is required: ${key.kind.expected}`);
-            whole = false;
-          }
-          result[name] = undefined;
-          continue;
-        }
-        const parsed = key.kind.read(given, [...at, name], reading);
-        if (parsed === undefined) whole = false;
-        result[name] = parsed;
-      }
-      // The one cast: what was read above is field by field what the type says.
-      return whole ? (result as Values<F>) : undefined;
-    },
-  };
-}
+export const address: Kind<Address> = {
+  expected:
+    'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock" (a socket path of at most 107 bytes)',
+  json: { type: 'string', pattern: '^(unix:.+|.*:[0-9]{1,5})$' },
+  read(value, at, reading) {
+    const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
+    if (parsed === undefined) {
+      const isName =
+        typeof value === 'string' && /^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value) && !value.startsWith('unix:');
+      reading.wrong(at, value, isName ? 'an IP address and a port: names are not looked up' : this.expected);
+      return undefined;
+    }
+    const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
+    if (parsed.kind === 'tcp' || trouble === undefined) return parsed;
+    reading.problem(at, `the folder of the socket, "${dirname(parsed.path)}", ${trouble}`);
+    return undefined;
+  },
+};

@@ -2,30 +2,10 @@
  * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
-import {
-  address,
-  boolean,
-  choice,
-  command,
-  duration,
-  type Fields,
-  integer,
-  listOf,
-  mapOf,
-  optional,
-  path,
-  preset,
-  required,
-  size,
-  table,
-  text,
-  type Values,
-} from './kinds.ts';
-
-const headerName = text('a header field name, such as "X-Frame-Options"', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
-const headerValue = text('a header field value without line breaks', /^[\t\x20-\x7e]*$/);
-const variableName = text('the name of an environment variable', /^[A-Za-z_][A-Za-z0-9_]*$/);
-const variableValue = text('a string without NUL', /^[^\0]*$/);
+import { type Fields, optional, preset, required, type Values } from './kind.ts';
+import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
+import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -44,12 +24,16 @@ const limits = table({
 });
 
 const inherited = {
-  headers: optional(headers, 'Header fields that every reply of this route gets, unless the handler sets them itself.'),
-  limits: optional(limits, 'Bounds on what a client may send to this route.'),
+  headers: preset(
+    headers,
+    {},
+    'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+  ),
+  limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
 } as const;
 
 const defaults = table({
-  headers: optional(headers, 'Header fields that every reply gets.'),
+  headers: preset(headers, {}, 'Header fields that every reply gets.'),
   limits: preset(limits, {}, 'Bounds on what a client may send.'),
 });
 
@@ -63,9 +47,9 @@ const listen = table({
 });
 
 const staticRoute = table({
-  root: required(path, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
+  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
   index: preset(
-    listOf(text('a file name'), 'file names'),
+    listOf(fileName, 'file names'),
     ['index.html'],
     'Files that stand for their folder, the first that exists.',
   ),
@@ -75,7 +59,7 @@ const staticRoute = table({
 
 /** What every route that starts programs has. */
 const processFields = {
-  directory: optional(path, 'The working directory of the program.'),
+  directory: optional(folder, 'The working directory of the program.'),
   env: preset(
     mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
     {},
@@ -95,53 +79,59 @@ const processFields = {
   kill_after: preset(duration('0ms', '10m'), '3s', 'How long after TERM the group gets KILL.'),
 } as const;
 
-const cgiRoute = table({
-  root: optional(path, 'A folder of CGI programs.'),
-  command: optional(command, 'One CGI program for everything below this path.'),
-  timeout: preset(
-    duration('100ms', '24h'),
-    '30s',
-    'How long a program may take to its first byte of output. Then 504.',
-  ),
-  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
-  max_processes: preset(
-    integer({ min: 1, max: 100_000 }),
-    16,
-    'How many programs of this route may run at once. Further requests wait.',
-  ),
-  max_waiting: preset(
-    integer({ min: 0, max: 100_000 }),
-    64,
-    'How many requests may wait for a program to end. Further ones get 503.',
-  ),
-  pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
-  ...processFields,
-  ...inherited,
-});
+const cgiRoute = table(
+  {
+    root: optional(folder, 'A folder of CGI programs.'),
+    command: optional(command, 'One CGI program for everything below this path.'),
+    timeout: preset(
+      duration('100ms', '24h'),
+      '30s',
+      'How long a program may take to its first byte of output. Then 504.',
+    ),
+    total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
+    max_processes: preset(
+      integer({ min: 1, max: 100_000 }),
+      16,
+      'How many programs of this route may run at once. Further requests wait.',
+    ),
+    max_waiting: preset(
+      integer({ min: 0, max: 100_000 }),
+      64,
+      'How many requests may wait for a program to end. Further ones get 503.',
+    ),
+    pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
+    ...processFields,
+    ...inherited,
+  },
+  exactlyOne('root', 'command'),
+);
 
-const streamRoute = table({
-  command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-  share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
-  framing: preset(choice('lines'), 'lines', "How messages lie in the program's input and output: one line each."),
-  max_message: preset(size('1B', '64MiB'), '64KiB', 'Largest message, from a client or from the program.'),
-  max_processes: preset(
-    integer({ min: 1, max: 100_000 }),
-    64,
-    'How many programs of this route may run at once. Further clients get 503.',
-  ),
-  max_queue: preset(
-    size('1KiB', '64MiB'),
-    '256KiB',
-    "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
-  ),
-  drain_timeout: preset(
-    duration('100ms', '24h'),
-    '30s',
-    'How long a client may leave its stream untaken before it is closed.',
-  ),
-  ...processFields,
-  ...inherited,
-});
+const streamRoute = table(
+  {
+    command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
+    share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
+    framing: preset(choice('lines'), 'lines', "How messages lie in the program's input and output: one line each."),
+    max_message: preset(size('1B', '64MiB'), '64KiB', 'Largest message, from a client or from the program.'),
+    max_processes: preset(
+      integer({ min: 1, max: 100_000 }),
+      64,
+      'How many programs of this route may run at once. Further clients get 503.',
+    ),
+    max_queue: preset(
+      size('1KiB', '64MiB'),
+      '256KiB',
+      "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
+    ),
+    drain_timeout: preset(
+      duration('100ms', '24h'),
+      '30s',
+      'How long a client may leave its stream untaken before it is closed.',
+    ),
+    ...processFields,
+    ...inherited,
+  },
+  exactlyOne('command'),
+);
 
 const admin = table({
   listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
@@ -153,12 +143,6 @@ const log = table({
   requests: preset(boolean, true, 'Whether each request gets a line.'),
 });
 
-/** A route's key: a path that starts with "/", with a host before it if it is for that host only. */
-const routeKey = text(
-  'a path such as "/app/" or "/live", or one with a host before it such as "board.local/app/"',
-  /^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)?\/[^\0?#]*$/,
-);
-
 export const root = table({
   listen: preset(listOf(listen, '[[listen]] tables'), [{ address: ':8080' }], 'The addresses that accept connections.'),
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
@@ -166,19 +150,36 @@ export const root = table({
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  stop_timeout: preset(
+    duration('0s', '10m'),
+    '10s',
+    'How long requests under way may go on when the gateway is told to stop.',
+  ),
   log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
 });
 
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
 
+/** The file as `root` reads it: what routes inherit is not filled in yet. */
+export type FileConfig = Of<typeof root>;
+
 export type Limits = Of<typeof limits>;
+/** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
+type Complete<R> = Omit<R, keyof typeof inherited> & {
+  readonly headers: ReadonlyMap<string, string>;
+  readonly limits: Limits;
+};
 export type ListenConfig = Of<typeof listen>;
-export type StaticConfig = Of<typeof staticRoute>;
-export type CgiConfig = Of<typeof cgiRoute>;
-export type StreamConfig = Of<typeof streamRoute>;
+export type StaticConfig = Complete<Of<typeof staticRoute>>;
+export type CgiConfig = Complete<Of<typeof cgiRoute>>;
+export type StreamConfig = Complete<Of<typeof streamRoute>>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
-/** The whole file, as read: frozen, defaults filled in, paths absolute. */
-export type Config = Of<typeof root>;
+/** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
+export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
+  readonly static: ReadonlyMap<string, StaticConfig>;
+  readonly cgi: ReadonlyMap<string, CgiConfig>;
+  readonly stream: ReadonlyMap<string, StreamConfig>;
+};
 /** What a route that starts programs is told about them. */
 export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields>;

@@ -4,10 +4,14 @@
  */
 
 import type * as uWS from 'uWebSockets.js';
+import { closeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { dlopen } from 'node:process';
 import type { Assets } from '../ops/assets.ts';
+import { codeDirectories } from '../ops/code-directories.ts';
+import { readMounts, refusesCode } from '../ops/mounts.ts';
+import { openNameless } from '../ops/nameless.ts';
 
 export type UwsModule = typeof uWS;
 
@@ -35,6 +39,47 @@ function dlopenFile(path: string): unknown {
   return loaded.exports;
 }
 
+/**
+ * Loads an add-on out of the single executable: through a nameless file, so that nothing in a shared folder can be guessed or
+ * replaced and nothing is left behind. Throws with what was tried when no folder may hold code.
+ */
 function dlopenAsset(assets: Assets, name: string): unknown {
-  throw new Error(`${name} cannot be loaded from the executable yet (${assets.single})`);
+  const mounts = readMounts();
+  const tried: string[] = [];
+  for (const directory of codeDirectories(process.env, process.execPath)) {
+    // Asked beforehand, because a dlopen that failed pins its copy: 7 MB of memory on a tmpfs.
+    const refusal = refusesCode(mounts, directory);
+    if (refusal !== undefined) {
+      tried.push(`${directory} (${refusal})`);
+      continue;
+    }
+    try {
+      return dlopenIn(directory, assets, name);
+    } catch (error) {
+      if (!isAboutTheFolder(error)) throw error;
+      tried.push(`${directory} (${error.message})`);
+    }
+  }
+  const list = tried.length === 0 ? 'no folder is there' : tried.join(', ');
+  throw new Error(
+    `${name} needs a folder that can be written and is not mounted noexec; tried ${list}; set RUNNEL_TMP to such a folder`,
+  );
+}
+
+function dlopenIn(directory: string, assets: Assets, name: string): unknown {
+  const descriptor = openNameless(directory);
+  try {
+    const place = assets.copy(name, descriptor);
+    // glibc compares the paths of libraries as text: a second add-on that met the same descriptor number would answer with
+    // the first library. So each asset has a spelling of its own.
+    return dlopenFile(`/proc/self/fd/${'./'.repeat(place)}${descriptor}`);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Whether another folder may do better: the system refused this one (full, not allowed), or mapping code from it. */
+function isAboutTheFolder(error: unknown): error is Error {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return error.code !== 'ERR_DLOPEN_FAILED' || error.message.includes('failed to map segment');
 }

@@ -47,6 +47,8 @@ export interface Handler {
   readonly takesBody: boolean;
   /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
   handle(call: Call): Answer | Promise<Answer>;
-  /** Stopping: ends what it started. Resolves when nothing is left. */
-  close(reason: string): Promise<void>;
+  /** The gateway is stopping: clients of streams are told to leave; a request under way may still finish. */
+  drain(reason: string): void;
+  /** Ends what it started, now. Resolves when nothing is left. */
+  close(): Promise<void>;
 }

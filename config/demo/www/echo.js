@@ -1,0 +1,53 @@
+// "Say something": a line goes to `cat` and comes back, and the time it took is shown.
+
+import { LineSocket } from './line-socket.js';
+
+/** The answer's place shows at most this much of what was said. */
+const QUOTE_LENGTH = 40;
+
+export function startEcho(path) {
+  const form = document.getElementById('echo-form');
+  const input = document.getElementById('echo-input');
+  const answer = document.getElementById('echo-answer');
+  const state = document.getElementById('echo-state');
+  /** What was sent and has not come back: `cat` answers in order. */
+  let waiting = [];
+  const times = [];
+
+  const socket = new LineSocket({
+    path,
+    silence: 0,
+    onOpen() {
+      waiting = [];
+    },
+    onState(name, detail) {
+      if (times.length === 0 || name !== 'live')
+        state.textContent = name === 'live' ? 'cat is waiting' : `${name}: ${detail}`;
+    },
+    onLine(text) {
+      const sent = waiting.shift();
+      if (sent === undefined) return;
+      const took = performance.now() - sent;
+      times.push(took);
+      if (times.length > 1000) times.shift();
+      const quote = text.length > QUOTE_LENGTH ? `${text.slice(0, QUOTE_LENGTH)}…` : text;
+      answer.textContent = `“${quote}” is back after ${took.toFixed(1)} ms`;
+      const said = times.length === 1 ? 'one line' : `${times.length} lines`;
+      state.textContent = `${said} so far, the quickest in ${Math.min(...times).toFixed(1)} ms`;
+    },
+  });
+  socket.connect();
+
+  form.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const sent = performance.now();
+    if (socket.send(input.value || input.placeholder)) {
+      waiting.push(sent);
+      input.value = '';
+    } else {
+      socket.hurry();
+      answer.textContent = 'Not sent: there is no connection.';
+    }
+    input.focus();
+  });
+}

@@ -1,0 +1,70 @@
+/** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
+import { readConfig } from '../config/load.ts';
+import { headerValue } from '../engine/engine.ts';
+import type { Handler } from '../http/handler.ts';
+import { openAssets } from '../ops/assets.ts';
+import { UsageError, type Verb } from './flags.ts';
+import { serveUntilSignal } from './serve.ts';
+
+export const run: Verb = {
+  name: 'run',
+  usage: 'runnel run [-l ADDRESS] -- COMMAND [ARGUMENT…]',
+  doc: 'Runs a command for each viewer: what it prints streams to a page, line by line, and what they type goes to it.',
+  flags: {
+    listen: { short: 'l', value: 'ADDRESS', doc: 'where to listen, such as :8080 (the default) or 127.0.0.1:9000' },
+    engine: { value: 'NAME', doc: 'the network engine: auto (the default), uws or node' },
+    directory: { short: 'd', value: 'FOLDER', doc: 'the working directory of the command' },
+  },
+  words: true,
+  async run({ flags, words }) {
+    if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
+    const { listen = ':8080', engine = 'auto', directory } = flags;
+    const stream = { command: words, ...(directory === undefined ? {} : { directory }) };
+    const result = readConfig(
+      { listen: [{ address: listen, engine }], stream: { '/': stream } },
+      process.cwd(),
+      'the command line',
+    );
+    if (!result.ok)
+      throw new UsageError(
+        result.problems.map(({ path, message }) => `${path.replace(/^.*\./, '')}: ${message}`).join('\n'),
+      );
+    const page = openAssets()
+      .read('browser/run.html')
+      .toString()
+      .replaceAll('{{title}}', escapeHtml(words.join(' ')));
+    return await serveUntilSignal(result.config, { wrap: (_key, handler) => pageBefore(handler, page) });
+  },
+};
+
+/** Browsers get the page, WebSockets the stream, both at the same address. */
+function pageBefore(stream: Handler, page: string): Handler {
+  return {
+    ...stream,
+    methods: ['GET', 'HEAD'],
+    handle(call) {
+      const wantsPage =
+        call.handshake === undefined && (headerValue(call.request.headers, 'accept') ?? '*/*').includes('*/*');
+      if (!wantsPage) return stream.handle(call);
+      return {
+        status: 200,
+        headers: [
+          ['content-type', 'text/html; charset=utf-8'],
+          ['cache-control', 'no-cache'],
+        ],
+        body: page,
+      };
+    },
+  };
+}
+
+function escapeHtml(text: string): string {
+  const entities: { readonly [character: string]: string } = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#39;',
+  };
+  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
+}

@@ -1,0 +1,114 @@
+/** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
+import { existsSync } from 'node:fs';
+import { loadConfig } from '../config/load.ts';
+import { formatProblem } from '../config/problems.ts';
+import type { Config } from '../config/schema.ts';
+import { ListenError } from '../engine/engine.ts';
+import { type GatewayParts, startGateway } from '../gateway.ts';
+import { openAssets } from '../ops/assets.ts';
+import { Log } from '../ops/log.ts';
+import { VERSION } from '../ops/version.ts';
+import { EXIT } from './exit.ts';
+import type { Given, Verb } from './flags.ts';
+
+/** Where a configuration is looked for when no file is named. */
+const USUAL_FILES = ['runnel.toml', '/etc/runnel/runnel.toml'] as const;
+
+export const configFlag = {
+  short: 'c',
+  value: 'FILE',
+  doc: `the configuration; without it ${USUAL_FILES.join(' or ')}`,
+} as const;
+
+export const serve: Verb = {
+  name: 'serve',
+  usage: 'runnel serve [-c FILE]',
+  doc: 'Runs the gateway. TERM and INT drain and stop it; a second one stops it at once.',
+  flags: { config: configFlag },
+  words: false,
+  async run(given) {
+    const config = readConfig(given);
+    return config === undefined ? EXIT.config : await serveUntilSignal(config, {});
+  },
+};
+
+/** The configuration that the command line means; undefined after every problem of it was printed. */
+export function readConfig(given: Given): Config | undefined {
+  const named = given.flags['config'];
+  const file = typeof named === 'string' ? named : USUAL_FILES.find((candidate) => existsSync(candidate));
+  if (file === undefined) {
+    process.stderr.write(`no configuration: neither ${USUAL_FILES.join(' nor ')} is there; name one with -c FILE\n`);
+    return undefined;
+  }
+  const result = loadConfig(file);
+  if (result.ok) return result.config;
+  for (const problem of result.problems) process.stderr.write(`${formatProblem(problem)}\n`);
+  const count = result.problems.length;
+  process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
+  return undefined;
+}
+
+/** Runs a gateway until TERM or INT. Resolves with the exit code. */
+export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap'>): Promise<number> {
+  const terminal = process.stdout.isTTY === true;
+  const { format } = config.log;
+  const log = new Log({
+    format: format === 'auto' ? (terminal ? 'plain' : 'json') : format,
+    level: config.log.level,
+    colour: terminal && process.env['NO_COLOR'] === undefined,
+    descriptor: 1,
+  });
+  const signals = new Signals();
+  try {
+    const gateway = await startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
+    // An error that nobody caught is a mistake of ours: it is logged whole, and the other connections go on.
+    process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
+    process.on('unhandledRejection', (error) =>
+      log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
+    );
+    const signal = await signals.next();
+    log.info(`${signal}: stopping`);
+    const stopped = gateway.stop(`the gateway is stopping (${signal})`);
+    void signals.next().then(() => gateway.stop('at once'));
+    await stopped;
+    log.info('stopped');
+    return EXIT.ok;
+  } catch (error) {
+    if (!(error instanceof ListenError)) throw error;
+    log.error(error.message);
+    return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;
+  } finally {
+    signals.close();
+    await log.flush();
+  }
+}
+
+/** TERM and INT, one after the other. */
+class Signals {
+  private readonly arrived: NodeJS.Signals[] = [];
+  private waiting: ((signal: NodeJS.Signals) => void) | undefined;
+  private readonly listener = (signal: NodeJS.Signals): void => {
+    const { waiting } = this;
+    this.waiting = undefined;
+    if (waiting === undefined) this.arrived.push(signal);
+    else waiting(signal);
+  };
+
+  constructor() {
+    process.on('SIGTERM', this.listener);
+    process.on('SIGINT', this.listener);
+  }
+
+  next(): Promise<NodeJS.Signals> {
+    const signal = this.arrived.shift();
+    if (signal !== undefined) return Promise.resolve(signal);
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+    });
+  }
+
+  close(): void {
+    process.off('SIGTERM', this.listener);
+    process.off('SIGINT', this.listener);
+  }
+}

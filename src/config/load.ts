@@ -1,0 +1,94 @@
+/** A configuration file to a frozen `Config`, or to every problem that it has. */
+import { dirname, resolve } from 'node:path';
+import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
+import { type Disk, realDisk } from './disk.ts';
+import { deepFreeze } from './freeze.ts';
+import type { KeyPath, Reading } from './kind.ts';
+import { Positions } from './positions.ts';
+import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
+import { type Config, type FileConfig, type Limits, root } from './schema.ts';
+import { decodeSource, readSource, type SourceTrouble } from './source.ts';
+import { suggestion, tablesOf } from './suggest.ts';
+import type { RawTable } from './tables.ts';
+import { parseToml } from './toml.ts';
+
+export type LoadResult =
+  | { readonly ok: true; readonly config: Config; readonly file: string }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** What a configuration is read against; left out, it is what lies around the file. */
+export interface Surroundings {
+  /** Relative paths in the file are relative to this folder. */
+  readonly directory?: string;
+  readonly disk?: Disk;
+}
+
+/** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
+export function loadConfig(file: string): LoadResult {
+  const source = readSource(file);
+  return Buffer.isBuffer(source) ? parseConfig(source, file) : troubled(file, source);
+}
+
+/** The same for what was read already; `file` is what problems call it. */
+export function parseConfig(source: Buffer, file: string, around: Surroundings = {}): LoadResult {
+  const text = decodeSource(source);
+  if (typeof text !== 'string') return troubled(file, text);
+  if (text.trim() === '')
+    return troubled(file, { message: 'is empty: nothing would be served', hint: 'add a route, such as [static."/"]' });
+  const parsed = parseToml(text);
+  if (!parsed.ok) return troubled(file, parsed.trouble);
+  const positions = new Positions(text, parsed.statements);
+  return readConfig(parsed.table, file, { directory: dirname(resolve(file)), ...around }, (path) => positions.of(path));
+}
+
+/** The same for tables that did not come from a file but have a file's shape, keys and notation. */
+export function readConfig(
+  table: RawTable,
+  file: string,
+  around: Surroundings = {},
+  placeOf: PlaceOf = () => undefined,
+): LoadResult {
+  const problems: Problem[] = [];
+  const report = (path: KeyPath, message: string, hint?: string) => {
+    const place = placeOf(path);
+    problems.push({ file, line: place?.line, column: place?.column, path: formatPath(path), message, hint });
+  };
+  const reading: Reading = {
+    directory: around.directory ?? process.cwd(),
+    disk: around.disk ?? realDisk(),
+    wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
+    problem: report,
+    unknown: (path, known) => report(path, 'unknown key', suggestion(String(path.at(-1)), known, tablesOf(root))),
+  };
+  const read = root.read(table, [], reading);
+  checkAcross(table, reading, placeOf);
+  if (problems.length === 0 && !hasRoutes(table))
+    report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
+  if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
+  if (read === undefined) throw new Error('a kind refused a value without saying why');
+  return { ok: true, config: deepFreeze(complete(read)), file };
+}
+
+function troubled(file: string, trouble: SourceTrouble): LoadResult {
+  const { message, hint, place } = trouble;
+  return { ok: false, problems: [{ file, line: place?.line, column: place?.column, path: '', message, hint }] };
+}
+
+/** Gives every route what it inherits: a key that it sets itself stays, every other is `[defaults]`'. */
+function complete(read: FileConfig): Config {
+  const inherit = <R extends Inheriting>(routes: ReadonlyMap<string, R>) =>
+    new Map([...routes].map(([key, route]) => [key, { ...route, ...inherited(route, read.defaults) }]));
+  return { ...read, static: inherit(read.static), cgi: inherit(read.cgi), stream: inherit(read.stream) };
+}
+
+type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | 'limits'>;
+
+function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
+  const headers: ReadonlyMap<string, string> = new Map([...defaults.headers, ...route.headers]);
+  return { headers, limits: override(defaults.limits, route.limits) };
+}
+
+function override(base: Limits, own: Inheriting['limits']): Limits {
+  const set = Object.entries(own).filter(([, value]) => value !== undefined);
+  return { ...base, ...Object.fromEntries(set) };
+}

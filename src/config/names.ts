@@ -1,0 +1,87 @@
+/** The kinds of name that a user chooses as a key: a route's, a header field's, an environment variable's. */
+import { posix } from 'node:path';
+import type { Kind } from './kind.ts';
+import { text } from './kinds.ts';
+
+/** What is not canonical about a key that has the right shape, and what to write instead where that can be told. */
+function routeKeyProblem(host: string, path: string): { sentence: string; instead?: string } | undefined {
+  if (host !== host.toLowerCase())
+    return { sentence: 'a host is written in lower case', instead: host.toLowerCase() + path };
+  if (host.includes('..'))
+    return { sentence: 'a host has one dot between its labels', instead: host.replace(/\.{2,}/g, '.') + path };
+  if (path.includes('%')) {
+    const decoded = decode(path);
+    const sentence = 'a path is written without percent-encoding';
+    return decoded === undefined ? { sentence } : { sentence, instead: host + decoded };
+  }
+  if (path !== posix.normalize(path)) {
+    const sentence = 'a path has no empty, "." or ".." segments';
+    return { sentence, instead: host + posix.normalize(path) };
+  }
+  return undefined;
+}
+
+function decode(path: string): string | undefined {
+  try {
+    const decoded = decodeURIComponent(path);
+    return /[%\x00-\x1f\x7f?#\\]/.test(decoded) ? undefined : decoded;
+  } catch {
+    return undefined;
+  }
+}
+
+const ROUTE_SHAPE = /^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)?(\/[^\x00-\x1f\x7f?#\\]*)$/;
+
+/**
+ * A route's key: a path that starts with "/", with a host before it if it is for that host only. It is decoded text in
+ * its one canonical form, so that the router compares it with a request's decoded path as it stands.
+ */
+export const routeKey: Kind<string> = {
+  expected: 'a path such as "/app/" or "/live", or one with a host before it such as "board.local/app/"',
+  json: { type: 'string', pattern: ROUTE_SHAPE.source },
+  read(value, at, reading) {
+    const match = typeof value === 'string' ? ROUTE_SHAPE.exec(value) : null;
+    if (typeof value !== 'string' || match === null) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const problem = routeKeyProblem(match[1] ?? '', match[2] ?? '');
+    if (problem === undefined) return value;
+    reading.problem(at, problem.sentence, problem.instead && `write "${problem.instead}"`);
+    return undefined;
+  },
+};
+
+/** What frames a reply or belongs to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the engine writes these. */
+const ENGINE_HEADERS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'date',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The name of a header field that may be added to replies, in lower case. */
+export const headerName: Kind<string> = {
+  expected: 'a header field name, such as "X-Frame-Options"',
+  json: { type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(value)) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const name = value.toLowerCase();
+    if (!ENGINE_HEADERS.has(name)) return name;
+    reading.problem(at, 'cannot be set: the gateway writes this header field itself');
+    return undefined;
+  },
+};
+
+export const headerValue = text('a header field value: printable ASCII without line breaks', /^[\t\x20-\x7e]*$/);
+export const variableName = text('the name of an environment variable', /^[A-Za-z_][A-Za-z0-9_]*$/);
+export const variableValue = text('a string without NUL', /^[^\x00]*$/);
+export const fileName = text('the name of a file, without a folder', /^(?!\.{1,2}$)[^\x00/]+$/);

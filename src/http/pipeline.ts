@@ -1,0 +1,129 @@
+/**
+ * The way of every request, top to bottom, the same for an upgrade as for a GET:
+ *
+ *   target → route → method → policies → body → handler → answer
+ *
+ * Up to the body everything is decided at once, in the engine's callback.
+ */
+import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import { HttpError } from './errors.ts';
+import type { Answer } from './handler.ts';
+import { redirectReply } from './reply.ts';
+import type { PipelineParts, Route } from './route.ts';
+import type { Match } from './router.ts';
+import { spoolBody } from './spool.ts';
+import { canonicalPath, requestHost } from './target.ts';
+import { Visit } from './visit.ts';
+
+/** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
+const MAX_LOCAL_REDIRECTS = 10;
+
+export class Pipeline {
+  constructor(private readonly parts: PipelineParts) {}
+
+  /** Serves one request. Never throws. */
+  readonly serve = (exchange: Exchange): void => {
+    const visit = new Visit(exchange, this.parts);
+    try {
+      const { path, host } = this.target(exchange);
+      const match = this.route(host, path, visit);
+      this.method(match.value, exchange);
+      // Policies stand here, before a body is read, before a program starts, and for upgrades too.
+      if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(exchange.request.query)}`));
+      else if (match.value.handler.takesBody && exchange.hasBody) this.withBody(visit, match);
+      else this.handle(visit, match);
+    } catch (error) {
+      visit.fail(error);
+    }
+  };
+
+  private target(exchange: Exchange): { path: string; host: string } {
+    const { request } = exchange;
+    if (request.method === 'CONNECT' || request.method === 'TRACE') {
+      throw new HttpError(405, `${request.method} is never served`, {
+        headers: [['allow', 'GET, HEAD, POST, OPTIONS']],
+      });
+    }
+    const host = requestHost(headerValue(request.headers, 'host'));
+    if (host === undefined) throw new HttpError(400, 'the Host field is not a host');
+    const path = request.path === '*' && request.method === 'OPTIONS' ? '/' : canonicalPath(request.path);
+    if (path === undefined) throw new HttpError(400, 'the path has a broken escape, a NUL, or climbs above "/"');
+    return { path, host };
+  }
+
+  private route(host: string, path: string, visit: Visit): Match<Route> {
+    const match = this.parts.router.find(host, path);
+    if (match === undefined) throw new HttpError(404, 'no route for this path');
+    visit.enter(match.value, match.rest, host);
+    return match;
+  }
+
+  private method(route: Route, exchange: Exchange): void {
+    const { methods } = route.handler;
+    if (methods === undefined || methods.includes(exchange.request.method)) return;
+    const allow: HeaderList = [['allow', [...methods, 'OPTIONS'].join(', ')]];
+    throw new HttpError(exchange.request.method === 'OPTIONS' ? 204 : 405, `only ${methods.join(', ')} here`, {
+      headers: allow,
+    });
+  }
+
+  /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
+  private withBody(visit: Visit, match: Match<Route>): void {
+    const spool = spoolBody(visit.exchange, match.value.limits, visit.id);
+    visit.attach(spool);
+    spool.done.then(
+      (body) => {
+        visit.body = body;
+        this.handle(visit, match);
+      },
+      (error: unknown) => visit.fail(error),
+    );
+  }
+
+  private handle(visit: Visit, match: Match<Route>): void {
+    try {
+      const answer = match.value.handler.handle(visit);
+      if (answer instanceof Promise) {
+        visit.watch();
+        answer.then(
+          (late) => this.answer(visit, late),
+          (error: unknown) => visit.fail(error),
+        );
+      } else this.answer(visit, answer);
+    } catch (error) {
+      visit.fail(error);
+    }
+  }
+
+  private answer(visit: Visit, answer: Answer): void {
+    try {
+      if ('localRedirect' in answer) this.redirectLocally(visit, answer.localRedirect);
+      else visit.answer(answer);
+    } catch (error) {
+      visit.fail(error);
+    }
+  }
+
+  /** The program names another local path: serve that, as a GET without a body (RFC 3875 section 6.2.2). */
+  private redirectLocally(visit: Visit, target: string): void {
+    if (visit.redirects >= MAX_LOCAL_REDIRECTS) {
+      throw new HttpError(500, `local redirects went round more than ${MAX_LOCAL_REDIRECTS} times, last to ${target}`);
+    }
+    const [rawPath = '', query] = splitTarget(target);
+    const path = canonicalPath(rawPath);
+    if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
+    visit.redirect(rawPath, query);
+    const match = this.route(visit.host, path, visit);
+    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(query)}`));
+    else this.handle(visit, match);
+  }
+}
+
+function splitTarget(target: string): [string, string | undefined] {
+  const at = target.indexOf('?');
+  return at < 0 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)];
+}
+
+function queryPart(query: string | undefined): string {
+  return query === undefined ? '' : `?${query}`;
+}

@@ -1,0 +1,173 @@
+/**
+ * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
+ * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too (`design.md` section 5).
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Limits } from '../config/schema.ts';
+import type { BodyReceiver, Exchange } from '../engine/engine.ts';
+import { HttpError } from './errors.ts';
+import type { Body } from './handler.ts';
+
+/** O_TMPFILE is not in `fs.constants`; its second half is O_DIRECTORY, whose value differs by processor. */
+const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
+/** Bytes that may wait for the disk before the client is held back. */
+const MAX_UNWRITTEN = 1 << 20;
+
+/** A body in the making. `done` settles once: with the body, or with the `HttpError` to answer (408, 413, 507). */
+export interface Spool {
+  readonly done: Promise<Body>;
+  /** The client has gone: stops, and releases what there is. */
+  cancel(): void;
+  /** Closes the file of a finished body, if there is one. */
+  release(): void;
+}
+
+/** Must be called before the engine's callback returns (see `Exchange.receive`). */
+export function spoolBody(exchange: Exchange, limits: Limits, id: string): Spool {
+  return new BodySpool(exchange, limits, id);
+}
+
+class BodySpool implements Spool, BodyReceiver {
+  readonly done: Promise<Body>;
+  private settle: { resolve(body: Body): void; reject(error: HttpError): void } | undefined;
+  private length = 0;
+  private inMemory: Buffer[] = [];
+  private unwritten: Buffer[] = [];
+  private unwrittenBytes = 0;
+  private file: FileHandle | undefined;
+  private filePosition = 0;
+  private spilling = false;
+  private writing = false;
+  private paused = false;
+  private ended = false;
+  private readonly deadline: NodeJS.Timeout;
+
+  constructor(
+    private readonly exchange: Exchange,
+    private readonly limits: Limits,
+    private readonly id: string,
+  ) {
+    this.done = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+    this.deadline = setTimeout(
+      () => this.fail(new HttpError(408, `the body did not arrive within ${limits.body_time} ms`)),
+      limits.body_time,
+    );
+    exchange.receive(this);
+    if (exchange.contentLength !== undefined && exchange.contentLength > limits.body) this.tooLarge();
+  }
+
+  chunk(bytes: Buffer): void {
+    if (this.settle === undefined) return;
+    this.length += bytes.length;
+    if (this.length > this.limits.body) {
+      this.tooLarge();
+      return;
+    }
+    if (!this.spilling && this.length <= this.limits.body_memory) {
+      this.inMemory.push(bytes);
+      return;
+    }
+    if (!this.spilling) {
+      this.spilling = true;
+      this.unwritten = this.inMemory;
+      this.unwrittenBytes = this.length - bytes.length;
+      this.inMemory = [];
+    }
+    this.unwritten.push(bytes);
+    this.unwrittenBytes += bytes.length;
+    if (this.unwrittenBytes > MAX_UNWRITTEN && !this.paused) {
+      this.paused = true;
+      this.exchange.pauseBody();
+    }
+    void this.writeOut();
+  }
+
+  end(): void {
+    this.ended = true;
+    this.finishIfWhole();
+  }
+
+  cancel(): void {
+    if (this.settle === undefined) this.release();
+    else this.fail(new HttpError(499, 'the client left before its body was complete'));
+  }
+
+  release(): void {
+    // A write under way still needs the file; `writeOut` comes back here after it.
+    if (this.writing) return;
+    const file = this.file;
+    this.file = undefined;
+    // Closing a file that has no name and that nobody will read cannot lose anything.
+    file?.close().catch(() => undefined);
+  }
+
+  private tooLarge(): void {
+    this.fail(new HttpError(413, `the body is larger than limits.body (${this.limits.body} bytes)`));
+  }
+
+  private finishIfWhole(): void {
+    if (!this.ended || this.writing || this.unwritten.length > 0 || this.settle === undefined) return;
+    clearTimeout(this.deadline);
+    const { resolve } = this.settle;
+    this.settle = undefined;
+    if (this.spilling) resolve({ length: this.length, bytes: undefined, descriptor: this.file?.fd });
+    else resolve({ length: this.length, bytes: Buffer.concat(this.inMemory, this.length), descriptor: undefined });
+  }
+
+  private fail(error: HttpError): void {
+    clearTimeout(this.deadline);
+    const settle = this.settle;
+    this.settle = undefined;
+    this.inMemory = [];
+    this.unwritten = [];
+    this.unwrittenBytes = 0;
+    this.release();
+    settle?.reject(error);
+  }
+
+  /** Writes what is waiting, one write at a time. Positional, so that whoever gets the descriptor starts reading at 0. */
+  private async writeOut(): Promise<void> {
+    if (this.writing) return;
+    this.writing = true;
+    try {
+      this.file ??= await openNameless(this.id);
+      while (this.unwritten.length > 0) {
+        const batch = this.unwritten;
+        this.unwritten = [];
+        const { bytesWritten } = await this.file.writev(batch, this.filePosition);
+        this.filePosition += bytesWritten;
+        const bytes = batch.reduce((sum, part) => sum + part.length, 0);
+        if (bytesWritten < bytes) this.unwritten.unshift(Buffer.concat(batch).subarray(bytesWritten));
+        this.unwrittenBytes -= bytesWritten;
+        if (this.settle === undefined) break;
+        if (this.paused && this.unwrittenBytes < MAX_UNWRITTEN / 2) {
+          this.paused = false;
+          this.exchange.resumeBody();
+        }
+      }
+      this.writing = false;
+    } catch (error) {
+      this.writing = false;
+      this.fail(new HttpError(507, 'the request body could not be stored', { cause: error }));
+    }
+    if (this.settle === undefined) this.release();
+    else this.finishIfWhole();
+  }
+}
+
+/** A file in the temporary folder that has no name, or loses it at once where the file system cannot make one without. */
+async function openNameless(id: string): Promise<FileHandle> {
+  try {
+    return await open(tmpdir(), constants.O_RDWR | O_TMPFILE, 0o600);
+  } catch {
+    const name = join(tmpdir(), `runnel-${process.pid}-${id}`);
+    const file = await open(name, 'wx+', 0o600);
+    await unlink(name);
+    return file;
+  }
+}

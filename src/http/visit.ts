@@ -1,0 +1,219 @@
+/** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
+import type {
+  BodySink,
+  BodySource,
+  Exchange,
+  Handshake,
+  HeaderList,
+  Reply,
+  Request,
+  Upgrade,
+} from '../engine/engine.ts';
+import type { LogFields } from '../ops/log.ts';
+import { methodLabel } from '../ops/tallies.ts';
+import { HttpError } from './errors.ts';
+import type { Body, Call } from './handler.ts';
+import { errorReply, withHeaders } from './reply.ts';
+import type { PipelineParts, Route } from './route.ts';
+import type { Spool } from './spool.ts';
+
+const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
+/** A redirected request has lost its body, so what described the body goes too. */
+const BODY_FIELDS: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'transfer-encoding',
+]);
+const NO_ROUTE = '-';
+
+export class Visit implements Call {
+  readonly id: string;
+  readonly handshake: Handshake | undefined;
+  request: Request;
+  body: Body | undefined = NO_BODY;
+  rest = '';
+  host = '';
+  redirects = 0;
+  private route: Route | undefined;
+  private spool: Spool | undefined;
+  private readonly started = performance.now();
+  private notes: { [key: string]: string | number } | undefined;
+  private abortListeners: (() => void)[] = [];
+  private watched = false;
+  private gone = false;
+  private logged = false;
+
+  constructor(
+    readonly exchange: Exchange,
+    private readonly parts: PipelineParts,
+  ) {
+    this.id = parts.nextId();
+    this.request = exchange.request;
+    this.handshake = exchange.handshake;
+  }
+
+  /** The router has found the route. */
+  enter(route: Route, rest: string, host: string): void {
+    this.route = route;
+    this.rest = rest;
+    this.host = host;
+  }
+
+  attach(spool: Spool): void {
+    this.spool = spool;
+    this.watch();
+  }
+
+  /** A local redirect: from here on this is a GET for another target, without a body. */
+  redirect(path: string, query: string | undefined): void {
+    this.redirects++;
+    this.spool?.release();
+    this.spool = undefined;
+    this.body = NO_BODY;
+    const headers = this.request.headers.filter(([name]) => !BODY_FIELDS.has(name));
+    const method = this.request.method === 'HEAD' ? 'HEAD' : 'GET';
+    this.request = { ...this.request, method, path, query, headers };
+  }
+
+  onAborted(listener: () => void): void {
+    if (this.gone || this.exchange.aborted) {
+      listener();
+      return;
+    }
+    this.abortListeners.push(listener);
+    this.watch();
+  }
+
+  note(key: string, value: string | number): void {
+    this.notes ??= {};
+    this.notes[key] = value;
+  }
+
+  /** Asks the engine to tell when the client leaves. Not needed for a reply that is given at once. */
+  watch(): void {
+    if (this.watched) return;
+    this.watched = true;
+    this.exchange.onAborted(() => this.left());
+  }
+
+  /** Gives the answer to the engine. */
+  answer(answer: Reply | Upgrade): void {
+    this.spool?.release();
+    if ('handlers' in answer) {
+      this.exchange.upgrade(answer);
+      this.finish(101, 0);
+      return;
+    }
+    const reply = withHeaders(answer, this.route?.headers ?? []);
+    if (typeof reply.body === 'object' && 'start' in reply.body) {
+      const source = new CountedSource(reply.body, (sent, whole) => {
+        if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');
+        this.finish(reply.status, sent);
+      });
+      this.exchange.reply({ ...reply, body: source });
+    } else {
+      this.exchange.reply(reply);
+      const length = reply.body === undefined || this.request.method === 'HEAD' ? 0 : Buffer.byteLength(reply.body);
+      this.finish(reply.status, length);
+    }
+  }
+
+  /** Answers with what went wrong: a status and an id to the client, the cause to the log. */
+  fail(error: unknown): void {
+    if (this.logged) {
+      this.parts.log.error('an error after the answer', { id: this.id, error: describe(error) });
+      return;
+    }
+    const status = error instanceof HttpError ? error.status : 500;
+    if (status >= 500)
+      this.parts.log.error(error instanceof HttpError ? explain(error) : describe(error), {
+        id: this.id,
+        route: this.route?.key,
+      });
+    else if (status >= 400 && error instanceof HttpError) this.note('because', error.message);
+    this.spool?.cancel();
+    const headers: HeaderList = error instanceof HttpError ? error.headers : [];
+    this.answer(errorReply(status, this.id, headers));
+  }
+
+  private left(): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.spool?.cancel();
+    for (const listener of this.abortListeners.splice(0)) listener();
+    this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
+  }
+
+  private finish(status: number, sent: number): void {
+    if (this.logged) return;
+    this.logged = true;
+    const { tallies, log } = this.parts;
+    const route = this.route?.key ?? NO_ROUTE;
+    tallies.requests.add(1, route, methodLabel(this.request.method), String(status));
+    if (this.body !== undefined && this.body.length > 0) tallies.bodyBytes.add(this.body.length, route, 'in');
+    if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
+    if (!this.parts.logRequests) return;
+    const { request } = this;
+    const fields: LogFields = {
+      status,
+      bytes: sent,
+      ms: Math.round((performance.now() - this.started) * 10) / 10,
+      route,
+      client: request.remoteAddress,
+      id: this.id,
+      ...(this.gone ? { left: true } : {}),
+      ...this.notes,
+    };
+    log.info(`${request.method} ${request.path}${request.query === undefined ? '' : `?${request.query}`}`, fields);
+  }
+}
+
+/** Counts what passes, and tells once when it is over. */
+class CountedSource implements BodySource {
+  readonly length: number | undefined;
+  private sent = 0;
+
+  constructor(
+    private readonly inner: BodySource,
+    private readonly over: (sent: number, whole: boolean) => void,
+  ) {
+    this.length = inner.length;
+  }
+
+  start(sink: BodySink): void {
+    this.inner.start({
+      write: (chunk) => {
+        this.sent += chunk.length;
+        return sink.write(chunk);
+      },
+      end: () => {
+        sink.end();
+        this.over(this.sent, true);
+      },
+      fail: (error) => {
+        sink.fail(error);
+        this.over(this.sent, false);
+      },
+    });
+  }
+
+  resume(): void {
+    this.inner.resume();
+  }
+
+  cancel(): void {
+    this.inner.cancel();
+    this.over(this.sent, false);
+  }
+}
+
+/** An error and its causes, in one line: for the log only. */
+function explain(error: Error): string {
+  const cause = error.cause instanceof Error ? `: ${explain(error.cause)}` : '';
+  return `${error.message}${cause}`;
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

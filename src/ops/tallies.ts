@@ -1,0 +1,137 @@
+/**
+ * What the gateway counts while it works: plain numbers, cheap enough for every request and message. `metrics.ts` shows
+ * them to Prometheus when somebody asks; labels come from the configuration or from short fixed lists, never from a request.
+ */
+
+export type Labels = { readonly [name: string]: string };
+
+/** One number of a family. Whoever counts often keeps it, instead of looking it up each time. */
+export interface Member {
+  readonly labels: Labels;
+  value: number;
+}
+
+/** A family of numbers that tells its members apart by labels. */
+export class Tally<const Names extends readonly string[]> {
+  private readonly entries = new Map<string, Member>();
+
+  constructor(
+    readonly name: string,
+    readonly kind: 'counter' | 'gauge',
+    readonly help: string,
+    readonly labelNames: Names,
+  ) {}
+
+  /** The member with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
+  member(...values: { [K in keyof Names]: string }): Member {
+    const key = values.join('\n');
+    const known = this.entries.get(key);
+    if (known !== undefined) return known;
+    const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? '']));
+    const made: Member = { labels, value: 0 };
+    this.entries.set(key, made);
+    return made;
+  }
+
+  add(amount: number, ...values: { [K in keyof Names]: string }): void {
+    this.member(...values).value += amount;
+  }
+
+  /** The value of one member, 0 before the first `add`. */
+  get(...values: { [K in keyof Names]: string }): number {
+    return this.entries.get(values.join('\n'))?.value ?? 0;
+  }
+
+  *members(): IterableIterator<Readonly<Member>> {
+    yield* this.entries.values();
+  }
+}
+
+const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+
+/** A method as a label: methods are the client's to invent, labels are not. */
+export function methodLabel(method: string): string {
+  return KNOWN_METHODS.has(method) ? method : 'other';
+}
+
+/** Every count of one gateway. */
+export class Tallies {
+  readonly requests = new Tally('runnel_http_requests_total', 'counter', 'Requests answered, upgrades included.', [
+    'route',
+    'method',
+    'code',
+  ]);
+  readonly refused = new Tally(
+    'runnel_http_refused_total',
+    'counter',
+    'Malformed requests that an engine answered or dropped by itself.',
+    ['listener'],
+  );
+  readonly aborted = new Tally(
+    'runnel_http_aborted_total',
+    'counter',
+    'Requests whose client left before the answer was complete.',
+    ['route'],
+  );
+  readonly bodyBytes = new Tally(
+    'runnel_http_body_bytes_total',
+    'counter',
+    'Bytes of request bodies (in) and reply bodies (out).',
+    ['route', 'direction'],
+  );
+  readonly connections = new Tally('runnel_connections', 'gauge', 'Open connections, WebSockets included.', [
+    'listener',
+  ]);
+
+  readonly clients = new Tally('runnel_stream_clients', 'gauge', 'Clients that a stream has now.', ['route']);
+  readonly clientsJoined = new Tally('runnel_stream_clients_total', 'counter', 'Clients that have joined a stream.', [
+    'route',
+    'transport',
+  ]);
+  readonly streamsClosed = new Tally(
+    'runnel_stream_closed_total',
+    'counter',
+    'Clients that have left or were closed, by close code.',
+    ['route', 'code'],
+  );
+  readonly messages = new Tally(
+    'runnel_stream_messages_total',
+    'counter',
+    'Messages from clients (in) and to clients (out).',
+    ['route', 'direction'],
+  );
+  readonly messageBytes = new Tally(
+    'runnel_stream_message_bytes_total',
+    'counter',
+    'Bytes of messages from clients (in) and to clients (out).',
+    ['route', 'direction'],
+  );
+  readonly dropped = new Tally(
+    'runnel_dropped_total',
+    'counter',
+    'What was thrown away, and why: nothing is dropped without being counted here.',
+    ['route', 'reason'],
+  );
+
+  readonly processes = new Tally('runnel_processes', 'gauge', 'Programs that run now.', ['route']);
+  readonly processesStarted = new Tally('runnel_processes_started_total', 'counter', 'Programs that were started.', [
+    'route',
+  ]);
+  readonly processesEnded = new Tally(
+    'runnel_processes_ended_total',
+    'counter',
+    'Programs that have ended, by reason: ok, failed, signal, ended (by us).',
+    ['route', 'reason'],
+  );
+  readonly processesRefused = new Tally(
+    'runnel_processes_refused_total',
+    'counter',
+    'Programs that could not be started, by reason.',
+    ['route', 'reason'],
+  );
+
+  /** Every tally, for the exposition. */
+  *all(): IterableIterator<Tally<readonly string[]>> {
+    for (const value of Object.values(this)) if (value instanceof Tally) yield value;
+  }
+}
