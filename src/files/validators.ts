@@ -91,9 +91,9 @@ function matchesAny(list: string, etag: string, comparison: 'strong' | 'weak'): 
   if (list.trim() === '*') return true;
   const tag = /[\t ,]*(W\/)?("[\x21\x23-\x7e\x80-\uffff]*")[\t ]*(?:,|$)/y;
   let matched = false;
-  while (tag.lastIndex < list.length) {
+  for (let at = 0; at < list.length; at = tag.lastIndex) {
     const match = tag.exec(list);
-    if (!match) return matched && /^[\t ,]*$/.test(list.slice(tag.lastIndex));
+    if (!match) return matched && /^[\t ,]*$/.test(list.slice(at));
     if (match[2] === etag && (comparison === 'weak' || match[1] === undefined)) matched = true;
   }
   return matched;

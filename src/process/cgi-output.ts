@@ -1,0 +1,189 @@
+/**
+ * What a CGI program says before its document (RFC 3875 section 6): the header, taken in pieces as it is written. Pure.
+ *
+ * Lenient where programs written for Apache rely on it: LF and CRLF, mixed; names in any case; spaces before the colon; folded
+ * lines; a status line as the first line; an empty header; Status, Location and Content-Type given twice (the last counts).
+ * Strict where leniency would let a program's data write our header: what is not a field, a name that is not a token, a control
+ * character in a value.
+ */
+import type { HeaderList } from '../engine/engine.ts';
+
+/** The header was not one. The message says why, for the log. */
+export class CgiOutputError extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'CgiOutputError';
+  }
+}
+
+/** A document, or a redirect for the client (sections 6.2.1, 6.2.3, 6.2.4). */
+export interface CgiDocument {
+  readonly kind: 'document';
+  readonly status: number;
+  readonly reason: string | undefined;
+  /** Names in lower case, one character for each byte; nothing of framing or of the connection is among them. */
+  readonly headers: HeaderList;
+  /** The Content-Length, when there was exactly one valid number. */
+  readonly length: number | undefined;
+}
+
+/** A local redirect (section 6.2.2): a path and perhaps a query. */
+export interface CgiLocalRedirect {
+  readonly kind: 'local-redirect';
+  readonly target: string;
+}
+
+export type CgiResponse = CgiDocument | CgiLocalRedirect;
+
+const LF = 0x0a;
+const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
+const STATUS_LINE = /^HTTP\/\d\.\d[ \t]+(.*)$/i;
+
+/** Fields that are between two neighbours on the way, or that the engine writes itself. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  'connection',
+  'date',
+  'keep-alive',
+  'proxy-connection',
+  'server',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The header as it comes in. */
+export class CgiHeader {
+  private taken = 0;
+  /** Pieces of the line that is not over yet. */
+  private line: Buffer[] = [];
+  private readonly fields: [string, string][] = [];
+  private status: string | undefined;
+
+  /** @param maxBytes The longest header in all that is taken. */
+  constructor(private readonly maxBytes: number) {}
+
+  /** Bytes seen so far, the document's not counted. */
+  get bytes(): number {
+    return this.taken;
+  }
+
+  /**
+   * Takes what the program has written next. Undefined: the header goes on. Otherwise the response and what of `chunk` belongs
+   * to the document. Throws `CgiOutputError` as soon as a line is wrong.
+   */
+  feed(chunk: Buffer): { readonly response: CgiResponse; readonly rest: Buffer } | undefined {
+    let start = 0;
+    while (start < chunk.length) {
+      const newline = chunk.indexOf(LF, start);
+      const end = newline < 0 ? chunk.length : newline;
+      this.taken += end - start + (newline < 0 ? 0 : 1);
+      if (this.taken > this.maxBytes) throw new CgiOutputError(`its header is longer than ${this.maxBytes} bytes`);
+      this.line.push(chunk.subarray(start, end));
+      if (newline < 0) return undefined;
+      start = newline + 1;
+      const line = Buffer.concat(this.line).toString('latin1');
+      this.line = [];
+      const text = line.endsWith('\r') ? line.slice(0, -1) : line;
+      if (text === '') return { response: respond(this.status, this.fields), rest: chunk.subarray(start) };
+      this.field(text);
+    }
+    return undefined;
+  }
+
+  /** The output is over before the header was. */
+  end(): CgiOutputError {
+    if (this.taken === 0) return new CgiOutputError('it wrote nothing');
+    return new CgiOutputError('its output ended before the empty line that ends the header');
+  }
+
+  private field(line: string): void {
+    if (CONTROL.test(line)) throw new CgiOutputError(`a control character in its header: ${shown(line)}`);
+    const last = this.fields.at(-1);
+    if (/^[ \t]/.test(line)) {
+      if (!last) throw new CgiOutputError(`its header starts with white space: ${shown(line)}`);
+      last[1] = `${last[1]} ${line.trim()}`.trim();
+      return;
+    }
+    const statusLine = last === undefined && this.status === undefined ? STATUS_LINE.exec(line) : undefined;
+    if (statusLine) {
+      this.status = statusLine[1];
+      return;
+    }
+    const colon = line.indexOf(':');
+    if (colon < 0) throw new CgiOutputError(`a line of its header has no colon: ${shown(line)}`);
+    const name = line.slice(0, colon).trimEnd().toLowerCase();
+    if (!TOKEN.test(name)) throw new CgiOutputError(`not a header field: ${shown(line)}`);
+    this.fields.push([name, line.slice(colon + 1).trim()]);
+  }
+}
+
+function respond(statusLine: string | undefined, fields: readonly (readonly [string, string])[]): CgiResponse {
+  const last = (name: string): string | undefined => fields.findLast(([key]) => key === name)?.[1];
+  const given = last('status') ?? statusLine;
+  const location = last('location') || undefined;
+  const headers = forwarded(fields);
+  if (location !== undefined) {
+    if (given === undefined && isLocal(location) && isAlone(headers)) {
+      return { kind: 'local-redirect', target: location.replace(/[^\x21-\x7e]/g, percentEncoded) };
+    }
+    headers.push(['location', location]);
+  }
+  const type = last('content-type');
+  if (type) headers.push(['content-type', type]);
+  const { status, reason } = given === undefined ? implied(location) : parseStatus(given);
+  return { kind: 'document', status, reason, headers, length: contentLength(fields) };
+}
+
+/** What is passed on as it is; location and content-type are added by the caller, once. */
+function forwarded(fields: readonly (readonly [string, string])[]): [string, string][] {
+  const named = new Set<string>();
+  for (const [name, value] of fields) {
+    if (name === 'connection') for (const option of value.split(',')) named.add(option.trim().toLowerCase());
+  }
+  const own = new Set(['status', 'location', 'content-type', 'content-length']);
+  return fields
+    .filter(([name]) => !own.has(name) && !NOT_FORWARDED.has(name) && !named.has(name))
+    .map(([name, value]) => [name, value]);
+}
+
+/** "//host/path" is another host's to every client, and a fragment is for the client only. */
+function isLocal(location: string): boolean {
+  return location.startsWith('/') && !location.startsWith('//') && !location.includes('#');
+}
+
+/**
+ * A local redirect has no other fields (section 6.2.2). A program that sets a cookie with it wants the client to have both: it gets
+ * a redirect that goes through the client.
+ */
+function isAlone(headers: readonly (readonly [string, string])[]): boolean {
+  return headers.length === 0;
+}
+
+function implied(location: string | undefined): { status: number; reason: undefined } {
+  return { status: location === undefined ? 200 : 302, reason: undefined };
+}
+
+/** "404", "404 Not Found". Only final statuses: a program does not speak for the connection. */
+function parseStatus(text: string): { status: number; reason: string | undefined } {
+  const match = /^([2-5]\d\d)(?:[ \t]+(.*))?$/.exec(text.trim());
+  if (match?.[1] === undefined) throw new CgiOutputError(`not a status of a response: ${shown(text)}`);
+  return { status: Number(match[1]), reason: match[2] || undefined };
+}
+
+function contentLength(fields: readonly (readonly [string, string])[]): number | undefined {
+  const values = new Set(fields.filter(([name]) => name === 'content-length').map(([, value]) => value));
+  const [value] = values;
+  if (values.size !== 1 || value === undefined || !/^\d{1,15}$/.test(value)) return undefined;
+  return Number(value);
+}
+
+function percentEncoded(byte: string): string {
+  return `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+}
+
+/** A piece of the program's output, fit for a log line. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

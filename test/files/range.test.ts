@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { contentRange, parseRange } from '../../src/files/range.ts';
+
+test('ranges of a file of 100 bytes', async (t) => {
+  const cases: readonly (readonly [field: string, result: string | readonly (readonly [number, number])[]])[] = [
+    ['bytes=0-0', [[0, 0]]],
+    ['bytes=0-', [[0, 99]]],
+    ['bytes=0-99', [[0, 99]]],
+    ['bytes=10-500', [[10, 99]]],
+    ['bytes=99-', [[99, 99]]],
+    ['bytes=100-', 'unsatisfiable'],
+    ['bytes=100-200', 'unsatisfiable'],
+    ['bytes=-1', [[99, 99]]],
+    ['bytes=-100', [[0, 99]]],
+    ['bytes=-1000', [[0, 99]]],
+    ['bytes=-0', 'unsatisfiable'],
+    ['bytes=-', 'whole'],
+    ['bytes=', 'whole'],
+    ['bytes', 'whole'],
+    ['bytes=5-4', 'whole'],
+    ['bytes=a-b', 'whole'],
+    ['bytes=1-2-3', 'whole'],
+    ['bytes=1.5-2', 'whole'],
+    ['bytes=+1-2', 'whole'],
+    ['bytes=0x1-2', 'whole'],
+    ['lines=0-5', 'whole'],
+    [' Bytes = 0-1 , 5-6', [[0, 1], [5, 6]]], // biome-ignore format: one row, one case
+    ['bytes=0-1,,5-6,', [[0, 1], [5, 6]]], // biome-ignore format: one row, one case
+    ['bytes=50-60,0-1,200-', [[50, 60], [0, 1]]], // biome-ignore format: one row, one case
+    ['bytes=0-1,x', 'whole'],
+    ['bytes=99999999999999999999999-', 'unsatisfiable'],
+    ['bytes=0-99999999999999999999999', [[0, 99]]],
+    [`bytes=${'0-1,'.repeat(101)}`, 'whole'],
+  ];
+  for (const [field, expected] of cases) {
+    await t.test(field.slice(0, 40), () => {
+      const result = parseRange(field, 100);
+      assert.deepEqual(typeof result === 'string' ? result : result.map(({ start, end }) => [start, end]), expected);
+    });
+  }
+});
+
+test('an empty file has no range', () => {
+  assert.equal(parseRange('bytes=0-', 0), 'unsatisfiable');
+  assert.equal(parseRange('bytes=-5', 0), 'unsatisfiable');
+});
+
+test('Content-Range', () => {
+  assert.equal(contentRange({ start: 1, end: 2 }, 10), 'bytes 1-2/10');
+  assert.equal(contentRange(undefined, 10), 'bytes */10');
+});

@@ -1,0 +1,92 @@
+/** FileBody against a sink that plays a client of every pace. */
+import assert from 'node:assert/strict';
+import { appendFileSync, fstatSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { BodySink } from '../../src/engine/engine.ts';
+import { FileBody } from '../../src/files/stream-file.ts';
+import { collect } from '../support/collect.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'runnel-stream-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(folder, 'file');
+const content = Buffer.alloc(300_000, 'abcdefghijklmnopqrstuvwxyz0123456789');
+
+function body(offset: number, length: number): { source: FileBody; isClosed: () => Promise<boolean> } {
+  const descriptor = openSync(file, 'r');
+  const { ino } = fstatSync(descriptor);
+  const source = new FileBody(descriptor, offset, length, (error) => assert.ifError(error));
+  const open = (): boolean => {
+    try {
+      return fstatSync(descriptor).ino === ino;
+    } catch {
+      return false;
+    }
+  };
+  return {
+    source,
+    async isClosed() {
+      while (open()) await new Promise(setImmediate);
+      return true;
+    },
+  };
+}
+
+for (const pace of ['fast', 'slow', 'resumes at once'] as const) {
+  test(`a whole file and parts of one, ${pace}`, async () => {
+    writeFileSync(file, content);
+    const parts: readonly (readonly [number, number])[] = [
+      [0, content.length],
+      [0, 0],
+      [0, 1],
+      [299_999, 1],
+      [65_535, 65_538],
+    ];
+    for (const [offset, length] of parts) {
+      const { source, isClosed } = body(offset, length);
+      const got = await collect(source, pace);
+      assert.ok(got.equals(content.subarray(offset, offset + length)));
+      assert.ok(await isClosed());
+    }
+  });
+}
+
+test('a file that shrinks meanwhile fails, one that grows is clipped', async () => {
+  writeFileSync(file, content);
+  const shrunk = body(0, content.length);
+  truncateSync(file, 100_000);
+  await assert.rejects(collect(shrunk.source, 'fast'), /shorter/);
+  assert.ok(await shrunk.isClosed());
+
+  writeFileSync(file, content);
+  const grown = body(0, content.length);
+  appendFileSync(file, 'more');
+  assert.ok((await collect(grown.source, 'slow')).equals(content));
+});
+
+test('a client that leaves closes the descriptor: before the start, during a read, while waiting', async () => {
+  writeFileSync(file, content);
+  const before = body(0, content.length);
+  before.source.cancel();
+  assert.ok(await before.isClosed());
+
+  const ignore: BodySink = { write: () => false, end: assert.fail, fail: assert.fail };
+  const during = body(0, content.length);
+  during.source.start(ignore);
+  during.source.cancel();
+  assert.ok(await during.isClosed());
+
+  const waiting = body(0, content.length);
+  await new Promise<void>((resolve) => {
+    waiting.source.start({
+      ...ignore,
+      write: () => {
+        setImmediate(resolve);
+        return false;
+      },
+    });
+  });
+  waiting.source.cancel();
+  assert.ok(await waiting.isClosed());
+});

@@ -1,0 +1,55 @@
+/** A `Call` without a server: what the pipeline would hand to a handler. */
+import type { HeaderList } from '../../src/engine/engine.ts';
+import type { Body, Call } from '../../src/http/handler.ts';
+
+export interface CallOptions {
+  readonly method?: string;
+  /** The path as sent. */
+  readonly path?: string;
+  /** The route's key; what the path has beyond it is `rest`. */
+  readonly route?: string;
+  readonly query?: string;
+  readonly headers?: HeaderList;
+  readonly body?: Body;
+}
+
+export interface FakeCall extends Call {
+  readonly notes: Map<string, string | number>;
+  /** The client leaves. */
+  abort(): void;
+}
+
+export function fakeCall(options: CallOptions = {}): FakeCall {
+  const { path = '/', route = '/' } = options;
+  const listeners: (() => void)[] = [];
+  const notes = new Map<string, string | number>();
+  let aborted = false;
+  return {
+    id: 'test-id',
+    request: {
+      method: options.method ?? 'GET',
+      path,
+      query: options.query,
+      version: '1.1',
+      headers: options.headers ?? [],
+      remoteAddress: '192.0.2.7',
+      remotePort: 50_000,
+      listener: { name: 'test', secure: false, port: 8080 },
+    },
+    handshake: undefined,
+    body: options.body,
+    rest: path.slice(route.length),
+    host: 'board.test',
+    redirects: 0,
+    onAborted(listener) {
+      if (aborted) listener();
+      else listeners.push(listener);
+    },
+    note: (key, value) => notes.set(key, value),
+    notes,
+    abort() {
+      aborted = true;
+      for (const listener of listeners.splice(0)) listener();
+    },
+  };
+}
