@@ -38,6 +38,7 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     methods: ['GET', 'HEAD'],
     takesBody: false,
     handle: (call) => files.handle(call),
+    drain: () => undefined,
     close: () => Promise.resolve(),
   };
 }

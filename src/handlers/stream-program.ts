@@ -21,7 +21,9 @@ export function streamProgram(
   config: StreamConfig,
   parts: StreamProgramParts,
 ): (call: Call) => Promise<Program> {
-  const [name, ...args] = config.command;
+  const { command } = config;
+  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+  const [name, ...args] = command;
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
   return async (call) => {

@@ -51,7 +51,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
       counts,
       parts.log,
-      (why) => {
+      () => {
         channels.delete(channel);
         void parts.programs.end(program);
       },

@@ -37,8 +37,8 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       root: options.folder ?? root,
       index: ['index.html', 'index.htm'],
       cache_control: options.cacheControl,
-      headers: undefined,
-      limits: undefined,
+      headers: new Map(),
+      limits: { body: 1000, body_memory: 1000, body_time: 1000 },
     },
     {
       route: '/',
