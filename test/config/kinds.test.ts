@@ -23,7 +23,7 @@ function reading(said: string[] = []): Reading {
       look(path) {
         if (path === '/srv' || path === '/etc/runnel' || path === '/') return { found: 'folder' };
         if (['/bin/true', '/sbin/true', '/etc/runnel/run.sh', '/bin/text'].includes(path)) return { found: 'file' };
-        return { failed: path === '/root' ? 'EACCES' : path === '/dev/bad' ? 'EIO' : 'ENOENT' };
+        return { failed: path === '/locked' ? 'EACCES' : path === '/dev/bad' ? 'EIO' : 'ENOENT' };
       },
     },
     wrong: (_path, _value, expected) => said.push(`must be ${expected}`),
@@ -165,7 +165,7 @@ describe('folders and programs', () => {
     ['an absolute folder', folder, '/srv', '/srv'],
     ['a relative folder', folder, '../../srv', '/srv'],
     ['the file itself lies there', folder, '.', '/etc/runnel'],
-    ['a folder that may not be read', folder, '/root', 'key; the folder "/root" may not be read by this user'],
+    ['a folder that may not be read', folder, '/locked', 'key; the folder "/locked" may not be read by this user'],
     ['a file', folder, '/bin/true', 'key; the folder "/bin/true" is not a folder'],
     ['another error of the system', folder, '/dev/bad', 'key; the folder "/dev/bad" cannot be read (EIO)'],
     ['NUL', folder, 'a\0b', 'must be the path of a folder'],
