@@ -4,20 +4,12 @@
 //   node scripts/smoke.mjs [executable]
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  cpSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { WebSocket } from 'ws';
+import { copyDemo } from './demo-copy.mjs';
 
 const DEADLINE = 30_000;
 
@@ -25,10 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'runnel-smoke-'));
 const executable = join(folder, 'runnel');
 copyFileSync(process.argv[2] ?? 'dist/runnel-linux-x64', executable);
 chmodSync(executable, 0o755);
-cpSync('config', join(folder, 'config'), { recursive: true });
-const config = join(folder, 'config/demo.toml');
-const text = readFileSync(config, 'utf8');
-writeFileSync(config, text.replaceAll(/^(address|listen) = ".*"/gm, '$1 = "127.0.0.1:0"'));
+const config = copyDemo(folder);
 const intruder = join(folder, 'intruder.cjs');
 writeFileSync(intruder, 'console.log("the intruder runs")');
 

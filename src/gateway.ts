@@ -1,12 +1,15 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig } from './config/schema.ts';
+import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
+import { FileCache } from './files/cache.ts';
+import type { Representation } from './files/representation.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
+import { streamProgram } from './handlers/stream-program.ts';
 import type { Handler } from './http/handler.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
@@ -15,7 +18,7 @@ import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { Tallies } from './ops/tallies.ts';
-import { Programs } from './process/programs.ts';
+import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 
 export interface GatewayParts {
@@ -51,6 +54,14 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
+/** Programs of all routes together. */
+const MAX_PROGRAMS = 1024;
+/** Milliseconds that programs have to end, KILL included, when the gateway stops. */
+const STOP_PROGRAMS = 5000;
+/** Bytes of small files that are kept in memory. */
+const FILE_CACHE = 8 << 20;
+/** Milliseconds that they are served without a look at the disk. */
+const FILE_FRESH = 1000;
 
 class RunningGateway implements Gateway {
   readonly listeners: Listening[] = [];
@@ -58,6 +69,7 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
+  private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -68,7 +80,7 @@ class RunningGateway implements Gateway {
   ) {
     const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
     if (reason !== undefined) parts.log.info(reason);
-    this.programs = new Programs({ spawner });
+    this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
@@ -115,9 +127,14 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.static)
       add(key, staticHandler(route, { route: key, cache: this.files, log }), route);
     for (const [key, route] of config.cgi) add(key, cgiHandler(route, { route: key, log }), route);
-    for (const [key, route] of config.stream)
-      add(key, streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs }), route);
+    for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
+  }
+
+  private stream(key: string, route: StreamConfig): Handler {
+    const { log, version } = this.parts;
+    const start = streamProgram(key, route, { log, programs: this.programs, version });
+    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
   }
 
   private async adminRoutes(): Promise<Entry<Route>[]> {
@@ -174,7 +191,7 @@ class RunningGateway implements Gateway {
     await this.drained(everything);
     await Promise.all(this.handlers.map((handler) => handler.close()));
     for (const listening of everything) listening.close();
-    await this.programs.close();
+    await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
   }
 
@@ -196,4 +213,22 @@ function url(listening: Listening): string {
   const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
   const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
   return `http://${typed}:${listening.port}/`;
+}
+
+/** Feeds the counts and the log from what happens to programs. */
+function programEvents(tallies: Tallies, log: Log): ProgramEvents {
+  return {
+    started(owner) {
+      tallies.processesStarted.add(1, owner);
+      tallies.processes.add(1, owner);
+    },
+    ended(owner, reason, exit) {
+      tallies.processes.add(-1, owner);
+      tallies.processesEnded.add(1, owner, reason);
+      if (reason === 'abandoned') log.error('a program hangs in the kernel and cannot be killed', { route: owner });
+      else log.debug('program ended', { route: owner, reason, exit: exit?.signal ?? exit?.code });
+    },
+    refused: (owner, code) => tallies.processesRefused.add(1, owner, code),
+    watchdogLost: (reason) => log.warn(reason),
+  };
 }

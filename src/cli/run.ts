@@ -20,11 +20,7 @@ export const run: Verb = {
     if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
     const { listen = ':8080', engine = 'auto', directory } = flags;
     const stream = { command: words, ...(directory === undefined ? {} : { directory }) };
-    const result = readConfig(
-      { listen: [{ address: listen, engine }], stream: { '/': stream } },
-      process.cwd(),
-      'the command line',
-    );
+    const result = readConfig({ listen: [{ address: listen, engine }], stream: { '/': stream } }, 'the command line');
     if (!result.ok)
       throw new UsageError(
         result.problems.map(({ path, message }) => `${path.replace(/^.*\./, '')}: ${message}`).join('\n'),

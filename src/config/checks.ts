@@ -6,7 +6,7 @@ import { isIPv4 } from 'node:net';
 import type { KeyPath, Reading } from './kind.ts';
 import { type Address, parseAddress } from './kinds.ts';
 import type { Place } from './positions.ts';
-import { formatPath } from './problems.ts';
+import { formatPath, quote } from './problems.ts';
 import { root } from './schema.ts';
 import { isTable, type RawTable } from './tables.ts';
 
@@ -42,8 +42,12 @@ function checkAddresses(file: RawTable, reading: Reading): void {
   for (const [index, one] of known.entries()) {
     const other = known.slice(0, index).find((before) => overlap(before.address, one.address));
     if (other === undefined) continue;
-    const which = `${formatPath(other.path)} ("${other.address.text}")`;
-    reading.problem(one.path, `"${one.address.text}" is the same address and port as ${which}`);
+    const name =
+      Object.hasOwn(file, 'listen') || other.path[0] !== 'listen' ? formatPath(other.path) : 'the default listener';
+    reading.problem(
+      one.path,
+      `${quote(one.address.text)} overlaps with ${name} (${quote(other.address.text)}): only one can have it`,
+    );
   }
 }
 

@@ -24,7 +24,7 @@ export type JsonSchema = { readonly [key: string]: unknown };
 
 /** What a kind is made of, for those who describe it. */
 export type Inside =
-  | { readonly is: 'table'; readonly fields: Fields }
+  | { readonly is: 'table'; readonly fields: Fields; readonly note?: string | undefined }
   | { readonly is: 'map'; readonly item: Kind<unknown> }
   | { readonly is: 'list'; readonly item: Kind<unknown> };
 

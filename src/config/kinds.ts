@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import { folderTrouble, programTrouble } from './disk.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
+import { quote, visible } from './problems.ts';
 
 function simple<T>(
   expected: string,
@@ -123,14 +124,14 @@ export const folder: Kind<string> = {
     }
     const trouble = folderTrouble(reading.disk, path);
     if (trouble === undefined) return path;
-    reading.problem(at, `the folder ${named(value, path)} ${trouble}`);
+    reading.problem(at, `the folder ${named(String(value), path)} ${trouble}`);
     return undefined;
   },
 };
 
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
-function named(written: unknown, path: string): string {
-  return written === path ? `"${path}"` : `"${written}" (${path})`;
+function named(written: string, path: string): string {
+  return written === path ? quote(path) : `${quote(written)} (${visible(path)})`;
 }
 
 /**
@@ -165,13 +166,16 @@ export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
   | { readonly kind: 'unix'; readonly path: string; readonly text: string };
 
+/** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
+const MAX_SOCKET_PATH = 107;
+
 /** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
   if (value.startsWith('unix:')) {
     const name = value.slice(5);
     if (name === '' || name.includes('\0')) return undefined;
     const socket = resolve(directory, name);
-    return Buffer.byteLength(socket) <= 107 ? { kind: 'unix', path: socket, text: value } : undefined;
+    return Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? { kind: 'unix', path: socket, text: value } : undefined;
   }
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|)?:(\d{1,5})$/.exec(value);
   if (!match) return undefined;
@@ -182,20 +186,25 @@ export function parseAddress(value: string, directory: string): Address | undefi
 }
 
 export const address: Kind<Address> = {
-  expected:
-    'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock" (a socket path of at most 107 bytes)',
+  expected: 'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock"',
   json: { type: 'string', pattern: '^(unix:.+|.*:[0-9]{1,5})$' },
   read(value, at, reading) {
     const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
     if (parsed === undefined) {
-      const isName =
-        typeof value === 'string' && /^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value) && !value.startsWith('unix:');
-      reading.wrong(at, value, isName ? 'an IP address and a port: names are not looked up' : this.expected);
+      reading.wrong(at, value, expectedInstead(value) ?? this.expected);
       return undefined;
     }
     const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
     if (parsed.kind === 'tcp' || trouble === undefined) return parsed;
-    reading.problem(at, `the folder of the socket, "${dirname(parsed.path)}", ${trouble}`);
+    reading.problem(at, `the folder of the socket, ${quote(dirname(parsed.path))}, ${trouble}`);
     return undefined;
   },
 };
+
+/** What to say to somebody who was close. */
+function expectedInstead(value: unknown): string | undefined {
+  if (typeof value !== 'string') return undefined;
+  if (value.startsWith('unix:/')) return `"unix:" and a path of at most ${MAX_SOCKET_PATH} bytes`;
+  if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
+  return undefined;
+}

@@ -24,9 +24,9 @@ export interface Surroundings {
 }
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
-export function loadConfig(file: string): LoadResult {
+export function loadConfig(file: string, around: Surroundings = {}): LoadResult {
   const source = readSource(file);
-  return Buffer.isBuffer(source) ? parseConfig(source, file) : troubled(file, source);
+  return Buffer.isBuffer(source) ? parseConfig(source, file, around) : troubled(file, source);
 }
 
 /** The same for what was read already; `file` is what problems call it. */

@@ -2,6 +2,7 @@
 import { posix } from 'node:path';
 import type { Kind } from './kind.ts';
 import { text } from './kinds.ts';
+import { quote } from './problems.ts';
 
 /** What is not canonical about a key that has the right shape, and what to write instead where that can be told. */
 function routeKeyProblem(host: string, path: string): { sentence: string; instead?: string } | undefined {
@@ -47,7 +48,7 @@ export const routeKey: Kind<string> = {
     }
     const problem = routeKeyProblem(match[1] ?? '', match[2] ?? '');
     if (problem === undefined) return value;
-    reading.problem(at, problem.sentence, problem.instead && `write "${problem.instead}"`);
+    reading.problem(at, problem.sentence, problem.instead && `write ${quote(problem.instead)}`);
     return undefined;
   },
 };

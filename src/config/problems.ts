@@ -64,10 +64,15 @@ function written(value: unknown, path: KeyPath): string {
   return String(value);
 }
 
-/** A basic string of TOML; what a terminal could misread is escaped. */
-function quote(value: string): string {
-  return JSON.stringify(value).replace(
-    /[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
+/** A basic string of TOML. */
+export function quote(value: string): string {
+  return visible(JSON.stringify(value));
+}
+
+/** A text in which a terminal finds nothing to obey: control characters and those that turn the direction are escaped. */
+export function visible(text: string): string {
+  return text.replace(
+    /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -6,6 +6,8 @@ export interface TableShape {
   /** `[static."/path"]`, `[[listen]]`, `[defaults.limits]`; empty for the top of the file. */
   readonly header: string;
   readonly fields: Fields;
+  /** What must hold between its keys. */
+  readonly note: string | undefined;
 }
 
 /** Every table of a schema, the outer before the inner, in the schema's order. */
@@ -20,7 +22,7 @@ export function tablesOf(kind: Kind<unknown>, name = ''): readonly TableShape[] 
   const below = Object.entries(inside.fields).flatMap(([field, key]) =>
     tablesOf(key.kind, name === '' ? field : `${name}.${field}`),
   );
-  return [{ header: name === '' ? '' : `[${name}]`, fields: inside.fields }, ...below];
+  return [{ header: name === '' ? '' : `[${name}]`, fields: inside.fields, note: inside.note }, ...below];
 }
 
 /** What to tell about the unknown key `name` in a table that has the keys `known`; undefined if there is nothing to tell. */

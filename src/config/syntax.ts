@@ -1,7 +1,7 @@
 /** Why a text is not TOML, in words. The parser knows where it stopped; what the writer had in mind is read from around there. */
 import type { Statement } from 'toml/lib/parser.js';
 import { type Place, placeAt } from './positions.ts';
-import { cut, isSecret } from './problems.ts';
+import { cut, isSecret, visible } from './problems.ts';
 import { firstDefinition } from './twice.ts';
 
 /** Where the parser stopped. What it could have gone on with is `expected`, or it has `said` what is wrong. */
@@ -47,7 +47,7 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
     return notANumber(source, word);
   if (character === '=') return { message: 'there is no key before "="' };
   if (character === '{')
-    return { message: 'this is not TOML', hint: 'it looks like JSON; in TOML a line is key = value' };
+    return { message: 'this is not TOML', hint: 'it looks like JSON, but a line of TOML is key = value' };
   if (character === '') return { message: 'the file ends in the middle of something' };
   if (expected.has('#') && !expected.has('[')) {
     if (character === ',') return { message: 'a line does not end with a comma' };
@@ -65,7 +65,7 @@ function explainSaid(source: string, offset: number, said: string, statements: r
     );
   if (twice !== null) {
     const first = firstDefinition(statements, offset);
-    if (first === undefined) return { message: `"${cut(twice[1] ?? '', 60)}" is defined twice` };
+    if (first === undefined) return { message: `${visible(cut(twice[1] ?? '', 60))} is defined twice` };
     const { line } = placeAt(source, first.offset);
     return { message: `${cut(first.name, 120)} is defined twice: it is in line ${line} already` };
   }
@@ -140,7 +140,9 @@ function shown(source: string, offset: number, text: string): string {
       .slice(0, offset)
       .match(/^[ \t]*\[.*$/gm)
       ?.at(-1) ?? '';
-  return isSecret(`${header} ${line}`.split(/[^A-Za-z0-9_-]+/)) ? '(hidden)' : `"${cut(text, 40)}"`;
+  if (isSecret(`${header} ${line}`.split(/[^A-Za-z0-9_-]+/))) return '(hidden)';
+  const cleared = visible(cut(text, 40));
+  return text.includes('"') ? cleared : `"${cleared}"`;
 }
 
 function wordAt(source: string, offset: number): string {

@@ -1,5 +1,6 @@
 /** The kinds that hold others: lists, tables whose keys the user chooses, and tables with fixed keys. */
 import type { Fields, JsonSchema, Key, KeyPath, Kind, Reading, Values } from './kind.ts';
+import { quote } from './problems.ts';
 
 /** A TOML table as the parser hands it out. */
 export type RawTable = { readonly [key: string]: unknown };
@@ -42,10 +43,18 @@ export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): K
       const result = new Map<string, T>();
       const names = new Set<string>();
       for (const [name, entry] of Object.entries(value)) {
+        if (item.inside?.is === 'table' && Object.hasOwn(item.inside.fields, name)) {
+          reading.problem(
+            [...at, name],
+            'is a key of a route, and the path of the route is missing',
+            `write [${at.join('.')}."/"]`,
+          );
+          continue;
+        }
         const key = nameKind.read(name, [...at, name], reading);
         const parsed = item.read(entry, [...at, name], reading);
         if (key === undefined) continue;
-        if (names.has(key)) reading.problem([...at, name], `says the same as another key: both mean "${key}"`);
+        if (names.has(key)) reading.problem([...at, name], `says the same as another key: both mean ${quote(key)}`);
         names.add(key);
         if (parsed !== undefined) result.set(key, parsed);
       }
@@ -56,6 +65,8 @@ export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): K
 
 /** A rule over which keys of a table are there. It reads the file's own table, so that it holds even if a value is wrong. */
 export interface Rule {
+  /** A sentence for the reference page. */
+  readonly note: string;
   readonly json: JsonSchema;
   check(table: RawTable, at: KeyPath, reading: Reading): void;
 }
@@ -63,6 +74,10 @@ export interface Rule {
 /** Of these keys exactly one must be set. */
 export function exactlyOne(...names: readonly [string, ...string[]]): Rule {
   return {
+    note:
+      names.length === 1
+        ? `\`${names[0]}\` is needed.`
+        : `Exactly one of ${names.map((name) => `\`${name}\``).join(' and ')} is needed.`,
     json: { oneOf: names.map((name) => ({ required: [name] })) },
     check(value, at, reading) {
       const given = names.filter((name) => Object.hasOwn(value, name));
@@ -86,7 +101,7 @@ export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
   return {
     fields,
     expected: 'a table',
-    inside: { is: 'table', fields },
+    inside: { is: 'table', fields, note: rule?.note },
     json: tableSchema(fields, rule),
     read(value, at, reading) {
       if (!isTable(value)) {

@@ -12,6 +12,7 @@ import { PrivateChannel, StreamCounts } from '../stream/channel.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import { framing } from '../stream/framing.ts';
 import { CLOSE } from '../stream/message.ts';
+import { noRoom } from './start-error.ts';
 
 export interface StreamParts {
   readonly log: Log;
@@ -25,6 +26,24 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   const frames = framing(config.framing);
   const counts = new StreamCounts(parts.tallies, key);
   const channels = new Set<PrivateChannel>();
+  let programs = 0;
+
+  /** One more program of this route, unless there are as many as there may be. */
+  async function start(call: Call): Promise<Program> {
+    if (programs >= config.max_processes) {
+      parts.tallies.processesRefused.add(1, key, 'max');
+      throw noRoom(`${programs} programs of this route are running already (max_processes)`);
+    }
+    programs++;
+    try {
+      const program = await parts.start(call);
+      void program.over.then(() => programs--);
+      return program;
+    } catch (error) {
+      programs--;
+      throw error;
+    }
+  }
 
   /** The client's end and the program's end, joined; messages flow from the moment the socket is open. */
   function upgrade(program: Program, call: Call): Upgrade {
@@ -32,9 +51,9 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
       counts,
       parts.log,
-      (why) => {
+      () => {
         channels.delete(channel);
-        void program.end(why);
+        void parts.programs.end(program);
       },
     );
     return {
@@ -48,7 +67,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
           parts.tallies.clientsJoined.add(1, key, 'websocket');
           channel.join(
             new WebSocketClient(socket, frames.binary),
-            new ProcessBackend(program.child, frames, config.max_message, channel),
+            new ProcessBackend(program, frames, config.max_message, channel),
           );
         },
         message(data, binary) {
@@ -90,8 +109,8 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       call.onAborted(() => {
         left = true;
       });
-      const program = await parts.start(call);
-      if (left) void program.end('client left');
+      const program = await start(call);
+      if (left) void parts.programs.end(program);
       return upgrade(program, call);
     },
     drain(reason) {

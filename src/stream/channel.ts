@@ -68,12 +68,12 @@ export class PrivateChannel implements BackendEvents {
   private clientPaused = false;
   private over = false;
 
-  /** @param left called once, when the channel is over: by the client's leaving or by the backend's ending. */
+  /** @param left called once, when the channel is over: the client has left, or the backend has ended. */
   constructor(
     private readonly limits: ChannelLimits,
     private readonly counts: StreamCounts,
     private readonly log: Log,
-    private readonly left: (why: 'client left' | 'ended') => void,
+    private readonly left: () => void,
   ) {}
 
   /** Both ends are there: from here messages flow. */
@@ -109,7 +109,7 @@ export class PrivateChannel implements BackendEvents {
     clearTimeout(this.closing);
     if (this.over) return;
     this.stop();
-    this.left('client left');
+    this.left();
   }
 
   // ---- from the backend ----
@@ -149,7 +149,7 @@ export class PrivateChannel implements BackendEvents {
       // The close waits behind what the client has not taken, and a vanished client never takes it.
       this.closing = setTimeout(() => client.terminate(), this.limits.drainTimeout);
     }
-    this.left('ended');
+    this.left();
   }
 
   private tooSlow(): void {
@@ -160,7 +160,7 @@ export class PrivateChannel implements BackendEvents {
     });
     this.stop();
     this.client?.terminate();
-    this.left('ended');
+    this.left();
   }
 
   private stop(): void {

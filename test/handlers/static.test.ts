@@ -38,7 +38,7 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       index: ['index.html', 'index.htm'],
       cache_control: options.cacheControl,
       headers: new Map(),
-      limits: { body: 0, body_memory: 0, body_time: 0 },
+      limits: { body: 1000, body_memory: 1000, body_time: 1000 },
     },
     {
       route: '/',

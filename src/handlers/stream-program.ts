@@ -1,0 +1,74 @@
+/** Starts a stream's program for one client: its command, its environment, its stderr into the log. */
+import type { StreamConfig } from '../config/schema.ts';
+import type { Call } from '../http/handler.ts';
+import type { Log } from '../ops/log.ts';
+import { buildEnvironment } from '../process/environment.ts';
+import { findProgram } from '../process/find-program.ts';
+import { metaVariables } from '../process/meta-variables.ts';
+import type { Program, Programs } from '../process/programs.ts';
+import { StderrLines } from '../process/stderr.ts';
+import { asStartError } from './start-error.ts';
+
+export interface StreamProgramParts {
+  readonly log: Log;
+  readonly programs: Programs;
+  readonly version: string;
+}
+
+/** @returns what starts one; rejects with an `HttpError` that says why it cannot. */
+export function streamProgram(
+  key: string,
+  config: StreamConfig,
+  parts: StreamProgramParts,
+): (call: Call) => Promise<Program> {
+  const { command } = config;
+  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+  const [name, ...args] = command;
+  const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
+
+  return async (call) => {
+    try {
+      const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
+      const variables = metaVariables(call.request, {
+        id: call.id,
+        version: parts.version,
+        bodyLength: 0,
+        scriptName: base,
+        // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
+        pathInfo: call.rest === '' ? '' : `/${decoded(call.rest)}`,
+        scriptFilename: file,
+        passAuthorization: false,
+      });
+      const program = await parts.programs.start({
+        owner: key,
+        file,
+        argv: [name, ...args],
+        env: buildEnvironment({ inherited: process.env, passEnv: config.pass_env, env: config.env, variables }),
+        directory: config.directory,
+        stdin: 'pipe',
+        stderr: 'pipe',
+        ending: {
+          interruptAfter: config.interrupt_after,
+          terminateAfter: config.terminate_after,
+          killAfter: config.kill_after,
+        },
+      });
+      if (program.stderr !== undefined) {
+        new StderrLines(program.stderr, {
+          line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id: call.id }),
+        });
+      }
+      return program;
+    } catch (error) {
+      throw asStartError(error);
+    }
+  };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

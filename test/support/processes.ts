@@ -1,0 +1,61 @@
+/** What the kernel says of processes: the tests' way to prove that nothing is left. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+export interface ProcessFacts {
+  readonly pid: number;
+  readonly parent: number;
+  readonly state: string;
+  readonly session: number;
+  readonly command: string;
+}
+
+/** Every process that can be seen now. */
+export function processes(): readonly ProcessFacts[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return [];
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const rest = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      const command = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ').trim();
+      return [{ pid: Number(name), parent: Number(rest[1]), state: rest[0] ?? '?', session: Number(rest[3]), command }];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** Children of `pid`, zombies too. */
+export function childrenOf(pid: number): readonly ProcessFacts[] {
+  return processes().filter(({ parent }) => parent === pid);
+}
+
+/** How many descriptors `pid` has open, by what they are. */
+export function descriptorsOf(pid: number): readonly string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${name}`)];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** A figure of /proc/PID/status in KiB, such as VmRSS. */
+export function memoryOf(pid: number, field: 'VmRSS' | 'RssAnon'): number {
+  return Number(
+    new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? Number.NaN,
+  );
+}
+
+/** Waits until something is so; fails with what it is called when it never becomes so. */
+export async function until(
+  what: string,
+  isSo: () => boolean | Promise<boolean>,
+  milliseconds = 30_000,
+): Promise<void> {
+  const deadline = Date.now() + milliseconds;
+  while (!(await isSo())) {
+    if (Date.now() > deadline) throw new Error(`it did not come true: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
