@@ -6,7 +6,7 @@
 import { basename } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import type { StaticConfig } from '../config/schema.ts';
-import type { BodySink, BodySource, Reply, Request } from '../engine/engine.ts';
+import type { Reply, Request } from '../engine/engine.ts';
 import type { FileCache } from '../files/cache.ts';
 import { type Located, locate } from '../files/locate.ts';
 import { type ByteRange, contentRange, parseRange } from '../files/range.ts';
@@ -17,13 +17,14 @@ import { FileBody } from '../files/stream-file.ts';
 import { type Conditions, conditionsOf, precondition, rangeApplies } from '../files/validators.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Call, Handler } from '../http/handler.ts';
+import { NoBody } from '../http/no-body.ts';
 import type { Log } from '../ops/log.ts';
 
 /** Files up to this many bytes are kept in memory whole. */
 const SMALL = 128 * 1024;
 
 export interface StaticDeps {
-  /** The route's key: names it in the log and in the cache. */
+  /** The route's key: says its path, and names it in the log and in the cache. */
   readonly route: string;
   /** Shared by all static routes, so that one bound holds for all. */
   readonly cache: FileCache<Representation>;
@@ -69,7 +70,8 @@ class StaticFiles {
     }
     const found = await check.catch(asHttpError);
     if (found === undefined) {
-      return { status: 301, headers: [['location', folderLocation(call.request)]], body: undefined };
+      const location = folderLocation(this.deps.route, call.rest, call.request.query);
+      return { status: 301, headers: [['location', location]], body: undefined };
     }
     return settle(found, call.request, conditions) ?? this.opened(call, conditions);
   }
@@ -191,23 +193,13 @@ function partHeaders(file: Representation, range: ByteRange): Reply['headers'] {
   return [...file.headers, ['content-range', contentRange(range, file.size)]];
 }
 
-/** The body of an answer to HEAD: its length is told, its bytes are nobody's business. */
-class NoBody implements BodySource {
-  constructor(readonly length: number) {}
-  start(sink: BodySink): void {
-    sink.fail(new Error('the answer to HEAD has no body'));
-  }
-  resume(): void {}
-  cancel(): void {}
-}
-
 /**
- * The path with its slash and the query kept. Slashes at the start become one, because "//name/" would be another host's address; what
- * is not ASCII is encoded.
+ * The address of a folder, with its slash and the query: from the route's own path and the canonical rest, because the path as sent may
+ * start with "//", which would be another host's address. What is not ASCII is encoded.
  */
-export function folderLocation(request: Pick<Request, 'path' | 'query'>): string {
-  const path = `${request.path.replace(/^\/+/, '/')}/`;
-  const target = request.query === undefined ? path : `${path}?${request.query}`;
+export function folderLocation(route: string, rest: string, query: string | undefined): string {
+  const path = `${route.slice(route.indexOf('/'))}${rest}/`;
+  const target = query === undefined ? path : `${path}?${query}`;
   return target.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
 

@@ -104,16 +104,15 @@ test('a root that is one file', async () => {
 });
 
 test('where a folder redirects to', () => {
-  const cases: readonly (readonly [path: string, query: string | undefined, location: string])[] = [
-    ['/a', undefined, '/a/'],
-    ['/a', '', '/a/?'],
-    ['//evil.example', undefined, '/evil.example/'],
-    ['///evil.example', 'q', '/evil.example/?q'],
-    ['/a%20b', undefined, '/a%20b/'],
-    ['/ü', 'ö', '/%C3%BC/?%C3%B6'],
-    ['/x', 'a\r\nb: c', '/x/?a%0D%0Ab:%20c'],
+  const cases: readonly (readonly [route: string, rest: string, query: string | undefined, location: string])[] = [
+    ['/', 'a', undefined, '/a/'],
+    ['board.local/app/', 'a', 'x=//evil', '/app/a/?x=//evil'],
+    ['/', 'a', '', '/a/?'],
+    ['/', 'a%20b', undefined, '/a%20b/'],
+    ['/', 'ü', 'ö', '/%C3%BC/?%C3%B6'],
+    ['/', 'x', 'a\r\nb: c', '/x/?a%0D%0Ab:%20c'],
   ];
-  for (const [path, query, location] of cases) assert.equal(folderLocation({ path, query }), location);
+  for (const [route, rest, query, location] of cases) assert.equal(folderLocation(route, rest, query), location);
 });
 
 test('conditional requests', async (t) => {
