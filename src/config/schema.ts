@@ -3,7 +3,7 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
+import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
@@ -127,7 +127,7 @@ const streamRoute = table(
     stderr: preset(
       choice('log', 'client'),
       'log',
-      'Where the program\'s stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).',
+      "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
     ),
     restart: preset(
       choice('never', 'on-failure', 'always'),
@@ -149,8 +149,14 @@ const streamRoute = table(
       '25s',
       'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
     ),
-    idle_timeout: optional(duration('100ms', '30d'), 'How long a stream may go without a message either way before it is closed.'),
-    max_lifetime: optional(duration('1s', '365d'), 'How long a stream may last before it is closed with 1001, so that its client comes again.'),
+    idle_timeout: optional(
+      duration('100ms', '30d'),
+      'How long a stream may go without a message either way before it is closed.',
+    ),
+    max_lifetime: optional(
+      duration('1s', '365d'),
+      'How long a stream may last before it is closed with 1001, so that its client comes again.',
+    ),
     max_processes: preset(
       integer({ min: 1, max: 100_000 }),
       64,

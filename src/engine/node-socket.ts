@@ -22,7 +22,7 @@ export class NodeSocket implements Socket {
 
   constructor(
     private readonly native: WebSocket,
-    connection: NetSocket,
+    private readonly connection: NetSocket,
     private readonly handlers: SocketHandlers,
     private readonly host: EngineHost,
     /** Told last, after the handlers. */
@@ -61,6 +61,12 @@ export class NodeSocket implements Socket {
     if (this.native.bufferedAmount <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
     return false;
+  }
+
+  batch(sends: () => void): void {
+    this.connection.cork();
+    sends();
+    this.connection.uncork();
   }
 
   get bufferedAmount(): number {

@@ -67,6 +67,11 @@ export class UwsSocket implements Socket {
     return false;
   }
 
+  batch(sends: () => void): void {
+    if (this.native === undefined) return;
+    this.native.cork(sends);
+  }
+
   get bufferedAmount(): number {
     return this.native?.getBufferedAmount() ?? 0;
   }

@@ -12,16 +12,12 @@ import type { Log } from '../ops/log.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
-import { type Program, type Programs, TooManyPrograms } from '../process/programs.ts';
+import type { Program, Programs } from '../process/programs.ts';
 import { NoSlot, type Slot, Slots } from '../process/slots.ts';
 import { SpawnError } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { CgiRun, describeExit } from './cgi-run.ts';
-
-/** Seconds after which a client that was refused for want of room may ask again. */
-const RETRY_AFTER = [['retry-after', '2']] as const;
-/** The system's names for "not now". */
-const EXHAUSTED: ReadonlySet<string> = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
+import { asStartError, noRoom } from './start-error.ts';
 
 export interface CgiDeps {
   /** The route's key: says its path, and names it in logs and counts. */
@@ -226,19 +222,14 @@ function asHttpError(error: unknown): never {
   if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
   // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
   if (error instanceof NoSlot && error.cause === 'left') throw new HttpError(499, 'its client left the line');
-  if (error instanceof NoSlot) throw new HttpError(503, error.message, { cause: error, headers: RETRY_AFTER });
+  if (error instanceof NoSlot) throw noRoom(error.message, error);
   throw error;
 }
 
 /** A program that could not be started; one of a folder may simply not be meant to be (403). */
 function startError(error: unknown, ofFolder: boolean): unknown {
-  if (error instanceof TooManyPrograms) {
-    return new HttpError(503, error.message, { cause: error, headers: RETRY_AFTER });
+  if (ofFolder && error instanceof SpawnError && error.code === 'EACCES') {
+    return new HttpError(403, 'not a program', { cause: error });
   }
-  if (!(error instanceof SpawnError)) return error;
-  if (EXHAUSTED.has(error.code)) {
-    return new HttpError(503, 'a CGI program cannot be started now', { cause: error, headers: RETRY_AFTER });
-  }
-  if (ofFolder && error.code === 'EACCES') return new HttpError(403, 'not a program', { cause: error });
-  return new HttpError(502, 'a CGI program cannot be started', { cause: error });
+  return asStartError(error);
 }

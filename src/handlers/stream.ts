@@ -49,15 +49,21 @@ class PrivateStream implements Handler {
   ) {
     this.frames = framing(config.framing);
     this.counts = new StreamCounts(parts.tallies, key);
-    this.keepAlive = new KeepAlive({ pingInterval: config.ping_interval, idleTimeout: config.idle_timeout, maxLifetime: config.max_lifetime });
+    this.keepAlive = new KeepAlive({
+      pingInterval: config.ping_interval,
+      idleTimeout: config.idle_timeout,
+      maxLifetime: config.max_lifetime,
+    });
     this.silence = new SilenceHint(key, parts.log);
   }
 
   /** Everything that may refuse a client happens here, before the 101. */
   async handle(call: Call): Promise<Answer> {
-    if (call.handshake === undefined) throw new HttpError(426, 'a WebSocket stream', { headers: [['upgrade', 'websocket']] });
+    if (call.handshake === undefined)
+      throw new HttpError(426, 'a WebSocket stream', { headers: [['upgrade', 'websocket']] });
     const { headers } = call.request;
-    if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host'))) throw new HttpError(403, 'a page of another origin');
+    if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
+      throw new HttpError(403, 'a page of another origin');
     let left = false;
     call.onAborted(() => {
       left = true;
@@ -147,7 +153,11 @@ class PrivateStream implements Handler {
         message: (data, binary) => {
           watch?.message();
           if (binary === this.frames.binary) channel.fromClient(data);
-          else channel.finish({ code: CLOSE.unsupportedData, reason: this.frames.binary ? 'only binary messages here' : 'only text messages here' });
+          else
+            channel.finish({
+              code: CLOSE.unsupportedData,
+              reason: this.frames.binary ? 'only binary messages here' : 'only text messages here',
+            });
         },
         drain: () => {
           watch?.heard();
@@ -158,7 +168,12 @@ class PrivateStream implements Handler {
           if (watch !== undefined) keepAlive.remove(watch);
           parts.tallies.clients.add(-1, key);
           parts.tallies.streamsClosed.add(1, key, String(code));
-          parts.log.info(`${call.request.path} closed`, { route: key, code, ...(reason === '' ? {} : { reason }), id: call.id });
+          parts.log.info(`${call.request.path} closed`, {
+            route: key,
+            code,
+            ...(reason === '' ? {} : { reason }),
+            id: call.id,
+          });
           channel.clientLeft();
         },
       },

@@ -209,7 +209,11 @@ export class PrivateChannel implements BackendEvents {
 
   private restartAfter(ending: Ending, restart: Restart): void {
     const wait = restart.backoff.next(performance.now() - this.backendSince);
-    this.log.info('the program is started again', { route: this.counts.route, ended: ending.reason, ms: Math.round(wait) });
+    this.log.info('the program is started again', {
+      route: this.counts.route,
+      ended: ending.reason,
+      ms: Math.round(wait),
+    });
     this.backend?.release();
     this.backend = undefined;
     this.backendSince = performance.now() + wait;
@@ -219,7 +223,8 @@ export class PrivateChannel implements BackendEvents {
           if (this.over) backend.release();
           else this.attach(backend);
         },
-        (error: unknown) => this.ended({ code: CLOSE.internalError, reason: error instanceof Error ? error.message : String(error) }),
+        (error: unknown) =>
+          this.ended({ code: CLOSE.internalError, reason: error instanceof Error ? error.message : String(error) }),
       );
     }, wait);
   }

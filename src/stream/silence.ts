@@ -26,8 +26,11 @@ export class SilenceHint {
   private say(): void {
     if (this.said) return;
     this.said = true;
-    this.log.info('the program is alive and has printed nothing for a while: if it should have, its output may be stuck in its buffer; try unbuffer = true', {
-      route: this.route,
-    });
+    this.log.info(
+      'the program is alive and has printed nothing for a while: if it should have, its output may be stuck in its buffer; try unbuffer = true',
+      {
+        route: this.route,
+      },
+    );
   }
 }

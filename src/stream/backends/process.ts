@@ -1,6 +1,7 @@
 /** A stream's backend that is a process: messages to its stdin, messages from its stdout, an ending from its exit. */
-import type { Exit } from '../../process/spawn.ts';
+
 import type { Program } from '../../process/programs.ts';
+import type { Exit } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../message.ts';
