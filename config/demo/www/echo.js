@@ -31,7 +31,7 @@ export function startEcho(path) {
       times.push(took);
       if (times.length > 1000) times.shift();
       const quote = text.length > QUOTE_LENGTH ? `${text.slice(0, QUOTE_LENGTH)}…` : text;
-      answer.textContent = `“${quote}” is back after ${took.toFixed(1)} ms`;
+      answer.textContent = `Back after ${took.toFixed(1)} ms: “${quote}”`;
       const said = times.length === 1 ? 'one line' : `${times.length} lines`;
       state.textContent = `${said} so far, the quickest in ${Math.min(...times).toFixed(1)} ms`;
     },

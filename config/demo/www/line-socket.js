@@ -57,8 +57,8 @@ export class LineSocket {
     }
     this.failures += 1;
     const delay = retryDelay(this.failures);
-    const why = event.reason || (event.code === 1006 ? 'no connection' : `code ${event.code}`);
-    this.options.onState('reconnecting', `retry in ${(delay / 1000).toFixed(1)} s: ${why}`);
+    const why = event.reason || (event.code === 1006 ? 'offline' : `code ${event.code}`);
+    this.options.onState('reconnecting', `retry in ${Math.ceil(delay / 1000)} s: ${why}`);
     this.timer = setTimeout(() => this.connect(), delay);
   }
 

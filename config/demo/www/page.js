@@ -22,14 +22,14 @@ const clock = new MachineClock();
 const live = new Side(template, clock, {
   kind: 'live',
   title: 'Streamed',
-  way: 'live.sh, WebSocket',
+  way: 'one WebSocket',
   liveWord: 'live',
   flowing: true,
 });
 const polled = new Side(template, clock, {
   kind: 'polled',
   title: 'Polled',
-  way: 'status.cgi every',
+  way: 'CGI every',
   liveWord: 'polling',
   flowing: false,
 });

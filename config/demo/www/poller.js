@@ -43,9 +43,8 @@ export class Poller {
       this.options.onState('live', `took ${(performance.now() - started).toFixed(0)} ms`);
     } catch (error) {
       this.failures += 1;
-      const why =
-        error.name === 'AbortError' ? 'no answer' : error.name === 'TypeError' ? 'no connection' : error.message;
-      this.options.onState('reconnecting', `retry in ${(this.delay(started) / 1000).toFixed(1)} s: ${why}`);
+      const why = error.name === 'AbortError' ? 'no answer' : error.name === 'TypeError' ? 'offline' : error.message;
+      this.options.onState('reconnecting', `retry in ${Math.ceil(this.delay(started) / 1000)} s: ${why}`);
     }
     clearTimeout(deadline);
     this.asking = false;

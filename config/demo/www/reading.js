@@ -45,10 +45,16 @@ function rate(older, newer, column, seconds) {
 
 /** `[number, unit]` of bytes a second, in powers of 1000 as networks count. */
 export function formatRate(bytes) {
-  if (bytes >= 1e9) return [threeDigits(bytes / 1e9), 'GB/s'];
-  if (bytes >= 1e6) return [threeDigits(bytes / 1e6), 'MB/s'];
-  if (bytes >= 1e3) return [threeDigits(bytes / 1e3), 'kB/s'];
-  return [bytes.toFixed(0), 'B/s'];
+  const [number, unit] = formatBytes(bytes).split(' ');
+  return [number, `${unit}/s`];
+}
+
+/** "257 B", "16.9 kB", "4.20 MB". */
+export function formatBytes(bytes) {
+  if (bytes >= 1e9) return `${threeDigits(bytes / 1e9)} GB`;
+  if (bytes >= 1e6) return `${threeDigits(bytes / 1e6)} MB`;
+  if (bytes >= 1e3) return `${threeDigits(bytes / 1e3)} kB`;
+  return `${bytes.toFixed(0)} B`;
 }
 
 /** `[number, unit]` of KiB, in powers of 1024 as memory counts. */

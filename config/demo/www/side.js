@@ -1,7 +1,7 @@
 // One side of the comparison: its figures, its charts, and what it has cost so far.
 
 import { Chart } from './chart.js';
-import { formatMemory, formatRate, reading } from './reading.js';
+import { formatBytes, formatMemory, formatRate, reading } from './reading.js';
 
 /** The age at which the bar is full. */
 const FULL_BAR_MS = 4000;
@@ -52,9 +52,8 @@ export class Side {
 
   count(name, amount = 1) {
     this.costs[name] += amount;
-    this.set(name, this.costs[name].toLocaleString('en'));
-    if (this.costs.readings > 0)
-      this.set('each', Math.round(this.costs.bytes / this.costs.readings).toLocaleString('en'));
+    this.set(name, name === 'bytes' ? formatBytes(this.costs.bytes) : this.costs[name].toLocaleString('en'));
+    if (this.costs.readings > 0) this.set('each', formatBytes(this.costs.bytes / this.costs.readings));
   }
 
   /** One line has arrived, at `now`. Returns the sample. */
@@ -84,7 +83,7 @@ export class Side {
     const { total, used } = shown.memory;
     const [amount, unit] = formatMemory(used);
     this.set('load', shown.load[0].toFixed(2));
-    this.set('load-under', `5 min ${shown.load[1].toFixed(2)}, 15 min ${shown.load[2].toFixed(2)}`);
+    this.set('load-under', `${shown.load[1].toFixed(2)} over 5 min`);
     this.set('memory', amount);
     this.set('memory-unit', ` ${unit}`);
     this.set('memory-under', `of ${formatMemory(total).join(' ')}, ${((100 * used) / total).toFixed(0)} %`);
