@@ -123,10 +123,12 @@ class RunningGateway implements Gateway {
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
       entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
     };
-    const { log } = this.parts;
+    const { log, version } = this.parts;
     for (const [key, route] of config.static)
       add(key, staticHandler(route, { route: key, cache: this.files, log }), route);
-    for (const [key, route] of config.cgi) add(key, cgiHandler(route, { route: key, log }), route);
+    const documentRoot = config.static.get('/')?.root;
+    for (const [key, route] of config.cgi)
+      add(key, cgiHandler(route, { route: key, log, version, programs: this.programs, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
