@@ -12,16 +12,12 @@ import type { Log } from '../ops/log.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
-import { type Program, type Programs, TooManyPrograms } from '../process/programs.ts';
+import type { Program, Programs } from '../process/programs.ts';
 import { NoSlot, type Slot, Slots } from '../process/slots.ts';
 import { SpawnError } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { CgiRun, describeExit } from './cgi-run.ts';
-
-/** Seconds after which a client that was refused for want of room may ask again. */
-const RETRY_AFTER = [['retry-after', '2']] as const;
-/** The system's names for "not now". */
-const EXHAUSTED: ReadonlySet<string> = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
+import { asStartError, noRoom } from './start-error.ts';
 
 export interface CgiDeps {
   /** The route's key: says its path, and names it in logs and counts. */
@@ -30,9 +26,7 @@ export interface CgiDeps {
   readonly version: string;
   readonly programs: Pick<Programs, 'start' | 'end'>;
   readonly log: Log;
-  /** The gateway's own environment. */
-  readonly inherited: Readonly<NodeJS.ProcessEnv>;
-  /** DOCUMENT_ROOT, when the gateway has one. */
+  /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
   readonly documentRoot: string | undefined;
 }
 
@@ -118,9 +112,9 @@ class CgiPrograms {
 
   private command(name: string): string {
     try {
-      return findProgram(name, this.deps.inherited['PATH'], '/');
+      return findProgram(name, process.env['PATH'], '/');
     } catch (error) {
-      throw new HttpError(502, 'a CGI program cannot be started', { cause: error });
+      throw asStartError(error);
     }
   }
 
@@ -172,7 +166,11 @@ class CgiPrograms {
       return program;
     } catch (error) {
       slot.release();
-      throw startError(error, config.root !== undefined);
+      // A file of a folder may simply not be meant to be run.
+      if (config.root !== undefined && error instanceof SpawnError && error.code === 'EACCES') {
+        throw new HttpError(403, 'not executable', { cause: error });
+      }
+      throw asStartError(error);
     }
   }
 
@@ -213,7 +211,7 @@ class CgiPrograms {
       documentRoot,
       passAuthorization: config.pass_authorization,
     });
-    return buildEnvironment({ inherited: deps.inherited, passEnv: config.pass_env, env: config.env, variables });
+    return buildEnvironment({ inherited: process.env, passEnv: config.pass_env, env: config.env, variables });
   }
 }
 
@@ -226,19 +224,6 @@ function asHttpError(error: unknown): never {
   if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
   // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
   if (error instanceof NoSlot && error.cause === 'left') throw new HttpError(499, 'its client left the line');
-  if (error instanceof NoSlot) throw new HttpError(503, error.message, { cause: error, headers: RETRY_AFTER });
+  if (error instanceof NoSlot) throw noRoom(error.message, error);
   throw error;
-}
-
-/** A program that could not be started; one of a folder may simply not be meant to be (403). */
-function startError(error: unknown, ofFolder: boolean): unknown {
-  if (error instanceof TooManyPrograms) {
-    return new HttpError(503, error.message, { cause: error, headers: RETRY_AFTER });
-  }
-  if (!(error instanceof SpawnError)) return error;
-  if (EXHAUSTED.has(error.code)) {
-    return new HttpError(503, 'a CGI program cannot be started now', { cause: error, headers: RETRY_AFTER });
-  }
-  if (ofFolder && error.code === 'EACCES') return new HttpError(403, 'not a program', { cause: error });
-  return new HttpError(502, 'a CGI program cannot be started', { cause: error });
 }
