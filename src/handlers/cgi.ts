@@ -223,7 +223,7 @@ function stdinFor(body: Body | undefined): 'pipe' | 'null' | number {
 function asHttpError(error: unknown): never {
   if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
   // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
-  if (error instanceof NoSlot && error.cause === 'left') throw new HttpError(499, 'its client left the line');
+  if (error instanceof NoSlot && error.why === 'left') throw new HttpError(499, 'its client left the line');
   if (error instanceof NoSlot) throw noRoom(error.message, error);
   throw error;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { NoSlot, Slots } from '../../src/process/slots.ts';
 
 const LONG = 60_000;
-const because = (cause: string) => (error: unknown) => error instanceof NoSlot && error.cause === cause;
+const because = (why: string) => (error: unknown) => error instanceof NoSlot && error.why === why;
 
 test('places are given in order, and released ones go on', async () => {
   const slots = new Slots(2, 2);
