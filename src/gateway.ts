@@ -124,11 +124,15 @@ class RunningGateway implements Gateway {
       entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
     };
     const { log, version } = this.parts;
+    const documentRoot = config.static.get('/')?.root;
     for (const [key, route] of config.static)
       add(key, staticHandler(route, { route: key, cache: this.files, log }), route);
-    const documentRoot = config.static.get('/')?.root;
     for (const [key, route] of config.cgi)
-      add(key, cgiHandler(route, { route: key, log, version, programs: this.programs, documentRoot }), route);
+      add(
+        key,
+        cgiHandler(route, { route: key, log, version, programs: this.programs, inherited: process.env, documentRoot }),
+        route,
+      );
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
@@ -160,8 +164,8 @@ class RunningGateway implements Gateway {
 
   private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, reason } = await chooseEngine(assets, listen.engine, MAX_HEADER_BYTES);
-    if (reason !== undefined) log.info(reason);
+    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
+    if (fallback !== undefined) log.info(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
       exchange: pipeline.serve,

@@ -47,7 +47,7 @@ const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
   .sort();
 const text = new Map(files.map((file) => [file, readFileSync(join(source, file), 'utf8')]));
 
-/** Import and export declarations, `import()`, `require()` and `resolve()` of a literal. */
+/** Import and export declarations (the formatter gives each its own line), `import()`, `require()` and `resolve()` of a literal. */
 function importsOf(file: string, code: string): Import[] {
   const specifiers = [
     ...code.matchAll(/^(?:import|export)\b[^'"`;]*?\bfrom\s*'([^']+)'/gm),

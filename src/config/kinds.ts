@@ -107,8 +107,11 @@ export function size(min: string, max: string): Kind<number> {
   });
 }
 
+/** Linux's PATH_MAX, less the closing NUL. */
+const MAX_PATH = 4095;
+
 function absolute(value: unknown, directory: string): string | undefined {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) return undefined;
+  if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) return undefined;
   return isAbsolute(value) ? value : resolve(directory, value);
 }
 
@@ -149,7 +152,7 @@ export const command: Kind<readonly [string, ...string[]]> = {
     const parts: readonly unknown[] = Array.isArray(value) ? value : [];
     const strings = parts.filter((part): part is string => typeof part === 'string' && !part.includes('\0'));
     const [written, ...args] = strings;
-    if (strings.length !== parts.length || written === undefined || written === '') {
+    if (strings.length !== parts.length || written === undefined || written === '' || written.length > MAX_PATH) {
       reading.wrong(at, value, this.expected);
       return undefined;
     }

@@ -85,4 +85,7 @@ export const headerName: Kind<string> = {
 export const headerValue = text('a header field value: printable ASCII without line breaks', /^[\t\x20-\x7e]*$/);
 export const variableName = text('the name of an environment variable', /^[A-Za-z_][A-Za-z0-9_]*$/);
 export const variableValue = text('a string without NUL', /^[^\x00]*$/);
-export const fileName = text('the name of a file, without a folder', /^(?!\.{1,2}$)[^\x00/]+$/);
+export const fileName = text(
+  'the name of a file, without a folder',
+  /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
+);

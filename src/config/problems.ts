@@ -52,13 +52,17 @@ export function formatValue(value: unknown, path: KeyPath): string {
   return isSecret(path) ? '(hidden)' : cut(written(value, path), 60);
 }
 
-function written(value: unknown, path: KeyPath): string {
+function written(value: unknown, path: KeyPath, depth = 0): string {
+  // Dotted keys nest as deep as a line is long; nothing of that is shown anyway.
+  if (depth > 8) return '…';
   if (isSecret(path)) return '(hidden)';
   if (typeof value === 'string') return quote(value);
   if (value instanceof Date) return value.toISOString();
-  if (Array.isArray(value)) return `[${value.map((item) => written(item, path)).join(', ')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => written(item, path, depth + 1)).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
-    const entries = Object.entries(value).map(([name, item]) => `${name} = ${written(item, [...path, name])}`);
+    const entries = Object.entries(value).map(
+      ([name, item]) => `${name} = ${written(item, [...path, name], depth + 1)}`,
+    );
     return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
   }
   return String(value);

@@ -4,7 +4,7 @@ import { formatValue } from './problems.ts';
 import { root } from './schema.ts';
 import { type TableShape, tablesOf } from './suggest.ts';
 
-/** In `test/config/`, this example is loaded. */
+/** Loaded by a test, so that it stays true. */
 export const EXAMPLE = `# Every phone in the house sees the board's pages and its load, live.
 
 [[listen]]
@@ -82,7 +82,7 @@ function about({ header, note }: TableShape): readonly string[] {
 }
 
 function row(name: string, key: Key<unknown>, header: string): string {
-  const cells = [`\`${name}\``, escape(key.kind.expected), escape(defaultOf(name, key, header)), escape(key.doc)];
+  const cells = [`\`${name}\``, cell(key.kind.expected), cell(defaultOf(name, key, header)), cell(key.doc)];
   return `| ${cells.join(' | ')} |`;
 }
 
@@ -94,6 +94,6 @@ function defaultOf(name: string, key: Key<unknown>, header: string): string {
   return value === '{}' || value === '[]' ? 'none' : `\`${value}\``;
 }
 
-function escape(text: string): string {
+function cell(text: string): string {
   return text.replaceAll('|', '\\|');
 }

@@ -36,6 +36,8 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
   if (expected.has('true') && expected.has('false')) return missingValue(source, offset);
   const word = wordAround(source, offset);
   if (expected.has(',') && (expected.has(']') || expected.has('}'))) return unclosed(source, offset, expected.has(']'));
+  if (expected.has('}'))
+    return { message: `a key or "}" is missing before ${shown(source, offset, wordAt(source, offset))}` };
   if (expected.has('=')) return missingEquals(source, offset, character);
   if (expected.has(']')) return { message: 'the header is not closed: "]" is missing' };
   if (isInHeader(source, offset))

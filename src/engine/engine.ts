@@ -102,6 +102,8 @@ export interface SocketHandlers {
 export interface Socket {
   /** Queues one message. False: taken, but the socket is behind; hold back until `drain`. */
   send(data: Uint8Array | string, binary: boolean): boolean;
+  /** Runs `sends`; what it sends goes out together, in as few writes as the engine can. */
+  batch(sends: () => void): void;
   /** Bytes that the kernel has not taken yet. */
   readonly bufferedAmount: number;
   ping(): void;

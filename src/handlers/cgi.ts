@@ -26,6 +26,8 @@ export interface CgiDeps {
   readonly version: string;
   readonly programs: Pick<Programs, 'start' | 'end'>;
   readonly log: Log;
+  /** The gateway's own environment. */
+  readonly inherited: Readonly<NodeJS.ProcessEnv>;
   /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
   readonly documentRoot: string | undefined;
 }
@@ -112,7 +114,7 @@ class CgiPrograms {
 
   private command(name: string): string {
     try {
-      return findProgram(name, process.env['PATH'], '/');
+      return findProgram(name, this.deps.inherited['PATH'], '/');
     } catch (error) {
       throw asStartError(error);
     }
@@ -211,7 +213,7 @@ class CgiPrograms {
       documentRoot,
       passAuthorization: config.pass_authorization,
     });
-    return buildEnvironment({ inherited: process.env, passEnv: config.pass_env, env: config.env, variables });
+    return buildEnvironment({ inherited: deps.inherited, passEnv: config.pass_env, env: config.env, variables });
   }
 }
 

@@ -1,17 +1,20 @@
 /** Serves a stream: a program for each client, joined to it by a channel. */
 import type { StreamConfig } from '../config/schema.ts';
-import { headerValue, type Upgrade } from '../engine/engine.ts';
+import { headerValue, type Socket, type Upgrade } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { sameOrigin } from '../policy/origin.ts';
 import type { Program, Programs } from '../process/programs.ts';
-import { ProcessBackend } from '../stream/backends/process.ts';
-import { PrivateChannel, StreamCounts } from '../stream/channel.ts';
+import { type BackendEvents, ProcessBackend } from '../stream/backends/process.ts';
+import { Backoff } from '../stream/backoff.ts';
+import { PrivateChannel, type Restart, StreamCounts } from '../stream/channel.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import { framing } from '../stream/framing.ts';
-import { CLOSE } from '../stream/message.ts';
+import { KeepAlive, type Watch } from '../stream/keepalive.ts';
+import { CLOSE, type Ending } from '../stream/message.ts';
+import { SilenceHint } from '../stream/silence.ts';
 import { noRoom } from './start-error.ts';
 
 export interface StreamParts {
@@ -23,64 +26,146 @@ export interface StreamParts {
 }
 
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
-  const frames = framing(config.framing);
-  const counts = new StreamCounts(parts.tallies, key);
-  const channels = new Set<PrivateChannel>();
-  let programs = 0;
+  return new PrivateStream(key, config, parts);
+}
+
+/** `share = "client"`. */
+class PrivateStream implements Handler {
+  readonly kind = 'stream';
+  readonly methods = ['GET'];
+  readonly takesBody = false;
+  private readonly frames;
+  private readonly counts;
+  private readonly keepAlive;
+  private readonly silence;
+  private readonly channels = new Set<PrivateChannel>();
+  /** Programs that run or are being started. */
+  private running = 0;
+
+  constructor(
+    private readonly key: string,
+    private readonly config: StreamConfig,
+    private readonly parts: StreamParts,
+  ) {
+    this.frames = framing(config.framing);
+    this.counts = new StreamCounts(parts.tallies, key);
+    this.keepAlive = new KeepAlive({
+      pingInterval: config.ping_interval,
+      idleTimeout: config.idle_timeout,
+      maxLifetime: config.max_lifetime,
+    });
+    this.silence = new SilenceHint(key, parts.log);
+  }
+
+  /** Everything that may refuse a client happens here, before the 101. */
+  async handle(call: Call): Promise<Answer> {
+    if (call.handshake === undefined)
+      throw new HttpError(426, 'a WebSocket stream', { headers: [['upgrade', 'websocket']] });
+    const { headers } = call.request;
+    if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
+      throw new HttpError(403, 'a page of another origin');
+    let left = false;
+    call.onAborted(() => {
+      left = true;
+    });
+    const program = await this.start(call);
+    if (left) void this.parts.programs.end(program);
+    return this.upgrade(program, call);
+  }
+
+  drain(reason: string): void {
+    for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 
   /** One more program of this route, unless there are as many as there may be. */
-  async function start(call: Call): Promise<Program> {
-    if (programs >= config.max_processes) {
-      parts.tallies.processesRefused.add(1, key, 'max');
-      throw noRoom(`${programs} programs of this route are running already (max_processes)`);
+  private async start(call: Call): Promise<Program> {
+    if (this.running >= this.config.max_processes) {
+      this.parts.tallies.processesRefused.add(1, this.key, 'max');
+      throw noRoom(`${this.running} programs of this route are running already (max_processes)`);
     }
-    programs++;
+    this.running++;
     try {
-      const program = await parts.start(call);
-      void program.over.then(() => programs--);
+      const program = await this.parts.start(call);
+      void program.over.then(() => this.running--);
       return program;
     } catch (error) {
-      programs--;
+      this.running--;
       throw error;
     }
   }
 
-  /** The client's end and the program's end, joined; messages flow from the moment the socket is open. */
-  function upgrade(program: Program, call: Call): Upgrade {
-    const channel = new PrivateChannel(
-      { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
-      counts,
-      parts.log,
-      () => {
-        channels.delete(channel);
-        void parts.programs.end(program);
+  private backend(program: Program, events: BackendEvents): ProcessBackend {
+    this.silence.watch(program);
+    return new ProcessBackend(
+      program,
+      {
+        framing: this.frames,
+        maxMessage: this.config.max_message,
+        stderrToClient: this.config.stderr === 'client',
+        endProgram: (over) => void this.parts.programs.end(over),
       },
+      events,
     );
+  }
+
+  private restart(call: Call): Restart | undefined {
+    const { restart, restart_delay: first, restart_delay_max: most } = this.config;
+    if (restart === 'never') return undefined;
+    return {
+      wanted: (ending) => restart === 'always' || ending.code !== CLOSE.normal,
+      backoff: new Backoff({ first, most }),
+      start: async (events) => this.backend(await this.start(call), events),
+    };
+  }
+
+  /** The client's end and the program's end, joined; messages flow from the moment the socket is open. */
+  private upgrade(program: Program, call: Call): Upgrade {
+    const { config, key, parts, keepAlive } = this;
+    const options = {
+      maxQueue: config.max_queue,
+      drainTimeout: config.drain_timeout,
+      eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
+      restart: this.restart(call),
+    };
+    const channel = new PrivateChannel(options, this.counts, parts.log, () => this.channels.delete(channel));
+    let watch: Watch | undefined;
     return {
       protocol: undefined,
       headers: [],
       maxMessage: config.max_message,
       handlers: {
-        open(socket) {
-          channels.add(channel);
+        open: (socket: Socket) => {
+          const client = new WebSocketClient(socket, this.frames.binary, () => watch?.message());
+          this.channels.add(channel);
           parts.tallies.clients.add(1, key);
           parts.tallies.clientsJoined.add(1, key, 'websocket');
-          channel.join(
-            new WebSocketClient(socket, frames.binary),
-            new ProcessBackend(program, frames, config.max_message, channel),
+          watch = keepAlive.add(
+            client,
+            (ending: Ending) => channel.finish(ending),
+            () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),
           );
+          channel.join(client, this.backend(program, channel));
         },
-        message(data, binary) {
-          if (binary === frames.binary) channel.fromClient(data);
+        message: (data, binary) => {
+          watch?.message();
+          if (binary === this.frames.binary) channel.fromClient(data);
           else
             channel.finish({
               code: CLOSE.unsupportedData,
-              reason: frames.binary ? 'only binary messages here' : 'only text messages here',
+              reason: this.frames.binary ? 'only binary messages here' : 'only text messages here',
             });
         },
-        drain: () => channel.clientDrained(),
-        pong: () => undefined,
-        close(code, reason) {
+        drain: () => {
+          watch?.heard();
+          channel.clientDrained();
+        },
+        pong: () => watch?.heard(),
+        close: (code, reason) => {
+          if (watch !== undefined) keepAlive.remove(watch);
           parts.tallies.clients.add(-1, key);
           parts.tallies.streamsClosed.add(1, key, String(code));
           parts.log.info(`${call.request.path} closed`, {
@@ -94,28 +179,4 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
     };
   }
-
-  return {
-    kind: 'stream',
-    methods: ['GET'],
-    takesBody: false,
-    async handle(call): Promise<Answer> {
-      if (call.handshake === undefined)
-        throw new HttpError(426, 'a WebSocket stream', { headers: [['upgrade', 'websocket']] });
-      const { headers } = call.request;
-      if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
-        throw new HttpError(403, 'a page of another origin');
-      let left = false;
-      call.onAborted(() => {
-        left = true;
-      });
-      const program = await start(call);
-      if (left) void parts.programs.end(program);
-      return upgrade(program, call);
-    },
-    drain(reason) {
-      for (const channel of [...channels]) channel.finish({ code: CLOSE.goingAway, reason });
-    },
-    close: () => Promise.resolve(),
-  };
 }

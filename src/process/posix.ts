@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
 import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
@@ -105,7 +106,7 @@ class PosixSpawner implements Spawner {
   private openPipes(options: SpawnOptions, open: number[]): Pipes {
     const pipe = (): Pipe => {
       if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) {
-        const code = getSystemErrorName(-this.calls.errno());
+        const code = errorName(this.calls.errno());
         for (const descriptor of open) closeSync(descriptor);
         throw new SpawnError(options.file, code);
       }
@@ -133,7 +134,7 @@ class PosixSpawner implements Spawner {
 
   /** Throws for an error number other than 0. */
   private need(file: string, errno: number): void {
-    if (errno !== 0) throw new SpawnError(file, getSystemErrorName(-errno));
+    if (errno !== 0) throw new SpawnError(file, errorName(errno));
   }
 
   private adopt(pid: number, pipes: Pipes): Child {
@@ -157,6 +158,13 @@ class PosixSpawner implements Spawner {
       signalGroup: (signal) => group.signal(signal),
     };
   }
+}
+
+/** Node's table of errors has not all that exec can fail with; the other one has two names for EAGAIN. */
+function errorName(errno: number): string {
+  const name = getSystemErrorName(-errno);
+  if (/^E[A-Z0-9]+$/.test(name)) return name;
+  return Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
 }
 
 function reader(descriptor: number): Socket {

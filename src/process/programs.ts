@@ -77,6 +77,11 @@ export class Programs {
     return this.entries.size + this.starting.size;
   }
 
+  /** The process id of the shell that ends the programs of a gateway that was killed; it is not one of the programs. */
+  get watchdogPid(): number | undefined {
+    return this.watchdog.pid;
+  }
+
   /** Rejects with `TooManyPrograms`, or with `SpawnError` when it cannot be started; nothing runs then. */
   async start(options: StartOptions): Promise<Program> {
     if (this.closing !== undefined) throw this.refuse(options.owner, 'stopping', 'the gateway is stopping');

@@ -9,7 +9,7 @@ import type { Child, Spawner } from './spawn.ts';
  * "+ 123" adds a process group, "- 123" takes it out. `kill -s TERM -- -123` is what dash and bash understand,
  * `kill -TERM -123` what busybox does.
  */
-const SCRIPT = `
+export const WATCHDOG_SCRIPT = `
 trap "" INT TERM HUP QUIT PIPE USR1 USR2
 L=" "
 while read -r o p; do
@@ -83,7 +83,7 @@ export class Watchdog {
     try {
       const shell = await this.spawner.spawn({
         file: '/bin/sh',
-        argv: ['runnel-watchdog', '-c', SCRIPT],
+        argv: ['runnel-watchdog', '-c', WATCHDOG_SCRIPT],
         env: new Map([['PATH', DEFAULT_PATH]]),
         directory: '/',
         stdin: 'pipe',

@@ -2,12 +2,16 @@
 import type { Log } from '../ops/log.ts';
 import type { Member, Tallies } from '../ops/tallies.ts';
 import type { BackendEvents } from './backends/process.ts';
+import type { Backoff } from './backoff.ts';
 import { CLOSE, type Ending } from './message.ts';
+
+/** Where a message came from: what a client can tell apart. */
+export type Origin = 'stdout' | 'stderr';
 
 /** The client's end, whatever its transport. */
 export interface Client {
-  /** False: taken, but the client is behind; `clientDrained` will be called. */
-  deliver(message: Buffer): boolean;
+  /** Takes messages that belong together. False: taken, but the client is behind; `clientDrained` will be called. */
+  deliver(batch: readonly Buffer[], origin: Origin): boolean;
   /** Ends the stream behind what was delivered. */
   close(ending: Ending): void;
   /** Drops the connection. */
@@ -19,19 +23,32 @@ export interface Client {
 
 /** The other end. */
 export interface Backend {
+  /** Bytes written that have not been taken. */
   readonly waiting: number;
   write(message: Buffer): boolean;
+  endInput(): void;
   pause(): void;
   resume(): void;
-  /** Nobody listens any more. */
-  abandon(): void;
+  /** Nobody needs it any more. */
+  release(): void;
 }
 
-export interface ChannelLimits {
+export interface ChannelOptions {
   /** Bytes of a client's messages that may wait for the backend. */
   readonly maxQueue: number;
   /** Milliseconds that a client may leave its messages untaken. */
   readonly drainTimeout: number;
+  /** The message that closes the program's stdin. */
+  readonly eofMessage: Buffer | undefined;
+  /** How a backend that has ended is started anew; undefined: its end is the stream's. */
+  readonly restart: Restart | undefined;
+}
+
+export interface Restart {
+  /** Whether this ending calls for it. */
+  wanted(ending: Ending): boolean;
+  readonly backoff: Backoff;
+  start(events: BackendEvents): Promise<Backend>;
 }
 
 /** The numbers of one route that its channels count in. */
@@ -51,8 +68,8 @@ export class StreamCounts {
     this.outBytes = tallies.messageBytes.member(route, 'out');
   }
 
-  drop(reason: string): void {
-    this.tallies.dropped.add(1, this.route, reason);
+  drop(reason: string, count = 1): void {
+    this.tallies.dropped.add(count, this.route, reason);
   }
 }
 
@@ -63,14 +80,16 @@ export class StreamCounts {
 export class PrivateChannel implements BackendEvents {
   private backend: Backend | undefined;
   private client: Client | undefined;
+  private backendSince = 0;
   private clientBehind: NodeJS.Timeout | undefined;
   private closing: NodeJS.Timeout | undefined;
+  private restarting: NodeJS.Timeout | undefined;
   private clientPaused = false;
   private over = false;
 
   /** @param left called once, when the channel is over: the client has left, or the backend has ended. */
   constructor(
-    private readonly limits: ChannelLimits,
+    private readonly options: ChannelOptions,
     private readonly counts: StreamCounts,
     private readonly log: Log,
     private readonly left: () => void,
@@ -79,22 +98,20 @@ export class PrivateChannel implements BackendEvents {
   /** Both ends are there: from here messages flow. */
   join(client: Client, backend: Backend): void {
     this.client = client;
-    this.backend = backend;
+    this.attach(backend);
   }
 
   // ---- from the client ----
 
   /** A message from the client. */
   fromClient(message: Buffer): void {
-    if (this.over || this.backend === undefined) return;
+    if (this.over) return;
     this.counts.in.value++;
     this.counts.inBytes.value += message.length;
-    if (this.backend.write(message) || this.backend.waiting <= this.limits.maxQueue || this.clientPaused) return;
-    if (this.client?.pause()) this.clientPaused = true;
-    else {
-      this.counts.drop('input_overrun');
-      this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
-    }
+    const { backend } = this;
+    if (backend === undefined) this.counts.drop('no_program');
+    else if (this.options.eofMessage?.equals(message)) backend.endInput();
+    else if (!backend.write(message) && backend.waiting > this.options.maxQueue) this.holdClient();
   }
 
   /** The client has taken everything. */
@@ -115,16 +132,11 @@ export class PrivateChannel implements BackendEvents {
   // ---- from the backend ----
 
   messages(batch: readonly Buffer[]): void {
-    if (this.over || this.client === undefined) return;
-    let behind = false;
-    for (const message of batch) {
-      this.counts.out.value++;
-      this.counts.outBytes.value += message.length;
-      if (!this.client.deliver(message)) behind = true;
-    }
-    if (!behind || this.clientBehind !== undefined) return;
-    this.backend?.pause();
-    this.clientBehind = setTimeout(() => this.tooSlow(), this.limits.drainTimeout);
+    this.deliver(batch, 'stdout');
+  }
+
+  aside(line: Buffer): void {
+    this.deliver([line], 'stderr');
   }
 
   drained(): void {
@@ -134,7 +146,10 @@ export class PrivateChannel implements BackendEvents {
   }
 
   ended(ending: Ending): void {
-    this.finish(ending);
+    const { restart } = this.options;
+    if (this.over) return;
+    if (restart?.wanted(ending)) this.restartAfter(ending, restart);
+    else this.finish(ending);
   }
 
   // ---- endings ----
@@ -147,26 +162,78 @@ export class PrivateChannel implements BackendEvents {
     if (client !== undefined) {
       client.close(ending);
       // The close waits behind what the client has not taken, and a vanished client never takes it.
-      this.closing = setTimeout(() => client.terminate(), this.limits.drainTimeout);
+      this.closing = setTimeout(() => client.terminate(), this.options.drainTimeout);
     }
     this.left();
   }
 
-  private tooSlow(): void {
+  /** Ends it without a word: the client does not listen. `reason` is counted and logged. */
+  abort(reason: string, message: string): void {
     if (this.over) return;
-    this.counts.drop('client_too_slow');
-    this.log.warn('a client did not take its messages within drain_timeout and was dropped', {
-      route: this.counts.route,
-    });
+    this.counts.drop(reason);
+    this.log.info(message, { route: this.counts.route });
     this.stop();
     this.client?.terminate();
     this.left();
   }
 
+  private deliver(batch: readonly Buffer[], origin: Origin): void {
+    if (this.over || this.client === undefined) return;
+    this.counts.out.value += batch.length;
+    for (const message of batch) this.counts.outBytes.value += message.length;
+    if (this.client.deliver(batch, origin) || this.clientBehind !== undefined) return;
+    this.backend?.pause();
+    this.clientBehind = setTimeout(
+      () => this.abort('client_too_slow', 'a client did not take its messages within drain_timeout and was dropped'),
+      this.options.drainTimeout,
+    );
+  }
+
+  /** The program does not take what the client sends. */
+  private holdClient(): void {
+    if (this.clientPaused) return;
+    if (this.client?.pause()) this.clientPaused = true;
+    else {
+      this.counts.drop('input_overrun');
+      this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
+    }
+  }
+
+  private attach(backend: Backend): void {
+    this.backend = backend;
+    this.backendSince = performance.now();
+    // The client may still be behind with what the one before had said.
+    if (this.clientBehind !== undefined) backend.pause();
+    this.drained();
+  }
+
+  private restartAfter(ending: Ending, restart: Restart): void {
+    const wait = restart.backoff.next(performance.now() - this.backendSince);
+    this.log.info('the program is started again', {
+      route: this.counts.route,
+      ended: ending.reason,
+      ms: Math.round(wait),
+    });
+    this.backend?.release();
+    this.backend = undefined;
+    this.backendSince = performance.now() + wait;
+    this.restarting = setTimeout(() => {
+      restart.start(this).then(
+        (backend) => {
+          if (this.over) backend.release();
+          else this.attach(backend);
+        },
+        (error: unknown) =>
+          this.ended({ code: CLOSE.internalError, reason: error instanceof Error ? error.message : String(error) }),
+      );
+    }, wait);
+  }
+
   private stop(): void {
     this.over = true;
     clearTimeout(this.clientBehind);
+    clearTimeout(this.restarting);
     this.clientBehind = undefined;
-    this.backend?.abandon();
+    this.backend?.release();
   }
 }

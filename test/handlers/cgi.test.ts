@@ -64,7 +64,10 @@ const DEFAULTS: CgiConfig = {
 };
 
 function handlerFor(changes: Partial<CgiConfig> = {}, route = '/cgi-bin/'): Handler {
-  return cgiHandler({ ...DEFAULTS, ...changes }, { route, version: '0', programs, log, documentRoot: undefined });
+  return cgiHandler(
+    { ...DEFAULTS, ...changes },
+    { route, version: '0', programs, log, inherited: process.env, documentRoot: undefined },
+  );
 }
 
 const handler = handlerFor();

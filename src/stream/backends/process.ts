@@ -1,15 +1,30 @@
 /** A stream's backend that is a process: messages to its stdin, messages from its stdout, an ending from its exit. */
-import type { Child, Exit } from '../../process/spawn.ts';
+
+import type { Program } from '../../process/programs.ts';
+import type { Exit } from '../../process/spawn.ts';
+import { StderrLines } from '../../process/stderr.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../message.ts';
 
 export interface BackendEvents {
   /** Messages that lay in one read of the output, in order. */
   messages(batch: readonly Buffer[]): void;
+  /** A line of the program's stderr, where clients are to get it. */
+  aside(line: Buffer): void;
   /** Everything that was waiting for the program has been taken by it. */
   drained(): void;
   /** Once, and last: stdout has ended and the process has exited, or what it printed could not be understood. */
   ended(ending: Ending): void;
+}
+
+export interface ProcessBackendOptions {
+  readonly framing: Framing;
+  /** Bytes. */
+  readonly maxMessage: number;
+  /** Whether stderr goes to `aside`. */
+  readonly stderrToClient: boolean;
+  /** Ends the program, if it has not ended. */
+  endProgram(program: Program): void;
 }
 
 export class ProcessBackend {
@@ -18,32 +33,31 @@ export class ProcessBackend {
   private over = false;
 
   constructor(
-    private readonly child: Child,
-    private readonly framing: Framing,
-    maxMessage: number,
+    private readonly program: Program,
+    private readonly options: ProcessBackendOptions,
     private readonly events: BackendEvents,
   ) {
-    const decoder = framing.decoder(maxMessage);
-    const decode = (step: () => Buffer[]): void => {
-      if (this.over) return;
-      try {
-        const batch = step();
-        if (batch.length > 0) this.events.messages(batch);
-      } catch (error) {
-        if (!(error instanceof FramingError)) throw error;
-        this.finish({ code: CLOSE.internalError, reason: error.message });
-      }
-    };
-    child.stdout.on('data', (chunk: Buffer) => decode(() => decoder.push(chunk)));
-    child.stdout.on('close', () => {
-      decode(() => decoder.end());
+    const { stdout, stdin, stderr } = program;
+    const decoder = options.framing.decoder(options.maxMessage);
+    stdout.on('data', (chunk: Buffer) => this.decode(() => decoder.push(chunk)));
+    stdout.on('close', () => {
+      this.decode(() => decoder.end());
       this.outputOver = true;
       this.finishIfOver();
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
-    child.stdout.on('error', () => undefined);
-    child.stdin?.on('drain', () => this.events.drained());
-    void child.exited.then((exit) => {
+    stdout.on('error', () => undefined);
+    stdin?.on('drain', () => events.drained());
+    if (stderr !== undefined && options.stderrToClient) {
+      new StderrLines(stderr, {
+        line: (text) => {
+          if (!this.over) events.aside(Buffer.from(text));
+        },
+        maxLine: options.maxMessage,
+        linesPerSecond: Number.POSITIVE_INFINITY,
+      });
+    }
+    void program.exited.then((exit) => {
       this.exit = exit;
       this.finishIfOver();
     });
@@ -51,36 +65,54 @@ export class ProcessBackend {
 
   /** Bytes written that the program has not taken. */
   get waiting(): number {
-    return this.child.stdin?.writableLength ?? 0;
+    return this.program.stdin?.writableLength ?? 0;
   }
 
-  /** Writes one message. False: the program is behind; `drained` will tell. What is written to a closed stdin is lost, as in any pipe. */
+  /**
+   * Writes one message. False: the program is behind; `drained` will tell. What is written to a stdin that the program
+   * has closed is lost, as in any pipe.
+   */
   write(message: Buffer): boolean {
-    const { stdin } = this.child;
+    const { stdin } = this.program;
     if (stdin === undefined || !stdin.writable) return true;
-    const pieces = this.framing.encode(message);
-    if (pieces.length === 1 && pieces[0] !== undefined) return stdin.write(pieces[0]);
+    const pieces = this.options.framing.encode(message);
     // One write, not one for each piece: small messages go out in one system call.
-    return stdin.write(Buffer.concat(pieces));
+    return stdin.write(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
   }
 
   /** Closes the program's stdin while its stdout goes on. */
   endInput(): void {
-    this.child.stdin?.end();
+    this.program.stdin?.end();
   }
 
   pause(): void {
-    this.child.stdout.pause();
+    this.program.stdout.pause();
+    if (this.options.stderrToClient) this.program.stderr?.pause();
   }
 
   resume(): void {
-    if (!this.over) this.child.stdout.resume();
+    if (this.over) return;
+    this.program.stdout.resume();
+    if (this.options.stderrToClient) this.program.stderr?.resume();
   }
 
-  /** Nobody listens any more: what the program still prints is thrown away, so that it does not block on it while it ends. */
-  abandon(): void {
+  /** Nobody needs it any more: what it still prints is thrown away, so that it does not block on it, and it is ended. */
+  release(): void {
     this.over = true;
-    this.child.stdout.resume();
+    this.program.stdout.resume();
+    this.program.stderr?.resume();
+    this.options.endProgram(this.program);
+  }
+
+  private decode(step: () => Buffer[]): void {
+    if (this.over) return;
+    try {
+      const batch = step();
+      if (batch.length > 0) this.events.messages(batch);
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error;
+      this.finish({ code: CLOSE.internalError, reason: error.message });
+    }
   }
 
   private finishIfOver(): void {
@@ -89,7 +121,7 @@ export class ProcessBackend {
 
   private finish(ending: Ending): void {
     if (this.over) return;
-    this.abandon();
+    this.over = true;
     this.events.ended(ending);
   }
 }

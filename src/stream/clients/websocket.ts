@@ -1,17 +1,37 @@
 /** A client that is a WebSocket. */
 import type { Socket } from '../../engine/engine.ts';
-import type { Client } from '../channel.ts';
+import type { Client, Origin } from '../channel.ts';
+import type { Watched } from '../keepalive.ts';
 import { asText, type Ending } from '../message.ts';
 
-export class WebSocketClient implements Client {
-  /** @param binary whether messages go out as binary ones; otherwise as text, made valid UTF-8 */
+/**
+ * Messages from stdout are of the framing's type, text or binary; those from stderr are of the other type, which is how a
+ * client tells them apart.
+ */
+export class WebSocketClient implements Client, Watched {
   constructor(
     private readonly socket: Socket,
     private readonly binary: boolean,
+    /** Called for each delivery. */
+    private readonly delivered: () => void,
   ) {}
 
-  deliver(message: Buffer): boolean {
-    return this.socket.send(this.binary ? message : asText(message), this.binary);
+  get bufferedAmount(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  deliver(batch: readonly Buffer[], origin: Origin): boolean {
+    this.delivered();
+    const binary = (origin === 'stdout') === this.binary;
+    let caughtUp = true;
+    this.socket.batch(() => {
+      for (const message of batch) caughtUp = this.socket.send(binary ? message : asText(message), binary);
+    });
+    return caughtUp;
+  }
+
+  ping(): void {
+    this.socket.ping();
   }
 
   close(ending: Ending): void {

@@ -1,0 +1,20 @@
+/** Close codes and reasons of WebSocket (RFC 6455 section 7.4). */
+
+const MAX_REASON_BYTES = 123;
+
+/** The code to put into a close frame: undefined (an empty frame) for 1005, 1011 for one that must not be sent. */
+export function sendableCode(code: number): number | undefined {
+  if (code === 1005) return undefined;
+  const defined = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1006;
+  return defined || (code >= 3000 && code <= 4999) ? code : 1011;
+}
+
+/** Cuts a reason to what fits into a close frame, at the boundary of a character. */
+export function cutReason(reason: string): string {
+  const bytes = Buffer.from(reason);
+  if (bytes.length <= MAX_REASON_BYTES) return reason;
+  let end = MAX_REASON_BYTES;
+  // 10xxxxxx continues a character: go back to where it begins.
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.toString('utf8', 0, end);
+}

@@ -1,0 +1,58 @@
+/** Counts a listener's connections, and lets them go when it stops. */
+
+/** How long a connection that waits for nothing is kept while stopping: its next request may be on the way. Milliseconds. */
+const GRACE = 200;
+
+export class Drain {
+  /** Resolves once stopped and without a connection. */
+  readonly drained: Promise<void>;
+  stopping = false;
+  private connections = 0;
+  private busy = 0;
+  private grace: NodeJS.Timeout | undefined;
+  private resolve: () => void = () => {};
+
+  /** `dropAll` closes every connection at once. */
+  constructor(private readonly dropAll: () => void) {
+    this.drained = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+
+  opened(): void {
+    this.connections++;
+  }
+
+  closed(): void {
+    this.connections--;
+    this.look();
+  }
+
+  /** An exchange or a WebSocket has begun. */
+  began(): void {
+    this.busy++;
+    clearTimeout(this.grace);
+  }
+
+  /** It is over. */
+  ended(): void {
+    this.busy--;
+    this.look();
+  }
+
+  stop(): void {
+    this.stopping = true;
+    this.look();
+  }
+
+  private look(): void {
+    if (!this.stopping) return;
+    if (this.connections === 0) {
+      clearTimeout(this.grace);
+      this.resolve();
+    } else if (this.busy === 0) {
+      clearTimeout(this.grace);
+      this.grace = setTimeout(() => this.dropAll(), GRACE);
+    }
+  }
+}

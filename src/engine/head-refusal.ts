@@ -1,0 +1,26 @@
+/** Requests that an engine answers by itself, before there is an exchange: their framing is sound, but they cannot be served. */
+import type { Reply, Request } from './engine.ts';
+import { isTargetText, isToken, type Opening } from './heads.ts';
+import { plainReply } from './reply-check.ts';
+
+export interface HeadRefusal {
+  readonly reply: Reply;
+  readonly reason: string;
+}
+
+/** `opening` is the WebSocket handshake, when the client asked for one. */
+export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
+  const { method, path, query } = request;
+  if (!isToken(method)) return refusal(400, 'a method that is no token');
+  if (!isTargetText(path) || !isTargetText(query ?? '')) return refusal(400, 'a target with unencoded bytes');
+  if (method === 'CONNECT') return refusal(405, 'CONNECT');
+  if (opening === undefined || opening.refused === undefined) return undefined;
+  return refusal(opening.refused, opening.reason);
+}
+
+function refusal(status: number, reason: string): HeadRefusal {
+  const headers: [string, string][] = [];
+  if (status === 426) headers.push(['sec-websocket-version', '13']);
+  if (status === 405) headers.push(['allow', 'GET, HEAD, POST, OPTIONS']);
+  return { reply: plainReply(status, `refused: ${reason}`, headers), reason };
+}

@@ -1,0 +1,7 @@
+/** Numbers that both engines share. */
+
+/** A WebSocket whose buffer is above this is behind: `send` answers false. Bytes. */
+export const SOCKET_HIGH_WATER = 64 * 1024;
+
+/** A reply of which the client takes nothing for so long is given up. Milliseconds. */
+export const STALLED_REPLY = 60_000;

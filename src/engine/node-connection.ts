@@ -1,0 +1,43 @@
+/** One connection of the engine on Node: which requests it still owes an answer, and how it refuses the next. */
+import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
+export const LINGER = 2000;
+
+export class Connection {
+  /** No request behind this point is served: what follows is not, or may not be, one. */
+  last = false;
+  private readonly unanswered = new Set<ServerResponse>();
+
+  constructor(readonly socket: Socket) {}
+
+  began(response: ServerResponse): void {
+    this.unanswered.add(response);
+  }
+
+  ended(response: ServerResponse): void {
+    this.unanswered.delete(response);
+  }
+
+  /** Answers what cannot be understood with `status`, unless that would end up inside of another answer; then closes. */
+  refuse(status: number, reason: string): void {
+    if (this.last) return;
+    this.last = true;
+    const { socket } = this;
+    const clean = this.unanswered.size <= 1 && [...this.unanswered].every((response) => !response.headersSent);
+    if (!clean || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const body = `refused: ${reason}\n`;
+    socket.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n` +
+        `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+    );
+    // Closing with unread bytes would be a reset, and the client might never see the answer.
+    const timer = setTimeout(() => socket.destroy(), LINGER);
+    socket.once('close', () => clearTimeout(timer));
+    socket.resume();
+  }
+}

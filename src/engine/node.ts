@@ -1,0 +1,231 @@
+/**
+ * The engine on node:http and `ws`: it speaks HTTP/1.0, pipelines, knows the client's port, and serves where the native engine
+ * cannot be loaded.
+ */
+import { createServer, IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { Drain } from './drain.ts';
+import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
+import { headRefusal } from './head-refusal.ts';
+import { plainAddress, readFacts, readOpening, splitTarget } from './heads.ts';
+import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-check.ts';
+import { Connection } from './node-connection.ts';
+import { NodeExchange, type NodeShared } from './node-exchange.ts';
+import { Takeover } from './node-takeover.ts';
+import { Upgrader } from './node-upgrade.ts';
+
+/** How often Node looks for heads that are overdue. Milliseconds. */
+const LOOK_EVERY = 1000;
+
+export function nodeEngine(): Engine {
+  return {
+    name: 'node',
+    listen: (options, host) => new NodeListener((settings) => createServer(settings), false, options, host).listen(),
+  };
+}
+
+class NodeListener {
+  private readonly server: Server;
+  private readonly connections = new Map<Socket, Connection>();
+  private readonly shared: NodeShared;
+  private facts: ListenerFacts;
+  private stopped = false;
+
+  constructor(
+    makeServer: (settings: ServerOptions) => Server,
+    private readonly secure: boolean,
+    private readonly options: ListenOptions,
+    private readonly host: EngineHost,
+  ) {
+    this.facts = { name: options.name, secure, port: undefined };
+    this.shared = { host, drain: new Drain(() => this.dropAll()), upgrader: new Upgrader() };
+    this.server = makeServer({
+      IncomingMessage: Incoming,
+      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: options.headerTimeout,
+      // The body's time is the pipeline's.
+      requestTimeout: 0,
+      keepAliveTimeout: options.keepAliveTimeout,
+      connectionsCheckingInterval: LOOK_EVERY,
+      insecureHTTPParser: false,
+      // Ours, so that it is counted.
+      requireHostHeader: false,
+    });
+    // Without this, fields above 1000 are dropped in silence; the bound in bytes is enough.
+    this.server.maxHeadersCount = 0;
+    this.route();
+  }
+
+  async listen(): Promise<Listening> {
+    const { name, address } = this.options;
+    checkPort(name, address);
+    if (address.kind === 'unix') await freeUnixPath(name, address.path);
+    await new Promise<void>((resolve, reject) => {
+      const refused = (error: Error) => reject(listenError(name, error));
+      this.server.once('error', refused);
+      this.server.listen(nodeAddress(address), () => {
+        this.server.off('error', refused);
+        resolve();
+      });
+    });
+    this.server.on('error', (error) => this.host.failed(error));
+    const bound = this.server.address();
+    const port = typeof bound === 'object' ? bound?.port : undefined;
+    this.facts = { name, secure: this.secure, port };
+    const stop = () => {
+      if (this.stopped) return;
+      this.stopped = true;
+      // Closes the connections that wait for a next request, too.
+      this.server.close();
+      this.shared.drain.stop();
+    };
+    const close = () => {
+      stop();
+      this.dropAll();
+    };
+    return { engine: 'node', name, port, stop, drained: this.shared.drain.drained, close };
+  }
+
+  private dropAll(): void {
+    for (const socket of this.connections.keys()) socket.destroy();
+  }
+
+  private route(): void {
+    const { server } = this;
+    server.on('connection', (socket) => {
+      this.connections.set(socket, new Connection(socket));
+      this.shared.drain.opened();
+      socket.once('close', () => {
+        this.connections.delete(socket);
+        this.shared.drain.closed();
+      });
+    });
+    server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
+    server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));
+    // An expectation that we do not know is not worth a refusal (RFC 9110 section 10.1.1 permits both).
+    server.on('checkExpectation', (incoming, response) => this.accept(incoming, response, undefined, false));
+    server.on('upgrade', (incoming, _socket, head) => {
+      const takeover = new Takeover(incoming.socket, head);
+      this.accept(incoming, new ServerResponse(incoming), takeover, false);
+    });
+    server.on('connect', (incoming) => {
+      incoming.socket.on('error', () => {});
+      this.refuse(incoming.socket, 405, 'CONNECT');
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.clientError(error, socket as Socket));
+  }
+
+  private accept(
+    incoming: IncomingMessage,
+    response: ServerResponse,
+    takeover: Takeover | undefined,
+    awaitsContinue: boolean,
+  ): void {
+    const { socket } = incoming;
+    const connection = this.connections.get(socket);
+    // Behind a refusal, or an answer that closes the connection, nothing is a request any more.
+    if (connection === undefined || connection.last) return;
+    const version = incoming.httpVersion;
+    if (version !== '1.0' && version !== '1.1') {
+      this.refuse(socket, 505, 'an HTTP version other than 1.0 and 1.1');
+      return;
+    }
+    const method = incoming.method ?? '';
+    const target = splitTarget(incoming.url ?? '', method);
+    if (target === undefined) {
+      this.refuse(socket, 400, 'a target that is neither a path nor a URL');
+      return;
+    }
+    const headers = pairs(incoming.rawHeaders);
+    const facts = readFacts(headers, version);
+    if (typeof facts === 'string') {
+      this.refuse(socket, 400, facts);
+      return;
+    }
+    if (target.authority !== undefined && target.authority.toLowerCase() !== facts.host?.toLowerCase()) {
+      this.refuse(socket, 421, 'a URL of another host than Host says');
+      return;
+    }
+    const request: Request = {
+      method,
+      path: target.path,
+      query: target.query,
+      version,
+      headers,
+      remoteAddress: plainAddress(socket.remoteAddress),
+      remotePort: socket.remotePort,
+      listener: this.facts,
+    };
+    const opening =
+      facts.asksUpgrade && method === 'GET' && version === '1.1' ? readOpening(headers, facts.hasBody) : undefined;
+    const handshake = opening?.refused === undefined ? opening?.handshake : undefined;
+    const exchange = new NodeExchange(
+      request,
+      handshake,
+      facts,
+      incoming,
+      response,
+      connection,
+      takeover,
+      awaitsContinue,
+      this.shared,
+    );
+    exchange.handle(headRefusal(request, opening));
+  }
+
+  private refuse(socket: Socket, status: number, reason: string): void {
+    const address = plainAddress(socket.remoteAddress);
+    this.connections.get(socket)?.refuse(status, reason);
+    this.host.refused(reason, address);
+  }
+
+  private clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const { code = '' } = error;
+    const connection = this.connections.get(socket);
+    if (connection?.last) return;
+    // Somebody who left in the middle of something, or who has not said a word yet, is not malformed.
+    const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    if (silent || code === 'HPE_INVALID_EOF_STATE' || !/^(HPE_|ERR_HTTP_)/.test(code)) {
+      socket.destroy();
+      return;
+    }
+    this.refuse(socket, STATUS_OF_ERROR[code] ?? 400, reasonOfError(error));
+  }
+}
+
+const STATUS_OF_ERROR: { readonly [code: string]: number } = {
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  HPE_HEADER_OVERFLOW: 431,
+};
+
+function reasonOfError(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'a head that took too long';
+  if (error.code === 'HPE_HEADER_OVERFLOW') return 'a head that is too large';
+  return error.message;
+}
+
+function pairs(raw: readonly string[]): (readonly [string, string])[] {
+  const list: (readonly [string, string])[] = [];
+  for (let at = 0; at < raw.length; at += 2) list.push([(raw[at] ?? '').toLowerCase(), raw[at + 1] ?? '']);
+  return list;
+}
+
+/**
+ * A request for which Node asks whether it is to give up the connection to an upgrade. It is for WebSocket only: clients also offer
+ * others (`h2c`), and with a body, and must then be served as if they had not (RFC 9110 section 7.8).
+ */
+class Incoming extends IncomingMessage {
+  declare private announced: boolean | null | undefined;
+
+  get upgrade(): boolean | null | undefined {
+    if (this.announced !== true || this.method === 'CONNECT') return this.announced;
+    if (this.method !== 'GET' || this.httpVersion !== '1.1') return false;
+    const facts = readFacts(pairs(this.rawHeaders), '1.1');
+    return typeof facts === 'object' && facts.asksUpgrade && !facts.hasBody;
+  }
+
+  set upgrade(announced: boolean | null | undefined) {
+    this.announced = announced;
+  }
+}

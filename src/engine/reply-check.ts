@@ -1,0 +1,84 @@
+/** What may go onto the wire as a reply's head. Neither engine checks all of it by itself, so it is done here, for both. */
+import { STATUS_CODES } from 'node:http';
+import { type BodySource, type HeaderList, headerValue, type Reply, type Upgrade } from './engine.ts';
+import { isFieldValue, isToken } from './heads.ts';
+
+/** Fields that only an engine writes (RFC 9110 section 7.6.1, RFC 9112 section 6). A handler that has them must drop them first. */
+export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
+  'connection',
+  'content-length',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** The reply, or where it cannot be sent a 500 in its place; what was wrong is told to `failed`. Before anything is written. */
+export function sendableReply(reply: Reply, failed: (error: unknown) => void): Reply {
+  const problem = replyProblem(reply);
+  if (problem === undefined) return reply;
+  if (isSource(reply.body)) reply.body.cancel();
+  failed(new Error(`a reply cannot be sent: ${problem}`));
+  return internalError();
+}
+
+/** All that a client is told of an exception. */
+export function internalError(): Reply {
+  return plainReply(500, 'Internal Server Error');
+}
+
+/** Why a reply cannot be sent; undefined when it can. */
+function replyProblem(reply: Reply): string | undefined {
+  const { status, reason } = reply;
+  if (!Number.isInteger(status) || status < 200 || status > 599) return `status ${status} is not in 200 to 599`;
+  if (reason !== undefined && !isFieldValue(reason)) return 'the reason phrase has characters that it must not have';
+  return headerProblem(reply.headers);
+}
+
+/** Why a switch to WebSocket cannot be sent; undefined when it can. */
+export function upgradeProblem(upgrade: Upgrade, offered: readonly string[]): string | undefined {
+  const { protocol } = upgrade;
+  if (protocol !== undefined && !offered.includes(protocol)) return 'a subprotocol that the client did not offer';
+  if (headerValue(upgrade.headers, 'sec-websocket-protocol') !== undefined) return 'a subprotocol among the headers';
+  return headerProblem(upgrade.headers);
+}
+
+function headerProblem(headers: HeaderList): string | undefined {
+  for (const [name, value] of headers) {
+    if (!isToken(name)) return `${JSON.stringify(name)} is not a header name`;
+    if (FRAMING_FIELDS.has(name)) return `the header ${name} is written by the engine`;
+    if (!isFieldValue(value)) return `the header ${name} has characters that it must not have`;
+  }
+  return undefined;
+}
+
+/** A reply in plain text: what an engine says by itself. */
+export function plainReply(status: number, text: string, headers: HeaderList = []): Reply {
+  return {
+    status,
+    headers: [['content-type', 'text/plain; charset=utf-8'], ...headers],
+    body: `${text}\n`,
+    close: true,
+  };
+}
+
+export function reasonOf(reply: Reply): string {
+  return reply.reason ?? STATUS_CODES[reply.status] ?? 'Unknown';
+}
+
+/** Whether a reply goes without a body whatever its `body` says (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5). */
+export function isBodiless(method: string, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 304;
+}
+
+export function isSource(body: Reply['body']): body is BodySource {
+  return typeof body === 'object' && 'start' in body;
+}
+
+/** Bytes of a reply's body; undefined for none, and for a source that does not know. */
+export function bodyLength(body: Reply['body']): number | undefined {
+  if (body === undefined) return undefined;
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.length;
+}

@@ -1,0 +1,341 @@
+/** One request on uWebSockets.js and its answer. */
+
+import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import { STATUS_CODES } from 'node:http';
+import type { Drain } from './drain.ts';
+import type { BodyReceiver, EngineHost, Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from './engine.ts';
+import type { HeadRefusal } from './head-refusal.ts';
+import type { HeadFacts } from './heads.ts';
+import { STALLED_REPLY } from './limits.ts';
+import {
+  bodyLength,
+  internalError,
+  isBodiless,
+  isSource,
+  reasonOf,
+  sendableReply,
+  upgradeProblem,
+} from './reply-check.ts';
+import type { Liveness } from './uws-liveness.ts';
+import { Outflow } from './uws-outflow.ts';
+import { type SocketData, UwsSocket } from './uws-socket.ts';
+
+/** Up to this size a body is handed over at once; above it the client's pace counts. */
+const SMALL = 64 * 1024;
+const NOT_ASCII = /[^\x00-\x7f]/;
+const STATUS_LINES: ReadonlyMap<number, string> = new Map(
+  Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `${code} ${reason}`]),
+);
+
+/** What the exchanges of one listener share. */
+export interface UwsShared {
+  readonly host: EngineHost;
+  readonly drain: Drain;
+  readonly liveness: Liveness;
+}
+
+/** What a switch to WebSocket needs of the request, which is gone by then. */
+export interface UwsOpening {
+  readonly handshake: Handshake;
+  readonly key: string;
+  readonly context: us_socket_context_t;
+}
+
+export class UwsExchange implements Exchange {
+  readonly hasBody: boolean;
+  readonly contentLength: number | undefined;
+  aborted = false;
+  /** `open` until `reply` or `upgrade`, `over` when uWebSockets.js has taken the response back: then it must not be touched. */
+  private state: 'open' | 'answering' | 'over' = 'open';
+  private abortListener: (() => void) | undefined;
+  private receiver: BodyReceiver | undefined;
+  private bodyOver: boolean;
+  private bodyPaused = false;
+  private readingStopped = false;
+  private outflow: Outflow | undefined;
+  private outflowBehind = false;
+  private stalledFor = 0;
+  private deferred: Reply | undefined;
+  /** Inside of a callback of uWebSockets.js or of `cork`: written bytes are gathered. */
+  private isCorked = true;
+  private inHandler = true;
+
+  constructor(
+    readonly request: Request,
+    private readonly response: HttpResponse,
+    private readonly facts: HeadFacts,
+    private readonly opening: UwsOpening | undefined,
+    private readonly shared: UwsShared,
+  ) {
+    this.hasBody = facts.hasBody;
+    this.contentLength = facts.contentLength;
+    this.bodyOver = !facts.hasBody;
+    shared.drain.began();
+  }
+
+  get handshake(): Handshake | undefined {
+    return this.opening?.handshake;
+  }
+
+  onAborted(listener: () => void): void {
+    this.abortListener = listener;
+  }
+
+  receive(receiver: BodyReceiver): void {
+    if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
+    this.receiver = receiver;
+    if (!this.hasBody) queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
+  }
+
+  /** Asks the host, or refuses. Once it has returned it is known whether somebody takes the body. */
+  handle(refusal: HeadRefusal | undefined): void {
+    try {
+      if (refusal === undefined) {
+        this.shared.host.exchange(this);
+      } else {
+        this.reply(refusal.reply);
+        this.shared.host.refused(refusal.reason, this.request.remoteAddress);
+      }
+    } catch (error) {
+      this.failed(error);
+    }
+    this.inHandler = false;
+    this.isCorked = false;
+    if (this.bodyOver || this.state === 'over') return;
+    this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
+    this.shared.liveness.add(this);
+  }
+
+  pauseBody(): void {
+    if (this.bodyOver || this.state !== 'open') return;
+    this.bodyPaused = true;
+    // From within the handler or `bodyBytes` it would not last; `bodyBytes` does it at its end.
+    if (!this.isCorked) this.stopReading();
+  }
+
+  resumeBody(): void {
+    this.bodyPaused = false;
+    if (!this.readingStopped) return;
+    this.readingStopped = false;
+    if (this.state !== 'over') this.response.resume();
+  }
+
+  reply(reply: Reply): void {
+    if (this.state !== 'open') {
+      if (isSource(reply.body)) reply.body.cancel();
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    this.state = 'answering';
+    const sendable = sendableReply(reply, (error) => this.shared.host.failed(error));
+    this.resumeBody();
+    if (!this.facts.chunked) {
+      this.isCorked ? this.perform(sendable) : this.corked(() => this.perform(sendable));
+      return;
+    }
+    // uWebSockets.js skips two bytes behind a last chunk unread, so that a request could hide behind it. While this one is
+    // unanswered a hidden one ends the connection instead of being served.
+    this.deferred = sendable;
+    setImmediate(() => this.performDeferred());
+  }
+
+  upgrade(upgrade: Upgrade): void {
+    if (this.state !== 'open') {
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    const problem = this.opening === undefined ? 'there was no handshake' : this.upgradeProblem(upgrade);
+    if (this.opening === undefined || problem !== undefined) {
+      this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
+      this.reply(internalError());
+      return;
+    }
+    const { key, context } = this.opening;
+    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host);
+    this.corked(() => {
+      this.state = 'over';
+      this.response.writeStatus('101 Switching Protocols');
+      this.writeHeaders(upgrade.headers);
+      // Its connection stays counted as busy: as a WebSocket now, until that is closed.
+      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+    });
+  }
+
+  /** The client left, or this exchange was given up. */
+  abort(): void {
+    if (this.state === 'over') return;
+    this.aborted = true;
+    const deferred = this.deferred?.body;
+    this.finish();
+    this.guard(() => {
+      if (isSource(deferred)) deferred.cancel();
+      this.outflow?.cancel();
+    });
+    this.guard(() => this.abortListener?.());
+  }
+
+  /** The host's callback threw, or a callback that belongs to this exchange. */
+  private failed(error: unknown): void {
+    this.shared.host.failed(error);
+    if (this.state === 'open') this.reply(internalError());
+  }
+
+  /** See `Liveness`. Never while reading is stopped: there is no timer then, and resuming would let bytes in. */
+  tick(milliseconds: number): void {
+    if (this.readingStopped) return;
+    if (this.outflowBehind) {
+      this.stalledFor += milliseconds;
+      if (this.stalledFor >= STALLED_REPLY) {
+        this.response.close();
+        return;
+      }
+    }
+    this.response.pause();
+    this.response.resume();
+  }
+
+  corked(write: () => void): void {
+    if (this.isCorked) {
+      write();
+      return;
+    }
+    this.isCorked = true;
+    try {
+      this.response.cork(write);
+    } finally {
+      this.isCorked = false;
+    }
+  }
+
+  behind(is: boolean): void {
+    this.outflowBehind = is;
+    this.stalledFor = 0;
+    if (is) this.shared.liveness.add(this);
+    else if (this.bodyOver) this.shared.liveness.delete(this);
+  }
+
+  completed(): void {
+    this.finish();
+  }
+
+  broken(error: unknown): void {
+    this.shared.host.failed(error);
+    if (this.state === 'over') return;
+    this.finish();
+    this.response.close();
+  }
+
+  private upgradeProblem(upgrade: Upgrade): string | undefined {
+    return upgradeProblem(upgrade, this.handshake?.protocols ?? []);
+  }
+
+  private bodyBytes(bytes: ArrayBuffer, last: boolean): void {
+    if (last) {
+      this.bodyOver = true;
+      if (!this.outflowBehind) this.shared.liveness.delete(this);
+    }
+    if (this.state !== 'open') return;
+    this.isCorked = true;
+    try {
+      // The bytes are taken away when this returns (measured), hence the copy.
+      if (bytes.byteLength > 0) this.receiver?.chunk(Buffer.from(new Uint8Array(bytes)));
+      if (last) this.receiver?.end();
+    } catch (error) {
+      this.outflow?.cancel();
+      this.broken(error);
+    }
+    this.isCorked = false;
+    // Every time anew: the arrival of bytes has set the ten-second timer again, which only pausing takes away.
+    if (this.bodyPaused && this.isOpen()) this.stopReading();
+  }
+
+  private isOpen(): boolean {
+    return this.state === 'open' && !this.bodyOver;
+  }
+
+  private stopReading(): void {
+    this.readingStopped = true;
+    this.response.pause();
+  }
+
+  private performDeferred(): void {
+    const reply = this.deferred;
+    if (reply === undefined || this.state === 'over') return;
+    this.deferred = undefined;
+    this.corked(() => this.perform(reply));
+  }
+
+  private perform(reply: Reply): void {
+    const { response } = this;
+    const { status, body } = reply;
+    const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver;
+    if (reply.reason !== undefined) response.writeStatus(wire(`${status} ${reply.reason}`));
+    else if (status !== 200) response.writeStatus(STATUS_LINES.get(status) ?? `${status} ${reasonOf(reply)}`);
+    this.writeHeaders(reply.headers);
+    if (isBodiless(this.request.method, status)) {
+      this.endBodiless(reply, close);
+      return;
+    }
+    if (!isSource(body) && (body === undefined || body.length <= SMALL)) {
+      this.finish();
+      response.end(body ?? '', close);
+      return;
+    }
+    if (close) response.writeHeader('connection', 'close');
+    if (!isSource(body)) {
+      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
+      this.outflow = new Outflow(response, this, undefined, bytes?.length);
+      this.outflow.start(bytes);
+    } else if (body.length === 0) {
+      body.cancel();
+      this.finish();
+      response.end('');
+    } else {
+      this.outflow = new Outflow(response, this, body, body.length);
+      try {
+        this.outflow.start();
+      } catch (error) {
+        this.outflow.cancel();
+        this.broken(error);
+      }
+    }
+  }
+
+  /** `end` would add a Content-Length of its own, `endWithoutBody` with a length would leave the response pending (measured). */
+  private endBodiless(reply: Reply, close: boolean): void {
+    const { response } = this;
+    const length = this.request.method === 'HEAD' ? bodyLength(reply.body) : undefined;
+    if (isSource(reply.body)) reply.body.cancel();
+    if (length !== undefined && reply.status !== 204 && reply.status !== 304) {
+      response.writeHeader('content-length', String(length));
+    }
+    if (close) response.writeHeader('connection', 'close');
+    this.finish();
+    response.endWithoutBody();
+  }
+
+  private writeHeaders(headers: HeaderList): void {
+    // Date is always written by uWebSockets.js.
+    for (const [name, value] of headers) if (name !== 'date') this.response.writeHeader(name, wire(value));
+  }
+
+  private finish(): void {
+    this.state = 'over';
+    this.deferred = undefined;
+    if (this.hasBody || this.outflow !== undefined) this.shared.liveness.delete(this);
+    this.shared.drain.ended();
+  }
+
+  private guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}
+
+/** One byte per character: a string would go out as UTF-8. */
+function wire(text: string): string | Buffer {
+  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1') : text;
+}

@@ -1,0 +1,147 @@
+/** A reply's body on its way to a slow client through uWebSockets.js, in bounded memory. */
+import type { HttpResponse } from 'uWebSockets.js';
+import type { BodySink, BodySource } from './engine.ts';
+
+/** Handed to uWebSockets.js at a time when the length is unknown: it copies what the kernel does not take. */
+const PIECE = 64 * 1024;
+
+/** The exchange that the body belongs to. */
+export interface OutflowOwner {
+  /** Runs `write` with the connection corked. */
+  corked(write: () => void): void;
+  /** The client is behind, or has caught up. */
+  behind(is: boolean): void;
+  /** Everything is with the kernel. */
+  completed(): void;
+  /** The body cannot be completed: the connection must go. */
+  broken(error: unknown): void;
+}
+
+/**
+ * With a known `total` it is sent as Content-Length by `tryEnd`, which takes what the kernel takes and leaves the rest here;
+ * otherwise in chunks by `write`, which always takes all, so it is given little at a time.
+ */
+export class Outflow implements BodySink {
+  private readonly waiting: Uint8Array[] = [];
+  /** Bytes that the kernel has, of those written with a known total. */
+  private taken = 0;
+  private given = 0;
+  private blocked = false;
+  private ended = false;
+  private over = false;
+
+  constructor(
+    private readonly response: HttpResponse,
+    private readonly owner: OutflowOwner,
+    private readonly source: BodySource | undefined,
+    private readonly total: number | undefined,
+  ) {}
+
+  /** Call it corked, after the head. Registers for the writable event first: without that, buffered bytes would stay for ever. */
+  start(bytes?: Uint8Array): void {
+    this.response.onWritable(() => {
+      this.writable();
+      return true;
+    });
+    if (bytes !== undefined) this.write(bytes);
+    else this.source?.start(this);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (this.over) return false;
+    this.given += chunk.length;
+    if (this.total !== undefined && this.given > this.total) {
+      this.cancel();
+      this.owner.broken(new Error(`a body source wrote more than the ${this.total} bytes that it had announced`));
+      return false;
+    }
+    if (chunk.length > 0) this.waiting.push(chunk);
+    if (this.blocked) return false;
+    this.owner.corked(() => this.push());
+    return !this.blocked;
+  }
+
+  end(): void {
+    if (this.over || this.ended) return;
+    this.ended = true;
+    if (this.total !== undefined && this.given < this.total) {
+      this.fail(new Error(`a body source wrote ${this.given} of the ${this.total} bytes that it had announced`));
+    } else if (!this.blocked) {
+      this.owner.corked(() => this.push());
+    }
+  }
+
+  fail(error: Error): void {
+    if (this.over) return;
+    this.over = true;
+    this.owner.broken(error);
+  }
+
+  /** Nobody wants the rest. */
+  cancel(): void {
+    if (this.over) return;
+    this.over = true;
+    this.waiting.length = 0;
+    if (!this.ended) this.source?.cancel();
+  }
+
+  private writable(): void {
+    if (this.over) return;
+    this.owner.behind(false);
+    this.owner.corked(() => {
+      this.blocked = false;
+      try {
+        this.push();
+        if (!this.blocked && !this.over && !this.ended) this.source?.resume();
+      } catch (error) {
+        this.cancel();
+        this.owner.broken(error);
+      }
+    });
+    // A cork that writes nothing flushes too; what it could not flush comes back here.
+  }
+
+  /** Hands on what waits until it is all taken or the client is behind. */
+  private push(): void {
+    for (let chunk = this.waiting[0]; chunk !== undefined; chunk = this.waiting[0]) {
+      const left = this.total === undefined ? this.pushPiece(chunk) : this.pushKnown(chunk, this.total);
+      if (this.over) return;
+      if (left === undefined) this.waiting.shift();
+      else this.waiting[0] = left;
+      if (this.blocked) {
+        this.owner.behind(true);
+        return;
+      }
+    }
+    if (this.ended && this.total === undefined) {
+      this.over = true;
+      this.response.end();
+      this.owner.completed();
+    }
+  }
+
+  /** Gives the part of the chunk that was not taken. */
+  private pushPiece(chunk: Uint8Array): Uint8Array | undefined {
+    const piece = chunk.length > PIECE ? chunk.subarray(0, PIECE) : chunk;
+    this.blocked = !this.response.write(piece);
+    return chunk.length > PIECE ? chunk.subarray(PIECE) : undefined;
+  }
+
+  private pushKnown(chunk: Uint8Array, total: number): Uint8Array | undefined {
+    const [ok, done] = this.response.tryEnd(chunk, total);
+    if (done) {
+      this.over = true;
+      this.owner.completed();
+      return undefined;
+    }
+    if (ok) {
+      this.taken += chunk.length;
+      return undefined;
+    }
+    this.blocked = true;
+    const offset = this.response.getWriteOffset();
+    const left = chunk.subarray(offset - this.taken);
+    this.taken = offset;
+    return left;
+  }
+}

@@ -1,0 +1,112 @@
+/** A WebSocket of uWebSockets.js behind our interface. */
+import type { WebSocket } from 'uWebSockets.js';
+import { cutReason, sendableCode } from './close-code.ts';
+import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
+import { SOCKET_HIGH_WATER } from './limits.ts';
+
+/** What uWebSockets.js keeps for us with a socket: it copies the properties, so the object itself must lie one deeper. */
+export interface SocketData {
+  readonly socket: UwsSocket;
+}
+
+export class UwsSocket implements Socket {
+  /** Undefined before `opened` and after the close: any call of it would throw. */
+  private native: WebSocket<SocketData> | undefined;
+  private behind = false;
+  /** Inside of `end` or `close`, which call the close handler before they return. */
+  private leaving = false;
+
+  constructor(
+    private readonly handlers: SocketHandlers,
+    private readonly maxMessage: number,
+    private readonly host: EngineHost,
+  ) {}
+
+  opened(native: WebSocket<SocketData>): void {
+    this.native = native;
+    this.guard(() => this.handlers.open(this));
+  }
+
+  received(message: ArrayBuffer, binary: boolean): void {
+    if (this.native === undefined) return;
+    if (message.byteLength > this.maxMessage) {
+      this.close(1009, 'message too big');
+      return;
+    }
+    // The bytes are taken away when this returns (measured), hence the copy.
+    const copy = Buffer.from(new Uint8Array(message));
+    this.guard(() => this.handlers.message(copy, binary));
+  }
+
+  drained(): void {
+    if (!this.behind || this.bufferedAmount > 0) return;
+    this.behind = false;
+    this.guard(() => this.handlers.drain());
+  }
+
+  ponged(): void {
+    this.guard(() => this.handlers.pong());
+  }
+
+  closed(code: number, message: ArrayBuffer): void {
+    this.native = undefined;
+    // An empty close frame of ours is reported as 0.
+    const shown = code === 0 ? 1005 : code;
+    // Behind 1006 stands a text of uWebSockets.js, not a reason that the client sent.
+    const reason = code === 1006 ? '' : Buffer.from(message).toString();
+    const tell = () => this.guard(() => this.handlers.close(shown, reason));
+    if (this.leaving) queueMicrotask(tell);
+    else tell();
+  }
+
+  send(data: Uint8Array | string, binary: boolean): boolean {
+    if (this.native === undefined) return true;
+    this.native.send(data, binary, false);
+    if (this.native.getBufferedAmount() <= SOCKET_HIGH_WATER) return true;
+    this.behind = true;
+    return false;
+  }
+
+  batch(sends: () => void): void {
+    if (this.native === undefined) return;
+    this.native.cork(sends);
+  }
+
+  get bufferedAmount(): number {
+    return this.native?.getBufferedAmount() ?? 0;
+  }
+
+  ping(): void {
+    this.native?.ping();
+  }
+
+  close(code: number, reason: string): void {
+    const sendable = sendableCode(code);
+    this.leave((native) => (sendable === undefined ? native.end() : native.end(sendable, cutReason(reason))));
+  }
+
+  terminate(): void {
+    this.leave((native) => native.close());
+  }
+
+  pause(): boolean {
+    return false;
+  }
+
+  resume(): void {}
+
+  private leave(go: (native: WebSocket<SocketData>) => void): void {
+    if (this.native === undefined || this.leaving) return;
+    this.leaving = true;
+    go(this.native);
+  }
+
+  private guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.host.failed(error);
+      this.close(1011, 'internal error');
+    }
+  }
+}

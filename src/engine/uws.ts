@@ -1,0 +1,181 @@
+/**
+ * The engine on uWebSockets.js: the default of a plain listener. What it does differently from what one would expect was
+ * measured; the comments say so, and `docs/engines.md` lists what remains.
+ */
+import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
+import type { Assets } from '../ops/assets.ts';
+import { loadUws, type UwsModule } from './addon.ts';
+import { Drain } from './drain.ts';
+import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
+import { headRefusal } from './head-refusal.ts';
+import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
+import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
+import { UwsExchange, type UwsOpening, type UwsShared } from './uws-exchange.ts';
+import { Liveness } from './uws-liveness.ts';
+import type { SocketData } from './uws-socket.ts';
+
+/** What its types leave out. */
+interface Untyped {
+  _cfg(setting: 'silent'): void;
+  readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
+}
+interface UntypedApp {
+  listen(host: string, port: number, options: number, done: (socket: us_listen_socket | false) => void): void;
+  listen_unix(done: (socket: us_listen_socket | false) => void, path: string): void;
+}
+
+/** How much larger than the largest message the limit inside is, so that ours is met first and answered with 1009. */
+const MESSAGE_MARGIN = 64 * 1024;
+const MAX_PAYLOAD = 0x7fffffff;
+const NOT_ASCII = /[^\x00-\x7f]/;
+
+/**
+ * Loads uWebSockets.js. `maxHeaderBytes` holds for the whole process: it is read once, when the add-on is loaded. Rejects with the
+ * reason when it cannot be loaded here.
+ */
+export async function uwsEngine(assets: Assets, maxHeaderBytes: number): Promise<Engine> {
+  const uws = await loadUws(assets, maxHeaderBytes);
+  const untyped = uws as unknown as Untyped;
+  untyped._cfg('silent');
+  return {
+    name: 'uws',
+    listen: (options, host) => new UwsListener(uws, untyped.LIBUS_LISTEN_EXCLUSIVE_PORT, options, host).listen(),
+  };
+}
+
+class UwsListener {
+  private readonly app: TemplatedApp;
+  private readonly shared: UwsShared;
+  private facts: ListenerFacts;
+  private stopped = false;
+
+  constructor(
+    private readonly uws: UwsModule,
+    private readonly exclusive: number,
+    private readonly options: ListenOptions,
+    host: EngineHost,
+  ) {
+    this.app = uws.App();
+    this.facts = { name: options.name, secure: false, port: undefined };
+    this.shared = { host, drain: new Drain(() => this.app.close()), liveness: new Liveness() };
+    this.route();
+  }
+
+  async listen(): Promise<Listening> {
+    const { name, address } = this.options;
+    checkPort(name, address);
+    if (address.kind === 'unix') await freeUnixPath(name, address.path);
+    const socket = this.open();
+    if (socket === false) throw await whyRefused(name, address);
+    const removePath = address.kind === 'unix' ? unixPathRemover(address.path) : () => {};
+    const port = address.kind === 'tcp' ? this.uws.us_socket_local_port(socket) : undefined;
+    this.facts = { name, secure: false, port };
+    const stop = () => {
+      if (this.stopped) return;
+      this.stopped = true;
+      this.uws.us_listen_socket_close(socket);
+      removePath();
+      this.shared.drain.stop();
+    };
+    const close = () => {
+      stop();
+      this.app.close();
+    };
+    return { engine: 'uws', name, port, stop, drained: this.shared.drain.drained, close };
+  }
+
+  /** Exclusive: otherwise any number of programs could listen on the same port, each getting some of the connections. */
+  private open(): us_listen_socket | false {
+    const { address } = this.options;
+    const app = this.app as unknown as UntypedApp;
+    let opened: us_listen_socket | false = false;
+    const done = (socket: us_listen_socket | false) => {
+      opened = socket;
+    };
+    if (address.kind === 'unix') app.listen_unix(done, address.path);
+    else app.listen(address.host, address.port, this.exclusive, done);
+    return opened;
+  }
+
+  private route(): void {
+    const { drain } = this.shared;
+    this.app.filter((_response, change) => (change > 0 ? drain.opened() : drain.closed()));
+    this.app.ws<SocketData>('/*', {
+      maxPayloadLength: Math.min(this.options.maxMessage * 2 + MESSAGE_MARGIN, MAX_PAYLOAD),
+      maxBackpressure: 0,
+      idleTimeout: 0,
+      maxLifetime: 0,
+      sendPingsAutomatically: false,
+      upgrade: (response, request, context) => this.accept(response, request, context),
+      open: (socket) => socket.getUserData().socket.opened(socket),
+      message: (socket, message, binary) => socket.getUserData().socket.received(message, binary),
+      drain: (socket) => socket.getUserData().socket.drained(),
+      pong: (socket) => socket.getUserData().socket.ponged(),
+      close: (socket, code, message) => {
+        socket.getUserData().socket.closed(code, message);
+        // The filter does not tell of a connection's end once it has become a WebSocket.
+        drain.ended();
+        drain.closed();
+      },
+    });
+    this.app.any('/*', (response, request) => this.accept(response, request, undefined));
+  }
+
+  /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
+  private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
+    let exchange: UwsExchange | undefined;
+    response.onAborted(() => exchange?.abort());
+    try {
+      const request = this.copyHead(response, native);
+      const facts = readFacts(request.headers, '1.1');
+      if (typeof facts === 'string') {
+        // Closing is the only way that also stops what hides behind this request in the same read.
+        response.close();
+        this.shared.host.refused(facts, request.remoteAddress);
+        return;
+      }
+      const opening =
+        facts.asksUpgrade && request.method === 'GET' ? readOpening(request.headers, facts.hasBody) : undefined;
+      const refusal = headRefusal(request, opening);
+      exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), this.shared);
+      exchange.handle(refusal);
+    } catch (error) {
+      if (exchange !== undefined) {
+        exchange.broken(error);
+        return;
+      }
+      this.shared.host.failed(error);
+      response.close();
+    }
+  }
+
+  /** The native request is only there during the callback. */
+  private copyHead(response: HttpResponse, native: HttpRequest): Request {
+    // First of all: `getMethod` and the like change the bytes in place (measured).
+    const method = native.getCaseSensitiveMethod();
+    const headers: (readonly [string, string])[] = [];
+    native.forEach((name, value) => {
+      headers.push([name, bytewise(value)]);
+    });
+    return {
+      method,
+      path: native.getUrl(),
+      query: native.getQuery(),
+      version: '1.1',
+      headers,
+      remoteAddress: addressText(new Uint8Array(response.getRemoteAddress())),
+      remotePort: undefined,
+      listener: this.facts,
+    };
+  }
+}
+
+function asUwsOpening(opening: Opening | undefined, context: us_socket_context_t | undefined): UwsOpening | undefined {
+  if (context === undefined || opening === undefined || opening.refused !== undefined) return undefined;
+  return { handshake: opening.handshake, key: opening.key, context };
+}
+
+/** One character per byte: uWebSockets.js has decoded UTF-8. */
+function bytewise(value: string): string {
+  return NOT_ASCII.test(value) ? Buffer.from(value).toString('latin1') : value;
+}

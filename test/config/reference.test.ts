@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { configJsonSchema } from '../../src/config/json-schema.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problems.ts';
+import { configReference, EXAMPLE } from '../../src/config/reference.ts';
+
+const DOCS = join(import.meta.dirname, '../../../docs');
+
+test('docs/configuration.md is what the schema says: otherwise run "npm run docs"', () =>
+  assert.equal(readFileSync(join(DOCS, 'configuration.md'), 'utf8'), configReference()));
+
+test('docs/runnel.schema.json is what the schema says: otherwise run "npm run docs"', () =>
+  assert.deepEqual(JSON.parse(readFileSync(join(DOCS, 'runnel.schema.json'), 'utf8')), configJsonSchema()));
+
+test('the example of the page loads', () => {
+  const disk = {
+    searchPath: ['/bin'],
+    executable: () => true,
+    look: (path: string) => ({ found: /\.cgi$|\/vmstat$/.test(path) ? ('file' as const) : ('folder' as const) }),
+  };
+  const result = parseConfig(Buffer.from(EXAMPLE), 'runnel.toml', { directory: '/etc/runnel', disk });
+  assert(result.ok, result.ok ? '' : result.problems.map(formatProblem).join('\n'));
+  assert.equal(result.config.cgi.get('/upload')?.limits.body, 64 * 1024 * 1024);
+  assert.equal(result.config.cgi.get('/cgi-bin/')?.limits.body, 1024 * 1024);
+});

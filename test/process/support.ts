@@ -1,0 +1,106 @@
+/** What the tests of this folder share: spawners to run over, programs to start, and conditions to wait for. */
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openAssets } from '../../src/ops/assets.ts';
+import { type ProcessStat, parseStat } from '../../src/process/process-table.ts';
+import type { Child, Spawner, SpawnOptions } from '../../src/process/spawn.ts';
+import { chooseSpawner } from '../../src/process/spawner.ts';
+
+export const SPAWNERS = ['posix', 'child_process'] as const;
+export type SpawnerName = (typeof SPAWNERS)[number];
+
+/** Throws where it is not the one that was asked for: the tests must not pass for want of FFI. */
+export function makeSpawner(name: SpawnerName): Spawner {
+  const { spawner, reason } = chooseSpawner(openAssets(), name);
+  if (spawner.name !== name) throw new Error(reason);
+  return spawner;
+}
+
+export const PATH = '/usr/local/bin:/usr/bin:/bin';
+
+/** A shell one-liner, with a pipe everywhere and PATH as its environment. */
+export function shell(script: string, changes: Partial<SpawnOptions> = {}): SpawnOptions {
+  return {
+    file: '/bin/sh',
+    argv: ['sh', '-c', script],
+    env: new Map([['PATH', PATH]]),
+    directory: undefined,
+    stdin: 'pipe',
+    stderr: 'pipe',
+    ...changes,
+  };
+}
+
+export async function collect(stream: Readable | undefined): Promise<string> {
+  if (stream === undefined) return '';
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
+/** The first line that a program prints; the stream stays open. */
+export function firstLine(stream: Readable): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const onData = (chunk: Buffer) => {
+      text += chunk.toString();
+      if (!text.includes('\n')) return;
+      stream.off('data', onData);
+      resolve(text.slice(0, text.indexOf('\n')));
+    };
+    stream.on('data', onData);
+    stream.once('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
+  });
+}
+
+/** Generous: it is only there so that a broken test ends. */
+const PATIENCE = 30_000;
+
+export async function until(what: string, condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + PATIENCE;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error(`never came: ${what}`);
+    await delay(5);
+  }
+}
+
+export function statOf(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Alive, and not only waiting to be reaped by whoever inherited it. */
+export function alive(pid: number): boolean {
+  const state = statOf(pid)?.state;
+  return state !== undefined && state !== 'Z' && state !== 'X';
+}
+
+export function descriptors(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** Children of this process that nobody has reaped. */
+export function zombies(): number {
+  const children = readdirSync('/proc/self/task').flatMap((task) =>
+    readFileSync(`/proc/self/task/${task}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number),
+  );
+  return children.filter((pid) => statOf(pid)?.state === 'Z').length;
+}
+
+/** For a test that failed halfway: nothing that it started may stay. */
+export function killQuietly(child: Child): void {
+  child.signalGroup('SIGKILL');
+  child.stdout.destroy();
+  child.stderr?.destroy();
+  child.stdin?.destroy();
+}
+
+/** Programs of `posix` do not keep Node's loop going by themselves; a gateway has listeners for that. */
+export function keepAlive(): () => void {
+  const timer = setInterval(() => undefined, 1000);
+  return () => clearInterval(timer);
+}

@@ -1,0 +1,133 @@
+/** What happens to programs when the gateway is killed, and to their watchdog. */
+import assert from 'node:assert/strict';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type { Spawner } from '../../src/process/spawn.ts';
+import { WATCHDOG_SCRIPT, Watchdog } from '../../src/process/watchdog.ts';
+import { alive, firstLine, keepAlive, makeSpawner, SPAWNERS, shell, statOf, until, zombies } from './support.ts';
+
+const LITTLE_GATEWAY = fileURLToPath(new URL('./little-gateway.js', import.meta.url));
+
+for (const name of SPAWNERS) {
+  test(`a gateway that is killed leaves no program and no watchdog, ${name}`, { timeout: 60_000 }, async () => {
+    const scripts = [
+      'echo $$; exec sleep 1000',
+      'trap "" INT TERM HUP PIPE; echo $$; while :; do sleep 1000; done',
+      'trap "" INT TERM; sleep 1000 & echo $! $$; wait',
+    ];
+    const gateway = spawn(process.execPath, [LITTLE_GATEWAY, name, ...scripts], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const { pids, watchdog } = JSON.parse(await firstLine(gateway.stdout)) as { pids: number[]; watchdog: number };
+    assert.equal(pids.length, 4);
+    assert.deepEqual(
+      pids.filter((pid) => !alive(pid)),
+      [],
+    );
+    assert.ok(alive(watchdog));
+    gateway.kill('SIGKILL');
+    await until('all are gone', () => ![...pids, watchdog].some(alive));
+  });
+}
+
+describe('the script', () => {
+  const shells = [
+    ['/bin/sh'],
+    ['/bin/dash'],
+    ['/bin/bash'],
+    ['/bin/busybox', 'ash'],
+    ['/usr/bin/busybox', 'ash'],
+  ] as const;
+  for (const [file, ...first] of shells) {
+    // A machine has the shells that it has; /bin/sh, which is what runs it, every machine has.
+    if (!existsSync(file)) continue;
+    test(`in ${[file, ...first].join(' ')}: ends what is in the list, and nothing else`, { timeout: 60_000 }, () => {
+      // Each is its own group, and can be waited for here because sh is its parent.
+      const script = `
+        setsid sh -c 'trap "" TERM; while :; do sleep 1000; done' & a=$!
+        setsid sleep 1000 & b=$!
+        setsid sleep 1000 & c=$!
+        sleep 0.3
+        printf '+ %s\\n' $a $b $c 999999999 | { cat; printf -- '- %s\\n- 77\\n' $c; } | "$@"
+        wait $a; echo $?; wait $b; echo $?
+        kill -0 $c && kill $c && echo spared`;
+      const run = spawnSync('/bin/sh', ['-c', script, 'sh', file, ...first, '-c', WATCHDOG_SCRIPT], {
+        encoding: 'utf8',
+      });
+      assert.equal(run.stdout, '137\n143\nspared\n', run.stderr);
+    });
+  }
+});
+
+describe('the watchdog', { timeout: 60_000 }, () => {
+  let spawner: Spawner;
+  let release: () => void;
+  before(() => {
+    release = keepAlive();
+    spawner = makeSpawner('posix');
+  });
+  after(() => {
+    spawner.close();
+    release();
+  });
+
+  test('has a session of its own, ignores what a terminal sends, and ends when it is closed', async () => {
+    const watchdog = new Watchdog(spawner, assert.fail);
+    await watchdog.ready();
+    const pid = watchdog.pid ?? 0;
+    assert.equal(statOf(pid)?.session, pid);
+    watchdog.add(999_999_999);
+    watchdog.remove(999_999_999);
+    process.kill(pid, 'SIGINT');
+    process.kill(pid, 'SIGTERM');
+    await watchdog.close();
+    assert.equal(alive(pid), false);
+    assert.equal(zombies(), 0);
+  });
+
+  test('is told of when it dies, comes back, and knows what the old one knew', async () => {
+    const reasons: string[] = [];
+    const watchdog = new Watchdog(spawner, (reason) => reasons.push(reason));
+    await watchdog.ready();
+    const old = watchdog.pid ?? 0;
+    const child = await spawner.spawn(shell('echo $$; exec sleep 1000', { stderr: 'null' }));
+    await firstLine(child.stdout);
+    watchdog.add(child.pid);
+    process.kill(old, 'SIGKILL');
+    await until('a new one', () => watchdog.pid !== undefined && watchdog.pid !== old);
+    assert.equal(reasons.length, 1);
+    assert.match(reasons[0] ?? '', /has died/);
+    await watchdog.close();
+    // It was closed with a program in its list, as it is by the kernel when the gateway dies.
+    assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGTERM' });
+    child.stdout.destroy();
+  });
+
+  test('one that hangs is replaced instead of filling our memory', async () => {
+    const reasons: string[] = [];
+    const watchdog = new Watchdog(spawner, (reason) => reasons.push(reason));
+    await watchdog.ready();
+    const old = watchdog.pid ?? 0;
+    process.kill(old, 'SIGSTOP');
+    watchdog.add(999_999_999);
+    for (let n = 0; n < 20_000; n++) {
+      watchdog.add(999_999_998);
+      watchdog.remove(999_999_998);
+    }
+    await until('a new one', () => watchdog.pid !== undefined && watchdog.pid !== old);
+    assert.equal(reasons.length, 1);
+    await watchdog.close();
+  });
+
+  test('one that cannot be started is told of, and holds nothing up', async () => {
+    const reasons: string[] = [];
+    const broken: Spawner = { name: 'posix', spawn: () => Promise.reject(new Error('no')), close: () => undefined };
+    const watchdog = new Watchdog(broken, (reason) => reasons.push(reason));
+    await watchdog.ready();
+    assert.equal(watchdog.ready(), undefined);
+    assert.match(reasons[0] ?? '', /cannot be started: no/);
+    await watchdog.close();
+  });
+});
