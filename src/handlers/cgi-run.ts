@@ -118,6 +118,8 @@ export class CgiRun {
       // The last words may still be in the pipe.
       if (program.stderr && !program.stderr.closed) await within(closing(program.stderr), EXIT_AFTER_FAILURE);
       this.fail(502, this.header.end().message);
+      // It may have closed its output and live on, but its client has been told.
+      this.abandon();
     }
   }
 

@@ -28,7 +28,7 @@ export interface CgiDeps {
   readonly log: Log;
   /** The gateway's own environment. */
   readonly inherited: Readonly<NodeJS.ProcessEnv>;
-  /** DOCUMENT_ROOT, when the gateway has one. */
+  /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
   readonly documentRoot: string | undefined;
 }
 
@@ -116,7 +116,7 @@ class CgiPrograms {
     try {
       return findProgram(name, this.deps.inherited['PATH'], '/');
     } catch (error) {
-      throw new HttpError(502, 'a CGI program cannot be started', { cause: error });
+      throw asStartError(error);
     }
   }
 
@@ -168,7 +168,11 @@ class CgiPrograms {
       return program;
     } catch (error) {
       slot.release();
-      throw startError(error, config.root !== undefined);
+      // A file of a folder may simply not be meant to be run.
+      if (config.root !== undefined && error instanceof SpawnError && error.code === 'EACCES') {
+        throw new HttpError(403, 'not executable', { cause: error });
+      }
+      throw asStartError(error);
     }
   }
 
@@ -221,15 +225,7 @@ function stdinFor(body: Body | undefined): 'pipe' | 'null' | number {
 function asHttpError(error: unknown): never {
   if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
   // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
-  if (error instanceof NoSlot && error.cause === 'left') throw new HttpError(499, 'its client left the line');
+  if (error instanceof NoSlot && error.why === 'left') throw new HttpError(499, 'its client left the line');
   if (error instanceof NoSlot) throw noRoom(error.message, error);
   throw error;
-}
-
-/** A program that could not be started; one of a folder may simply not be meant to be (403). */
-function startError(error: unknown, ofFolder: boolean): unknown {
-  if (ofFolder && error instanceof SpawnError && error.code === 'EACCES') {
-    return new HttpError(403, 'not a program', { cause: error });
-  }
-  return asStartError(error);
 }

@@ -3,11 +3,11 @@
 /** No place, and none within the time. */
 export class NoSlot extends Error {
   /** "full": the line is too long. "timeout": waited in vain. "left": gave up. "closed": there will be none. */
-  override readonly cause: 'full' | 'timeout' | 'left' | 'closed';
-  constructor(cause: NoSlot['cause'], message: string) {
+  readonly why: 'full' | 'timeout' | 'left' | 'closed';
+  constructor(why: NoSlot['why'], message: string) {
     super(message);
     this.name = 'NoSlot';
-    this.cause = cause;
+    this.why = why;
   }
 }
 
