@@ -1,6 +1,7 @@
 /**
  * The gateway's programs: the one place where they are started, counted, watched over and ended, CGI and streams alike.
  */
+import { type Wrapper, wrap } from './confine.ts';
 import { type Ended, Ending, type EndingTimes, within } from './ending.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 import { Watchdog } from './watchdog.ts';
@@ -10,6 +11,8 @@ export interface StartOptions extends SpawnOptions {
   readonly owner: string;
   /** How it is ended when it has to be. */
   readonly ending: EndingTimes;
+  /** From `planConfinement`: what makes it another user's, and limits it. */
+  readonly wrapper?: Wrapper | undefined;
 }
 
 export interface Program extends Child {
@@ -143,7 +146,8 @@ export class Programs {
 
   private async spawn(options: StartOptions): Promise<Program> {
     await this.watchdog.ready();
-    const child = await this.spawner.spawn(options);
+    const { file, argv, wrapper = [] } = options;
+    const child = await this.spawner.spawn({ ...options, ...wrap(wrapper, file, argv) });
     let finish: () => void = () => undefined;
     const over = new Promise<void>((resolve) => {
       finish = resolve;

@@ -1,9 +1,11 @@
 /**
- * Reaps the programs that `posix.ts` started, and nobody else's: node:child_process has children in this process too, and
- * would wait for ever for one that was taken from it.
+ * Reaps the programs that `posix.ts` started, and what they left behind where that falls to us; never the children that
+ * node:child_process has in this process too: it would wait for ever for one that was taken from it.
  */
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { P_ALL, type PosixCalls, WEXITED, WNOHANG, WNOWAIT } from './posix-calls.ts';
+import { type ProcessStat, parseStat } from './process-table.ts';
 import type { Exit } from './spawn.ts';
 
 /** siginfo_t as 32-bit words. */
@@ -35,17 +37,18 @@ export class Reaper {
 
   /** One signal may stand for many ends: look until there are no more, without taking anything (WNOWAIT). */
   private readonly drain = (): void => {
-    while (this.waiting.size > 0) {
+    for (;;) {
       this.info[this.pidWord] = 0;
       if (this.calls.waitid(P_ALL, 0, this.info, WNOHANG | WEXITED | WNOWAIT) !== 0) return;
       const pid = this.info[this.pidWord] ?? 0;
       if (pid === 0) return;
-      if (!this.waiting.has(pid)) {
+      if (this.waiting.has(pid)) this.take(pid);
+      else if (isOrphan(pid)) this.calls.waitpid(pid, this.status, WNOHANG);
+      else {
         // Somebody else's is first in line and stays there until its owner takes it: ask for each of ours.
         for (const ours of [...this.waiting.keys()]) this.take(ours);
         return;
       }
-      this.take(pid);
     }
   };
 
@@ -64,6 +67,24 @@ export class Reaper {
     const signal = status & 0x7f;
     if (signal === 0) return { code: (status >> 8) & 0xff, signal: undefined };
     return { code: undefined, signal: this.names.get(signal) ?? `SIG${signal}` };
+  }
+}
+
+/**
+ * Where the gateway is the first process of a container, what programs leave behind becomes its child, and nobody else will reap it.
+ * It is told by its session: a child of node:child_process is in ours or leads its own, as does a program that is just being started.
+ */
+function isOrphan(pid: number): boolean {
+  const stat = readStat(pid);
+  return stat !== undefined && stat.session !== pid && stat.session !== readStat(process.pid)?.session;
+}
+
+function readStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+  } catch {
+    // Without /proc nothing is known of it, so it is left alone.
+    return undefined;
   }
 }
 
