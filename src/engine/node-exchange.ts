@@ -189,8 +189,9 @@ export class NodeExchange implements Exchange {
       return;
     }
     if (!isSource(body)) {
-      // Text goes out in one write with the head and in one encoding, which fits only where all of it is ASCII.
-      this.finish(typeof body === 'string' && NOT_ASCII.test(body) ? Buffer.from(body) : body);
+      // Text goes out in one string with the head, as UTF-8: that would not keep one byte per character in the head.
+      const wide = reply.headers.some(([, value]) => NOT_ASCII.test(value)) || NOT_ASCII.test(reply.reason ?? '');
+      this.finish(wide && typeof body === 'string' ? Buffer.from(body) : body);
       return;
     }
     if (body.length === 0) {

@@ -1,0 +1,144 @@
+/** An engine at work on a free port for one test, with a host that remembers what it was told. */
+import assert from 'node:assert/strict';
+import type {
+  BodySink,
+  BodySource,
+  Engine,
+  EngineHost,
+  EngineName,
+  Exchange,
+  HeaderList,
+  Listening,
+  ListenOptions,
+  Reply,
+  Request,
+} from '../../src/engine/engine.ts';
+import { nodeEngine } from '../../src/engine/node.ts';
+import { uwsEngine } from '../../src/engine/uws.ts';
+import { openAssets } from '../../src/ops/assets.ts';
+
+export const ENGINES: readonly EngineName[] = ['uws', 'node'];
+export const MAX_HEADER_BYTES = 16 * 1024;
+
+export function engineOf(name: EngineName): Promise<Engine> {
+  return name === 'uws' ? uwsEngine(openAssets(), MAX_HEADER_BYTES) : Promise.resolve(nodeEngine());
+}
+
+export class RecordingHost implements EngineHost {
+  readonly requests: Request[] = [];
+  readonly refusals: string[] = [];
+  readonly failures: string[] = [];
+
+  constructor(private readonly answer: (exchange: Exchange) => void) {}
+
+  exchange(exchange: Exchange): void {
+    this.requests.push(exchange.request);
+    this.answer(exchange);
+  }
+  refused(reason: string): void {
+    this.refusals.push(reason);
+  }
+  failed(error: unknown): void {
+    this.failures.push(error instanceof Error ? error.message : String(error));
+  }
+}
+
+export class Trial {
+  private constructor(
+    readonly host: RecordingHost,
+    readonly listening: Listening,
+  ) {}
+
+  static async start(
+    name: EngineName,
+    answer: (exchange: Exchange) => void,
+    changes: Partial<ListenOptions> = {},
+  ): Promise<Trial> {
+    const engine = await engineOf(name);
+    const host = new RecordingHost(answer);
+    return new Trial(host, await engine.listen(listenOptions(changes), host));
+  }
+
+  get port(): number {
+    const { port } = this.listening;
+    assert(port !== undefined);
+    return port;
+  }
+
+  /** Ends it; `failures` is what the host must have been told of, nothing by default. */
+  async close(failures: readonly RegExp[] = []): Promise<void> {
+    this.listening.close();
+    await this.listening.drained;
+    assert.equal(this.host.failures.length, failures.length, `failures: ${this.host.failures.join(' | ')}`);
+    for (const [at, pattern] of failures.entries()) assert.match(this.host.failures[at] ?? '', pattern);
+  }
+}
+
+export function listenOptions(changes: Partial<ListenOptions> = {}): ListenOptions {
+  return {
+    name: 'test',
+    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    maxHeaderBytes: MAX_HEADER_BYTES,
+    headerTimeout: 10_000,
+    keepAliveTimeout: 10_000,
+    maxMessage: 1 << 20,
+    ...changes,
+  };
+}
+
+/** A reply in text. */
+export function text(body: string, status = 200, headers: HeaderList = []): Reply {
+  return { status, headers: [['content-type', 'text/plain'], ...headers], body };
+}
+
+/** A source of `total` bytes in chunks of 64 KiB, each filled with its number. */
+export class PatternSource implements BodySource {
+  written = 0;
+  cancelled = 0;
+  resumed = 0;
+  private sink: BodySink | undefined;
+
+  constructor(
+    readonly total: number,
+    readonly length: number | undefined,
+    /** What to do when everything but this many bytes has been written. */
+    private readonly trouble?: { readonly at: number; readonly act: (sink: BodySink) => void },
+  ) {}
+
+  start(sink: BodySink): void {
+    this.sink = sink;
+    this.pump();
+  }
+  resume(): void {
+    this.resumed++;
+    this.pump();
+  }
+  cancel(): void {
+    this.cancelled++;
+  }
+
+  private pump(): void {
+    const { sink } = this;
+    if (sink === undefined || this.cancelled > 0) return;
+    while (this.written < this.total) {
+      if (this.trouble !== undefined && this.written >= this.trouble.at) {
+        this.trouble.act(sink);
+        return;
+      }
+      const chunk = patternChunk(this.written, this.total);
+      this.written += chunk.length;
+      if (!sink.write(chunk)) {
+        if (this.written < this.total) return;
+        break;
+      }
+    }
+    sink.end();
+  }
+}
+
+const CHUNK = 64 * 1024;
+
+/** The chunk of a pattern that begins at `offset`. */
+export function patternChunk(offset: number, total: number): Buffer {
+  return Buffer.alloc(Math.min(CHUNK, total - offset), (offset / CHUNK) % 251);
+}
