@@ -93,8 +93,8 @@ class RunningGateway implements Gateway {
       this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
     }
     for (const listening of this.listeners) this.announce('listening on', listening, '');
-    if (this.admin !== undefined)
-      this.parts.log.info(`metrics on ${url(this.admin)}metrics`, { engine: this.admin.engine });
+    if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
+    this.parts.log.info('ready');
   }
 
   private announce(what: string, listening: Listening, path: string): void {

@@ -28,7 +28,7 @@ export const run: Verb = {
     const page = openAssets()
       .read('browser/run.html')
       .toString()
-      .replaceAll('{{title}}', escapeHtml(words.join(' ')));
+      .replaceAll('{{title}}', () => escapeHtml(words.join(' ')));
     return await serveUntilSignal(result.config, { wrap: (_key, handler) => pageBefore(handler, page) });
   },
 };
