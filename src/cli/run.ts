@@ -37,8 +37,11 @@ export const run: Verb = {
 /** Browsers get the page, WebSockets the stream, both at the same address. */
 function pageBefore(stream: Handler, page: string): Handler {
   return {
-    ...stream,
+    kind: stream.kind,
     methods: ['GET', 'HEAD'],
+    takesBody: false,
+    drain: (reason) => stream.drain(reason),
+    close: () => stream.close(),
     handle(call) {
       const wantsPage =
         call.handshake === undefined && (headerValue(call.request.headers, 'accept') ?? '*/*').includes('*/*');

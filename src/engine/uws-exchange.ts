@@ -16,6 +16,7 @@ import {
   sendableReply,
   upgradeProblem,
 } from './reply-check.ts';
+import type { UwsAnchor } from './uws-anchor.ts';
 import type { Liveness } from './uws-liveness.ts';
 import { Outflow } from './uws-outflow.ts';
 import { type SocketData, UwsSocket } from './uws-socket.ts';
@@ -32,6 +33,7 @@ export interface UwsShared {
   readonly host: EngineHost;
   readonly drain: Drain;
   readonly liveness: Liveness;
+  readonly anchor: UwsAnchor;
 }
 
 /** What a switch to WebSocket needs of the request, which is gone by then. */
@@ -159,10 +161,13 @@ export class UwsExchange implements Exchange {
       });
     }
     this.state = 'over';
-    // Not inside of `cork`: when that returns it takes the WebSocket, which lies at the same address, for the response that it was, and
-    // now and then reads "close the connection" out of what is there (measured: a few clients in a hundred under load).
-    // Its connection stays counted as busy: as a WebSocket now, until that is closed.
-    this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+    const switching = () => {
+      // Its connection stays counted as busy: as a WebSocket now, until that is closed.
+      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+    };
+    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
+    if (this.isCorked) switching();
+    else this.shared.anchor.hold(switching);
   }
 
   /** The client left, or this exchange was given up. */
