@@ -11,8 +11,9 @@ import { headRefusal } from './head-refusal.ts';
 import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
 import { UwsAnchor } from './uws-anchor.ts';
-import { UwsExchange, type UwsOpening, type UwsShared } from './uws-exchange.ts';
+import { UwsExchange } from './uws-exchange.ts';
 import { Liveness } from './uws-liveness.ts';
+import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import type { SocketData } from './uws-socket.ts';
 
 /** What its types leave out. */
