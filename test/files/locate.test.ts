@@ -256,12 +256,13 @@ test('a folder that may not be entered is 403', async (t) => {
   put('closed/x.txt');
   chmodSync(root, 0o755);
   chmodSync(join(root, 'closed'), 0);
-  t.after(() => chmodSync(join(root, 'closed'), 0o755));
   // Root may enter everything.
-  if (process.getuid?.() === 0) {
-    process.seteuid?.(65_534);
-    t.after(() => process.seteuid?.(0));
-  }
+  const isRoot = process.getuid?.() === 0;
+  t.after(() => {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(join(root, 'closed'), 0o755);
+  });
+  if (isRoot) process.seteuid?.(65_534);
   assert.equal(await outcome('closed/x.txt'), 403);
 });
 
