@@ -5,7 +5,7 @@
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import { exactlyOne, listOf, mapOf, overridesOf, shortOr, table } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -147,10 +147,52 @@ const cgiRoute = table(
   exactlyOne('root', 'command'),
 );
 
+const history = shortOr(
+  integer({ min: 0, max: 1_000_000 }),
+  table({
+    messages: preset(integer({ min: 0, max: 1_000_000 }), 100, 'How many messages are kept.'),
+    bytes: preset(size('0B', '1GiB'), '1MiB', 'How many bytes of messages are kept.'),
+    age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
+  }),
+  (messages) => ({ messages }),
+);
+
 const streamRoute = table(
   {
     command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-    share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
+    share: optional(
+      choice('client', 'all', 'query'),
+      'Who shares a program: "client" starts one for each client (the default), "all" one for everybody, "query" one for each distinct query string.',
+    ),
+    start: preset(
+      choice('demand', 'boot'),
+      'demand',
+      'Whether a shared program is started with its first client or with the gateway.',
+    ),
+    idle_stop: preset(
+      duration('0ms', '24h'),
+      '10s',
+      'How long a shared program goes on after its last client has left. With start = "boot" it always goes on.',
+    ),
+    history: optional(
+      history,
+      'How many of the last messages of a shared stream are kept for clients that come or come back; or a table of bounds.',
+    ),
+    replay: optional(
+      choice('none', 'last', 'all'),
+      'What of the history a new client gets. The default is "all" where history is set, otherwise "none".',
+    ),
+    slow_client: preset(
+      choice('disconnect', 'drop', 'latest'),
+      'disconnect',
+      'What becomes of a client of a shared stream that is max_behind behind: it is closed with 1013, or misses messages until it has caught up, or then gets only the newest.',
+    ),
+    max_behind: preset(size('1KiB', '64MiB'), '256KiB', 'How much a client of a shared stream may leave untaken.'),
+    clients: preset(
+      choice('plain', 'tagged'),
+      'plain',
+      '"tagged": a shared program is told in JSON lines who has come, spoken and left, and says to whom it answers.',
+    ),
     framing: preset(
       choice('lines', 'raw', 'length-prefixed'),
       'lines',
@@ -175,10 +217,9 @@ const streamRoute = table(
       false,
       'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
     ),
-    restart: preset(
+    restart: optional(
       choice('never', 'on-failure', 'always'),
-      'never',
-      'Whether a program that has ended is started again while its client stays. "on-failure": unless its exit status was 0.',
+      'Whether a program that has ended is started again while clients stay. "on-failure": unless its exit status was 0. The default is "always" for a shared program, "never" for one of a single client.',
     ),
     restart_delay: preset(
       duration('10ms', '1h'),
