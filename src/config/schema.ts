@@ -2,10 +2,22 @@
  * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
+
+import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
-import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import {
+  errorStatus,
+  fileName,
+  glob,
+  headerName,
+  headerValue,
+  relativeFile,
+  routeKey,
+  variableName,
+  variableValue,
+} from './names.ts';
+import { exactlyOne, listOf, mapOf, oneOrMapOf, overridesOf, table } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -46,16 +58,47 @@ const listen = table({
   ),
 });
 
-const staticRoute = table({
-  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
-  index: preset(
-    listOf(fileName, 'file names'),
-    ['index.html'],
-    'Files that stand for their folder, the first that exists.',
-  ),
-  cache_control: optional(headerValue, 'The Cache-Control of every file of this route.'),
-  ...inherited,
-});
+const staticRoute = table(
+  {
+    root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
+    index: preset(
+      listOf(fileName, 'file names'),
+      ['index.html'],
+      'Files that stand for their folder, the first that exists.',
+    ),
+    cache_control: preset(
+      oneOrMapOf(
+        headerValue,
+        '**',
+        glob,
+        'patterns and values, such as { "*.html" = "no-cache", "assets/**" = "max-age=31536000" }',
+      ),
+      {},
+      'The Cache-Control of every file, or of those that fit a pattern: the first one counts. `*` is any part of a name, `**` any folders, `{a,b}` either; a pattern without a slash is about the name alone.',
+    ),
+    precompressed: preset(
+      boolean,
+      true,
+      'Whether "app.js.br", ".zst" or ".gz" beside "app.js" is sent in its place to clients that take it, unless it is older.',
+    ),
+    listing: preset(
+      boolean,
+      false,
+      'Whether a folder without an index file is listed: as a page, or as JSON for who asks for that.',
+    ),
+    fallback: optional(
+      relativeFile,
+      'The file for paths that are not there, for pages with routes of their own. Where a file seems to be meant ("missing.js") only a browser that goes there gets it.',
+    ),
+    error_pages: preset(
+      mapOf(relativeFile, errorStatus, 'statuses and files below root, such as { "404" = "404.html" }'),
+      {},
+      'Own pages for the errors of this route, whatever has caused them. The status stays.',
+    ),
+    ...inherited,
+  },
+  filesBelow('root', 'fallback', 'error_pages'),
+);
 
 /** What every route that starts programs has. */
 const processFields = {
