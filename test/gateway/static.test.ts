@@ -3,41 +3,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { ask } from '../support/client.ts';
-import { type Running, startGateway, startRunnel } from '../support/gateway.ts';
+import { startRunnel } from '../support/gateway.ts';
 import { until } from '../support/processes.ts';
-import { type RawReply, rawRequest } from '../support/raw.ts';
-
-const ENGINES = ['uws', 'node'] as const;
-
-/** One gateway with a listener of each engine; `files` lie in its root. */
-async function serve(
-  t: TestContext,
-  route: string,
-  files: { readonly [path: string]: string | Buffer } = {},
-): Promise<Running & { readonly root: string }> {
-  const listeners = ENGINES.map((engine) => `[[listen]]\naddress = "127.0.0.1:0"\nengine = "${engine}"\n`).join('');
-  const config = `${listeners}[static."/"]\nroot = "www"\n${route}`;
-  const below = Object.entries(files).map(([name, content]) => [`www/${name}`, content] as const);
-  const running = await startGateway(t, { config, files: { 'www/here': '', ...Object.fromEntries(below) } });
-  return { ...running, root: join(running.folder, 'www') };
-}
-
-/** The same on each engine. */
-async function onBoth(t: TestContext, running: Running, run: (port: number) => Promise<void>): Promise<void> {
-  for (const [index, engine] of ENGINES.entries()) await t.test(engine, () => run(running.ports[index] ?? 0));
-}
-
-type Headers = { readonly [name: string]: string };
-
-function get(port: number, path: string, headers: Headers = {}, method = 'GET'): Promise<RawReply> {
-  const fields = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const path8 = Buffer.from(path).toString('latin1');
-  return rawRequest(port, `${method} ${path8} HTTP/1.1\r\nHost: board\r\n${fields.join('')}\r\n`, method);
-}
-
-const BROWSER: Headers = { Accept: 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8' };
+import type { RawReply } from '../support/raw.ts';
+import { BROWSER, get, type Headers, onBoth, serve } from '../support/static-site.ts';
 
 /** The parts of a multipart/byteranges body: Content-Range and bytes. */
 function partsOf(reply: RawReply): readonly (readonly [range: string, type: string, bytes: Buffer])[] {
