@@ -201,9 +201,9 @@ class CountedSource implements BodySource {
 
   start(sink: BodySink): void {
     this.inner.start({
-      write: (chunk) => {
+      write: (chunk, free) => {
         this.sent += chunk.length;
-        return sink.write(chunk);
+        return sink.write(chunk, free);
       },
       end: () => {
         sink.end();
