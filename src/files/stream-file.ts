@@ -19,6 +19,7 @@ export class FileBody implements BodySource {
   private reading = false;
   private waiting = false;
   private over = false;
+  private spare: Buffer | undefined;
 
   constructor(
     private readonly descriptor: number,
@@ -58,16 +59,24 @@ export class FileBody implements BodySource {
       return;
     }
     const position = piece.start + this.done;
-    // A fresh buffer each time: the sink keeps what it is given.
-    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, piece.end - position + 1));
+    const wanted = Math.min(CHUNK_BYTES, piece.end - position + 1);
+    const buffer = this.bufferFor(wanted);
     this.reading = true;
-    read(this.descriptor, chunk, 0, chunk.length, position, (error, count) =>
-      this.took(error, chunk, count, piece.end - position + 1 - count),
+    read(this.descriptor, buffer, 0, wanted, position, (error, count) =>
+      this.took(error, buffer, count, piece.end - position + 1 - count),
     );
   }
 
+  /** Without a buffer that comes back a large file would be as much garbage as it is long. */
+  private bufferFor(wanted: number): Buffer {
+    const { spare } = this;
+    if (spare === undefined || spare.length < wanted) return Buffer.allocUnsafeSlow(wanted);
+    this.spare = undefined;
+    return spare;
+  }
+
   /** @param left Bytes of the piece that are to be read after these. */
-  private took(error: Error | null, chunk: Buffer, count: number, left: number): void {
+  private took(error: Error | null, buffer: Buffer, count: number, left: number): void {
     this.reading = false;
     const sink = this.sink;
     if (this.over || !sink) {
@@ -81,13 +90,15 @@ export class FileBody implements BodySource {
     }
     if (left === 0) this.at++;
     this.done = left === 0 ? 0 : this.done + count;
-    this.give(count === chunk.length ? chunk : chunk.subarray(0, count));
+    this.give(count === buffer.length ? buffer : buffer.subarray(0, count), () => {
+      this.spare = buffer;
+    });
   }
 
-  private give(bytes: Uint8Array): void {
+  private give(bytes: Uint8Array, free?: () => void): void {
     // Set before the write: the sink may call `resume` from inside it.
     this.waiting = true;
-    if (this.sink?.write(bytes) && this.waiting) this.resume();
+    if (this.sink?.write(bytes, free) && this.waiting) this.resume();
   }
 
   private finish(): void {
