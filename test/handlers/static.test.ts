@@ -196,7 +196,8 @@ test('HEAD tells the length and opens nothing', async () => {
   assert.equal(reply.status, 200);
   assert.ok(typeof reply.body === 'object' && 'start' in reply.body);
   assert.equal(reply.body.length, 500_000);
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  // Fewer, when a file of the test before was still being closed.
+  assert.ok(readdirSync('/proc/self/fd').length <= before);
   const none = await ask(handler, { path: '/none.txt' });
   assert.deepEqual([none.status, (await bodyOf(none)).length], [200, 0]);
 });
@@ -237,7 +238,8 @@ test('a hundred requests for a stale file look at the disk once, and leave no de
   const before = readdirSync('/proc/self/fd').length;
   const replies = await Promise.all(Array.from({ length: 100 }, () => ask(handler, { path: '/index.html' })));
   assert.equal(new Set(replies.map((reply) => reply.body)).size, 1, 'one buffer for all');
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  // Fewer, when a file of the test before was still being closed.
+  assert.ok(readdirSync('/proc/self/fd').length <= before);
 });
 
 test('what a hit costs is printed', async (t) => {
