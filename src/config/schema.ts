@@ -2,9 +2,12 @@
  * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
+
+import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
-import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { staticKeys } from './static-keys.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, shortOr, table } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
@@ -82,16 +85,7 @@ const listen = table({
   ),
 });
 
-const staticRoute = table({
-  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
-  index: preset(
-    listOf(fileName, 'file names'),
-    ['index.html'],
-    'Files that stand for their folder, the first that exists.',
-  ),
-  cache_control: optional(headerValue, 'The Cache-Control of every file of this route.'),
-  ...inherited,
-});
+const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
 /** What every route that starts programs has. */
 const processFields = {
