@@ -61,9 +61,9 @@ describe('a suggestion', () => {
         '[static."/path"]',
         '[cgi."/path"]',
         '[stream."/path"]',
+        '[processes]',
         '[admin]',
         '[defaults]',
-        '[processes]',
         '[log]',
       ],
     ));
