@@ -60,9 +60,11 @@ class PosixSpawner implements Spawner {
 
   async spawn(options: SpawnOptions): Promise<Child> {
     const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
+    this.reaper.starts();
     try {
       return await this.start(slot, options);
     } finally {
+      this.reaper.started();
       const next = this.queue.shift();
       if (next) next(slot);
       else this.free.push(slot);
