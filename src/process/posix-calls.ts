@@ -14,6 +14,7 @@ export interface PosixCalls {
   errno(): number;
   /** pipe2(2): two descriptors into `two`. */
   pipe2(two: Int32Array, flags: number): number;
+  kill(to: number, signal: number): number;
   waitpid(pid: number, status: Int32Array, options: number): number;
   waitid(type: number, id: number, info: Int32Array, options: number): number;
   actionsInit(actions: Buffer): number;
@@ -77,6 +78,7 @@ export function posixCalls(addon: unknown): PosixCalls {
     address: (buffer) => BigInt(koffi.address(buffer)),
     errno: () => koffi.errno(),
     pipe2: declare('int pipe2(void *two, int flags)'),
+    kill: declare('int kill(int to, int signal)'),
     waitpid: declare('int waitpid(int pid, void *status, int options)'),
     waitid: declare('int waitid(int type, int id, void *info, int options)'),
     actionsInit: declare(`int ${on}init(void *actions)`),

@@ -134,13 +134,18 @@ class PosixSpawner implements Spawner {
     if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
   }
 
+  /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
+  private readonly send = (to: number, signal: NodeJS.Signals | 0): boolean =>
+    this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
+    this.calls.errno() === constants.errno.EPERM;
+
   /** Throws for an error number other than 0. */
   private need(file: string, errno: number): void {
     if (errno !== 0) throw new SpawnError(file, errorName(errno));
   }
 
   private adopt(pid: number, pipes: Pipes): Child {
-    const group = new ProcessGroup(pid);
+    const group = new ProcessGroup(pid, this.send);
     const exited = new Promise<Exit>((resolve) => {
       this.reaper.watch(pid, (exit) => {
         group.leaderReaped();
