@@ -8,7 +8,8 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
-import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { type Before, FileActions } from './posix-actions.ts';
+import { O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
@@ -21,10 +22,13 @@ export function posixSpawner(koffi: unknown): Spawner {
   return new PosixSpawner(posixCalls(koffi));
 }
 
+/** More than a pid_t needs: over 64, so that V8 keeps it off its heap, where it might move. */
+const PID_BYTES = 128;
+
 /** What one start in progress needs to itself. */
 interface Slot {
   readonly vectors: VectorMemory;
-  readonly actions: Buffer;
+  readonly actions: FileActions;
   readonly pid: Buffer;
 }
 
@@ -51,8 +55,8 @@ class PosixSpawner implements Spawner {
   constructor(private readonly calls: PosixCalls) {
     this.free = Array.from({ length: SLOTS }, () => ({
       vectors: new VectorMemory(calls.pointerSize, calls.address),
-      actions: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
-      pid: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
+      actions: new FileActions(calls),
+      pid: Buffer.allocUnsafeSlow(PID_BYTES),
     }));
     this.nothing = openSync('/dev/null', 'r+');
     this.reaper = new Reaper(calls);
@@ -73,6 +77,7 @@ class PosixSpawner implements Spawner {
 
   close(): void {
     this.reaper.close();
+    for (const slot of this.free) slot.actions.close();
     closeSync(this.nothing);
   }
 
@@ -83,24 +88,20 @@ class PosixSpawner implements Spawner {
     if (file.includes('\0') || directory?.includes('\0')) throw new SpawnError(file, 'EINVAL');
     const open: number[] = [];
     const pipes = this.openPipes(options, open);
-    const { actions, pid } = slot;
+    const { pid } = slot;
     const { attributes, spawn } = this.calls;
-    let initialised = false;
     try {
-      this.need(file, this.calls.actionsInit(actions));
-      initialised = true;
-      this.fillActions(actions, options, pipes);
+      const actions = slot.actions.get(this.before(options, pipes));
+      if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const result = await new Promise<number>((resolve, reject) => {
         spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
           error ? reject(error) : resolve(errno),
         );
       });
-      this.need(file, result);
+      if (result !== 0) throw new SpawnError(file, errorName(result));
     } catch (error) {
       for (const descriptor of open) closeSync(descriptor);
       throw error instanceof SpawnError ? error : new SpawnError(file, 'EIO', { cause: error });
-    } finally {
-      if (initialised) this.calls.actionsDestroy(actions);
     }
     return this.adopt(pid.readInt32LE(0), pipes);
   }
@@ -123,26 +124,16 @@ class PosixSpawner implements Spawner {
     };
   }
 
-  private fillActions(actions: Buffer, options: SpawnOptions, pipes: Pipes): void {
-    const { file, stdin, directory } = options;
-    const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
+  private before({ stdin, directory }: SpawnOptions, pipes: Pipes): Before {
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
-    this.need(file, actionsDup2(actions, input, 0));
-    this.need(file, actionsDup2(actions, pipes.stdout.write, 1));
-    this.need(file, actionsDup2(actions, pipes.stderr?.write ?? this.nothing, 2));
-    if (directory !== undefined) this.need(file, actionsChdir(actions, directory));
-    if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
+    const error = pipes.stderr?.write ?? this.nothing;
+    return { input, output: pipes.stdout.write, error, directory };
   }
 
   /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
   private readonly send = (to: number, signal: NodeJS.Signals | 0): boolean =>
     this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
     this.calls.errno() === constants.errno.EPERM;
-
-  /** Throws for an error number other than 0. */
-  private need(file: string, errno: number): void {
-    if (errno !== 0) throw new SpawnError(file, errorName(errno));
-  }
 
   private adopt(pid: number, pipes: Pipes): Child {
     const group = new ProcessGroup(pid, this.send);
