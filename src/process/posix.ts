@@ -8,8 +8,9 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
+import { LateReader } from './late-reader.ts';
 import { type Before, FileActions } from './posix-actions.ts';
-import { O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { O_CLOEXEC, POLLHUP, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
@@ -130,6 +131,13 @@ class PosixSpawner implements Spawner {
     return { input, output: pipes.stdout.write, error, directory };
   }
 
+  private readonly isOver = (descriptor: number): boolean => {
+    this.two[0] = descriptor;
+    this.two[1] = POLLIN;
+    this.calls.poll(this.two, 1, 0);
+    return (this.two[1] ?? 0) >> 16 === POLLHUP;
+  };
+
   /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
   private readonly send = (to: number, signal: NodeJS.Signals | 0): boolean =>
     this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
@@ -151,7 +159,7 @@ class PosixSpawner implements Spawner {
       pid,
       stdin: stdin && writer(stdin.write),
       stdout: reader(stdout.read),
-      stderr: stderr && reader(stderr.read),
+      stderr: stderr && new LateReader(stderr.read, { exited, isOver: this.isOver, open: reader }),
       exited,
       signalGroup: (signal) => group.signal(signal),
     };
