@@ -9,7 +9,7 @@ import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
-const limits = table({
+const requestLimits = {
   body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
   body_memory: preset(
     size('0B', '64MiB'),
@@ -21,20 +21,56 @@ const limits = table({
     '5m',
     'How long a request body may take to arrive. A slower one is answered with 408.',
   ),
-});
+} as const;
+
+/** What a program may use. By setrlimit(2), so most of them hold for each process by itself. */
+const processLimits = {
+  memory: optional(size('1MiB', '1024GiB'), 'Programs: the most memory (address space) of each process.'),
+  processes: optional(
+    integer({ min: 1, max: 1_000_000 }),
+    'Programs: how many processes and threads their user may have in all. Needs user, since it does not hold for root.',
+  ),
+  open_files: optional(integer({ min: 3, max: 1_000_000 }), 'Programs: how many files each process may have open.'),
+  cpu_time: optional(
+    duration('1s', '30d'),
+    'Programs: processor time of each process, in whole seconds. One that has used it up gets XCPU, and KILL a second later.',
+  ),
+  file_size: optional(size('0B', '1024GiB'), 'Programs: the largest file that they may write.'),
+  nice: optional(
+    integer({ min: -20, max: 19 }),
+    "Programs: added to the gateway's niceness; 19 lets everything else go first.",
+  ),
+} as const;
+
+const userName = text('the name or number of a user');
+const groupName = text('the name or number of a group');
+
+const limits = table(requestLimits);
+const programLimits = table({ ...requestLimits, ...processLimits });
+
+const routeHeaders = preset(
+  headers,
+  {},
+  'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+);
 
 const inherited = {
-  headers: preset(
-    headers,
-    {},
-    'Header fields that every reply of this route gets, unless what serves it sets them itself.',
-  ),
+  headers: routeHeaders,
   limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+} as const;
+
+const inheritedByPrograms = {
+  headers: routeHeaders,
+  limits: preset(
+    overridesOf(programLimits),
+    {},
+    'Bounds on what a client may send to this route, and on its programs.',
+  ),
 } as const;
 
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
-  limits: preset(limits, {}, 'Bounds on what a client may send.'),
+  limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
 const listen = table({
@@ -70,6 +106,11 @@ const processFields = {
     [],
     'Variables of the gateway that the program gets too. Without this it gets only PATH, LANG, LC_ALL, TZ and what the route sets.',
   ),
+  user: optional(
+    userName,
+    "Whose programs these are: a name or a number of /etc/passwd. Without it they are the gateway's user's.",
+  ),
+  group: optional(groupName, "The group of the programs: a name or a number of /etc/group. Without it the user's own."),
   interrupt_after: preset(
     duration('0ms', '10m'),
     '1s',
@@ -101,7 +142,7 @@ const cgiRoute = table(
     ),
     pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
     ...processFields,
-    ...inherited,
+    ...inheritedByPrograms,
   },
   exactlyOne('root', 'command'),
 );
@@ -121,13 +162,18 @@ const streamRoute = table(
       'Largest message, from a client or from the program. A larger one ends the stream.',
     ),
     eof_message: optional(
-      text('a string without NUL', /^[^\0]*$/),
+      variableValue,
       'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
     ),
     stderr: preset(
       choice('log', 'client'),
       'log',
       "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
+    ),
+    unbuffer: preset(
+      boolean,
+      false,
+      'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
     ),
     restart: preset(
       choice('never', 'on-failure', 'always'),
@@ -173,13 +219,26 @@ const streamRoute = table(
       'How long a client may leave its stream untaken before it is closed.',
     ),
     ...processFields,
-    ...inherited,
+    ...inheritedByPrograms,
   },
   exactlyOne('command'),
 );
 
 const admin = table({
   listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
+});
+
+const processes = table({
+  max: preset(
+    integer({ min: 1, max: 100_000 }),
+    256,
+    'How many programs of all routes together may run at once. Further requests and clients get 503.',
+  ),
+  spawner: preset(
+    choice('auto', 'posix', 'child_process'),
+    'auto',
+    'How programs are started. "auto" is posix_spawn where it can be called, else Node\'s own child_process.',
+  ),
 });
 
 const log = table({
@@ -193,6 +252,7 @@ export const root = table({
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
   cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
+  processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
   stop_timeout: preset(
@@ -203,23 +263,40 @@ export const root = table({
   log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
 });
 
+/** For the check that asks the system (`programs.ts`). */
+export const confinementKinds = {
+  user: userName,
+  group: groupName,
+  limits: processLimits,
+} as const;
+
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
 
 /** The file as `root` reads it: what routes inherit is not filled in yet. */
 export type FileConfig = Of<typeof root>;
 
 export type Limits = Of<typeof limits>;
+export type ProgramLimits = Of<typeof programLimits>;
+/** What a program may use; undefined is no limit. */
+export type ProcessLimits = Pick<ProgramLimits, keyof typeof processLimits>;
 /** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R> = Omit<R, keyof typeof inherited> & {
+type Complete<R, L> = Omit<R, keyof typeof inherited> & {
   readonly headers: ReadonlyMap<string, string>;
-  readonly limits: Limits;
+  readonly limits: L;
 };
 export type ListenConfig = Of<typeof listen>;
-export type StaticConfig = Complete<Of<typeof staticRoute>>;
-export type CgiConfig = Complete<Of<typeof cgiRoute>>;
-export type StreamConfig = Complete<Of<typeof streamRoute>>;
+export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
+export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
+export type StreamConfig = Complete<Of<typeof streamRoute>, ProgramLimits>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
+/** As whom a program runs, and within which limits. What is left out or undefined is as the gateway has it. */
+export interface Confinement {
+  readonly user?: string | undefined;
+  readonly group?: string | undefined;
+  readonly limits: Partial<ProcessLimits>;
+}
+export type ProcessesConfig = Of<typeof processes>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
 export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
@@ -227,4 +304,4 @@ export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */
-export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields>;
+export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields | 'limits'>;

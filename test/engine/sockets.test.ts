@@ -40,6 +40,23 @@ for (const name of ENGINES) {
       });
     }
 
+    test('many upgrades decided later, each at another moment: every client keeps its connection', async () => {
+      const trial = await Trial.start(name, (exchange) => {
+        const echo = new Recorded((socket, data) => socket.send(data, false));
+        setTimeout(() => upgradeTo(exchange, echo), Math.random() * 5);
+      });
+      const talk = async (at: number): Promise<void> => {
+        const client = await Client.connect(trial.port);
+        client.native.send(`hello ${at}`);
+        await until(() => client.messages.length > 0 || client.ended !== undefined, 'the echo');
+        assert.equal(client.ended, undefined);
+        assert.equal(client.messages[0]?.data.toString(), `hello ${at}`);
+        client.native.close();
+      };
+      for (let round = 0; round < 25; round++) await Promise.all(Array.from({ length: 16 }, (_, at) => talk(at)));
+      await trial.close();
+    });
+
     test('no subprotocol chosen: none is announced', async () => {
       const recorded = new Recorded();
       const trial = await Trial.start(name, (exchange) => upgradeTo(exchange, recorded));
