@@ -7,9 +7,11 @@ import { FileCache } from './files/cache.ts';
 import type { Representation } from './files/representation.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { fastcgiHandler } from './handlers/fastcgi.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
+import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
@@ -130,9 +132,19 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.cgi)
       add(
         key,
-        cgiHandler(route, { route: key, log, version, programs: this.programs, inherited: process.env, documentRoot }),
+        cgiHandler(route, {
+          route: key,
+          log,
+          tallies: this.tallies,
+          version,
+          programs: this.programs,
+          inherited: process.env,
+          documentRoot,
+        }),
         route,
       );
+    for (const [key, route] of config.fastcgi)
+      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
@@ -173,8 +185,10 @@ class RunningGateway implements Gateway {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
-      failed: (error) =>
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      failed: (error) => {
+        if (error instanceof CutReply) return;
+        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {

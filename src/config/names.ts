@@ -89,3 +89,4 @@ export const fileName = text(
   'the name of a file, without a folder',
   /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
 );
+export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);

@@ -3,9 +3,9 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
-import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import { address, boolean, choice, command, duration, folder, integer, program, remote, size, text } from './kinds.ts';
+import { extension, fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -57,14 +57,12 @@ const staticRoute = table({
   ...inherited,
 });
 
+const environment = mapOf(variableValue, variableName, 'environment variables, NAME = "value"');
+
 /** What every route that starts programs has. */
 const processFields = {
   directory: optional(folder, 'The working directory of the program.'),
-  env: preset(
-    mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
-    {},
-    'Variables that are set for the program.',
-  ),
+  env: preset(environment, {}, 'Variables that are set for the program.'),
   pass_env: preset(
     listOf(variableName, 'names of environment variables'),
     [],
@@ -79,31 +77,76 @@ const processFields = {
   kill_after: preset(duration('0ms', '10m'), '3s', 'How long after TERM the group gets KILL.'),
 } as const;
 
+/** What routes have in common whose requests wait for somebody to answer them: a program, or a FastCGI application. */
+const waitingFields = {
+  timeout: preset(
+    duration('100ms', '24h'),
+    '30s',
+    'How long the whole header of a reply may take, from the start of the program or the connecting. Then 504.',
+  ),
+  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a reply may take in all. Then it is cut.'),
+  max_waiting: preset(
+    integer({ min: 0, max: 100_000 }),
+    64,
+    'How many requests may wait for another one to be over. Further ones get 503.',
+  ),
+  queue_timeout: preset(duration('0ms', '1h'), '30s', 'How long a request may wait for its turn. Then 503.'),
+  pass_authorization: preset(boolean, false, 'Whether the Authorization header is passed on, as HTTP_AUTHORIZATION.'),
+} as const;
+
 const cgiRoute = table(
   {
     root: optional(folder, 'A folder of CGI programs.'),
     command: optional(command, 'One CGI program for everything below this path.'),
-    timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a program may take to its first byte of output. Then 504.',
+    interpreters: preset(
+      mapOf(program, extension, 'interpreters, ".extension" = "program"'),
+      {},
+      'Programs that run the files with these extensions: they get the file as their argument and as SCRIPT_FILENAME. Such files need not be executable.',
     ),
-    total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
+    index: preset(
+      listOf(fileName, 'file names'),
+      [],
+      'Programs that stand for their folder, the first that exists. Without this a folder is 403.',
+    ),
     max_processes: preset(
       integer({ min: 1, max: 100_000 }),
       16,
       'How many programs of this route may run at once. Further requests wait.',
     ),
-    max_waiting: preset(
-      integer({ min: 0, max: 100_000 }),
-      64,
-      'How many requests may wait for a program to end. Further ones get 503.',
-    ),
-    pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
+    ...waitingFields,
     ...processFields,
     ...inherited,
   },
-  exactlyOne('root', 'command'),
+  together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index')),
+);
+
+const fastcgiRoute = table(
+  {
+    connect: required(
+      remote,
+      'Where the application server listens, such as "unix:/run/php/php8.2-fpm.sock" or "tcp://127.0.0.1:9000".',
+    ),
+    root: optional(
+      folder,
+      'The folder of its scripts, the same path here and there. Without it one application answers for everything below this path.',
+    ),
+    extensions: preset(listOf(extension, 'file name extensions'), ['.php'], 'Files that are scripts. Others are 403.'),
+    index: preset(
+      listOf(fileName, 'file names'),
+      ['index.php'],
+      'Scripts that stand for their folder, the first that exists.',
+    ),
+    env: preset(environment, {}, 'Variables that are set for the application.'),
+    connect_timeout: preset(duration('10ms', '10m'), '5s', 'How long connecting may take. Then 504.'),
+    max_connections: preset(
+      integer({ min: 1, max: 100_000 }),
+      16,
+      'How many requests of this route the application gets at once, each over a connection of its own. Further ones wait.',
+    ),
+    ...waitingFields,
+    ...inherited,
+  },
+  needs('root', 'extensions', 'index'),
 );
 
 const streamRoute = table(
@@ -192,6 +235,11 @@ export const root = table({
   listen: preset(listOf(listen, '[[listen]] tables'), [{ address: ':8080' }], 'The addresses that accept connections.'),
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
   cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
+  fastcgi: preset(
+    mapOf(fastcgiRoute, routeKey, '[fastcgi."/path"] tables'),
+    {},
+    'FastCGI applications, such as php-fpm.',
+  ),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
@@ -217,13 +265,15 @@ type Complete<R> = Omit<R, keyof typeof inherited> & {
 export type ListenConfig = Of<typeof listen>;
 export type StaticConfig = Complete<Of<typeof staticRoute>>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>>;
+export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>>;
 export type StreamConfig = Complete<Of<typeof streamRoute>>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
-export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
+export type Config = Omit<FileConfig, 'static' | 'cgi' | 'fastcgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
   readonly cgi: ReadonlyMap<string, CgiConfig>;
+  readonly fastcgi: ReadonlyMap<string, FastcgiConfig>;
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */
