@@ -164,7 +164,7 @@ const streamRoute = table(
       'Largest message, from a client or from the program. A larger one ends the stream.',
     ),
     eof_message: optional(
-      text('a string without NUL', /^[^\0]*$/),
+      text('a string without NUL', /^[^\x00]*$/),
       'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
     ),
     stderr: preset(

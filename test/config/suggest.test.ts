@@ -43,11 +43,11 @@ describe('the distance of two words', () => {
 describe('a suggestion', () => {
   const tables = tablesOf(root);
   const cases: readonly (readonly [string, readonly string[], string | undefined])[] = [
-    ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"]'],
+    ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"]'],
     ['listen', ['format', 'level'], 'it is a key of the top of the file, [admin]'],
     ['limit', ['limits'], 'did you mean "limits"?'],
     ['engines', ['address'], 'known here: address'],
-    ['zzz', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'], undefined],
+    ['zzz', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm'], undefined],
   ];
   for (const [name, known, expected] of cases)
     test(name, () => assert.equal(suggestion(name, known, tables), expected));
@@ -55,6 +55,16 @@ describe('a suggestion', () => {
   test('every table has its header', () =>
     assert.deepEqual(
       tables.map((shape) => shape.header).filter((header) => !header.includes('.limits')),
-      ['', '[[listen]]', '[static."/path"]', '[cgi."/path"]', '[stream."/path"]', '[admin]', '[defaults]', '[log]'],
+      [
+        '',
+        '[[listen]]',
+        '[static."/path"]',
+        '[cgi."/path"]',
+        '[fastcgi."/path"]',
+        '[stream."/path"]',
+        '[admin]',
+        '[defaults]',
+        '[log]',
+      ],
     ));
 });
