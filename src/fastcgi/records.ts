@@ -67,7 +67,7 @@ function encodeVariables(variables: ReadonlyMap<string, string>): Buffer {
 function lengthOf({ length }: Buffer): Buffer {
   if (length < 128) return Buffer.from([length]);
   const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(length | 0x80000000);
+  bytes.writeUInt32BE(0x80000000 + length);
   return bytes;
 }
 
