@@ -33,7 +33,10 @@ export class CgiBody implements BodySource {
     this.resumed = true;
     if (early.length > 0) this.push(early);
     if (this.over) return;
-    if (this.outcome) this.finish(this.outcome.error);
+    const { outcome } = this;
+    // A cut waits for the next turn, so that the client gets at least the head and what there was.
+    if (outcome?.error) setImmediate(() => this.finish(outcome.error));
+    else if (outcome) this.finish(undefined);
     else if (this.resumed) this.stdout.resume();
   }
 

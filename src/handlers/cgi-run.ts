@@ -124,15 +124,18 @@ export class CgiRun {
       body.push(chunk);
       return;
     }
+    const parts: Buffer[] = [];
+    let wrong: CgiOutputError | undefined;
     try {
-      const bytes = Buffer.concat(dechunker.feed(chunk));
-      if (bytes.length > 0) body.push(bytes);
-      if (dechunker.over) body.finish(undefined);
+      for (const part of dechunker.feed(chunk)) parts.push(part);
     } catch (error) {
       if (!(error instanceof CgiOutputError)) throw error;
-      body.finish(error);
-      this.abandon();
+      wrong = error;
     }
+    // In one piece, because a sink that is behind takes no second one.
+    if (parts.length > 0) body.push(Buffer.concat(parts));
+    if (wrong !== undefined || dechunker.over) body.finish(wrong);
+    if (wrong !== undefined) this.abandon();
   }
 
   private async outputEnded(): Promise<void> {
@@ -142,6 +145,7 @@ export class CgiRun {
       if (this.ending?.cut) this.body.finish(new Error(`it died: ${this.ending.how}`));
       else this.body.finish(this.dechunker && new Error('its output ended before its last chunk'));
     } else if (!this.settled) {
+      clearTimeout(this.headerTimer);
       await within(responder.ended, ENDING_AFTER_FAILURE);
       // The last words may still be in the pipe.
       if (responder.stderr && !responder.stderr.closed) await within(closing(responder.stderr), ENDING_AFTER_FAILURE);

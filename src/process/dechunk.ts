@@ -18,33 +18,32 @@ export class Dechunker {
     return this.state === 'over';
   }
 
-  /** The document's part of `bytes`. What follows its end is left out. Throws a `CgiOutputError`. */
-  feed(bytes: Buffer): readonly Buffer[] {
-    const parts: Buffer[] = [];
+  /** The document's parts of `bytes`. What follows its end is left out. Throws a `CgiOutputError` where something is wrong. */
+  *feed(bytes: Buffer): IterableIterator<Buffer> {
     for (let at = 0; at < bytes.length && this.state !== 'over'; ) {
       if (this.state === 'data') {
         const part = bytes.subarray(at, at + this.left);
-        parts.push(part);
         at += part.length;
         this.left -= part.length;
         if (this.left === 0) this.state = 'after-data';
+        yield part;
         continue;
       }
       const newline = bytes.indexOf(LF, at);
       const end = newline < 0 ? bytes.length : newline;
       this.line += bytes.toString('latin1', at, end);
       if (this.line.length > MAX_LINE) throw new CgiOutputError('a line between its chunks is too long');
+      if (this.state === 'after-data' && !/^\r?$/.test(this.line))
+        throw new CgiOutputError('a chunk is longer than it says');
       at = end + 1;
       if (newline >= 0) this.takeLine();
     }
-    return parts;
   }
 
   private takeLine(): void {
     const line = this.line.replace(/\r$/, '');
     this.line = '';
     if (this.state === 'after-data') {
-      if (line !== '') throw new CgiOutputError('a chunk is longer than it says');
       this.state = 'size';
     } else if (this.state === 'trailer') {
       if (line === '') this.state = 'over';
