@@ -1,13 +1,14 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
+import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
-import type { Representation } from './files/representation.ts';
+import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { fastcgiHandler } from './handlers/fastcgi.ts';
+import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
@@ -20,6 +21,7 @@ import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { Tallies } from './ops/tallies.ts';
+import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 
@@ -56,8 +58,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
-/** Programs of all routes together. */
-const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -71,7 +71,8 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
-  private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly system = readSystem();
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -80,9 +81,10 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
-    const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
-    if (reason !== undefined) parts.log.info(reason);
-    this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
+    const wanted = config.processes.spawner;
+    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
@@ -138,6 +140,7 @@ class RunningGateway implements Gateway {
           tallies: this.tallies,
           version,
           programs: this.programs,
+          launch: this.launch(key, route),
           inherited: process.env,
           documentRoot,
         }),
@@ -149,9 +152,20 @@ class RunningGateway implements Gateway {
     return entries;
   }
 
+  private launch(key: string, route: ProcessConfig): Launch {
+    const launch = planLaunch(route, { system: this.system, terminals: () => this.programs.terminals });
+    if (launch.shortcoming !== undefined) this.parts.log.warn(launch.shortcoming, { route: key });
+    return launch;
+  }
+
   private stream(key: string, route: StreamConfig): Handler {
     const { log, version } = this.parts;
-    const start = streamProgram(key, route, { log, programs: this.programs, version });
+    const start = streamProgram(key, route, {
+      log,
+      programs: this.programs,
+      version,
+      launch: this.launch(key, route),
+    });
     return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
   }
 

@@ -2,14 +2,19 @@
  * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
+
+import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
+import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, program, remote, size, text } from './kinds.ts';
-import { extension, fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
+import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { staticKeys } from './static-keys.ts';
+import { streamKeys } from './stream-keys.ts';
 import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
-const limits = table({
+const requestLimits = {
   body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
   body_memory: preset(
     size('0B', '64MiB'),
@@ -21,20 +26,56 @@ const limits = table({
     '5m',
     'How long a request body may take to arrive. A slower one is answered with 408.',
   ),
-});
+} as const;
+
+/** What a program may use. By setrlimit(2), so most of them hold for each process by itself. */
+const processLimits = {
+  memory: optional(size('1MiB', '1024GiB'), 'Programs: the most memory (address space) of each process.'),
+  processes: optional(
+    integer({ min: 1, max: 1_000_000 }),
+    'Programs: how many processes and threads their user may have in all. Needs user, since it does not hold for root.',
+  ),
+  open_files: optional(integer({ min: 3, max: 1_000_000 }), 'Programs: how many files each process may have open.'),
+  cpu_time: optional(
+    duration('1s', '30d'),
+    'Programs: processor time of each process, in whole seconds. One that has used it up gets XCPU, and KILL a second later.',
+  ),
+  file_size: optional(size('0B', '1024GiB'), 'Programs: the largest file that they may write.'),
+  nice: optional(
+    integer({ min: -20, max: 19 }),
+    "Programs: added to the gateway's niceness; 19 lets everything else go first.",
+  ),
+} as const;
+
+const userName = text('the name or number of a user');
+const groupName = text('the name or number of a group');
+
+const limits = table(requestLimits);
+const programLimits = table({ ...requestLimits, ...processLimits });
+
+const routeHeaders = preset(
+  headers,
+  {},
+  'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+);
 
 const inherited = {
-  headers: preset(
-    headers,
-    {},
-    'Header fields that every reply of this route gets, unless what serves it sets them itself.',
-  ),
+  headers: routeHeaders,
   limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+} as const;
+
+const inheritedByPrograms = {
+  headers: routeHeaders,
+  limits: preset(
+    overridesOf(programLimits),
+    {},
+    'Bounds on what a client may send to this route, and on its programs.',
+  ),
 } as const;
 
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
-  limits: preset(limits, {}, 'Bounds on what a client may send.'),
+  limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
 const listen = table({
@@ -46,28 +87,26 @@ const listen = table({
   ),
 });
 
-const staticRoute = table({
-  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
-  index: preset(
-    listOf(fileName, 'file names'),
-    ['index.html'],
-    'Files that stand for their folder, the first that exists.',
-  ),
-  cache_control: optional(headerValue, 'The Cache-Control of every file of this route.'),
-  ...inherited,
-});
-
-const environment = mapOf(variableValue, variableName, 'environment variables, NAME = "value"');
+const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
 /** What every route that starts programs has. */
 const processFields = {
   directory: optional(folder, 'The working directory of the program.'),
-  env: preset(environment, {}, 'Variables that are set for the program.'),
+  env: preset(
+    mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
+    {},
+    'Variables that are set for the program.',
+  ),
   pass_env: preset(
     listOf(variableName, 'names of environment variables'),
     [],
     'Variables of the gateway that the program gets too. Without this it gets only PATH, LANG, LC_ALL, TZ and what the route sets.',
   ),
+  user: optional(
+    userName,
+    "Whose programs these are: a name or a number of /etc/passwd. Without it they are the gateway's user's.",
+  ),
+  group: optional(groupName, "The group of the programs: a name or a number of /etc/group. Without it the user's own."),
   interrupt_after: preset(
     duration('0ms', '10m'),
     '1s',
@@ -77,152 +116,33 @@ const processFields = {
   kill_after: preset(duration('0ms', '10m'), '3s', 'How long after TERM the group gets KILL.'),
 } as const;
 
-/** What routes have in common whose requests wait for somebody to answer them: a program, or a FastCGI application. */
-const waitingFields = {
-  timeout: preset(
-    duration('100ms', '24h'),
-    '30s',
-    'How long the whole header of a reply may take, from the start of the program or the connecting. Then 504.',
-  ),
-  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a reply may take in all. Then it is cut.'),
-  max_waiting: preset(
-    integer({ min: 0, max: 100_000 }),
-    64,
-    'How many requests may wait for another one to be over. Further ones get 503.',
-  ),
-  queue_timeout: preset(duration('0ms', '1h'), '30s', 'How long a request may wait for its turn. Then 503.'),
-  pass_authorization: preset(boolean, false, 'Whether the Authorization header is passed on, as HTTP_AUTHORIZATION.'),
-} as const;
-
 const cgiRoute = table(
-  {
-    root: optional(folder, 'A folder of CGI programs.'),
-    command: optional(command, 'One CGI program for everything below this path.'),
-    interpreters: preset(
-      mapOf(program, extension, 'interpreters, ".extension" = "program"'),
-      {},
-      'Programs that run the files with these extensions: they get the file as their argument and as SCRIPT_FILENAME. Such files need not be executable.',
-    ),
-    index: preset(
-      listOf(fileName, 'file names'),
-      [],
-      'Programs that stand for their folder, the first that exists. Without this a folder is 403.',
-    ),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      16,
-      'How many programs of this route may run at once. Further requests wait.',
-    ),
-    ...waitingFields,
-    ...processFields,
-    ...inherited,
-  },
+  { ...cgiKeys, ...processFields, ...inheritedByPrograms },
   together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index')),
 );
 
-const fastcgiRoute = table(
-  {
-    connect: required(
-      remote,
-      'Where the application server listens, such as "unix:/run/php/php8.2-fpm.sock" or "tcp://127.0.0.1:9000".',
-    ),
-    root: optional(
-      folder,
-      'The folder of its scripts, the same path here and there. Without it one application answers for everything below this path.',
-    ),
-    extensions: preset(listOf(extension, 'file name extensions'), ['.php'], 'Files that are scripts. Others are 403.'),
-    index: preset(
-      listOf(fileName, 'file names'),
-      ['index.php'],
-      'Scripts that stand for their folder, the first that exists.',
-    ),
-    env: preset(environment, {}, 'Variables that are set for the application.'),
-    connect_timeout: preset(duration('10ms', '10m'), '5s', 'How long connecting may take. Then 504.'),
-    max_connections: preset(
-      integer({ min: 1, max: 100_000 }),
-      16,
-      'How many requests of this route the application gets at once, each over a connection of its own. Further ones wait.',
-    ),
-    ...waitingFields,
-    ...inherited,
-  },
-  needs('root', 'extensions', 'index'),
-);
+const fastcgiRoute = table({ ...fastcgiKeys, ...inherited }, needs('root', 'extensions', 'index'));
 
 const streamRoute = table(
-  {
-    command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-    share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
-    framing: preset(
-      choice('lines', 'raw', 'length-prefixed'),
-      'lines',
-      'How messages lie in the program\'s input and output: "lines" of text, "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message).',
-    ),
-    max_message: preset(
-      size('1B', '64MiB'),
-      '64KiB',
-      'Largest message, from a client or from the program. A larger one ends the stream.',
-    ),
-    eof_message: optional(
-      text('a string without NUL', /^[^\x00]*$/),
-      'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
-    ),
-    stderr: preset(
-      choice('log', 'client'),
-      'log',
-      "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
-    ),
-    restart: preset(
-      choice('never', 'on-failure', 'always'),
-      'never',
-      'Whether a program that has ended is started again while its client stays. "on-failure": unless its exit status was 0.',
-    ),
-    restart_delay: preset(
-      duration('10ms', '1h'),
-      '500ms',
-      'How long to wait before the first restart. Each further one waits twice as long, less up to a quarter by chance.',
-    ),
-    restart_delay_max: preset(
-      duration('10ms', '24h'),
-      '1m',
-      'The longest wait before a restart. A program that ran this long has run well: the next wait is restart_delay again.',
-    ),
-    ping_interval: preset(
-      duration('100ms', '1h'),
-      '25s',
-      'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
-    ),
-    idle_timeout: optional(
-      duration('100ms', '30d'),
-      'How long a stream may go without a message either way before it is closed.',
-    ),
-    max_lifetime: optional(
-      duration('1s', '365d'),
-      'How long a stream may last before it is closed with 1001, so that its client comes again.',
-    ),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      64,
-      'How many programs of this route may run at once. Further clients get 503.',
-    ),
-    max_queue: preset(
-      size('1KiB', '64MiB'),
-      '256KiB',
-      "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
-    ),
-    drain_timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a client may leave its stream untaken before it is closed.',
-    ),
-    ...processFields,
-    ...inherited,
-  },
-  exactlyOne('command'),
+  { ...streamKeys, ...processFields, ...inheritedByPrograms },
+  exactlyOne('command', 'poll', 'connect'),
 );
 
 const admin = table({
   listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
+});
+
+const processes = table({
+  max: preset(
+    integer({ min: 1, max: 100_000 }),
+    256,
+    'How many programs of all routes together may run at once. Further requests and clients get 503.',
+  ),
+  spawner: preset(
+    choice('auto', 'posix', 'child_process'),
+    'auto',
+    'How programs are started. "auto" is posix_spawn where it can be called, else Node\'s own child_process.',
+  ),
 });
 
 const log = table({
@@ -241,6 +161,7 @@ export const root = table({
     'FastCGI applications, such as php-fpm.',
   ),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
+  processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
   stop_timeout: preset(
@@ -251,24 +172,41 @@ export const root = table({
   log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
 });
 
+/** For the check that asks the system (`programs.ts`). */
+export const confinementKinds = {
+  user: userName,
+  group: groupName,
+  limits: processLimits,
+} as const;
+
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
 
 /** The file as `root` reads it: what routes inherit is not filled in yet. */
 export type FileConfig = Of<typeof root>;
 
 export type Limits = Of<typeof limits>;
+export type ProgramLimits = Of<typeof programLimits>;
+/** What a program may use; undefined is no limit. */
+export type ProcessLimits = Pick<ProgramLimits, keyof typeof processLimits>;
 /** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R> = Omit<R, keyof typeof inherited> & {
+type Complete<R, L> = Omit<R, keyof typeof inherited> & {
   readonly headers: ReadonlyMap<string, string>;
-  readonly limits: Limits;
+  readonly limits: L;
 };
 export type ListenConfig = Of<typeof listen>;
-export type StaticConfig = Complete<Of<typeof staticRoute>>;
-export type CgiConfig = Complete<Of<typeof cgiRoute>>;
-export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>>;
-export type StreamConfig = Complete<Of<typeof streamRoute>>;
+export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
+export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
+export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>, Limits>;
+export type StreamConfig = Complete<Of<typeof streamRoute>, ProgramLimits>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
+/** As whom a program runs, and within which limits. What is left out or undefined is as the gateway has it. */
+export interface Confinement {
+  readonly user?: string | undefined;
+  readonly group?: string | undefined;
+  readonly limits: Partial<ProcessLimits>;
+}
+export type ProcessesConfig = Of<typeof processes>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
 export type Config = Omit<FileConfig, 'static' | 'cgi' | 'fastcgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
@@ -277,4 +215,4 @@ export type Config = Omit<FileConfig, 'static' | 'cgi' | 'fastcgi' | 'stream'> &
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */
-export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields>;
+export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields | 'limits'>;

@@ -34,7 +34,7 @@ export function suggestion(name: string, known: readonly string[], tables: reado
     const homes = elsewhere.map((shape) => (shape.header === '' ? 'the top of the file' : shape.header));
     return `it is a key of ${homes.slice(0, 4).join(', ')}`;
   }
-  return known.length <= 12 ? `known here: ${known.join(', ')}` : undefined;
+  return known.length <= 8 ? `known here: ${known.join(', ')}` : undefined;
 }
 
 /** The known word that differs least from `word`, if it differs by so little that it may have been meant. */

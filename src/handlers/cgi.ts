@@ -13,6 +13,7 @@ import type { Slot } from '../process/slots.ts';
 import { type Exit, SpawnError } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { CgiRun } from './cgi-run.ts';
+import type { Launch } from './launch.ts';
 import { Places } from './places.ts';
 import type { Ending } from './responder.ts';
 import { pathBelow, routeBase, type Script, Scripts, toFolder } from './scripts.ts';
@@ -26,6 +27,7 @@ export interface CgiDeps {
   readonly programs: Pick<Programs, 'start' | 'end'>;
   readonly log: Log;
   readonly tallies: Pick<Tallies, 'busy'>;
+  readonly launch: Launch;
   /** The gateway's own environment. */
   readonly inherited: Readonly<NodeJS.ProcessEnv>;
   /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
@@ -120,11 +122,7 @@ class CgiPrograms {
         directory: config.directory ?? dirname(command.file),
         stdin: stdinFor(body),
         stderr: 'pipe',
-        ending: {
-          interruptAfter: config.interrupt_after,
-          terminateAfter: config.terminate_after,
-          killAfter: config.kill_after,
-        },
+        ...deps.launch.options,
       });
       this.running.add(program);
       void program.over.then(() => {
@@ -178,7 +176,13 @@ class CgiPrograms {
       documentRoot,
       passAuthorization: config.pass_authorization,
     });
-    return buildEnvironment({ inherited: deps.inherited, passEnv: config.pass_env, env: config.env, variables });
+    return buildEnvironment({
+      inherited: deps.inherited,
+      base: deps.launch.base,
+      passEnv: config.pass_env,
+      env: config.env,
+      variables,
+    });
   }
 }
 

@@ -148,7 +148,9 @@ class FastcgiApplication {
       passAuthorization: config.pass_authorization,
     });
     // Of the gateway's own environment nothing, not even PATH: the application has one of its own.
-    const environment = new Map(buildEnvironment({ inherited: {}, passEnv: [], env: config.env, variables }));
+    const environment = new Map(
+      buildEnvironment({ inherited: {}, base: new Map(), passEnv: [], env: config.env, variables }),
+    );
     if (!config.env.has('PATH')) environment.delete('PATH');
     return environment;
   }
