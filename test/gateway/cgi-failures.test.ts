@@ -182,7 +182,11 @@ async function nothingRuns(running: Running): Promise<void> {
 
 for (const engine of ENGINES) {
   test(`programs that fail (${engine})`, async (t) => {
-    const running = await startCgiGateway(t, engine, { keys: 'timeout = "500ms"\ntotal_timeout = "1500ms"\n' });
+    const running = await startCgiGateway(t, engine, {
+      keys: 'timeout = "500ms"\ntotal_timeout = "1500ms"\n',
+      more: '[admin]\nlisten = "127.0.0.1:0"\n',
+    });
+    const adminPort = running.ports.at(-1) ?? 0;
     for (const { name, script, status, complete = true, body, log, exit } of CASES) {
       await t.test(name, async () => {
         running.log.length = 0;
@@ -207,6 +211,9 @@ for (const engine of ENGINES) {
       });
     }
     await nothingRuns(running);
+    const cuts = CASES.filter(({ complete }) => complete === false).length;
+    const { body } = await ask(adminPort, '/metrics');
+    assert.ok(body.includes(`runnel_dropped_total{route="/cgi-bin/",reason="cut"} ${cuts}\n`), body);
   });
 
   test(`a body of 100 MB that the program ignores, and one that it answers before reading (${engine})`, async (t) => {

@@ -32,10 +32,13 @@ const PHP = {
 const FPM = phpFpm();
 for (const engine of ENGINES) {
   test(`php-fpm (${engine})`, { skip: FPM === undefined && 'needs php-fpm' }, async (t) => {
-    const folder = folderWith(t, {});
+    const folder = folderWith(t, {
+      'front.php': '<?php echo "front ", $_SERVER["SCRIPT_NAME"], " ", $_SERVER["PATH_INFO"], " ", $_GET["q"] ?? "";',
+    });
     const { socket, master } = await startPhpFpm(t, folder, 2);
     const running = await startGateway(t, {
-      config: `${listen(engine)}[fastcgi."/app/"]\nconnect = "unix:${socket}"\nroot = "www"\nmax_connections = 2\nenv = { GREETING = "hi" }\n`,
+      config: `${listen(engine)}[fastcgi."/app/"]\nconnect = "unix:${socket}"\nroot = "www"\nmax_connections = 2\nenv = { GREETING = "hi" }
+[fastcgi."/front/"]\nconnect = "unix:${socket}"\nenv = { SCRIPT_FILENAME = "${folder}/front.php" }\n`,
       files: PHP,
     });
 
@@ -43,6 +46,10 @@ for (const engine of ENGINES) {
       const reply = await ask(running.port, '/app/hello.php?name=you');
       assert.deepEqual([reply.status, reply.headers['x-who'], reply.body], [201, 'php', 'hello you']);
       assert.match(String(reply.headers['content-type']), /^text\/html/);
+    });
+
+    await t.test('one script for everything', async () => {
+      assert.equal((await ask(running.port, '/front/a%20b/c?q=1')).body, 'front /front /a b/c 1');
     });
 
     await t.test('what it is told', async () => {
