@@ -131,7 +131,10 @@ function writePapers() {
   writeFileSync('dist/runnel.cdx.json', billOfMaterials(version, nodes, packages));
   writeFileSync('dist/LICENSES', licences(nodes, packages));
   const files = [...wanted.map((name) => `runnel-${name}`), 'runnel.cdx.json', 'LICENSES'];
-  const sum = (file) => createHash('sha256').update(readFileSync(join('dist', file))).digest('hex');
+  const sum = (file) =>
+    createHash('sha256')
+      .update(readFileSync(join('dist', file)))
+      .digest('hex');
   writeFileSync('dist/SHA256SUMS', files.map((file) => `${sum(file)}  ${file}\n`).join(''));
 }
 

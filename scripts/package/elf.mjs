@@ -46,7 +46,9 @@ function programHeaders(elf) {
 }
 
 function fileOffset(segments, address) {
-  const segment = segments.find((one) => one.type === PT_LOAD && address >= one.address && address < one.address + one.size);
+  const segment = segments.find(
+    (one) => one.type === PT_LOAD && address >= one.address && address < one.address + one.size,
+  );
   return address - segment.address + segment.offset;
 }
 

@@ -19,6 +19,8 @@ export function bundledPackages(metafile) {
 export function billOfMaterials(version, nodes, packages) {
   const components = [
     ...nodes.map(({ node }) => component(node.package, node.version, 'platform', node.integrity, 'MIT')),
+    // Repacked by uws-pack, which only names itself.
+    uwsComponent(),
     ...packages.map((path) => {
       const { version: own, integrity, license, name } = lock[path];
       return component(name ?? packageName(path), own, 'library', integrity, license);
@@ -36,6 +38,19 @@ export function billOfMaterials(version, nodes, packages) {
     dependencies: [{ ref: main['bom-ref'], dependsOn: components.map((one) => one['bom-ref']) }],
   };
   return `${JSON.stringify(bill, undefined, 2)}\n`;
+}
+
+function uwsComponent() {
+  const { version } = lock['node_modules/uWebSockets.js'];
+  const purl = `pkg:github/uNetworking/uWebSockets.js@v${version}`;
+  return {
+    type: 'library',
+    'bom-ref': purl,
+    name: 'uWebSockets.js',
+    version,
+    purl,
+    licenses: [{ license: { id: 'Apache-2.0' } }],
+  };
 }
 
 function component(name, version, type, integrity, license) {
@@ -65,9 +80,13 @@ export function licences(nodes, packages) {
     const { version, license, name } = lock[path];
     add(`${name ?? packageName(path)} ${version} (${license})`, licenceText(path));
   }
-  for (const { node, licence } of nodes) add(`Node.js ${node.version} (MIT, and what is inside of it), ${node.package}`, licence);
+  add('What the add-on of uWebSockets.js is made of', readFileSync('scripts/package/uws-licences.txt', 'utf8'));
+  for (const { node, licence } of nodes)
+    add(`Node.js ${node.version} (MIT, and what is inside of it), ${node.package}`, licence);
   const rule = '='.repeat(100);
-  const parts = [...texts.values()].map(({ names, text }) => `${rule}\n${names.join('\n')}\n${rule}\n\n${text.trim()}\n`);
+  const parts = [...texts.values()].map(
+    ({ names, text }) => `${rule}\n${names.join('\n')}\n${rule}\n\n${text.trim()}\n`,
+  );
   return `What is inside of the single executable of runnel, and its licences.\nrunnel itself: MIT.\n\n${parts.join('\n\n')}`;
 }
 
