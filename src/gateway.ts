@@ -17,6 +17,7 @@ import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import type { Metrics } from './ops/metrics.ts';
+import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { Tallies } from './ops/tallies.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -70,6 +71,7 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly readiness: Readiness;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -78,8 +80,9 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
-    const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, 'auto');
     if (reason !== undefined) parts.log.info(reason);
+    this.readiness = openReadiness(process.env, addon, parts.log);
     this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
   }
 
@@ -95,6 +98,7 @@ class RunningGateway implements Gateway {
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
+    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
   }
 
   private announce(what: string, listening: Listening, path: string): void {
@@ -192,6 +196,7 @@ class RunningGateway implements Gateway {
 
   private async drainAndClose(reason: string): Promise<void> {
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
     await this.drained(everything);
@@ -199,6 +204,7 @@ class RunningGateway implements Gateway {
     for (const listening of everything) listening.close();
     await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
+    this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
