@@ -168,7 +168,8 @@ class RunningGateway implements Gateway {
 
   private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
+    const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
     if (fallback !== undefined) log.info(fallback);
     const name = listen.address.text;
     const host: EngineHost = {

@@ -4,6 +4,7 @@
  */
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
+import { socketNeedsNode } from './listen-rule.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
@@ -37,14 +38,20 @@ const defaults = table({
   limits: preset(limits, {}, 'Bounds on what a client may send.'),
 });
 
-const listen = table({
-  address: required(address, 'Where to accept connections. ":8080" means every address of the machine.'),
-  engine: preset(
-    choice('auto', 'uws', 'node'),
-    'auto',
-    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
-  ),
-});
+const listen = table(
+  {
+    address: required(
+      address,
+      'Where to accept connections. ":8080" means every address of the machine, "systemd:NAME" a socket that systemd has opened.',
+    ),
+    engine: preset(
+      choice('auto', 'uws', 'node'),
+      'auto',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+    ),
+  },
+  socketNeedsNode,
+);
 
 const staticRoute = table({
   root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
