@@ -6,6 +6,7 @@ import { configFlag, readConfig } from './serve.ts';
 export const check: Verb = {
   name: 'check',
   usage: 'runnel check [-c FILE]',
+  brief: 'check a configuration, print every problem',
   doc: 'Checks a configuration and prints every problem of it, each with its place in the file.',
   flags: { config: configFlag },
   words: false,

@@ -12,6 +12,8 @@ export interface Flag {
 export interface Verb {
   readonly name: string;
   readonly usage: string;
+  /** A few words for the overview. */
+  readonly brief: string;
   readonly doc: string;
   readonly flags: { readonly [name: string]: Flag };
   /** Whether words that are no flags are allowed. */

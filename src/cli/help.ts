@@ -5,16 +5,12 @@ export function help(verbs: readonly Verb[], name: string | undefined): string {
   const verb = verbs.find((candidate) => candidate.name === name);
   if (verb !== undefined) return verbHelp(verb);
   const width = Math.max(...verbs.map(({ usage }) => usage.length));
-  const rows = verbs.map(({ usage, doc }) => `  ${usage.padEnd(width)}  ${firstSentence(doc)}\n`).join('');
+  const rows = verbs.map(({ usage, brief }) => `  ${usage.padEnd(width)}  ${brief}\n`).join('');
   return `runnel: pages, CGI programs and live streams from one small gateway
 
-${rows}  ${'runnel help [COMMAND]'.padEnd(width)}  This, or one command with its flags.
+${rows}  ${'runnel help [COMMAND]'.padEnd(width)}  this, or one command with its flags
 
   runnel run -- vmstat -n 1       a live page of it on http://localhost:8080/
   runnel serve -c runnel.toml     the gateway that the file describes
 `;
-}
-
-function firstSentence(text: string): string {
-  return `${text.split(/[.:](?:\s|$)/, 1)[0]}.`;
 }

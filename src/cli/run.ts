@@ -9,6 +9,7 @@ import { serveUntilSignal } from './serve.ts';
 export const run: Verb = {
   name: 'run',
   usage: 'runnel run [-l ADDRESS] -- COMMAND [ARGUMENT…]',
+  brief: 'one command as a live page, no file needed',
   doc: 'Runs a command for each viewer: what it prints streams to a page, line by line, and what they type goes to it.',
   flags: {
     listen: { short: 'l', value: 'ADDRESS', doc: 'where to listen, such as :8080 (the default) or 127.0.0.1:9000' },
@@ -36,8 +37,11 @@ export const run: Verb = {
 /** Browsers get the page, WebSockets the stream, both at the same address. */
 function pageBefore(stream: Handler, page: string): Handler {
   return {
-    ...stream,
+    kind: stream.kind,
     methods: ['GET', 'HEAD'],
+    takesBody: false,
+    drain: (reason) => stream.drain(reason),
+    close: () => stream.close(),
     handle(call) {
       const wantsPage =
         call.handshake === undefined && (headerValue(call.request.headers, 'accept') ?? '*/*').includes('*/*');

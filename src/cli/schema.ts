@@ -6,6 +6,7 @@ import type { Verb } from './flags.ts';
 export const schema: Verb = {
   name: 'schema',
   usage: 'runnel schema',
+  brief: 'the JSON Schema of a configuration, for editors',
   doc: 'Prints the JSON Schema of runnel.toml, with which an editor completes and checks it.',
   flags: {},
   words: false,

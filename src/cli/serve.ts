@@ -23,6 +23,7 @@ export const configFlag = {
 export const serve: Verb = {
   name: 'serve',
   usage: 'runnel serve [-c FILE]',
+  brief: 'run the gateway (the default command)',
   doc: 'Runs the gateway. TERM and INT drain and stop it; a second one stops it at once.',
   flags: { config: configFlag },
   words: false,

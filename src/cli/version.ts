@@ -6,6 +6,7 @@ import type { Verb } from './flags.ts';
 export const version: Verb = {
   name: 'version',
   usage: 'runnel version',
+  brief: 'the version, and what it runs on',
   doc: 'Prints the version, and what it runs on.',
   flags: {},
   words: false,

@@ -3,7 +3,7 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
+import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
 import { socketNeedsNode } from './listen-rule.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
@@ -128,7 +128,7 @@ const streamRoute = table(
       'Largest message, from a client or from the program. A larger one ends the stream.',
     ),
     eof_message: optional(
-      text('a string without NUL', /^[^\0]*$/),
+      variableValue,
       'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
     ),
     stderr: preset(

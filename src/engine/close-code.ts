@@ -5,6 +5,7 @@ const MAX_REASON_BYTES = 123;
 /** The code to put into a close frame: undefined (an empty frame) for 1005, 1011 for one that must not be sent. */
 export function sendableCode(code: number): number | undefined {
   if (code === 1005) return undefined;
+  if (!Number.isInteger(code)) return 1011;
   const defined = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1006;
   return defined || (code >= 3000 && code <= 4999) ? code : 1011;
 }

@@ -4,7 +4,10 @@
  * what an engine hands up is a copy, what it takes down is data.
  */
 
-/** Header fields in the order they were sent, names in lower case, repeated names kept apart. */
+/**
+ * Header fields in the order they were sent, names in lower case, repeated names kept apart. Values have one character per byte
+ * (latin1), in requests and in replies: what a program is to see as UTF-8 must be turned into bytes first.
+ */
 export type HeaderList = readonly (readonly [name: string, value: string])[];
 
 /** A request's head, copied at the boundary. */
@@ -68,7 +71,10 @@ export interface Reply {
   readonly status: number;
   /** The reason phrase; the standard one of the status when undefined. */
   readonly reason?: string | undefined;
-  /** Names in lower case. Framing and connection headers are not allowed here: the engine writes those itself. */
+  /**
+   * Names in lower case. Framing and connection headers (`FRAMING_FIELDS`) are not allowed here, the engine writes those itself; a
+   * `date` is left out, the engine writes its own. A reply that cannot be sent becomes a 500 and is reported to `failed`.
+   */
   readonly headers: HeaderList;
   readonly body: Uint8Array | string | BodySource | undefined;
   /** Closes the connection after this reply. */
@@ -91,10 +97,13 @@ export interface SocketHandlers {
   open(socket: Socket): void;
   /** `data` is the handler's own copy. Text is valid UTF-8. */
   message(data: Buffer, binary: boolean): void;
-  /** Everything that `send` had buffered has gone to the kernel. */
+  /** After a `send` that answered false: everything that was buffered has gone to the kernel. Once each time. */
   drain(): void;
   pong(): void;
-  /** Code and reason as received (RFC 6455 section 7.4); 1005 without a code, 1006 without a close frame. */
+  /**
+   * Code and reason as received (RFC 6455 section 7.4); 1005 without a code, 1006 without a close frame; our own code when we
+   * closed because of what the client sent, or (`uws`) at all.
+   */
   close(code: number, reason: string): void;
 }
 

@@ -20,6 +20,12 @@ export class Connection {
     this.unanswered.delete(response);
   }
 
+  /** It speaks WebSocket from now on: nothing of the request is kept. */
+  becameSocket(): void {
+    this.last = true;
+    this.unanswered.clear();
+  }
+
   /** Answers what cannot be understood with `status`, unless that would end up inside of another answer; then closes. */
   refuse(status: number, reason: string): void {
     if (this.last) return;

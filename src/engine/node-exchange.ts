@@ -137,6 +137,7 @@ export class NodeExchange implements Exchange {
     upgrader
       .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
         this.state = 'over';
+        this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         new NodeSocket(native, this.socket, upgrade.handlers, host, () => drain.ended()).opened();
       })

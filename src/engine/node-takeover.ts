@@ -30,6 +30,8 @@ export class Takeover {
   /** It becomes a WebSocket: the bytes that the client has sent already. */
   takeHead(): Buffer {
     this.unwatch();
+    // Flowing, for whoever listens before this turn ends.
+    this.socket.resume();
     return Buffer.concat(this.early);
   }
 
@@ -57,7 +59,6 @@ export class Takeover {
   };
 
   private unwatch(): void {
-    this.socket.pause();
     this.socket.off('data', this.keep);
     this.socket.off('end', this.hangUp);
     this.socket.off('close', this.left);

@@ -28,6 +28,8 @@ export class Upgrader {
       for (const [name, value] of upgrade.headers) lines.push(`${name}: ${asUtf8(value)}`);
     });
     server.handleUpgrade(request, socket, takeover.takeHead(), opened);
+    // The takeover paused it, and a listener for data does not wake a socket that was paused on purpose.
+    socket.resume();
   }
 
   private async load(maxPayload: number): Promise<WebSocketServer> {

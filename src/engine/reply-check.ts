@@ -15,6 +15,8 @@ export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+const UPGRADE_REQUIRED = 426;
+
 /** The reply, or where it cannot be sent a 500 in its place; what was wrong is told to `failed`. Before anything is written. */
 export function sendableReply(reply: Reply, failed: (error: unknown) => void): Reply {
   const problem = replyProblem(reply);
@@ -34,7 +36,7 @@ function replyProblem(reply: Reply): string | undefined {
   const { status, reason } = reply;
   if (!Number.isInteger(status) || status < 200 || status > 599) return `status ${status} is not in 200 to 599`;
   if (reason !== undefined && !isFieldValue(reason)) return 'the reason phrase has characters that it must not have';
-  return headerProblem(reply.headers);
+  return headerProblem(reply.headers, status === UPGRADE_REQUIRED);
 }
 
 /** Why a switch to WebSocket cannot be sent; undefined when it can. */
@@ -45,10 +47,13 @@ export function upgradeProblem(upgrade: Upgrade, offered: readonly string[]): st
   return headerProblem(upgrade.headers);
 }
 
-function headerProblem(headers: HeaderList): string | undefined {
+/** `upgradeAllowed`: a 426 must say to what (RFC 9110 section 15.5.22). */
+function headerProblem(headers: HeaderList, upgradeAllowed = false): string | undefined {
   for (const [name, value] of headers) {
     if (!isToken(name)) return `${JSON.stringify(name)} is not a header name`;
-    if (FRAMING_FIELDS.has(name)) return `the header ${name} is written by the engine`;
+    if (FRAMING_FIELDS.has(name) && !(upgradeAllowed && name === 'upgrade')) {
+      return `the header ${name} is written by the engine`;
+    }
     if (!isFieldValue(value)) return `the header ${name} has characters that it must not have`;
   }
   return undefined;

@@ -1,45 +1,18 @@
 /** One request on uWebSockets.js and its answer. */
 
-import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import { STATUS_CODES } from 'node:http';
-import type { Drain } from './drain.ts';
-import type { BodyReceiver, EngineHost, Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from './engine.ts';
+import type { HttpResponse } from 'uWebSockets.js';
+import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
 import type { HeadRefusal } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
-import {
-  bodyLength,
-  internalError,
-  isBodiless,
-  isSource,
-  reasonOf,
-  sendableReply,
-  upgradeProblem,
-} from './reply-check.ts';
-import type { Liveness } from './uws-liveness.ts';
+import { bodyLength, internalError, isBodiless, isSource, sendableReply, upgradeProblem } from './reply-check.ts';
+import { writeHeaders, writeStatus } from './uws-head.ts';
 import { Outflow } from './uws-outflow.ts';
+import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import { type SocketData, UwsSocket } from './uws-socket.ts';
 
 /** Up to this size a body is handed over at once; above it the client's pace counts. */
 const SMALL = 64 * 1024;
-const NOT_ASCII = /[^\x00-\x7f]/;
-const STATUS_LINES: ReadonlyMap<number, string> = new Map(
-  Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `${code} ${reason}`]),
-);
-
-/** What the exchanges of one listener share. */
-export interface UwsShared {
-  readonly host: EngineHost;
-  readonly drain: Drain;
-  readonly liveness: Liveness;
-}
-
-/** What a switch to WebSocket needs of the request, which is gone by then. */
-export interface UwsOpening {
-  readonly handshake: Handshake;
-  readonly key: string;
-  readonly context: us_socket_context_t;
-}
 
 export class UwsExchange implements Exchange {
   readonly hasBody: boolean;
@@ -152,13 +125,20 @@ export class UwsExchange implements Exchange {
     }
     const { key, context } = this.opening;
     const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host);
-    this.corked(() => {
-      this.state = 'over';
-      this.response.writeStatus('101 Switching Protocols');
-      this.writeHeaders(upgrade.headers);
+    if (upgrade.headers.length > 0) {
+      this.corked(() => {
+        this.response.writeStatus('101 Switching Protocols');
+        writeHeaders(this.response, upgrade.headers);
+      });
+    }
+    this.state = 'over';
+    const switching = () => {
       // Its connection stays counted as busy: as a WebSocket now, until that is closed.
       this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
-    });
+    };
+    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
+    if (this.isCorked) switching();
+    else this.shared.anchor.hold(switching);
   }
 
   /** The client left, or this exchange was given up. */
@@ -269,9 +249,8 @@ export class UwsExchange implements Exchange {
     const { response } = this;
     const { status, body } = reply;
     const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver;
-    if (reply.reason !== undefined) response.writeStatus(wire(`${status} ${reply.reason}`));
-    else if (status !== 200) response.writeStatus(STATUS_LINES.get(status) ?? `${status} ${reasonOf(reply)}`);
-    this.writeHeaders(reply.headers);
+    writeStatus(response, reply);
+    writeHeaders(response, reply.headers);
     if (isBodiless(this.request.method, status)) {
       this.endBodiless(reply, close);
       return;
@@ -314,11 +293,6 @@ export class UwsExchange implements Exchange {
     response.endWithoutBody();
   }
 
-  private writeHeaders(headers: HeaderList): void {
-    // Date is always written by uWebSockets.js.
-    for (const [name, value] of headers) if (name !== 'date') this.response.writeHeader(name, wire(value));
-  }
-
   private finish(): void {
     this.state = 'over';
     this.deferred = undefined;
@@ -333,9 +307,4 @@ export class UwsExchange implements Exchange {
       this.failed(error);
     }
   }
-}
-
-/** One byte per character: a string would go out as UTF-8. */
-function wire(text: string): string | Buffer {
-  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1') : text;
 }

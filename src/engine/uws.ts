@@ -18,8 +18,10 @@ import {
 import { headRefusal } from './head-refusal.ts';
 import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
-import { UwsExchange, type UwsOpening, type UwsShared } from './uws-exchange.ts';
+import { UwsAnchor } from './uws-anchor.ts';
+import { UwsExchange } from './uws-exchange.ts';
 import { Liveness } from './uws-liveness.ts';
+import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import type { SocketData } from './uws-socket.ts';
 
 /** What its types leave out. */
@@ -65,7 +67,7 @@ class UwsListener {
   ) {
     this.app = uws.App();
     this.facts = { name: options.name, secure: false, port: undefined };
-    this.shared = { host, drain: new Drain(() => this.app.close()), liveness: new Liveness() };
+    this.shared = { host, drain: new Drain(() => this.app.close()), liveness: new Liveness(), anchor: new UwsAnchor() };
     this.route();
   }
 
@@ -79,9 +81,11 @@ class UwsListener {
     const removePath = address.kind === 'unix' ? unixPathRemover(address.path) : () => {};
     const port = address.kind === 'tcp' ? this.uws.us_socket_local_port(socket) : undefined;
     this.facts = { name, secure: false, port };
+    await this.shared.anchor.drop(address, port);
     const stop = () => {
       if (this.stopped) return;
       this.stopped = true;
+      this.shared.anchor.lift();
       this.uws.us_listen_socket_close(socket);
       removePath();
       this.shared.drain.stop();
@@ -132,6 +136,7 @@ class UwsListener {
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
   private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
+    if (this.shared.anchor.takes(native.getUrl(), response)) return;
     let exchange: UwsExchange | undefined;
     response.onAborted(() => exchange?.abort());
     try {

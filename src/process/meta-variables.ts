@@ -95,8 +95,14 @@ function addHeaders(result: Map<string, string>, headers: HeaderList, passAuthor
     const before = result.get(variable);
     // RFC 9110 section 5.3, and RFC 6265 section 4.2.1 for cookies.
     const separator = lower === 'cookie' ? '; ' : ', ';
-    result.set(variable, before === undefined ? value : before + separator + value);
+    const text = asUtf8(value);
+    result.set(variable, before === undefined ? text : before + separator + text);
   }
+}
+
+/** A field's value has one character per byte; a variable is text. */
+function asUtf8(value: string): string {
+  return /[^\x00-\x7f]/.test(value) ? Buffer.from(value, 'latin1').toString() : value;
 }
 
 function announcesBody(headers: HeaderList): boolean {

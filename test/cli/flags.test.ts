@@ -4,6 +4,7 @@ import { parseFlags, UsageError, type Verb, verbHelp } from '../../src/cli/flags
 
 const verb: Verb = {
   name: 'try',
+  brief: 'try it',
   usage: 'runnel try [-c FILE] [--fast] -- WORD…',
   doc: 'Tries it.',
   flags: { config: { short: 'c', value: 'FILE', doc: 'a file' }, fast: { doc: 'at once' } },

@@ -252,11 +252,18 @@ test('every path gets what it should, and no descriptor is left', async (t) => {
   assert.ok(PATHS.length >= 60);
 });
 
-test('a folder that may not be entered is 403', { skip: process.getuid?.() === 0 }, async () => {
+test('a folder that may not be entered is 403', async (t) => {
   put('closed/x.txt');
+  chmodSync(root, 0o755);
   chmodSync(join(root, 'closed'), 0);
+  // Root may enter everything.
+  const isRoot = process.getuid?.() === 0;
+  t.after(() => {
+    if (isRoot) process.seteuid?.(0);
+    chmodSync(join(root, 'closed'), 0o755);
+  });
+  if (isRoot) process.seteuid?.(65_534);
   assert.equal(await outcome('closed/x.txt'), 403);
-  chmodSync(join(root, 'closed'), 0o755);
 });
 
 test('a file that is swapped for a link out after the check is not followed', async () => {

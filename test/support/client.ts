@@ -11,6 +11,8 @@ export interface Closed {
 export class TestSocket {
   readonly messages: string[] = [];
   readonly closed: Promise<Closed>;
+  /** What went wrong with the connection, if anything did. */
+  error: Error | undefined;
   private readonly watchers = new Set<() => void>();
 
   private constructor(readonly ws: WebSocket) {
@@ -24,7 +26,9 @@ export class TestSocket {
         for (const watcher of [...this.watchers]) watcher();
       });
     });
-    ws.on('error', () => undefined);
+    ws.on('error', (error) => {
+      this.error = error;
+    });
   }
 
   /** Resolves when it is open; rejects when the upgrade is refused. */
@@ -41,7 +45,7 @@ export class TestSocket {
       const look = (): void => {
         if (this.messages.length >= count) resolve();
         else if (this.ws.readyState === WebSocket.CLOSED)
-          reject(new Error(`closed after ${this.messages.length} messages`));
+          reject(new Error(`closed after ${this.messages.length} messages`, { cause: this.error }));
         else return;
         this.watchers.delete(look);
       };
