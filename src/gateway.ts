@@ -16,6 +16,8 @@ import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
+import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { Tallies } from './ops/tallies.ts';
@@ -55,6 +57,8 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
+/** Milliseconds after the start, when what only the start needed is given back. */
+const TRIM_AFTER = 250;
 /** Programs of all routes together. */
 const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
@@ -72,6 +76,8 @@ class RunningGateway implements Gateway {
   private readonly programs: Programs;
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly readiness: Readiness;
+  private readonly addon: unknown;
+  private trimming: NodeJS.Timeout | undefined;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -80,9 +86,12 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    const limit = memoryLimit();
+    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const { spawner, reason, addon } = chooseSpawner(parts.assets, 'auto');
     if (reason !== undefined) parts.log.info(reason);
     this.readiness = openReadiness(process.env, addon, parts.log);
+    this.addon = addon;
     this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
   }
 
@@ -99,6 +108,17 @@ class RunningGateway implements Gateway {
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
     this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    // Only our own executable: the pages of a Node that others run too are no loss.
+    if (this.parts.assets.single && this.addon !== undefined)
+      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
+  }
+
+  private trim(): void {
+    try {
+      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
+    } catch (error) {
+      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   private announce(what: string, listening: Listening, path: string): void {
@@ -197,6 +217,7 @@ class RunningGateway implements Gateway {
 
   private async drainAndClose(reason: string): Promise<void> {
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    clearTimeout(this.trimming);
     this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);

@@ -1,6 +1,7 @@
 /** The few replies that the gateway makes by itself. */
-import { STATUS_CODES } from 'node:http';
+
 import type { HeaderList, Reply } from '../engine/engine.ts';
+import { REASONS } from '../engine/reasons.ts';
 
 export function textReply(status: number, text: string, headers: HeaderList = []): Reply {
   return {
@@ -13,7 +14,7 @@ export function textReply(status: number, text: string, headers: HeaderList = []
 /** What a client is told of an error: the status, and the id under which the log has the cause. */
 export function errorReply(status: number, id: string, headers: HeaderList): Reply {
   if (status < 400) return { status, headers, body: undefined };
-  return textReply(status, `${status} ${STATUS_CODES[status] ?? 'Error'}\n\nid ${id}\n`, headers);
+  return textReply(status, `${status} ${REASONS[status] ?? 'Error'}\n\nid ${id}\n`, headers);
 }
 
 /** A permanent redirect to a path of ours. `path` must be canonical, so that it cannot be read as `//other.host`. */
