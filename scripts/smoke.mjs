@@ -3,12 +3,19 @@
 // cleanly.
 //
 //   node scripts/smoke.mjs [place …]       without one: x64
-//   node scripts/smoke.mjs --all           every place of scripts/smoke/places.mjs
+//   node scripts/smoke.mjs hostile         where add-ons are hard to load, and under attack; as root
+//   node scripts/smoke.mjs --all           every place of scripts/smoke/places.mjs, and hostile
+import { hostile } from './smoke/hostile.mjs';
 import { PLACES } from './smoke/places.mjs';
 import { smoke } from './smoke/suite.mjs';
 
 const named = process.argv.slice(2);
-const wanted = named.length === 0 ? ['x64'] : named.includes('--all') ? Object.keys(PLACES) : named;
+const wanted =
+  named.length === 0
+    ? ['x64']
+    : named.includes('--all')
+      ? Object.keys(PLACES)
+      : named.filter((name) => name !== 'hostile');
 for (const name of wanted) {
   if (!Object.hasOwn(PLACES, name)) {
     console.error(`no place ${name}; there are ${Object.keys(PLACES).join(', ')}`);
@@ -31,5 +38,14 @@ for (const name of wanted) {
   }
   if (passed) console.log(`${name}: passed in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   else failed += 1;
+}
+if (named.includes('--all') || named.includes('hostile')) {
+  try {
+    console.log('--- hostile');
+    await hostile(PLACES.x64.executable);
+  } catch (error) {
+    console.error(`hostile: failed: ${error.stack}`);
+    failed += 1;
+  }
 }
 process.exitCode = failed === 0 ? 0 : 1;

@@ -20,6 +20,7 @@ import { avoidCompiler, dropExecutable } from './ops/memory.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
+import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -75,6 +76,8 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
   private readonly readiness: Readiness;
   private readonly addon: unknown;
   private trimming: NodeJS.Timeout | undefined;
@@ -89,9 +92,11 @@ class RunningGateway implements Gateway {
     const limit = memoryLimit();
     if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const { spawner, reason, addon } = chooseSpawner(parts.assets, 'auto');
-    if (reason !== undefined) parts.log.info(reason);
+    if (reason !== undefined) this.slower.add(reason);
     this.readiness = openReadiness(process.env, addon, parts.log);
     this.addon = addon;
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (parts.assets.single && addon !== undefined) shield(addon);
     this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
   }
 
@@ -104,6 +109,8 @@ class RunningGateway implements Gateway {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
       this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
     }
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
@@ -190,7 +197,7 @@ class RunningGateway implements Gateway {
     const { log, assets } = this.parts;
     const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
     const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
-    if (fallback !== undefined) log.info(fallback);
+    if (fallback !== undefined) this.slower.add(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
       exchange: pipeline.serve,
