@@ -7,8 +7,7 @@
 set -eu
 suite=$1 root=$2
 shift 2
-cd "$(dirname "$0")/.."
-state=$PWD/node_modules/.cache/runnel/apt-$suite
+state=${XDG_CACHE_HOME:-$HOME/.cache}/runnel/apt-$suite
 mkdir -p "$state/lists/partial" "$state/archives" "$state/debs" "$root"
 : >"$state/status"
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$state/sources.list"

@@ -2,9 +2,11 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-const CACHE = 'node_modules/.cache/runnel';
+// Not in node_modules, which npm ci empties.
+const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'runnel');
 const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')).packages;
 
 /** What package-lock.json says of a package: `{package, version, integrity}`. */
