@@ -103,6 +103,7 @@ function hardenOldNode(executable, target) {
   const elf = readFileSync(executable);
   // A name with "=" cannot be set in an environment: nothing is read from there any more.
   replaceText(elf, 'NODE_OPTIONS', '=ODE_OPTIONS');
+  replaceText(elf, 'OPENSSL_CONF', '=PENSSL_CONF');
   dropNeeded(elf, target.unneeded);
   writeFileSync(executable, elf);
 }

@@ -61,6 +61,11 @@ function prepare(folder, executable) {
   };
   cgi('hello', 'echo hello');
   writeFileSync(join(folder, 'evil.cjs'), 'process.stdout.write("EVIL\\n")');
+  const library = `${folder}/evil.so`;
+  writeFileSync(
+    join(folder, 'evil.cnf'),
+    `nodejs_conf = n\n[n]\nengines = e\n[e]\nevil = s\n[s]\ndynamic_path = ${library}\ninit = 1\n`,
+  );
   // As a program of the same user would try; every line that begins with BAD is a success for it.
   cgi(
     'attack',
@@ -78,6 +83,7 @@ for v in "NODE_OPTIONS=--require ${folder}/evil.cjs" "NODE_OPTIONS=--inspect" "N
   "NODE_PATH=${folder}" "NODE_COMPILE_CACHE=/tmp/x" "NODE_EXTRA_CA_CERTS=/nonexistent"; do
   env "$v" ${folder}/runnel version 2>&1 | grep -E 'EVIL|Debugger' | sed "s,^,BAD $v: ,"
 done
+env OPENSSL_CONF=${folder}/evil.cnf ${folder}/runnel version 2>&1 | grep -i 'evil.so' | sed 's/^/BAD OPENSSL_CONF: /'
 cp ${folder}/evil.cjs /tmp/runnel.cjs; (cd /tmp && ${folder}/runnel version 2>&1 | grep EVIL | sed 's/^/BAD cwd: /'); rm -f /tmp/runnel.cjs
 for f in environ mem maps fd/0; do cat /proc/$gateway/$f >/dev/null 2>&1 && echo "BAD readable: $f"; done
 ls /proc/$gateway/fd/ 2>/dev/null | sed 's/^/BAD open: /'
