@@ -1,12 +1,13 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
+import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
-import type { Representation } from './files/representation.ts';
+import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
@@ -22,6 +23,7 @@ import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
+import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 
@@ -60,8 +62,6 @@ const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
 /** Milliseconds after the start, when what only the start needed is given back. */
 const TRIM_AFTER = 250;
-/** Programs of all routes together. */
-const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -75,7 +75,8 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
-  private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly system = readSystem();
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
   private readonly readiness: Readiness;
@@ -91,13 +92,15 @@ class RunningGateway implements Gateway {
   ) {
     const limit = memoryLimit();
     if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
-    const { spawner, reason, addon } = chooseSpawner(parts.assets, 'auto');
-    if (reason !== undefined) this.slower.add(reason);
+    const wanted = config.processes.spawner;
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
     this.readiness = openReadiness(process.env, addon, parts.log);
     this.addon = addon;
     // Not with a Node of the owner's: there a debugger may be wanted.
     if (parts.assets.single && addon !== undefined) shield(addon);
-    this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
+    this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
@@ -161,16 +164,35 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.cgi)
       add(
         key,
-        cgiHandler(route, { route: key, log, version, programs: this.programs, inherited: process.env, documentRoot }),
+        cgiHandler(route, {
+          route: key,
+          log,
+          version,
+          programs: this.programs,
+          launch: this.launch(key, route),
+          inherited: process.env,
+          documentRoot,
+        }),
         route,
       );
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
 
+  private launch(key: string, route: ProcessConfig): Launch {
+    const launch = planLaunch(route, { system: this.system, terminals: () => this.programs.terminals });
+    if (launch.shortcoming !== undefined) this.parts.log.warn(launch.shortcoming, { route: key });
+    return launch;
+  }
+
   private stream(key: string, route: StreamConfig): Handler {
     const { log, version } = this.parts;
-    const start = streamProgram(key, route, { log, programs: this.programs, version });
+    const start = streamProgram(key, route, {
+      log,
+      programs: this.programs,
+      version,
+      launch: this.launch(key, route),
+    });
     return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
   }
 

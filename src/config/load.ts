@@ -6,7 +6,8 @@ import { deepFreeze } from './freeze.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
-import { type Config, type FileConfig, type Limits, root } from './schema.ts';
+import { checkPrograms, type Objections } from './programs.ts';
+import { type Config, type FileConfig, type ProgramLimits, root } from './schema.ts';
 import { decodeSource, readSource, type SourceTrouble } from './source.ts';
 import { suggestion, tablesOf } from './suggest.ts';
 import type { RawTable } from './tables.ts';
@@ -21,6 +22,8 @@ export interface Surroundings {
   /** Relative paths in the file are relative to this folder. */
   readonly directory?: string;
   readonly disk?: Disk;
+  /** What speaks against the user and the limits of a program on this machine; not asked when left out. */
+  readonly objections?: Objections;
 }
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
@@ -62,6 +65,7 @@ export function readConfig(
   };
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
+  if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
@@ -88,7 +92,7 @@ function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
   return { headers, limits: override(defaults.limits, route.limits) };
 }
 
-function override(base: Limits, own: Inheriting['limits']): Limits {
+function override(base: ProgramLimits, own: Inheriting['limits']): ProgramLimits {
   const set = Object.entries(own).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
 }
