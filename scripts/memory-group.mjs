@@ -9,8 +9,9 @@ export class MemoryGroup {
     this.first = existsSync('/sys/fs/cgroup/memory');
     this.folder = join(this.first ? '/sys/fs/cgroup/memory' : '/sys/fs/cgroup', name);
     mkdirSync(this.folder, { recursive: true });
-    if (limit !== undefined)
-      writeFileSync(join(this.folder, this.first ? 'memory.limit_in_bytes' : 'memory.max'), String(limit));
+    // Also without a limit: the group may be one that a run which was ended has left.
+    const none = this.first ? '-1' : 'max';
+    writeFileSync(join(this.folder, this.first ? 'memory.limit_in_bytes' : 'memory.max'), String(limit ?? none));
   }
 
   /** A shell's line that enters the group and then goes on. */
