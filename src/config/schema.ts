@@ -7,6 +7,7 @@ import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
 import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
+import { socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { staticKeys } from './static-keys.ts';
 import { streamKeys } from './stream-keys.ts';
@@ -78,14 +79,20 @@ const defaults = table({
   limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
-const listen = table({
-  address: required(address, 'Where to accept connections. ":8080" means every address of the machine.'),
-  engine: preset(
-    choice('auto', 'uws', 'node'),
-    'auto',
-    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
-  ),
-});
+const listen = table(
+  {
+    address: required(
+      address,
+      'Where to accept connections. ":8080" means every address of the machine, "systemd:NAME" a socket that systemd has opened.',
+    ),
+    engine: preset(
+      choice('auto', 'uws', 'node'),
+      'auto',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+    ),
+  },
+  socketNeedsNode,
+);
 
 const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
