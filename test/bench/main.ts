@@ -47,10 +47,17 @@ async function main(): Promise<number> {
   process.stdout.write(`${machineFacts()}; ${rounds} rounds of ${seconds} s. No logs on either side.\n\n`);
   const site = makeSite();
   try {
+    let failed = 0;
     for (const bench of wanted) {
-      process.stdout.write(`${tableOf(bench, await runCase(bench, rounds, { site, seconds }))}\n`);
+      try {
+        process.stdout.write(`${tableOf(bench, await runCase(bench, rounds, { site, seconds }))}\n`);
+      } catch (error) {
+        // The others may still tell something.
+        console.error(`${bench.name} failed:`, error);
+        failed = 1;
+      }
     }
-    return 0;
+    return failed;
   } finally {
     site.remove();
   }
