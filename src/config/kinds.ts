@@ -170,7 +170,7 @@ export type Address =
   | { readonly kind: 'unix'; readonly path: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
 /** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
