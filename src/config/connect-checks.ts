@@ -2,7 +2,7 @@
 import type { Reading } from './kind.ts';
 import { isTable, type RawTable } from './tables.ts';
 
-const NO_PROGRAM = 'is for a program, and "connect" starts none: the server behind it is started by somebody else';
+const NO_PROGRAM = 'is for a program, and "connect" starts none';
 
 /** Keys that a stream with `connect` must not have, and why. */
 const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
@@ -22,11 +22,7 @@ const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
   ].map((key) => [key, NO_PROGRAM] as const),
   ['max_processes', `${NO_PROGRAM}; "max_connections" bounds the connections`],
   ...['restart', 'restart_delay', 'restart_delay_max'].map(
-    (key) =>
-      [
-        key,
-        'is for a program: when the server ends a connection, its client is told and comes again, since nobody can say where the conversation was',
-      ] as const,
+    (key) => [key, 'is for a program: with "connect" the end of the connection is the end of its stream'] as const,
   ),
 ]);
 
