@@ -1,8 +1,8 @@
 /** The keys of a `[stream."/path"]` table, but for those that other routes have too. */
-import { connectTarget } from './connect-target.ts';
 import { optional, preset, required } from './kind.ts';
 import { boolean, choice, command, duration, integer, pollSource, size, text } from './kinds.ts';
 import { headerName, variableValue } from './names.ts';
+import { remote } from './remote.ts';
 import { exactlyOne, listOf, shortOr, table } from './tables.ts';
 
 const history = shortOr(
@@ -21,9 +21,9 @@ export const streamKeys = {
     pollSource,
     'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
   ),
-  connect: optional(connectTarget, 'A TCP or Unix socket, one connection for each client.'),
+  connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
   connect_timeout: preset(
-    duration('100ms', '5m'),
+    duration('10ms', '10m'),
     '5s',
     'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
   ),

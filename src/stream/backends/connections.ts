@@ -1,7 +1,7 @@
 /** The connections of one route to the server behind it: made with a deadline, counted, bounded, ended. */
 import { lookup as systemLookup } from 'node:dns';
 import { connect, type LookupFunction, type Socket, type SocketConstructorOpts } from 'node:net';
-import type { ConnectTarget } from '../../config/connect-target.ts';
+import type { Remote } from '../../config/remote.ts';
 
 /** What became of an attempt. */
 export type Outcome = 'connected' | Failure;
@@ -21,7 +21,7 @@ export class ConnectError extends Error {
 }
 
 export interface ConnectionsOptions {
-  readonly target: ConnectTarget;
+  readonly target: Remote;
   /** Milliseconds until a connection must be there. */
   readonly timeout: number;
   readonly max: number;
@@ -171,7 +171,7 @@ const FAILURES: ReadonlyMap<string, Failure> = new Map([
 /** The gateway has no descriptor, memory or port left; EAGAIN: the line before a Unix socket is full. */
 const PASSING: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL', 'EAGAIN']);
 
-function asConnectError(error: NodeJS.ErrnoException, target: ConnectTarget): ConnectError {
+function asConnectError(error: NodeJS.ErrnoException, target: Remote): ConnectError {
   const code = error.code ?? 'EIO';
   const failure = FAILURES.get(code) ?? (code.startsWith('EAI_') ? 'unresolved' : 'failed');
   return new ConnectError(failure, `cannot connect to ${target.text}: ${code}`, PASSING.has(code));

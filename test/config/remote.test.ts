@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type ConnectTarget, parseTarget } from '../../src/config/connect-target.ts';
+import { parseRemote, type Remote } from '../../src/config/remote.ts';
 
 describe('where to connect to', () => {
-  const tcp = (text: string, host: string, port: number): ConnectTarget => ({ kind: 'tcp', host, port, text });
-  const unix = (text: string, path: string): ConnectTarget => ({ kind: 'unix', path, text });
-  const cases: readonly (readonly [string, ConnectTarget | undefined])[] = [
+  const tcp = (text: string, host: string, port: number): Remote => ({ kind: 'tcp', host, port, text });
+  const unix = (text: string, path: string): Remote => ({ kind: 'unix', path, text });
+  const cases: readonly (readonly [string, Remote | undefined])[] = [
     ['tcp://127.0.0.1:1883', tcp('tcp://127.0.0.1:1883', '127.0.0.1', 1883)],
     ['tcp://broker.lan:1883', tcp('tcp://broker.lan:1883', 'broker.lan', 1883)],
     ['tcp://localhost:65535', tcp('tcp://localhost:65535', 'localhost', 65535)],
@@ -37,5 +37,5 @@ describe('where to connect to', () => {
     ['unix:a\0b', undefined],
   ];
   for (const [text, expected] of cases)
-    test(JSON.stringify(text).slice(0, 60), () => assert.deepEqual(parseTarget(text, '/etc/runnel'), expected));
+    test(JSON.stringify(text).slice(0, 60), () => assert.deepEqual(parseRemote(text, '/etc/runnel'), expected));
 });
