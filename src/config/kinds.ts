@@ -188,7 +188,7 @@ export type Address =
   | { readonly kind: 'systemd'; readonly socket: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
 /** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`, `"systemd:NAME"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
@@ -232,36 +232,6 @@ function expectedInstead(value: unknown): string | undefined {
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
 }
-
-/** Where somebody else listens. */
-export type Remote =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
-  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
-
-/** `"tcp://127.0.0.1:9000"`, `"tcp://[::1]:9000"`, `"tcp://board.local:9000"`, `"unix:/run/x.sock"`; undefined for anything else. */
-export function parseRemote(value: string, directory: string): Remote | undefined {
-  if (value.startsWith('unix:')) {
-    const address = parseAddress(value, directory);
-    return address?.kind === 'unix' ? address : undefined;
-  }
-  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port < 1 || port > 65535 || (match?.[1] !== undefined && isIP(host) !== 6))
-    return undefined;
-  return { kind: 'tcp', host, port, text: value };
-}
-
-/** It need not be there yet: whoever listens may be started later than the gateway. */
-export const remote: Kind<Remote> = {
-  expected: 'where to connect to, such as "unix:/run/app.sock" or "tcp://127.0.0.1:9000"',
-  json: { type: 'string', pattern: '^(unix:.+|tcp://.+:[0-9]{1,5})$' },
-  read(value, at, reading) {
-    const parsed = typeof value === 'string' ? parseRemote(value, reading.directory) : undefined;
-    if (parsed === undefined) reading.wrong(at, value, this.expected);
-    return parsed;
-  },
-};
 
 /** What a stream polls: a path of this gateway, a command, or an address. */
 export type PollSource = string | readonly [string, ...string[]];

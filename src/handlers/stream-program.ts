@@ -48,11 +48,11 @@ export function streamProgram(
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
   const { command } = config;
-  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
-  const [name, ...args] = command;
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
   return async ({ id, request, rest }) => {
+    if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+    const [name, ...args] = command;
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
       const variables = metaVariables(request, {

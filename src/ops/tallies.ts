@@ -137,6 +137,13 @@ export class Tallies {
     ['route', 'reason'],
   );
 
+  readonly connects = new Tally(
+    'runnel_connects_total',
+    'counter',
+    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, max, left, failed.',
+    ['route', 'outcome'],
+  );
+
   /** Every tally, for the exposition. */
   *all(): IterableIterator<Tally<readonly string[]>> {
     for (const value of Object.values(this)) if (value instanceof Tally) yield value;
