@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
+import type { Config, ListenConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
@@ -11,6 +11,7 @@ import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
 import type { Handler } from './http/handler.ts';
+import { SlowClient } from './http/paced-source.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
@@ -18,6 +19,9 @@ import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { Tallies } from './ops/tallies.ts';
+import { Admission } from './policy/admission.ts';
+import { ConnectionGuard, UNGUARDED } from './policy/connection-guard.ts';
+import { Cors } from './policy/cors.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 
@@ -50,10 +54,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Largest request head, bytes: what both engines are told. */
-const MAX_HEADER_BYTES = 16_384;
-const HEADER_TIMEOUT = 10_000;
-const KEEP_ALIVE_TIMEOUT = 10_000;
 /** Programs of all routes together. */
 const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
@@ -70,6 +70,8 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly admission: Admission;
+  private readonly guard: ConnectionGuard;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -78,6 +80,8 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    this.admission = new Admission(config.connections);
+    this.guard = new ConnectionGuard(config.connections, this.tallies, parts.log, () => this.ports());
     const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
     if (reason !== undefined) parts.log.info(reason);
     this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
@@ -90,7 +94,7 @@ class RunningGateway implements Gateway {
     for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
-      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
+      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
     }
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
@@ -116,12 +120,13 @@ class RunningGateway implements Gateway {
     const add = (
       key: string,
       handler: Handler,
-      own: { headers: ReadonlyMap<string, string>; limits: Limits },
+      own: RoutePolicies & { headers: ReadonlyMap<string, string> },
     ): void => {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
+      const policies = { limits: own.limits, cors: new Cors(own.cors), crossSite: own.cross_site };
+      entries.push({ key, value: { key, handler: wrapped, headers, ...policies } });
     };
     const { log, version } = this.parts;
     const documentRoot = config.static.get('/')?.root;
@@ -148,9 +153,10 @@ class RunningGateway implements Gateway {
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
     const { limits } = this.config.defaults;
+    const cors = new Cors({ ...this.config.defaults.cors, origins: [] });
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits },
+      value: { key, handler, headers: [], limits, cors, crossSite: 'allow' },
     });
     return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
   }
@@ -159,30 +165,44 @@ class RunningGateway implements Gateway {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, logRequests, nextId });
+    const { admission, config, tallies } = this;
+    const unroutedCors = new Cors(config.defaults.cors);
+    return new Pipeline({ router, admission, unroutedCors, log: this.parts.log, tallies, logRequests, nextId });
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
+  /** The ports that clients connect to; not the operator's own. */
+  private ports(): readonly number[] {
+    return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
+  }
+
+  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
+    const { header_bytes, header_time, keep_alive } = this.config.connections;
+    const { engine, fallback } = await chooseEngine(listen.engine, assets, header_bytes);
     if (fallback !== undefined) log.info(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
+      ...(guarded ? this.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
-      failed: (error) =>
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      failed: (error) => {
+        if (error instanceof SlowClient) log.info(error.message, { listener: name });
+        else
+          log.error('internal error', {
+            error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+          });
+      },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {
       name,
       address: listen.address,
-      maxHeaderBytes: MAX_HEADER_BYTES,
-      headerTimeout: HEADER_TIMEOUT,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      maxHeaderBytes: header_bytes,
+      headerTimeout: header_time,
+      keepAliveTimeout: keep_alive,
       maxMessage,
     };
     return await engine.listen(options, host);

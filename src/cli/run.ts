@@ -40,6 +40,8 @@ function pageBefore(stream: Handler, page: string): Handler {
     kind: stream.kind,
     methods: ['GET', 'HEAD'],
     takesBody: false,
+    // The page; its WebSocket is never open to others.
+    crossSite: 'open',
     drain: (reason) => stream.drain(reason),
     close: () => stream.close(),
     handle(call) {

@@ -63,6 +63,13 @@ export function folderTrouble(disk: Disk, path: string): string | undefined {
   return seen.found === 'folder' ? undefined : 'is not a folder';
 }
 
+/** Why a file cannot be read from, as words that complete "X …"; undefined when it can be looked at. */
+export function readableTrouble(disk: Disk, path: string): string | undefined {
+  const seen = disk.look(path);
+  if ('failed' in seen) return reasonInWords(seen.failed);
+  return seen.found === 'file' ? undefined : 'is not a regular file';
+}
+
 /**
  * Why a program cannot be started, as words that complete "X …"; undefined when it can. A name without a slash is looked
  * up in PATH as execvp does: what is there but may not be executed is passed over.

@@ -1,12 +1,13 @@
 /** A configuration file to a frozen `Config`, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
 import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
+import { checkCors } from './cors-checks.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { deepFreeze } from './freeze.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
-import { type Config, type FileConfig, type Limits, root } from './schema.ts';
+import { type Config, type FileConfig, type RoutePolicies, root } from './schema.ts';
 import { decodeSource, readSource, type SourceTrouble } from './source.ts';
 import { suggestion, tablesOf } from './suggest.ts';
 import type { RawTable } from './tables.ts';
@@ -62,6 +63,7 @@ export function readConfig(
   };
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
+  checkCors(table, reading);
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
@@ -81,14 +83,20 @@ function complete(read: FileConfig): Config {
   return { ...read, static: inherit(read.static), cgi: inherit(read.cgi), stream: inherit(read.stream) };
 }
 
-type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | 'limits'>;
+type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | keyof RoutePolicies>;
 
 function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
   const headers: ReadonlyMap<string, string> = new Map([...defaults.headers, ...route.headers]);
-  return { headers, limits: override(defaults.limits, route.limits) };
+  return {
+    headers,
+    limits: override(defaults.limits, route.limits),
+    cors: override(defaults.cors, route.cors),
+    cross_site: route.cross_site ?? defaults.cross_site,
+    auth: override(defaults.auth, route.auth),
+  };
 }
 
-function override(base: Limits, own: Inheriting['limits']): Limits {
+function override<T extends object>(base: T, own: { readonly [K in keyof T]: T[K] | undefined }): T {
   const set = Object.entries(own).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
 }

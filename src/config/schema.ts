@@ -5,23 +5,12 @@
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import { connections, policyDefaults, policyOverrides, type RoutePolicies } from './schema-policies.ts';
+import { exactlyOne, listOf, mapOf, table } from './tables.ts';
+
+export type { AuthConfig, ConnectionsConfig, CorsConfig, Limits, RoutePolicies } from './schema-policies.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
-
-const limits = table({
-  body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
-  body_memory: preset(
-    size('0B', '64MiB'),
-    '64KiB',
-    'How much of a request body is kept in memory; the rest goes to a temporary file without a name.',
-  ),
-  body_time: preset(
-    duration('1s', '24h'),
-    '5m',
-    'How long a request body may take to arrive. A slower one is answered with 408.',
-  ),
-});
 
 const inherited = {
   headers: preset(
@@ -29,12 +18,12 @@ const inherited = {
     {},
     'Header fields that every reply of this route gets, unless what serves it sets them itself.',
   ),
-  limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+  ...policyOverrides,
 } as const;
 
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
-  limits: preset(limits, {}, 'Bounds on what a client may send.'),
+  ...policyDefaults,
 });
 
 const listen = table({
@@ -195,6 +184,7 @@ export const root = table({
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  connections: preset(connections, {}, 'Bounds on clients before any route is known.'),
   stop_timeout: preset(
     duration('0s', '10m'),
     '10s',
@@ -208,12 +198,11 @@ type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> :
 /** The file as `root` reads it: what routes inherit is not filled in yet. */
 export type FileConfig = Of<typeof root>;
 
-export type Limits = Of<typeof limits>;
-/** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R> = Omit<R, keyof typeof inherited> & {
-  readonly headers: ReadonlyMap<string, string>;
-  readonly limits: Limits;
-};
+/** A route as it is handed out: headers and policies are complete, with what `[defaults]` gives it; header names in lower case. */
+type Complete<R> = Omit<R, keyof typeof inherited> &
+  RoutePolicies & {
+    readonly headers: ReadonlyMap<string, string>;
+  };
 export type ListenConfig = Of<typeof listen>;
 export type StaticConfig = Complete<Of<typeof staticRoute>>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>>;

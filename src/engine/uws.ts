@@ -103,7 +103,21 @@ class UwsListener {
 
   private route(): void {
     const { drain } = this.shared;
-    this.app.filter((_response, change) => (change > 0 ? drain.opened() : drain.closed()));
+    let refusing = false;
+    const changed = (response: HttpResponse, change: number): void => {
+      if (change < 0) {
+        drain.closed();
+        if (!refusing) this.shared.host.closed(undefined);
+        return;
+      }
+      drain.opened();
+      if (this.shared.host.opened(addressText(new Uint8Array(response.getRemoteAddress())))) return;
+      // Its end is told to this filter before `close` returns.
+      refusing = true;
+      response.close();
+      refusing = false;
+    };
+    this.app.filter(changed);
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: Math.min(this.options.maxMessage * 2 + MESSAGE_MARGIN, MAX_PAYLOAD),
       maxBackpressure: 0,
@@ -120,6 +134,7 @@ class UwsListener {
         // The filter does not tell of a connection's end once it has become a WebSocket.
         drain.ended();
         drain.closed();
+        this.shared.host.closed(addressText(new Uint8Array(socket.getRemoteAddress())));
       },
     });
     this.app.any('/*', (response, request) => this.accept(response, request, undefined));

@@ -39,6 +39,7 @@ export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
     kind: 'cgi',
     methods: undefined,
     takesBody: true,
+    crossSite: 'open',
     handle: (call) => programs.handle(call),
     drain: () => undefined,
     close: () => programs.close(),

@@ -38,6 +38,7 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     kind: 'static',
     methods: ['GET', 'HEAD'],
     takesBody: false,
+    crossSite: 'open',
     handle: (call) => files.handle(call),
     drain: () => undefined,
     close: () => Promise.resolve(),

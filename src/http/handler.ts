@@ -45,6 +45,11 @@ export interface Handler {
   readonly methods: readonly string[] | undefined;
   /** Whether it wants the body; a handler that does not is never kept waiting for it. */
   readonly takesBody: boolean;
+  /**
+   * Whether pages of other origins may ask for it: "open" for documents, which a browser lets them load but not read;
+   * "same-origin" for streams. WebSockets are never open (see `policy/origin.ts`).
+   */
+  readonly crossSite: 'open' | 'same-origin';
   /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
   handle(call: Call): Answer | Promise<Answer>;
   /** The gateway is stopping: clients of streams are told to leave; a request under way may still finish. */

@@ -1,11 +1,13 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   target → route → method → policies → body → handler → answer
+ *   target → route → rate → preflight → method → origin → body → handler → answer
  *
  * Up to the body everything is decided at once, in the engine's callback.
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import { decideOrigin } from '../policy/origin.ts';
+import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
 import type { Answer } from './handler.ts';
 import { redirectReply } from './reply.ts';
@@ -25,20 +27,27 @@ export class Pipeline {
   readonly serve = (exchange: Exchange): void => {
     const visit = new Visit(exchange, this.parts);
     try {
-      const { path, host } = this.target(exchange);
+      const { path, host } = this.target(visit);
       const match = this.route(host, path, visit);
+      // Counted before anything else is decided: what is refused costs, too.
+      if (this.rate(visit)) return;
+      if (this.preflight(visit, match.value)) return;
       this.method(match.value, exchange);
-      // Policies stand here, before a body is read, before a program starts, and for upgrades too.
-      if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(exchange.request.query)}`));
-      else if (match.value.handler.takesBody && exchange.hasBody) this.withBody(visit, match);
-      else this.handle(visit, match);
+      if (this.origin(visit, match.value)) return;
+      this.admit(visit, match);
     } catch (error) {
       visit.fail(error);
     }
   };
 
-  private target(exchange: Exchange): { path: string; host: string } {
-    const { request } = exchange;
+  /** Everything that may refuse it has let it pass. */
+  private admit(visit: Visit, match: Match<Route>): void {
+    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(visit.request.query)}`));
+    else if (match.value.handler.takesBody && visit.exchange.hasBody) this.withBody(visit, match);
+    else this.handle(visit, match);
+  }
+
+  private target({ request }: Visit): { path: string; host: string } {
     if (request.method === 'CONNECT' || request.method === 'TRACE') {
       throw new HttpError(405, `${request.method} is never served`, {
         headers: [['allow', 'GET, HEAD, POST, OPTIONS']],
@@ -56,6 +65,32 @@ export class Pipeline {
     if (match === undefined) throw new HttpError(404, 'no route for this path');
     visit.enter(match.value, match.rest, host);
     return match;
+  }
+
+  /** Whether this address asks for too much in this second. */
+  private rate(visit: Visit): boolean {
+    return refused(visit, this.parts.admission.decide(visit.request, visit.handshake !== undefined, performance.now()));
+  }
+
+  /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
+  private preflight(visit: Visit, { cors }: Route): boolean {
+    const { request } = visit;
+    if (!cors.isPreflight(request)) return false;
+    if (!cors.answers(request))
+      return refused(visit, {
+        status: 403,
+        because: 'cors.origins does not list it',
+        policy: 'preflight',
+        headers: [],
+      });
+    visit.answer({ status: 204, headers: cors.preflight(request), body: undefined });
+    return true;
+  }
+
+  /** Whether a page of another site is behind it where none is welcome. */
+  private origin(visit: Visit, route: Route): boolean {
+    const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
+    return refused(visit, decideOrigin(visit.request, visit.handshake !== undefined, rules));
   }
 
   private method(route: Route, exchange: Exchange): void {
@@ -114,9 +149,16 @@ export class Pipeline {
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
     visit.redirect(rawPath, query);
     const match = this.route(visit.host, path, visit);
+    if (this.origin(visit, match.value)) return;
     if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(query)}`));
     else this.handle(visit, match);
   }
+}
+
+function refused(visit: Visit, refusal: Refusal | undefined): boolean {
+  if (refusal === undefined) return false;
+  visit.refuse(refusal);
+  return true;
 }
 
 function splitTarget(target: string): [string, string | undefined] {

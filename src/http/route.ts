@@ -3,6 +3,8 @@ import type { Limits } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import type { Admission } from '../policy/admission.ts';
+import type { Cors } from '../policy/cors.ts';
 import type { Handler } from './handler.ts';
 import type { Router } from './router.ts';
 
@@ -14,10 +16,17 @@ export interface Route {
   /** Fields that every reply gets unless it has them. */
   readonly headers: HeaderList;
   readonly limits: Limits;
+  readonly cors: Cors;
+  /** Whether other sites may send requests that change something. */
+  readonly crossSite: 'allow' | 'refuse';
 }
 
 export interface PipelineParts {
   readonly router: Router<Route>;
+  /** What each address may ask for. */
+  readonly admission: Admission;
+  /** For what no route serves: a page of another origin may read a 404, too. */
+  readonly unroutedCors: Cors;
   readonly log: Log;
   readonly tallies: Tallies;
   /** Whether each request gets a log line. */

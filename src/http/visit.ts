@@ -1,18 +1,12 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
-import type {
-  BodySink,
-  BodySource,
-  Exchange,
-  Handshake,
-  HeaderList,
-  Reply,
-  Request,
-  Upgrade,
-} from '../engine/engine.ts';
+import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
+import { limitMessages } from '../policy/messages.ts';
+import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
+import { PacedSource } from './paced-source.ts';
 import { errorReply, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
@@ -49,7 +43,7 @@ export class Visit implements Call {
     private readonly parts: PipelineParts,
   ) {
     this.id = parts.nextId();
-    this.request = exchange.request;
+    this.request = parts.admission.behindProxy(exchange.request);
     this.handshake = exchange.handshake;
   }
 
@@ -101,14 +95,19 @@ export class Visit implements Call {
   answer(answer: Reply | Upgrade): void {
     this.spool?.release();
     if ('handlers' in answer) {
-      this.exchange.upgrade(answer);
+      this.exchange.upgrade(this.limited(answer));
       this.finish(101, 0);
       return;
     }
-    const reply = withHeaders(answer, this.route?.headers ?? []);
+    const named = withHeaders(answer, this.route?.headers ?? []);
+    const cors = this.route?.cors ?? this.parts.unroutedCors;
+    const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
     if (typeof reply.body === 'object' && 'start' in reply.body) {
-      const source = new CountedSource(reply.body, (sent, whole) => {
-        if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');
+      const { reply_rate: rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
+      const source = new PacedSource(reply.body, { rate, window }, (sent, outcome) => {
+        if (outcome !== 'whole' && this.request.method !== 'HEAD')
+          this.note('cut', outcome === 'slow' ? 'slow' : 'yes');
+        if (outcome === 'slow') this.parts.tallies.dropped.add(1, this.route?.key ?? NO_ROUTE, 'slow_reply');
         this.finish(reply.status, sent);
       });
       this.exchange.reply({ ...reply, body: source });
@@ -135,6 +134,20 @@ export class Visit implements Call {
     this.spool?.cancel();
     const headers: HeaderList = error instanceof HttpError ? error.headers : [];
     this.answer(errorReply(status, this.id, headers));
+  }
+
+  /** A policy's no. */
+  refuse(refusal: Refusal): void {
+    this.parts.tallies.policyRefused.add(1, this.route?.key ?? NO_ROUTE, refusal.policy);
+    this.fail(new HttpError(refusal.status, refusal.because, { headers: refusal.headers }));
+  }
+
+  /** A client of a stream may send only so much. */
+  private limited(upgrade: Upgrade): Upgrade {
+    const { route, parts } = this;
+    if (route === undefined || parts.admission.isExempt(this.request.remoteAddress)) return upgrade;
+    const exceeded = (): void => parts.tallies.dropped.add(1, route.key, 'too_many_messages');
+    return { ...upgrade, handlers: limitMessages(upgrade.handlers, route.limits, exceeded) };
   }
 
   private left(): void {
@@ -166,45 +179,6 @@ export class Visit implements Call {
       ...this.notes,
     };
     log.info(`${request.method} ${request.path}${request.query === undefined ? '' : `?${request.query}`}`, fields);
-  }
-}
-
-/** Counts what passes, and tells once when it is over. */
-class CountedSource implements BodySource {
-  readonly length: number | undefined;
-  private sent = 0;
-
-  constructor(
-    private readonly inner: BodySource,
-    private readonly over: (sent: number, whole: boolean) => void,
-  ) {
-    this.length = inner.length;
-  }
-
-  start(sink: BodySink): void {
-    this.inner.start({
-      write: (chunk) => {
-        this.sent += chunk.length;
-        return sink.write(chunk);
-      },
-      end: () => {
-        sink.end();
-        this.over(this.sent, true);
-      },
-      fail: (error) => {
-        sink.fail(error);
-        this.over(this.sent, false);
-      },
-    });
-  }
-
-  resume(): void {
-    this.inner.resume();
-  }
-
-  cancel(): void {
-    this.inner.cancel();
-    this.over(this.sent, false);
   }
 }
 

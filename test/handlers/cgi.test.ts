@@ -25,6 +25,7 @@ import { Programs } from '../../src/process/programs.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
 import { type CallOptions, type FakeCall, fakeCall } from '../support/call.ts';
 import { bodyOf, collect } from '../support/collect.ts';
+import { defaultPolicies } from '../support/policies.ts';
 import { until } from '../support/processes.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-cgi-'));
@@ -60,7 +61,7 @@ const DEFAULTS: CgiConfig = {
   terminate_after: 200,
   kill_after: 200,
   headers: new Map(),
-  limits: { body: 0, body_memory: 0, body_time: 0 },
+  ...defaultPolicies(),
 };
 
 function handlerFor(changes: Partial<CgiConfig> = {}, route = '/cgi-bin/'): Handler {
