@@ -1,12 +1,13 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, ListenConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
+import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
 import type { Representation } from './files/representation.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
@@ -22,6 +23,7 @@ import { Tallies } from './ops/tallies.ts';
 import { Admission } from './policy/admission.ts';
 import { ConnectionGuard, UNGUARDED } from './policy/connection-guard.ts';
 import { Cors } from './policy/cors.ts';
+import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 
@@ -54,8 +56,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Programs of all routes together. */
-const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -72,6 +72,7 @@ class RunningGateway implements Gateway {
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly admission: Admission;
   private readonly guard: ConnectionGuard;
+  private readonly system = readSystem();
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -82,9 +83,10 @@ class RunningGateway implements Gateway {
   ) {
     this.admission = new Admission(config.connections);
     this.guard = new ConnectionGuard(config.connections, this.tallies, parts.log, () => this.ports());
-    const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
-    if (reason !== undefined) parts.log.info(reason);
-    this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
+    const wanted = config.processes.spawner;
+    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
@@ -135,16 +137,35 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.cgi)
       add(
         key,
-        cgiHandler(route, { route: key, log, version, programs: this.programs, inherited: process.env, documentRoot }),
+        cgiHandler(route, {
+          route: key,
+          log,
+          version,
+          programs: this.programs,
+          launch: this.launch(key, route),
+          inherited: process.env,
+          documentRoot,
+        }),
         route,
       );
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
 
+  private launch(key: string, route: ProcessConfig): Launch {
+    const launch = planLaunch(route, { system: this.system, terminals: () => this.programs.terminals });
+    if (launch.shortcoming !== undefined) this.parts.log.warn(launch.shortcoming, { route: key });
+    return launch;
+  }
+
   private stream(key: string, route: StreamConfig): Handler {
     const { log, version } = this.parts;
-    const start = streamProgram(key, route, { log, programs: this.programs, version });
+    const start = streamProgram(key, route, {
+      log,
+      programs: this.programs,
+      version,
+      launch: this.launch(key, route),
+    });
     return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
   }
 

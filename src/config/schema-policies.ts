@@ -65,7 +65,8 @@ const auth = table({
   ),
 });
 
-const limits = table({
+/** Of every route's `limits`. */
+export const requestLimits = {
   body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
   body_memory: preset(
     size('0B', '64MiB'),
@@ -98,7 +99,7 @@ const limits = table({
     '64MiB',
     'Bytes of messages a second that one client of a stream may send, and as many at once. One that sends more is closed with 1008. 0: no limit.',
   ),
-});
+} as const;
 
 const crossSite = choice('allow', 'refuse');
 const CROSS_SITE =
@@ -106,14 +107,12 @@ const CROSS_SITE =
 
 /** What every route has, each overriding `[defaults]` key by key. */
 export const policyOverrides = {
-  limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
   cors: preset(overridesOf(cors), {}, 'Pages of which other origins may use this route (the Fetch standard).'),
   cross_site: optional(crossSite, CROSS_SITE),
   auth: preset(overridesOf(auth), {}, 'Who may use this route.'),
 } as const;
 
 export const policyDefaults = {
-  limits: preset(limits, {}, 'Bounds on what a client may send.'),
   cors: preset(cors, {}, 'Pages of which other origins may use the routes (the Fetch standard).'),
   cross_site: preset(crossSite, 'allow', CROSS_SITE),
   auth: preset(auth, {}, 'Who may use the routes. Without `basic`, `tokens` and `client_certificate`: everybody.'),
@@ -185,13 +184,11 @@ export const connections = table({
 
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
 
-export type Limits = Of<typeof limits>;
 export type CorsConfig = Of<typeof cors>;
 export type AuthConfig = Of<typeof auth>;
 export type ConnectionsConfig = Of<typeof connections>;
 /** What every route has once `[defaults]` has been filled in. */
-export interface RoutePolicies {
-  readonly limits: Limits;
+export interface AccessPolicies {
   readonly cors: CorsConfig;
   readonly cross_site: 'allow' | 'refuse';
   readonly auth: AuthConfig;

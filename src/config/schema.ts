@@ -3,20 +3,58 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
+import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { connections, policyDefaults, policyOverrides, type RoutePolicies } from './schema-policies.ts';
-import { exactlyOne, listOf, mapOf, table } from './tables.ts';
+import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './schema-policies.ts';
+import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
-export type { AuthConfig, ConnectionsConfig, CorsConfig, Limits, RoutePolicies } from './schema-policies.ts';
+export type { AuthConfig, ConnectionsConfig, CorsConfig } from './schema-policies.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
+/** What a program may use. By setrlimit(2), so most of them hold for each process by itself. */
+const processLimits = {
+  memory: optional(size('1MiB', '1024GiB'), 'Programs: the most memory (address space) of each process.'),
+  processes: optional(
+    integer({ min: 1, max: 1_000_000 }),
+    'Programs: how many processes and threads their user may have in all. Needs user, since it does not hold for root.',
+  ),
+  open_files: optional(integer({ min: 3, max: 1_000_000 }), 'Programs: how many files each process may have open.'),
+  cpu_time: optional(
+    duration('1s', '30d'),
+    'Programs: processor time of each process, in whole seconds. One that has used it up gets XCPU, and KILL a second later.',
+  ),
+  file_size: optional(size('0B', '1024GiB'), 'Programs: the largest file that they may write.'),
+  nice: optional(
+    integer({ min: -20, max: 19 }),
+    "Programs: added to the gateway's niceness; 19 lets everything else go first.",
+  ),
+} as const;
+
+const userName = text('the name or number of a user');
+const groupName = text('the name or number of a group');
+
+const limits = table(requestLimits);
+const programLimits = table({ ...requestLimits, ...processLimits });
+
+const routeHeaders = preset(
+  headers,
+  {},
+  'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+);
+
 const inherited = {
-  headers: preset(
-    headers,
+  headers: routeHeaders,
+  limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+  ...policyOverrides,
+} as const;
+
+const inheritedByPrograms = {
+  headers: routeHeaders,
+  limits: preset(
+    overridesOf(programLimits),
     {},
-    'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+    'Bounds on what a client may send to this route, and on its programs.',
   ),
   ...policyOverrides,
 } as const;
@@ -24,6 +62,7 @@ const inherited = {
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
   ...policyDefaults,
+  limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
 const listen = table({
@@ -59,6 +98,11 @@ const processFields = {
     [],
     'Variables of the gateway that the program gets too. Without this it gets only PATH, LANG, LC_ALL, TZ and what the route sets.',
   ),
+  user: optional(
+    userName,
+    "Whose programs these are: a name or a number of /etc/passwd. Without it they are the gateway's user's.",
+  ),
+  group: optional(groupName, "The group of the programs: a name or a number of /etc/group. Without it the user's own."),
   interrupt_after: preset(
     duration('0ms', '10m'),
     '1s',
@@ -90,7 +134,7 @@ const cgiRoute = table(
     ),
     pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
     ...processFields,
-    ...inherited,
+    ...inheritedByPrograms,
   },
   exactlyOne('root', 'command'),
 );
@@ -117,6 +161,11 @@ const streamRoute = table(
       choice('log', 'client'),
       'log',
       "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
+    ),
+    unbuffer: preset(
+      boolean,
+      false,
+      'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
     ),
     restart: preset(
       choice('never', 'on-failure', 'always'),
@@ -162,13 +211,26 @@ const streamRoute = table(
       'How long a client may leave its stream untaken before it is closed.',
     ),
     ...processFields,
-    ...inherited,
+    ...inheritedByPrograms,
   },
   exactlyOne('command'),
 );
 
 const admin = table({
   listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
+});
+
+const processes = table({
+  max: preset(
+    integer({ min: 1, max: 100_000 }),
+    256,
+    'How many programs of all routes together may run at once. Further requests and clients get 503.',
+  ),
+  spawner: preset(
+    choice('auto', 'posix', 'child_process'),
+    'auto',
+    'How programs are started. "auto" is posix_spawn where it can be called, else Node\'s own child_process.',
+  ),
 });
 
 const log = table({
@@ -182,6 +244,7 @@ export const root = table({
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
   cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
+  processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
   connections: preset(connections, {}, 'Bounds on clients before any route is known.'),
@@ -193,22 +256,45 @@ export const root = table({
   log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
 });
 
+/** For the check that asks the system (`programs.ts`). */
+export const confinementKinds = {
+  user: userName,
+  group: groupName,
+  limits: processLimits,
+} as const;
+
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
 
 /** The file as `root` reads it: what routes inherit is not filled in yet. */
 export type FileConfig = Of<typeof root>;
 
+export type Limits = Of<typeof limits>;
+export type ProgramLimits = Of<typeof programLimits>;
+/** What a program may use; undefined is no limit. */
+export type ProcessLimits = Pick<ProgramLimits, keyof typeof processLimits>;
+/** A route's policies, complete: `limits` with what `[defaults]` gives them. */
+export interface RoutePolicies extends AccessPolicies {
+  readonly limits: Limits;
+}
 /** A route as it is handed out: headers and policies are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R> = Omit<R, keyof typeof inherited> &
-  RoutePolicies & {
+type Complete<R, L> = Omit<R, keyof typeof inherited> &
+  AccessPolicies & {
     readonly headers: ReadonlyMap<string, string>;
+    readonly limits: L;
   };
 export type ListenConfig = Of<typeof listen>;
-export type StaticConfig = Complete<Of<typeof staticRoute>>;
-export type CgiConfig = Complete<Of<typeof cgiRoute>>;
-export type StreamConfig = Complete<Of<typeof streamRoute>>;
+export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
+export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
+export type StreamConfig = Complete<Of<typeof streamRoute>, ProgramLimits>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
+/** As whom a program runs, and within which limits. What is left out or undefined is as the gateway has it. */
+export interface Confinement {
+  readonly user?: string | undefined;
+  readonly group?: string | undefined;
+  readonly limits: Partial<ProcessLimits>;
+}
+export type ProcessesConfig = Of<typeof processes>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
 export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
@@ -216,4 +302,4 @@ export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */
-export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields>;
+export type ProcessConfig = Pick<CgiConfig, keyof typeof processFields | 'limits'>;

@@ -7,12 +7,14 @@ import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
 import type { Program, Programs } from '../process/programs.ts';
 import { StderrLines } from '../process/stderr.ts';
+import type { Launch } from './launch.ts';
 import { asStartError } from './start-error.ts';
 
 export interface StreamProgramParts {
   readonly log: Log;
   readonly programs: Programs;
   readonly version: string;
+  readonly launch: Launch;
 }
 
 /** @returns what starts one; rejects with an `HttpError` that says why it cannot. */
@@ -43,17 +45,19 @@ export function streamProgram(
         owner: key,
         file,
         argv: [name, ...args],
-        env: buildEnvironment({ inherited: process.env, passEnv: config.pass_env, env: config.env, variables }),
+        env: buildEnvironment({
+          inherited: process.env,
+          base: parts.launch.base,
+          passEnv: config.pass_env,
+          env: config.env,
+          variables,
+        }),
         directory: config.directory,
         stdin: 'pipe',
         stderr: 'pipe',
-        ending: {
-          interruptAfter: config.interrupt_after,
-          terminateAfter: config.terminate_after,
-          killAfter: config.kill_after,
-        },
+        ...parts.launch.options,
       });
-      if (program.stderr !== undefined) {
+      if (program.stderr !== undefined && config.stderr === 'log') {
         new StderrLines(program.stderr, {
           line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id: call.id }),
         });

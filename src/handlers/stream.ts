@@ -96,7 +96,7 @@ class PrivateStream implements Handler {
   }
 
   private backend(program: Program, events: BackendEvents): ProcessBackend {
-    this.silence.watch(program);
+    if (!this.config.unbuffer) this.silence.watch(program);
     return new ProcessBackend(
       program,
       {

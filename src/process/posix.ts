@@ -3,22 +3,25 @@
  * for the copying of page tables (it is a vfork) nor for a slow disk. A program gets real pipes, a session of its own, default
  * signals and the descriptors 0 to 2.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
 import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { TerminalOutput } from './terminal-output.ts';
 
 /** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
 const SLOTS = 3;
 
 /** Throws with the reason where posix_spawn cannot be used. `koffi` is what `loadKoffi` returned. */
 export function posixSpawner(koffi: unknown): Spawner {
-  return new PosixSpawner(posixCalls(koffi));
+  return new PosixSpawner(posixCalls(koffi), () => new Terminals(koffi));
 }
 
 /** What one start in progress needs to itself. */
@@ -36,7 +39,7 @@ interface Pipe {
 
 interface Pipes {
   readonly stdin: Pipe | undefined;
-  readonly stdout: Pipe;
+  readonly stdout: Pipe | Terminal;
   readonly stderr: Pipe | undefined;
 }
 
@@ -47,8 +50,13 @@ class PosixSpawner implements Spawner {
   private readonly free: Slot[];
   private readonly queue: ((slot: Slot) => void)[] = [];
   private readonly two = new Int32Array(2);
+  /** Declared with the first program that wants one: most gateways have none. */
+  private loadedTerminals: Terminals | undefined;
 
-  constructor(private readonly calls: PosixCalls) {
+  constructor(
+    private readonly calls: PosixCalls,
+    private readonly loadTerminals: () => Terminals,
+  ) {
     this.free = Array.from({ length: SLOTS }, () => ({
       vectors: new VectorMemory(calls.pointerSize, calls.address),
       actions: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
@@ -56,6 +64,15 @@ class PosixSpawner implements Spawner {
     }));
     this.nothing = openSync('/dev/null', 'r+');
     this.reaper = new Reaper(calls);
+  }
+
+  get terminals(): boolean {
+    try {
+      for (const descriptor of Object.values(this.openTerminal())) closeSync(descriptor);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async spawn(options: SpawnOptions): Promise<Child> {
@@ -104,21 +121,38 @@ class PosixSpawner implements Spawner {
   }
 
   private openPipes(options: SpawnOptions, open: number[]): Pipes {
-    const pipe = (): Pipe => {
-      if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) {
-        const code = errorName(this.calls.errno());
-        for (const descriptor of open) closeSync(descriptor);
-        throw new SpawnError(options.file, code);
+    try {
+      const pipe = (): Pipe => {
+        const made = this.openPipe(options.file);
+        open.push(made.read, made.write);
+        return made;
+      };
+      const stdin = options.stdin === 'pipe' ? pipe() : undefined;
+      const stdout = options.stdout === 'terminal' ? this.openTerminal() : pipe();
+      if ('slave' in stdout) open.push(...Object.values(stdout));
+      const stderr = options.stderr === 'pipe' ? pipe() : undefined;
+      const { pipeOwner } = options;
+      if (pipeOwner !== undefined) {
+        // So that a program of another user can open /dev/stderr by its path. Its ends only: a terminal's other end is /dev/ptmx.
+        for (const end of [stdin?.read, programsEnd(stdout), stderr?.write])
+          if (end !== undefined) fchownSync(end, pipeOwner, -1);
       }
-      const [read = -1, write = -1] = this.two;
-      open.push(read, write);
-      return { read, write };
-    };
-    return {
-      stdin: options.stdin === 'pipe' ? pipe() : undefined,
-      stdout: pipe(),
-      stderr: options.stderr === 'pipe' ? pipe() : undefined,
-    };
+      return { stdin, stdout, stderr };
+    } catch (error) {
+      for (const descriptor of open) closeSync(descriptor);
+      throw error instanceof SpawnError ? error : new SpawnError(options.file, codeOf(error), { cause: error });
+    }
+  }
+
+  private openPipe(file: string): Pipe {
+    if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) throw new SpawnError(file, errorName(this.calls.errno()));
+    const [read = -1, write = -1] = this.two;
+    return { read, write };
+  }
+
+  private openTerminal(): Terminal {
+    this.loadedTerminals ??= this.loadTerminals();
+    return this.loadedTerminals.open();
   }
 
   private fillActions(actions: Buffer, options: SpawnOptions, pipes: Pipes): void {
@@ -126,7 +160,7 @@ class PosixSpawner implements Spawner {
     const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
     this.need(file, actionsDup2(actions, input, 0));
-    this.need(file, actionsDup2(actions, pipes.stdout.write, 1));
+    this.need(file, actionsDup2(actions, programsEnd(pipes.stdout), 1));
     this.need(file, actionsDup2(actions, pipes.stderr?.write ?? this.nothing, 2));
     if (directory !== undefined) this.need(file, actionsChdir(actions, directory));
     if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
@@ -147,12 +181,12 @@ class PosixSpawner implements Spawner {
     });
     const { stdin, stdout, stderr } = pipes;
     if (stdin) closeSync(stdin.read);
-    closeSync(stdout.write);
+    closeSync(programsEnd(stdout));
     if (stderr) closeSync(stderr.write);
     return {
       pid,
       stdin: stdin && writer(stdin.write),
-      stdout: reader(stdout.read),
+      stdout: 'slave' in stdout ? terminalReader(stdout) : reader(stdout.read),
       stderr: stderr && reader(stderr.read),
       exited,
       signalGroup: (signal) => group.signal(signal),
@@ -167,12 +201,26 @@ function errorName(errno: number): string {
   return Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
 }
 
+/** The system's name of an error of Node's or of `Terminals`. */
+function codeOf(error: unknown): string {
+  const { errno } = error as { readonly errno?: unknown };
+  return typeof errno === 'number' ? errorName(Math.abs(errno)) : 'EIO';
+}
+
 function reader(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: true, writable: false }));
 }
 
 function writer(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+function programsEnd(stdout: Pipe | Terminal): number {
+  return 'slave' in stdout ? stdout.slave : stdout.write;
+}
+
+function terminalReader({ master, spare }: Terminal): Readable {
+  return new TerminalOutput(master, spare).on('error', () => undefined);
 }
 
 /** An error reaches whoever wrote through the callback, and everybody through 'close'; without a listener it would end the gateway too. */

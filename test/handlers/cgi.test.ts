@@ -17,10 +17,12 @@ import { after, test } from 'node:test';
 import type { CgiConfig } from '../../src/config/schema.ts';
 import { type BodySource, headerValue, type Reply } from '../../src/engine/engine.ts';
 import { cgiHandler } from '../../src/handlers/cgi.ts';
+import { planLaunch } from '../../src/handlers/launch.ts';
 import { HttpError } from '../../src/http/errors.ts';
 import type { Handler } from '../../src/http/handler.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { Log } from '../../src/ops/log.ts';
+import { readSystem } from '../../src/process/confine.ts';
 import { Programs } from '../../src/process/programs.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
 import { type CallOptions, type FakeCall, fakeCall } from '../support/call.ts';
@@ -62,13 +64,22 @@ const DEFAULTS: CgiConfig = {
   kill_after: 200,
   headers: new Map(),
   ...defaultPolicies(),
+  user: undefined,
+  group: undefined,
 };
 
 function handlerFor(changes: Partial<CgiConfig> = {}, route = '/cgi-bin/'): Handler {
-  return cgiHandler(
-    { ...DEFAULTS, ...changes },
-    { route, version: '0', programs, log, inherited: process.env, documentRoot: undefined },
-  );
+  const config = { ...DEFAULTS, ...changes };
+  const launch = planLaunch(config, { system: readSystem(), terminals: () => programs.terminals });
+  return cgiHandler(config, {
+    route,
+    version: '0',
+    programs,
+    launch,
+    log,
+    inherited: process.env,
+    documentRoot: undefined,
+  });
 }
 
 const handler = handlerFor();
