@@ -92,7 +92,8 @@ function row(name: string, key: Key<unknown>, header: string): string {
 
 function defaultOf(name: string, key: Key<unknown>, header: string): string {
   if (key.required) return 'required';
-  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.kind.json['properties'] ?? {}, name)) return `as \`[defaults]\` has it`;
+  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.kind.json['properties'] ?? {}, name))
+    return `as \`[defaults]\` has it`;
   if (key.default === undefined) return 'none';
   const value = formatValue(key.default, []);
   return value === '{}' || value === '[]' ? 'none' : `\`${value}\``;

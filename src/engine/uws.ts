@@ -50,6 +50,8 @@ class UwsListener {
   private readonly shared: UwsShared;
   private facts: ListenerFacts;
   private stopped = false;
+  /** The anchor's connection is open and not counted. */
+  private anchored = false;
 
   constructor(
     private readonly uws: UwsModule,
@@ -107,7 +109,8 @@ class UwsListener {
     const changed = (response: HttpResponse, change: number): void => {
       if (change < 0) {
         drain.closed();
-        if (!refusing) this.shared.host.closed(undefined);
+        if (this.stopped && this.anchored) this.anchored = false;
+        else if (!refusing) this.shared.host.closed(undefined);
         return;
       }
       drain.opened();
@@ -134,7 +137,7 @@ class UwsListener {
         // The filter does not tell of a connection's end once it has become a WebSocket.
         drain.ended();
         drain.closed();
-        this.shared.host.closed(addressText(new Uint8Array(socket.getRemoteAddress())));
+        this.shared.host.closed(socket.getUserData().socket.remoteAddress);
       },
     });
     this.app.any('/*', (response, request) => this.accept(response, request, undefined));
@@ -142,7 +145,12 @@ class UwsListener {
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
   private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
-    if (this.shared.anchor.takes(native.getUrl(), response)) return;
+    if (this.shared.anchor.takes(native.getUrl(), response)) {
+      // Ours is no client's connection.
+      this.anchored = true;
+      this.shared.host.closed(addressText(new Uint8Array(response.getRemoteAddress())));
+      return;
+    }
     let exchange: UwsExchange | undefined;
     response.onAborted(() => exchange?.abort());
     try {
