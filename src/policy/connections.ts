@@ -72,6 +72,9 @@ export class ConnectionLimits {
       const seen = addressKey(address);
       this.byAddress.set(seen, (this.byAddress.get(seen) ?? 0) + 1);
     }
-    return this.byAddress.get(key) ?? 0;
+    // The one that is being decided on is in that table, too.
+    const others = Math.max(0, (this.byAddress.get(key) ?? 0) - 1);
+    this.byAddress.set(key, others);
+    return others;
   }
 }

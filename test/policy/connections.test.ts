@@ -10,14 +10,16 @@ function limits(max: number, maxPerAddress: number, exempt = '127.0.0.1') {
   assert(range !== undefined);
   const open: string[] = [];
   let asked = 0;
+  let deciding = '';
   const census = (): readonly string[] => {
     asked++;
-    // The one that is asked about is in the kernel's table already.
-    return open;
+    // The one that is decided on is in the kernel's table already.
+    return [...open, deciding];
   };
   const connections = new ConnectionLimits({ max, maxPerAddress, exempt: [new AddressSet([range])], census });
   return {
     open(address: string, now = 0): string | undefined {
+      deciding = address;
       const limit = connections.opened(address, now);
       if (limit === undefined) open.push(address);
       return limit;
