@@ -23,6 +23,7 @@ import { Tallies } from './ops/tallies.ts';
 import { Admission } from './policy/admission.ts';
 import { ConnectionGuard, UNGUARDED } from './policy/connection-guard.ts';
 import { Cors } from './policy/cors.ts';
+import { Logins } from './policy/logins.ts';
 import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -72,6 +73,7 @@ class RunningGateway implements Gateway {
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly admission: Admission;
   private readonly guard: ConnectionGuard;
+  private readonly logins: Logins;
   private readonly system = readSystem();
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
@@ -82,6 +84,7 @@ class RunningGateway implements Gateway {
     private readonly parts: GatewayParts,
   ) {
     this.admission = new Admission(config.connections);
+    this.logins = new Logins(config.connections.failed_logins, parts.log);
     this.guard = new ConnectionGuard(config.connections, this.tallies, parts.log, () => this.ports());
     const wanted = config.processes.spawner;
     const { spawner, reason } = chooseSpawner(parts.assets, wanted);
@@ -127,7 +130,8 @@ class RunningGateway implements Gateway {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      const policies = { limits: own.limits, cors: new Cors(own.cors), crossSite: own.cross_site };
+      const auth = this.logins.auth(own.auth);
+      const policies = { limits: own.limits, cors: new Cors(own.cors), crossSite: own.cross_site, auth };
       entries.push({ key, value: { key, handler: wrapped, headers, ...policies } });
     };
     const { log, version } = this.parts;
@@ -174,10 +178,11 @@ class RunningGateway implements Gateway {
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
     const { limits } = this.config.defaults;
+    const auth = this.logins.auth({ ...this.config.defaults.auth, require: 'none' });
     const cors = new Cors({ ...this.config.defaults.cors, origins: [] });
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits, cors, crossSite: 'allow' },
+      value: { key, handler, headers: [], limits, cors, crossSite: 'allow', auth },
     });
     return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
   }

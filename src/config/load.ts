@@ -1,10 +1,10 @@
 /** A configuration file to a frozen `Config`, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
 import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
-import { checkCors } from './cors-checks.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { deepFreeze } from './freeze.ts';
 import type { KeyPath, Reading } from './kind.ts';
+import { checkAuth, checkCors } from './policy-checks.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
 import { checkPrograms, type Objections } from './programs.ts';
@@ -67,6 +67,7 @@ export function readConfig(
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
   checkCors(table, reading);
+  checkAuth(table, reading);
   if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');

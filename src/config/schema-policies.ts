@@ -1,6 +1,7 @@
 /** The keys of everything that may refuse a request: `schema.ts` puts them into `[defaults]`, into every route, and beside the listeners. */
+import { parseHtpasswd, parseTokens } from './credentials.ts';
 import { type Fields, optional, preset, type Values } from './kind.ts';
-import { boolean, choice, duration, integer, readableFile, size } from './kinds.ts';
+import { boolean, choice, duration, fileOf, integer, size } from './kinds.ts';
 import { addressRange, fieldToken, originPattern, realmText } from './names.ts';
 import { listOf, overridesOf, table } from './tables.ts';
 
@@ -40,11 +41,11 @@ const cors = table({
 
 const auth = table({
   basic: optional(
-    readableFile,
+    fileOf('passwords', parseHtpasswd),
     'A file of names and passwords as "htpasswd -B" writes it (bcrypt). It is read again when it changes.',
   ),
   tokens: optional(
-    readableFile,
+    fileOf('tokens', parseTokens),
     'A file of bearer tokens, a line "NAME:SHA-256" each, as "runnel token NAME" prints it. It is read again when it changes.',
   ),
   client_certificate: preset(

@@ -211,6 +211,8 @@ class CgiPrograms {
       scriptFilename: script.file,
       documentRoot,
       passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
     });
     return buildEnvironment({
       inherited: deps.inherited,

@@ -40,6 +40,8 @@ export function streamProgram(
         pathInfo: call.rest === '' ? '' : `/${decoded(call.rest)}`,
         scriptFilename: file,
         passAuthorization: false,
+        authType: call.user?.type,
+        remoteUser: call.user?.name,
       });
       const program = await parts.programs.start({
         owner: key,

@@ -1,11 +1,13 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   target → route → rate → preflight → method → origin → body → handler → answer
+ *   target → route → rate → preflight → method → origin → authentication → body → handler → answer
  *
- * Up to the body everything is decided at once, in the engine's callback.
+ * Up to the body everything is decided at once, in the engine's callback; only a password that was not seen lately takes a while,
+ * and its body is held back for so long.
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import type { Entry } from '../policy/auth.ts';
 import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
@@ -13,7 +15,7 @@ import type { Answer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Match } from './router.ts';
-import { spoolBody } from './spool.ts';
+import { type Spool, spoolBody } from './spool.ts';
 import { canonicalPath, requestHost } from './target.ts';
 import { Visit } from './visit.ts';
 
@@ -34,17 +36,47 @@ export class Pipeline {
       if (this.preflight(visit, match.value)) return;
       this.method(match.value, exchange);
       if (this.origin(visit, match.value)) return;
-      this.admit(visit, match);
+      this.authenticate(visit, match);
     } catch (error) {
       visit.fail(error);
     }
   };
 
-  /** Everything that may refuse it has let it pass. */
-  private admit(visit: Visit, match: Match<Route>): void {
+  /** Whether it may use this route; then it is served. */
+  private authenticate(visit: Visit, match: Match<Route>): void {
+    const { auth } = match.value;
+    // A program that names another path loses the query, but not who asks.
+    const entry = auth.decide({ ...visit.request, query: visit.exchange.request.query });
+    visit.request = auth.withoutToken(visit.request);
+    if (!(entry instanceof Promise)) {
+      this.enter(visit, match, entry, undefined);
+      return;
+    }
+    visit.watch();
+    // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
+    const spool = this.wantsBody(visit, match) ? this.spool(visit, match) : undefined;
+    spool?.hold();
+    entry
+      .then((late) => {
+        if (visit.exchange.aborted) throw new HttpError(499, 'the client left while its password was checked');
+        spool?.go();
+        this.enter(visit, match, late, spool);
+      })
+      .catch((error: unknown) => visit.fail(error));
+  }
+
+  /** Everything that may refuse it has spoken. */
+  private enter(visit: Visit, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
+    if (refused(visit, entry.refusal)) return;
+    if (entry.refusal === undefined) visit.user = entry.user;
     if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(visit.request.query)}`));
-    else if (match.value.handler.takesBody && visit.exchange.hasBody) this.withBody(visit, match);
+    else if (held !== undefined || this.wantsBody(visit, match))
+      this.withBody(visit, match, held ?? this.spool(visit, match));
     else this.handle(visit, match);
+  }
+
+  private wantsBody(visit: Visit, match: Match<Route>): boolean {
+    return match.value.handler.takesBody && visit.exchange.hasBody && visit.redirects === 0 && !match.needsSlash;
   }
 
   private target({ request }: Visit): { path: string; host: string } {
@@ -103,9 +135,15 @@ export class Pipeline {
   }
 
   /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
-  private withBody(visit: Visit, match: Match<Route>): void {
+  private spool(visit: Visit, match: Match<Route>): Spool {
     const spool = spoolBody(visit.exchange, match.value.limits, visit.id);
     visit.attach(spool);
+    // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
+    spool.done.catch(() => undefined);
+    return spool;
+  }
+
+  private withBody(visit: Visit, match: Match<Route>, spool: Spool): void {
     spool.done.then(
       (body) => {
         visit.body = body;
@@ -149,9 +187,9 @@ export class Pipeline {
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
     visit.redirect(rawPath, query);
     const match = this.route(visit.host, path, visit);
+    // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
     if (this.origin(visit, match.value)) return;
-    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(query)}`));
-    else this.handle(visit, match);
+    this.authenticate(visit, match);
   }
 }
 

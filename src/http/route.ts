@@ -4,6 +4,7 @@ import type { HeaderList } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Admission } from '../policy/admission.ts';
+import type { Auth } from '../policy/auth.ts';
 import type { Cors } from '../policy/cors.ts';
 import type { Handler } from './handler.ts';
 import type { Router } from './router.ts';
@@ -19,6 +20,7 @@ export interface Route {
   readonly cors: Cors;
   /** Whether other sites may send requests that change something. */
   readonly crossSite: 'allow' | 'refuse';
+  readonly auth: Auth;
 }
 
 export interface PipelineParts {

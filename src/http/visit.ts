@@ -2,6 +2,7 @@
 import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
+import type { User } from '../policy/auth.ts';
 import { limitMessages } from '../policy/messages.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
@@ -25,6 +26,7 @@ export class Visit implements Call {
   readonly id: string;
   readonly handshake: Handshake | undefined;
   request: Request;
+  user: User | undefined;
   body: Body | undefined = NO_BODY;
   rest = '';
   host = '';
@@ -174,12 +176,21 @@ export class Visit implements Call {
       ms: Math.round((performance.now() - this.started) * 10) / 10,
       route,
       client: request.remoteAddress,
+      ...(this.user === undefined ? {} : { user: this.user.name }),
       id: this.id,
       ...(this.gone ? { left: true } : {}),
       ...this.notes,
     };
-    log.info(`${request.method} ${request.path}${request.query === undefined ? '' : `?${request.query}`}`, fields);
+    log.info(
+      `${request.method} ${request.path}${request.query === undefined ? '' : `?${shown(request.query)}`}`,
+      fields,
+    );
   }
+}
+
+/** A query for the log: without tokens, wherever somebody has written one (RFC 6750 section 5.3). */
+function shown(query: string): string {
+  return query.includes('access_token') ? query.replaceAll(/(access_token=)[^&]*/g, '$1(hidden)') : query;
 }
 
 /** An error and its causes, in one line: for the log only. */

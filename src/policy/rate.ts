@@ -46,6 +46,12 @@ export class Rates {
     }
   }
 
+  /** Gives a token back that was spent. */
+  giveBack(key: string): void {
+    const bucket = this.buckets.get(key);
+    if (bucket !== undefined) bucket.tokens = Math.min(this.burst, bucket.tokens + 1);
+  }
+
   get size(): number {
     return this.buckets.size;
   }

@@ -61,10 +61,10 @@ describe('a suggestion', () => {
         '[static."/path"]',
         '[cgi."/path"]',
         '[stream."/path"]',
+        '[processes]',
         '[admin]',
         '[defaults]',
         '[connections]',
-        '[processes]',
         '[log]',
       ],
     ));
