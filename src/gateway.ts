@@ -4,7 +4,7 @@ import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig }
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
-import type { Representation } from './files/representation.ts';
+import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
@@ -70,7 +70,7 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
-  private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly admission: Admission;
   private readonly guard: ConnectionGuard;
   private readonly logins: Logins;

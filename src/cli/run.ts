@@ -2,6 +2,7 @@
 import { readConfig } from '../config/load.ts';
 import { headerValue } from '../engine/engine.ts';
 import type { Handler } from '../http/handler.ts';
+import { escapeHtml } from '../http/page.ts';
 import { openAssets } from '../ops/assets.ts';
 import { UsageError, type Verb } from './flags.ts';
 import { serveUntilSignal } from './serve.ts';
@@ -40,8 +41,9 @@ function pageBefore(stream: Handler, page: string): Handler {
     kind: stream.kind,
     methods: ['GET', 'HEAD'],
     takesBody: false,
-    // The page; its WebSocket is never open to others.
-    crossSite: 'open',
+    // What a link leads to is open all the same.
+    crossSite: 'same-origin',
+    pacesItself: true,
     drain: (reason) => stream.drain(reason),
     close: () => stream.close(),
     handle(call) {
@@ -58,15 +60,4 @@ function pageBefore(stream: Handler, page: string): Handler {
       };
     },
   };
-}
-
-function escapeHtml(text: string): string {
-  const entities: { readonly [character: string]: string } = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }

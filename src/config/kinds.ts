@@ -243,3 +243,18 @@ function expectedInstead(value: unknown): string | undefined {
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
 }
+
+/** What a stream polls: a path of this gateway, a command, or an address. */
+export type PollSource = string | readonly [string, ...string[]];
+
+export const pollSource: Kind<PollSource> = {
+  expected:
+    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
+  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
+  read(value, path, reading) {
+    if (Array.isArray(value)) return command.read(value, path, reading);
+    if (typeof value === 'string' && /^(\/[^\s#]*|https?:\/\/[^\s/#]+(\/[^\s#]*)?)$/.test(value)) return value;
+    reading.wrong(path, value, this.expected);
+    return undefined;
+  },
+};

@@ -2,13 +2,17 @@
  * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
+
+import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
-import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
-import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './schema-policies.ts';
+import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
+import { staticKeys } from './static-keys.ts';
+import { streamKeys } from './stream-keys.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
 
-export type { AuthConfig, ConnectionsConfig, CorsConfig } from './schema-policies.ts';
+export type { AuthConfig, ConnectionsConfig, CorsConfig } from './policy-keys.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -74,16 +78,7 @@ const listen = table({
   ),
 });
 
-const staticRoute = table({
-  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
-  index: preset(
-    listOf(fileName, 'file names'),
-    ['index.html'],
-    'Files that stand for their folder, the first that exists.',
-  ),
-  cache_control: optional(headerValue, 'The Cache-Control of every file of this route.'),
-  ...inherited,
-});
+const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
 /** What every route that starts programs has. */
 const processFields = {
@@ -140,80 +135,8 @@ const cgiRoute = table(
 );
 
 const streamRoute = table(
-  {
-    command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-    share: preset(choice('client'), 'client', 'Who shares a program: "client" starts one for each client.'),
-    framing: preset(
-      choice('lines', 'raw', 'length-prefixed'),
-      'lines',
-      'How messages lie in the program\'s input and output: "lines" of text, "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message).',
-    ),
-    max_message: preset(
-      size('1B', '64MiB'),
-      '64KiB',
-      'Largest message, from a client or from the program. A larger one ends the stream.',
-    ),
-    eof_message: optional(
-      variableValue,
-      'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
-    ),
-    stderr: preset(
-      choice('log', 'client'),
-      'log',
-      "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
-    ),
-    unbuffer: preset(
-      boolean,
-      false,
-      'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
-    ),
-    restart: preset(
-      choice('never', 'on-failure', 'always'),
-      'never',
-      'Whether a program that has ended is started again while its client stays. "on-failure": unless its exit status was 0.',
-    ),
-    restart_delay: preset(
-      duration('10ms', '1h'),
-      '500ms',
-      'How long to wait before the first restart. Each further one waits twice as long, less up to a quarter by chance.',
-    ),
-    restart_delay_max: preset(
-      duration('10ms', '24h'),
-      '1m',
-      'The longest wait before a restart. A program that ran this long has run well: the next wait is restart_delay again.',
-    ),
-    ping_interval: preset(
-      duration('100ms', '1h'),
-      '25s',
-      'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
-    ),
-    idle_timeout: optional(
-      duration('100ms', '30d'),
-      'How long a stream may go without a message either way before it is closed.',
-    ),
-    max_lifetime: optional(
-      duration('1s', '365d'),
-      'How long a stream may last before it is closed with 1001, so that its client comes again.',
-    ),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      64,
-      'How many programs of this route may run at once. Further clients get 503.',
-    ),
-    max_queue: preset(
-      size('1KiB', '64MiB'),
-      '256KiB',
-      "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
-    ),
-    drain_timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a client may leave its stream untaken before it is closed.',
-    ),
-    ...processFields,
-    ...inheritedByPrograms,
-  },
-  exactlyOne('command'),
+  { ...streamKeys, ...processFields, ...inheritedByPrograms },
+  exactlyOne('command', 'poll', 'connect'),
 );
 
 const admin = table({

@@ -1,7 +1,8 @@
 /** Starts a stream's program for one client: its command, its environment, its stderr into the log. */
 import type { StreamConfig } from '../config/schema.ts';
-import type { Call } from '../http/handler.ts';
+import type { Request } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
+import type { User } from '../policy/auth.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
@@ -17,31 +18,56 @@ export interface StreamProgramParts {
   readonly launch: Launch;
 }
 
+/** For whom a program is started: a call, or what stands for all the clients of a shared stream. */
+export interface StreamRequest {
+  readonly id: string;
+  readonly request: Request;
+  readonly rest: string;
+  readonly user?: User | undefined;
+}
+
+/** A request that is nobody's: what the program of a shared stream is told. */
+export function everybody(key: string, query: string): StreamRequest {
+  const path = key.slice(key.indexOf('/'));
+  const listener = { name: '', secure: false, port: undefined };
+  const request: Request = {
+    method: 'GET',
+    path,
+    query: query === '' ? undefined : query,
+    version: '1.1',
+    headers: [],
+    remoteAddress: '',
+    remotePort: undefined,
+    listener,
+  };
+  return { id: key, request, rest: '' };
+}
+
 /** @returns what starts one; rejects with an `HttpError` that says why it cannot. */
 export function streamProgram(
   key: string,
   config: StreamConfig,
   parts: StreamProgramParts,
-): (call: Call) => Promise<Program> {
+): (asked: StreamRequest) => Promise<Program> {
   const { command } = config;
   if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
   const [name, ...args] = command;
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async (call) => {
+  return async ({ id, request, rest, user }) => {
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
-      const variables = metaVariables(call.request, {
-        id: call.id,
+      const variables = metaVariables(request, {
+        id,
         version: parts.version,
         bodyLength: 0,
         scriptName: base,
         // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
-        pathInfo: call.rest === '' ? '' : `/${decoded(call.rest)}`,
+        pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
         passAuthorization: false,
-        authType: call.user?.type,
-        remoteUser: call.user?.name,
+        authType: user?.type,
+        remoteUser: user?.name,
       });
       const program = await parts.programs.start({
         owner: key,
@@ -61,7 +87,7 @@ export function streamProgram(
       });
       if (program.stderr !== undefined && config.stderr === 'log') {
         new StderrLines(program.stderr, {
-          line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id: call.id }),
+          line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id }),
         });
       }
       return program;

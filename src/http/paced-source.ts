@@ -34,10 +34,10 @@ export class PacedSource implements BodySource {
   start(sink: BodySink): void {
     this.sink = sink;
     this.inner.start({
-      write: (chunk) => {
+      write: (chunk, free) => {
         this.sent += chunk.length;
         this.taken += chunk.length;
-        const more = sink.write(chunk);
+        const more = sink.write(chunk, free);
         if (!more) this.waits();
         return more;
       },

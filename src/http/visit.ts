@@ -5,6 +5,7 @@ import { methodLabel } from '../ops/tallies.ts';
 import type { User } from '../policy/auth.ts';
 import { limitMessages } from '../policy/messages.ts';
 import type { Refusal } from '../policy/refusal.ts';
+import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
 import { PacedSource } from './paced-source.ts';
@@ -105,7 +106,8 @@ export class Visit implements Call {
     const cors = this.route?.cors ?? this.parts.unroutedCors;
     const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
     if (typeof reply.body === 'object' && 'start' in reply.body) {
-      const { reply_rate: rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
+      const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
+      const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
       const source = new PacedSource(reply.body, { rate, window }, (sent, outcome) => {
         if (outcome !== 'whole' && this.request.method !== 'HEAD')
           this.note('cut', outcome === 'slow' ? 'slow' : 'yes');
@@ -135,7 +137,24 @@ export class Visit implements Call {
     else if (status >= 400 && error instanceof HttpError) this.note('because', error.message);
     this.spool?.cancel();
     const headers: HeaderList = error instanceof HttpError ? error.headers : [];
-    this.answer(errorReply(status, this.id, headers));
+    const plain = (): Reply => errorReply(status, this.id, headers, asksForHtml(this.request.headers));
+    const page = this.route?.handler.errorPage?.(status);
+    if (page === undefined) {
+      this.answer(plain());
+      return;
+    }
+    this.watch();
+    page
+      .then(
+        (own): Reply => ({ ...own, status, headers: [...own.headers, ...headers] }),
+        (trouble: unknown) => {
+          const why = trouble instanceof Error ? explain(trouble) : String(trouble);
+          this.parts.log.warn(`the page for ${status} cannot be sent: ${why}`, { id: this.id, route: this.route?.key });
+          return plain();
+        },
+      )
+      .then((reply) => this.answer(reply))
+      .catch((trouble: unknown) => this.parts.log.error(describe(trouble), { id: this.id }));
   }
 
   /** A policy's no. */

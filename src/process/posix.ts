@@ -9,7 +9,9 @@ import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
-import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { LateReader } from './late-reader.ts';
+import { type Before, FileActions } from './posix-actions.ts';
+import { O_CLOEXEC, POLLHUP, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
 import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
@@ -24,10 +26,13 @@ export function posixSpawner(koffi: unknown): Spawner {
   return new PosixSpawner(posixCalls(koffi), () => new Terminals(koffi));
 }
 
+/** More than a pid_t needs: over 64, so that V8 keeps it off its heap, where it might move. */
+const PID_BYTES = 128;
+
 /** What one start in progress needs to itself. */
 interface Slot {
   readonly vectors: VectorMemory;
-  readonly actions: Buffer;
+  readonly actions: FileActions;
   readonly pid: Buffer;
 }
 
@@ -59,8 +64,8 @@ class PosixSpawner implements Spawner {
   ) {
     this.free = Array.from({ length: SLOTS }, () => ({
       vectors: new VectorMemory(calls.pointerSize, calls.address),
-      actions: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
-      pid: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
+      actions: new FileActions(calls),
+      pid: Buffer.allocUnsafeSlow(PID_BYTES),
     }));
     this.nothing = openSync('/dev/null', 'r+');
     this.reaper = new Reaper(calls);
@@ -77,9 +82,11 @@ class PosixSpawner implements Spawner {
 
   async spawn(options: SpawnOptions): Promise<Child> {
     const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
+    this.reaper.starts();
     try {
       return await this.start(slot, options);
     } finally {
+      this.reaper.started();
       const next = this.queue.shift();
       if (next) next(slot);
       else this.free.push(slot);
@@ -88,6 +95,7 @@ class PosixSpawner implements Spawner {
 
   close(): void {
     this.reaper.close();
+    for (const slot of this.free) slot.actions.close();
     closeSync(this.nothing);
   }
 
@@ -98,24 +106,20 @@ class PosixSpawner implements Spawner {
     if (file.includes('\0') || directory?.includes('\0')) throw new SpawnError(file, 'EINVAL');
     const open: number[] = [];
     const pipes = this.openPipes(options, open);
-    const { actions, pid } = slot;
+    const { pid } = slot;
     const { attributes, spawn } = this.calls;
-    let initialised = false;
     try {
-      this.need(file, this.calls.actionsInit(actions));
-      initialised = true;
-      this.fillActions(actions, options, pipes);
+      const actions = slot.actions.get(this.before(options, pipes));
+      if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const result = await new Promise<number>((resolve, reject) => {
         spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
           error ? reject(error) : resolve(errno),
         );
       });
-      this.need(file, result);
+      if (result !== 0) throw new SpawnError(file, errorName(result));
     } catch (error) {
       for (const descriptor of open) closeSync(descriptor);
       throw error instanceof SpawnError ? error : new SpawnError(file, 'EIO', { cause: error });
-    } finally {
-      if (initialised) this.calls.actionsDestroy(actions);
     }
     return this.adopt(pid.readInt32LE(0), pipes);
   }
@@ -155,24 +159,26 @@ class PosixSpawner implements Spawner {
     return this.loadedTerminals.open();
   }
 
-  private fillActions(actions: Buffer, options: SpawnOptions, pipes: Pipes): void {
-    const { file, stdin, directory } = options;
-    const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
+  private before({ stdin, directory }: SpawnOptions, pipes: Pipes): Before {
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
-    this.need(file, actionsDup2(actions, input, 0));
-    this.need(file, actionsDup2(actions, programsEnd(pipes.stdout), 1));
-    this.need(file, actionsDup2(actions, pipes.stderr?.write ?? this.nothing, 2));
-    if (directory !== undefined) this.need(file, actionsChdir(actions, directory));
-    if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
+    const error = pipes.stderr?.write ?? this.nothing;
+    return { input, output: programsEnd(pipes.stdout), error, directory };
   }
 
-  /** Throws for an error number other than 0. */
-  private need(file: string, errno: number): void {
-    if (errno !== 0) throw new SpawnError(file, errorName(errno));
-  }
+  private readonly isOver = (descriptor: number): boolean => {
+    this.two[0] = descriptor;
+    this.two[1] = POLLIN;
+    this.calls.poll(this.two, 1, 0);
+    return (this.two[1] ?? 0) >> 16 === POLLHUP;
+  };
+
+  /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
+  private readonly send = (to: number, signal: NodeJS.Signals | 0): boolean =>
+    this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
+    this.calls.errno() === constants.errno.EPERM;
 
   private adopt(pid: number, pipes: Pipes): Child {
-    const group = new ProcessGroup(pid);
+    const group = new ProcessGroup(pid, this.send);
     const exited = new Promise<Exit>((resolve) => {
       this.reaper.watch(pid, (exit) => {
         group.leaderReaped();
@@ -187,7 +193,7 @@ class PosixSpawner implements Spawner {
       pid,
       stdin: stdin && writer(stdin.write),
       stdout: 'slave' in stdout ? terminalReader(stdout) : reader(stdout.read),
-      stderr: stderr && reader(stderr.read),
+      stderr: stderr && new LateReader(stderr.read, { exited, isOver: this.isOver, open: reader }),
       exited,
       signalGroup: (signal) => group.signal(signal),
     };

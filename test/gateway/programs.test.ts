@@ -21,6 +21,9 @@ while [ $n -lt 60 ]; do sleep 100 & n=$((n+1)); done
   'lines.sh': '#!/bin/sh\ngrep --color=auto o\n',
 };
 
+/** A user of this run alone: processes are counted by user, and the same test may run twice on one machine. */
+const NOBODY_ELSE = 1_000_000 + process.pid;
+
 const SPAWNERS = ['posix', 'child_process'] as const;
 
 for (const spawner of SPAWNERS) {
@@ -51,8 +54,8 @@ command = ["sh", "-c", "while :; do :; done"]
 limits = { cpu_time = "1s" }
 [stream."/forks"]
 command = ["./forks.sh"]
-user = "4242"
-group = "4242"
+user = "${NOBODY_ELSE}"
+group = "${NOBODY_ELSE}"
 limits = { processes = 20 }
 interrupt_after = "10ms"
 terminate_after = "10ms"
