@@ -7,23 +7,26 @@ import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { fastcgiHandler } from './handlers/fastcgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
+import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
-import { SlowClient } from './http/paced-source.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
+import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
+import { openReadiness, type Readiness } from './ops/readiness.ts';
+import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
-import { Admission } from './policy/admission.ts';
-import { ConnectionGuard, UNGUARDED } from './policy/connection-guard.ts';
-import { Cors } from './policy/cors.ts';
-import { Logins } from './policy/logins.ts';
+import { UNGUARDED } from './policy/connection-guard.ts';
+import { Policies } from './policy/policies.ts';
 import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -57,6 +60,8 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
+/** Milliseconds after the start, when what only the start needed is given back. */
+const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -71,10 +76,13 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
-  private readonly admission: Admission;
-  private readonly guard: ConnectionGuard;
-  private readonly logins: Logins;
+  private readonly policies: Policies;
   private readonly system = readSystem();
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
+  private readonly readiness: Readiness;
+  private readonly addon: unknown;
+  private trimming: NodeJS.Timeout | undefined;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -83,12 +91,17 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
-    this.admission = new Admission(config.connections);
-    this.logins = new Logins(config.connections.failed_logins, parts.log);
-    this.guard = new ConnectionGuard(config.connections, this.tallies, parts.log, () => this.ports());
+    this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
+    const limit = memoryLimit();
+    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
-    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
-    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
+    this.readiness = openReadiness(process.env, addon, parts.log);
+    this.addon = addon;
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (parts.assets.single && addon !== undefined) shield(addon);
     this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
@@ -101,9 +114,23 @@ class RunningGateway implements Gateway {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
       this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
     }
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
+    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    // Only our own executable: the pages of a Node that others run too are no loss.
+    if (this.parts.assets.single && this.addon !== undefined)
+      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
+  }
+
+  private trim(): void {
+    try {
+      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
+    } catch (error) {
+      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   private announce(what: string, listening: Listening, path: string): void {
@@ -130,9 +157,7 @@ class RunningGateway implements Gateway {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      const auth = this.logins.auth(own.auth);
-      const policies = { limits: own.limits, cors: new Cors(own.cors), crossSite: own.cross_site, auth };
-      entries.push({ key, value: { key, handler: wrapped, headers, ...policies } });
+      entries.push({ key, value: { key, handler: wrapped, headers, ...this.policies.of(own) } });
     };
     const { log, version } = this.parts;
     const documentRoot = config.static.get('/')?.root;
@@ -144,6 +169,7 @@ class RunningGateway implements Gateway {
         cgiHandler(route, {
           route: key,
           log,
+          tallies: this.tallies,
           version,
           programs: this.programs,
           launch: this.launch(key, route),
@@ -152,6 +178,8 @@ class RunningGateway implements Gateway {
         }),
         route,
       );
+    for (const [key, route] of config.fastcgi)
+      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
@@ -177,12 +205,10 @@ class RunningGateway implements Gateway {
     // Loaded here, because without an admin listener nobody reads metrics.
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
-    const { limits } = this.config.defaults;
-    const auth = this.logins.auth({ ...this.config.defaults.auth, require: 'none' });
-    const cors = new Cors({ ...this.config.defaults.cors, origins: [] });
+    const policies = this.policies.ofAdmin();
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits, cors, crossSite: 'allow', auth },
+      value: { key, handler, headers: [], ...policies },
     });
     return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
   }
@@ -191,9 +217,8 @@ class RunningGateway implements Gateway {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    const { admission, config, tallies } = this;
-    const unroutedCors = new Cors(config.defaults.cors);
-    return new Pipeline({ router, admission, unroutedCors, log: this.parts.log, tallies, logRequests, nextId });
+    const { policies, tallies } = this;
+    return new Pipeline({ router, policies, log: this.parts.log, tallies, logRequests, nextId });
   }
 
   /** The ports that clients connect to; not the operator's own. */
@@ -204,22 +229,20 @@ class RunningGateway implements Gateway {
   private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
     const { header_bytes, header_time, keep_alive } = this.config.connections;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, header_bytes);
-    if (fallback !== undefined) log.info(fallback);
+    const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
+    if (fallback !== undefined) this.slower.add(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
-      ...(guarded ? this.guard.of(name) : UNGUARDED),
+      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
       failed: (error) => {
-        if (error instanceof SlowClient) log.info(error.message, { listener: name });
-        else
-          log.error('internal error', {
-            error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-          });
+        if (error instanceof CutReply) return;
+        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
@@ -238,6 +261,8 @@ class RunningGateway implements Gateway {
 
   private async drainAndClose(reason: string): Promise<void> {
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    clearTimeout(this.trimming);
+    this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
     await this.drained(everything);
@@ -245,6 +270,7 @@ class RunningGateway implements Gateway {
     for (const listening of everything) listening.close();
     await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
+    this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */

@@ -2,7 +2,7 @@
 import type { KeyPath, Reading } from './kind.ts';
 import { isTable, type RawTable } from './tables.ts';
 
-const ROUTE_TABLES = ['static', 'cgi', 'stream', 'proxy', 'redirect'] as const;
+const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream', 'proxy', 'redirect'] as const;
 const LISTS = ['origins', 'methods', 'headers', 'expose'] as const;
 
 /** `*` together with credentials: no browser accepts it (Fetch, "CORS protocol and credentials"). */

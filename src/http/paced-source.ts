@@ -1,5 +1,6 @@
 /** A reply's body on its way out: counted, and cut off when its client takes it too slowly. */
 import type { BodySink, BodySource } from '../engine/engine.ts';
+import { CutReply } from './errors.ts';
 
 export interface Pace {
   /** Bytes a second that a client must take while it keeps the reply waiting; 0 for no minimum. */
@@ -8,8 +9,9 @@ export interface Pace {
   readonly window: number;
 }
 
-/** How a body went: all of it, less because the client left or was too slow, or less because the source failed. */
-export type Outcome = 'whole' | 'cut' | 'slow';
+/** Why a body was not sent whole, where it is no failure of its source. */
+export const LEFT = 'the client left';
+export const TOO_SLOW = 'the client took its answer too slowly (limits.reply_rate)';
 
 export class PacedSource implements BodySource {
   readonly length: number | undefined;
@@ -25,8 +27,8 @@ export class PacedSource implements BodySource {
   constructor(
     private readonly inner: BodySource,
     private readonly pace: Pace,
-    /** Called once. */
-    private readonly over: (sent: number, outcome: Outcome) => void,
+    /** Called once, with what was sent and why that is not all of it; undefined when it is. */
+    private readonly over: (sent: number, cut: string | undefined) => void,
   ) {
     this.length = inner.length;
   }
@@ -43,11 +45,11 @@ export class PacedSource implements BodySource {
       },
       end: () => {
         sink.end();
-        this.finish('whole');
+        this.finish(undefined);
       },
       fail: (error) => {
-        sink.fail(error);
-        this.finish('cut');
+        sink.fail(new CutReply(error));
+        this.finish(error.message);
       },
     });
   }
@@ -63,7 +65,7 @@ export class PacedSource implements BodySource {
 
   cancel(): void {
     this.inner.cancel();
-    this.finish('cut');
+    this.finish(LEFT);
   }
 
   /** The client is behind. Only such time counts: a program that prints slowly is no fault of its client. */
@@ -101,23 +103,15 @@ export class PacedSource implements BodySource {
     queueMicrotask(() => {
       if (this.isOver) return;
       this.inner.cancel();
-      this.finish('slow');
-      this.sink?.fail(new SlowClient());
+      this.finish(TOO_SLOW);
+      this.sink?.fail(new CutReply(new Error(TOO_SLOW)));
     });
   }
 
-  private finish(outcome: Outcome): void {
+  private finish(cut: string | undefined): void {
     if (this.isOver) return;
     this.isOver = true;
     clearTimeout(this.timer);
-    this.over(this.sent, outcome);
-  }
-}
-
-/** Not an error of ours: the engine's log line about it can be left out. */
-export class SlowClient extends Error {
-  override readonly name = 'SlowClient';
-  constructor() {
-    super('the client took its answer too slowly (limits.reply_rate)');
+    this.over(this.sent, cut);
   }
 }

@@ -101,7 +101,10 @@ export class Pipeline {
 
   /** Whether this address asks for too much in this second. */
   private rate(visit: Visit): boolean {
-    return refused(visit, this.parts.admission.decide(visit.request, visit.handshake !== undefined, performance.now()));
+    return refused(
+      visit,
+      this.parts.policies.admission.decide(visit.request, visit.handshake !== undefined, performance.now()),
+    );
   }
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */

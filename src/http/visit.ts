@@ -8,7 +8,7 @@ import type { Refusal } from '../policy/refusal.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
-import { PacedSource } from './paced-source.ts';
+import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
 import { errorReply, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
@@ -46,7 +46,7 @@ export class Visit implements Call {
     private readonly parts: PipelineParts,
   ) {
     this.id = parts.nextId();
-    this.request = parts.admission.behindProxy(exchange.request);
+    this.request = parts.policies.admission.behindProxy(exchange.request);
     this.handshake = exchange.handshake;
   }
 
@@ -103,15 +103,13 @@ export class Visit implements Call {
       return;
     }
     const named = withHeaders(answer, this.route?.headers ?? []);
-    const cors = this.route?.cors ?? this.parts.unroutedCors;
+    const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
     const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
-      const source = new PacedSource(reply.body, { rate, window }, (sent, outcome) => {
-        if (outcome !== 'whole' && this.request.method !== 'HEAD')
-          this.note('cut', outcome === 'slow' ? 'slow' : 'yes');
-        if (outcome === 'slow') this.parts.tallies.dropped.add(1, this.route?.key ?? NO_ROUTE, 'slow_reply');
+      const source = new PacedSource(reply.body, { rate, window }, (sent, cut) => {
+        if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
         this.finish(reply.status, sent);
       });
       this.exchange.reply({ ...reply, body: source });
@@ -166,15 +164,25 @@ export class Visit implements Call {
   /** A client of a stream may send only so much. */
   private limited(upgrade: Upgrade): Upgrade {
     const { route, parts } = this;
-    if (route === undefined || parts.admission.isExempt(this.request.remoteAddress)) return upgrade;
+    if (route === undefined || parts.policies.admission.isExempt(this.request.remoteAddress)) return upgrade;
     const exceeded = (): void => parts.tallies.dropped.add(1, route.key, 'too_many_messages');
     return { ...upgrade, handlers: limitMessages(upgrade.handlers, route.limits, exceeded) };
+  }
+
+  /** The client gets no more than it has, and can tell. */
+  private cut(reason: string): void {
+    this.note('cut', reason);
+    const route = this.route?.key ?? NO_ROUTE;
+    if (reason !== LEFT) this.parts.tallies.dropped.add(1, route, reason === TOO_SLOW ? 'slow_reply' : 'cut');
+    if (reason !== LEFT && !this.parts.logRequests)
+      this.parts.log.warn(`a reply was cut: ${reason}`, { id: this.id, route });
   }
 
   private left(): void {
     if (this.gone) return;
     this.gone = true;
-    this.spool?.cancel();
+    // A handler that has the body may be about to hand its file on: then it is closed with the answer.
+    if (this.body === NO_BODY) this.spool?.cancel();
     for (const listener of this.abortListeners.splice(0)) listener();
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
