@@ -2,14 +2,24 @@
 import { type AddressRange, addressBytes, inRange } from '../config/address-range.ts';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 
+/** Answers that an address set remembers: every request asks for its address. */
+const MAX_REMEMBERED = 256;
+
 export class AddressSet {
+  private readonly known = new Map<string, boolean>();
+
   constructor(private readonly ranges: readonly AddressRange[]) {}
 
   /** `address` as engines write it; "" (a Unix socket) is in no set. */
   has(address: string): boolean {
     if (this.ranges.length === 0) return false;
+    const known = this.known.get(address);
+    if (known !== undefined) return known;
     const bytes = addressBytes(address);
-    return bytes !== undefined && this.ranges.some((range) => inRange(bytes, range));
+    const isIn = bytes !== undefined && this.ranges.some((range) => inRange(bytes, range));
+    if (this.known.size >= MAX_REMEMBERED) this.known.clear();
+    this.known.set(address, isIn);
+    return isIn;
   }
 }
 

@@ -34,7 +34,9 @@ export class ConnectionLimits {
     const { max, maxPerAddress } = this.options;
     if (this.total >= max) return 'max';
     const key = addressKey(address);
-    if (!this.isExempt(address) && this.from(key, now) >= maxPerAddress) return 'address';
+    // The usual case, and the cheap one: with so few in all nobody can have too many.
+    const may = this.total < maxPerAddress || this.isExempt(address) || this.from(key, now) < maxPerAddress;
+    if (!may) return 'address';
     this.total++;
     this.byAddress.set(key, (this.byAddress.get(key) ?? 0) + 1);
     return undefined;
@@ -61,8 +63,6 @@ export class ConnectionLimits {
 
   private from(key: string, now: number): number {
     const { maxPerAddress } = this.options;
-    // The usual case, and the cheap one: nobody can have too many.
-    if (this.total < maxPerAddress) return 0;
     const known = this.byAddress.get(key) ?? 0;
     if (known < maxPerAddress || !this.unknownEnds || now - this.lastCensus < CENSUS_LASTS) return known;
     this.lastCensus = now;
