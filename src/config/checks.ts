@@ -8,15 +8,17 @@ import { type Address, parseAddress } from './kinds.ts';
 import type { Place } from './positions.ts';
 import { formatPath, quote } from './problems.ts';
 import { root } from './schema.ts';
+import { checkStreams } from './stream-checks.ts';
 import { isTable, type RawTable } from './tables.ts';
 
 /** Where a key is written; undefined for what did not come from a file. */
 export type PlaceOf = (path: KeyPath) => Place | undefined;
 
-/** Two listeners on one address, no listener, one path in two tables. */
+/** Two listeners on one address, no listener, one path in two tables, keys of a stream that do not go together. */
 export function checkAcross(file: RawTable, reading: Reading, placeOf: PlaceOf): void {
   checkAddresses(file, reading);
   checkRouteKeys(file, reading, placeOf);
+  checkStreams(file, routePaths(file), reading);
 }
 
 /** Whether the file has any route at all. */

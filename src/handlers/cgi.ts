@@ -190,8 +190,8 @@ class CgiPrograms {
     return new CgiRun({
       program,
       head: call.request.method === 'HEAD',
-      timeout: config.timeout,
-      totalTimeout: config.total_timeout,
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
       lastLines: () => stderr?.lastLines ?? [],
       end: () => void deps.programs.end(program),
     });

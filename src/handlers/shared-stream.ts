@@ -135,14 +135,17 @@ export class SharedStream implements Handler {
     const member = channel.join(name, client, after, facts);
     return {
       message: (data) => {
-        void channel.fromClient(member, data).then((answer) => {
-          if (answer === false)
-            channel.close(member, {
-              code: CLOSE.tryAgainLater,
-              reason: 'the program does not read as fast as you send',
-            });
-          else if (answer !== true) channel.answer(member, answer);
-        });
+        channel.fromClient(member, data).then(
+          (answer) => {
+            if (answer === false)
+              channel.close(member, {
+                code: CLOSE.tryAgainLater,
+                reason: 'the program does not read as fast as you send',
+              });
+            else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+          },
+          (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
+        );
       },
       caughtUp: () => channel.caughtUp(member),
       close: (ending) => channel.close(member, ending),
@@ -158,15 +161,18 @@ export class SharedStream implements Handler {
     const name = queryValue(call.request.query, 'client');
     const member = name === undefined ? undefined : channel.member(name);
     if (name !== undefined && member === undefined) throw new HttpError(404, 'no such client');
-    const answer = await channel.fromClient(member, await bodyBytes(call.body, this.parts.reception.maxMessage));
+    const type = headerValue(call.request.headers, 'content-type');
+    const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
+    const answer = await channel.fromClient(member, message, type);
     if (answer === false) throw noRoom('the program does not take messages now');
     if (answer === true) return textReply(202, 'sent\n');
     return {
-      status: 200,
+      status: answer.status,
       headers: [
-        ['content-type', this.parts.reception.binary ? 'application/octet-stream' : 'text/plain; charset=utf-8'],
+        ['content-type', answer.type ?? 'text/plain; charset=utf-8'],
+        ['cache-control', 'no-store'],
       ],
-      body: answer,
+      body: answer.data,
     };
   }
 }

@@ -23,7 +23,10 @@ export function streamPlan(config: StreamConfig): StreamPlan {
   const share = config.share ?? (polled ? 'all' : 'client');
   return {
     share,
-    history: config.history ?? SHORT_HISTORY,
+    history: config.history ?? {
+      ...SHORT_HISTORY,
+      bytes: Math.max(SHORT_HISTORY.bytes, polled ? config.max_message : 0),
+    },
     // Who asks for history wants it shown; of a polled program the last answer is the state that a newcomer needs.
     replay: config.replay ?? (polled ? 'last' : config.history === undefined ? 'none' : 'all'),
     restart: config.restart ?? (share === 'client' ? 'never' : 'always'),

@@ -22,6 +22,9 @@ export interface StreamRequest {
   readonly id: string;
   readonly request: Request;
   readonly rest: string;
+  /** Bytes that it will find on stdin, where that is known. */
+  readonly bodyLength?: number;
+  readonly passAuthorization?: boolean;
 }
 
 /** A request that is nobody's: what the program of a shared stream is told. */
@@ -47,23 +50,23 @@ export function streamProgram(
   config: StreamConfig,
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
-  const { command } = config;
-  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
-  const [name, ...args] = command;
+  const command = config.command ?? (typeof config.poll === 'string' ? undefined : config.poll);
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async ({ id, request, rest }) => {
+  return async ({ id, request, rest, bodyLength = 0, passAuthorization = false }) => {
+    if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+    const [name, ...args] = command;
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
       const variables = metaVariables(request, {
         id,
         version: parts.version,
-        bodyLength: 0,
+        bodyLength,
         scriptName: base,
         // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
         pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
-        passAuthorization: false,
+        passAuthorization,
       });
       const program = await parts.programs.start({
         owner: key,
