@@ -88,7 +88,7 @@ export const streamKeys = {
   ),
   replay: optional(
     choice('none', 'last', 'all'),
-    'What of the history a new client gets. The default is "last" of a polled program, "all" where history is set, otherwise "none".',
+    'What of the history a new client gets. The default is "last" with poll, unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
   ),
   slow_client: preset(
     choice('disconnect', 'drop', 'latest'),

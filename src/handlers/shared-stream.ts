@@ -117,7 +117,7 @@ export class SharedStream implements Handler {
         start: (events) => this.parts.start(first, query, events),
         // The one of a stream that all share stays, with its history and its numbers.
         emptied: () => {
-          if (plan.share !== 'all') this.channels.delete(key);
+          if (plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
         },
       },
     );

@@ -27,11 +27,16 @@ export function streamPlan(config: StreamConfig): StreamPlan {
       ...SHORT_HISTORY,
       bytes: Math.max(SHORT_HISTORY.bytes, polled ? config.max_message : 0),
     },
-    // Who asks for history wants it shown; of a polled program the last answer is the state that a newcomer needs.
-    replay: config.replay ?? (polled ? 'last' : config.history === undefined ? 'none' : 'all'),
+    replay: config.replay ?? usualReplay(config),
     restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
     limits: { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
   };
+}
+
+/** Who asks for history wants it shown; but the last whole answer of a polled program is all that a newcomer needs. */
+function usualReplay(config: StreamConfig): StreamPlan['replay'] {
+  if (config.poll !== undefined && (config.message !== 'lines' || config.history === undefined)) return 'last';
+  return config.history === undefined ? 'none' : 'all';
 }
