@@ -394,7 +394,7 @@ esac
     assert.equal((await post('/box', 'wait')).status, 504);
     assert.equal((await post('/form', 'a=1')).body, 'application/x-www-form-urlencoded 3 : a=1');
     assert.equal((await post('/file', 'a=1')).status, 405);
-    // Ten thousand at once: so many wait, and the rest is told that there is no room.
+    // A thousand at once: so many wait, and the rest is told that there is no room.
     const greedy = await TestSocket.open(url('/box'));
     greedy.ws.send('wait');
     for (let at = 0; at < 1000; at++) greedy.ws.send('hello');
