@@ -7,18 +7,24 @@ import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { fastcgiHandler } from './handlers/fastcgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import type { FindRoute } from './handlers/stream-polled.ts';
 import { streamProgram } from './handlers/stream-program.ts';
+import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
+import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
+import { openReadiness, type Readiness } from './ops/readiness.ts';
+import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
 import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
@@ -57,6 +63,8 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
+/** Milliseconds after the start, when what only the start needed is given back. */
+const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -73,6 +81,11 @@ class RunningGateway implements Gateway {
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly system = readSystem();
   private router: Router<Route> | undefined;
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
+  private readonly readiness: Readiness;
+  private readonly addon: unknown;
+  private trimming: NodeJS.Timeout | undefined;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -81,9 +94,16 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    const limit = memoryLimit();
+    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
-    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
-    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
+    this.readiness = openReadiness(process.env, addon, parts.log);
+    this.addon = addon;
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (parts.assets.single && addon !== undefined) shield(addon);
     this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
@@ -96,9 +116,23 @@ class RunningGateway implements Gateway {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
       this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
     }
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
+    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    // Only our own executable: the pages of a Node that others run too are no loss.
+    if (this.parts.assets.single && this.addon !== undefined)
+      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
+  }
+
+  private trim(): void {
+    try {
+      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
+    } catch (error) {
+      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   private announce(what: string, listening: Listening, path: string): void {
@@ -137,6 +171,7 @@ class RunningGateway implements Gateway {
         cgiHandler(route, {
           route: key,
           log,
+          tallies: this.tallies,
           version,
           programs: this.programs,
           launch: this.launch(key, route),
@@ -145,6 +180,8 @@ class RunningGateway implements Gateway {
         }),
         route,
       );
+    for (const [key, route] of config.fastcgi)
+      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
@@ -188,8 +225,9 @@ class RunningGateway implements Gateway {
 
   private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
-    if (fallback !== undefined) log.info(fallback);
+    const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
+    if (fallback !== undefined) this.slower.add(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
       exchange: pipeline.serve,
@@ -197,8 +235,10 @@ class RunningGateway implements Gateway {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
-      failed: (error) =>
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      failed: (error) => {
+        if (error instanceof CutReply) return;
+        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {
@@ -216,6 +256,8 @@ class RunningGateway implements Gateway {
 
   private async drainAndClose(reason: string): Promise<void> {
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    clearTimeout(this.trimming);
+    this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
     await this.drained(everything);
@@ -223,6 +265,7 @@ class RunningGateway implements Gateway {
     for (const listening of everything) listening.close();
     await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
+    this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */

@@ -164,15 +164,33 @@ export const command: Kind<readonly [string, ...string[]]> = {
   },
 };
 
+/** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
+export const program: Kind<string> = {
+  expected: 'a program, such as "/usr/bin/perl" or "perl"',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const path = value.includes('/') ? resolve(reading.directory, value) : value;
+    const trouble = programTrouble(reading.disk, path);
+    if (trouble === undefined) return path;
+    reading.problem(at, `the program ${named(value, path)} ${trouble}`);
+    return undefined;
+  },
+};
+
 /** Where to listen. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
-  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
+  | { readonly kind: 'unix'; readonly path: string; readonly text: string }
+  | { readonly kind: 'systemd'; readonly socket: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
-/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`; undefined for anything else. */
+/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`, `"systemd:NAME"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
   if (value.startsWith('unix:')) {
     const name = value.slice(5);
@@ -180,6 +198,9 @@ export function parseAddress(value: string, directory: string): Address | undefi
     const socket = resolve(directory, name);
     return Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? { kind: 'unix', path: socket, text: value } : undefined;
   }
+  // A FileDescriptorName (systemd.socket(5)): up to 255 printable ASCII characters, no colon.
+  const inherited = /^systemd:([!-9;-~]{1,255})$/.exec(value)?.[1];
+  if (inherited !== undefined) return { kind: 'systemd', socket: inherited, text: value };
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|)?:(\d{1,5})$/.exec(value);
   if (!match) return undefined;
   const host = match[1] ?? match[2] ?? '::';
@@ -190,7 +211,7 @@ export function parseAddress(value: string, directory: string): Address | undefi
 
 export const address: Kind<Address> = {
   expected: 'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock"',
-  json: { type: 'string', pattern: '^(unix:.+|.*:[0-9]{1,5})$' },
+  json: { type: 'string', pattern: '^(unix:.+|systemd:[!-9;-~]+|.*:[0-9]{1,5})$' },
   read(value, at, reading) {
     const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
     if (parsed === undefined) {
@@ -198,7 +219,7 @@ export const address: Kind<Address> = {
       return undefined;
     }
     const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
-    if (parsed.kind === 'tcp' || trouble === undefined) return parsed;
+    if (parsed.kind !== 'unix' || trouble === undefined) return parsed;
     reading.problem(at, `the folder of the socket, ${quote(dirname(parsed.path))}, ${trouble}`);
     return undefined;
   },

@@ -1,4 +1,5 @@
 /** A polled source that is a command: what it prints until it ends is the answer, and an exit status other than 0 is none. */
+import type { Readable } from 'node:stream';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Program } from '../process/programs.ts';
@@ -6,6 +7,9 @@ import type { Exit } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from '../stream/poll-source.ts';
 import { everybody, type StreamRequest } from './stream-program.ts';
+
+/** How long the stderr of a program that has failed may take to its end: something that it left behind can hold it open. Milliseconds. */
+const AFTER_FAILURE = 500;
 
 export interface PollCommandParts {
   /** The stream's key. */
@@ -52,12 +56,13 @@ async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<
       else pieces.push(chunk);
     });
     const closed = new Promise<void>((done) => program.stdout.once('close', () => done()));
-    void Promise.all([program.exited, closed]).then(([exit]) =>
+    void Promise.all([program.exited, closed]).then(async ([exit]) => {
+      if (exit.code !== 0 && program.stderr !== undefined) await lastWords(program.stderr);
       finish(() => {
         if (exit.code === 0) resolve({ status: 200, headers: [], body: Buffer.concat(pieces, length) });
         else reject(failed(exit, stderr?.lastLines ?? []));
-      }),
-    );
+      });
+    });
     program.stdin?.end(body);
     if (signal.aborted) aborted();
   });
@@ -85,6 +90,18 @@ async function startProgram(parts: PollCommandParts, asked: PollRequest): Promis
       });
     throw error;
   }
+}
+
+/** What it said last may still be in the pipe. */
+function lastWords(stderr: Readable): Promise<void> {
+  if (stderr.closed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, AFTER_FAILURE);
+    stderr.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 function failed(exit: Exit, lastLines: readonly string[]): PollFailure {

@@ -23,6 +23,8 @@ export interface PrivateParts {
   start(call: Call): Promise<{ readonly connect: Connect; discard(): void }>;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
+  /** Ends what is left of the backends, where nobody else does. */
+  close?(): Promise<void>;
 }
 
 export class PrivateStream implements Handler {
@@ -67,8 +69,8 @@ export class PrivateStream implements Handler {
     for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await this.parts.close?.();
   }
 
   private form(transport: 'websocket' | 'events' | 'plain', session: string) {

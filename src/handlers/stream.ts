@@ -10,6 +10,7 @@ import type { BackendEvents } from '../stream/ends.ts';
 import { framing } from '../stream/framing.ts';
 import { KeepAlive } from '../stream/keepalive.ts';
 import { SilenceHint } from '../stream/silence.ts';
+import { connectParts } from './connect.ts';
 import { PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
@@ -48,9 +49,15 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxMessage: config.max_message,
     binary: frames.binary,
   };
-  const protocol = (): undefined => undefined;
-  const backend = (program: Program, events: BackendEvents): ProcessBackend =>
-    new ProcessBackend(
+  // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
+  const protocol = (offered: readonly string[]) => offered.find((name) => config.subprotocols.includes(name));
+  if (config.connect !== undefined) {
+    const connect = connectParts(key, config.connect, config, { tallies: parts.tallies, framing: frames });
+    return new PrivateStream({ plan, reception, protocol, ...connect });
+  }
+  const silence = new SilenceHint(key, parts.log);
+  const backend = (program: Program, events: BackendEvents): ProcessBackend => {
+    const joined = new ProcessBackend(
       program,
       {
         framing: frames,
@@ -60,6 +67,10 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
       events,
     );
+    // Only now: whoever listens to stdout sets it flowing, and what flows before the backend listens would be lost.
+    if (!config.unbuffer) silence.watch(program);
+    return joined;
+  };
 
   if (plan.share === 'client') {
     return new PrivateStream({
@@ -110,15 +121,12 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
 /** The programs of one route, up to its bound. */
 class RoutePrograms {
   private running = 0;
-  private readonly silence: SilenceHint;
 
   constructor(
     private readonly key: string,
     private readonly config: StreamConfig,
     private readonly parts: StreamParts,
-  ) {
-    this.silence = new SilenceHint(key, parts.log);
-  }
+  ) {}
 
   async start(asked: StreamRequest): Promise<Program> {
     if (this.running >= this.config.max_processes) {
@@ -129,8 +137,6 @@ class RoutePrograms {
     try {
       const program = await this.parts.start(asked);
       void program.over.then(() => this.running--);
-      // One that is polled may well wait for news in silence.
-      if (!this.config.unbuffer && this.config.command !== undefined) this.silence.watch(program);
       return program;
     } catch (error) {
       this.running--;

@@ -83,6 +83,13 @@ export class Tallies {
     'listener',
   ]);
 
+  readonly busy = new Tally(
+    'runnel_busy_total',
+    'counter',
+    'Requests refused with 503 because others took every place: the line was full, or the wait (timeout) too long.',
+    ['route', 'reason'],
+  );
+
   readonly clients = new Tally('runnel_stream_clients', 'gauge', 'Clients that a stream has now.', ['route']);
   readonly clientsJoined = new Tally('runnel_stream_clients_total', 'counter', 'Clients that have joined a stream.', [
     'route',
@@ -135,6 +142,13 @@ export class Tallies {
     'counter',
     'Programs that could not be started, by reason.',
     ['route', 'reason'],
+  );
+
+  readonly connects = new Tally(
+    'runnel_connects_total',
+    'counter',
+    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, max, left, failed.',
+    ['route', 'outcome'],
   );
 
   /** Every tally, for the exposition. */

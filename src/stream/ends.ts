@@ -59,7 +59,7 @@ export interface Backend {
   /** What a client that joins must have to understand the next message, instead of history. */
   snapshot?(): Buffer | undefined;
   /** What everybody was told when it went wrong, as long as it is wrong: for a client that comes meanwhile. */
-  trouble?(): string | undefined;
+  currentNotice?(): string | undefined;
   endInput(): void;
   pause(): void;
   resume(): void;

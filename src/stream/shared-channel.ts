@@ -113,8 +113,8 @@ export class SharedChannel implements BackendEvents {
     this.members.set(member.id, member);
     this.life.used();
     this.replay(member, after);
-    const trouble = this.life.backend?.trouble?.();
-    if (trouble !== undefined) client.notice({ kind: 'notice', text: trouble });
+    const current = this.life.backend?.currentNotice?.();
+    if (current !== undefined) client.notice({ kind: 'notice', text: current });
     if (this.options.tagged) this.life.backend?.write(openLine(member));
     return member;
   }

@@ -108,7 +108,7 @@ export class PolledBackend implements Backend {
     return document === undefined ? undefined : Buffer.from(JSON.stringify(document));
   }
 
-  trouble(): string | undefined {
+  currentNotice(): string | undefined {
     return this.failing?.notice;
   }
 
