@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
+import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
@@ -26,6 +26,8 @@ import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
+import { UNGUARDED } from './policy/connection-guard.ts';
+import { Policies } from './policy/policies.ts';
 import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -59,10 +61,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Largest request head, bytes: what both engines are told. */
-const MAX_HEADER_BYTES = 16_384;
-const HEADER_TIMEOUT = 10_000;
-const KEEP_ALIVE_TIMEOUT = 10_000;
 /** Milliseconds after the start, when what only the start needed is given back. */
 const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
@@ -79,6 +77,7 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly policies: Policies;
   private readonly system = readSystem();
   private router: Router<Route> | undefined;
   /** Why something serves that is slower than what was wanted. */
@@ -94,6 +93,7 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
     const limit = memoryLimit();
     if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
@@ -114,7 +114,7 @@ class RunningGateway implements Gateway {
     for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
-      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
+      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
     }
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
@@ -154,12 +154,12 @@ class RunningGateway implements Gateway {
     const add = (
       key: string,
       handler: Handler,
-      own: { headers: ReadonlyMap<string, string>; limits: Limits },
+      own: RoutePolicies & { headers: ReadonlyMap<string, string> },
     ): void => {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
+      entries.push({ key, value: { key, handler: wrapped, headers, ...this.policies.of(own) } });
     };
     const { log, version } = this.parts;
     const documentRoot = config.static.get('/')?.root;
@@ -208,10 +208,10 @@ class RunningGateway implements Gateway {
     // Loaded here, because without an admin listener nobody reads metrics.
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
-    const { limits } = this.config.defaults;
+    const policies = this.policies.ofAdmin();
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits },
+      value: { key, handler, headers: [], ...policies },
     });
     return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
   }
@@ -220,16 +220,24 @@ class RunningGateway implements Gateway {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, logRequests, nextId });
+    const { policies, tallies } = this;
+    return new Pipeline({ router, policies, log: this.parts.log, tallies, logRequests, nextId });
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
+  /** The ports that clients connect to; not the operator's own. */
+  private ports(): readonly number[] {
+    return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
+  }
+
+  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
+    const { header_bytes, header_time, keep_alive } = this.config.connections;
     const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
-    const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
+    const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
     if (fallback !== undefined) this.slower.add(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
+      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
@@ -244,9 +252,9 @@ class RunningGateway implements Gateway {
     const options: ListenOptions = {
       name,
       address: listen.address,
-      maxHeaderBytes: MAX_HEADER_BYTES,
-      headerTimeout: HEADER_TIMEOUT,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      maxHeaderBytes: header_bytes,
+      headerTimeout: header_time,
+      keepAliveTimeout: keep_alive,
       maxMessage,
     };
     return await engine.listen(options, host);

@@ -1,7 +1,8 @@
 /** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { folderTrouble, programTrouble } from './disk.ts';
+import type { Credentials } from './credentials.ts';
+import { folderTrouble, programTrouble, reasonInWords } from './disk.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
 import { quote, visible } from './problems.ts';
 
@@ -131,6 +132,37 @@ export const folder: Kind<string> = {
     return undefined;
   },
 };
+
+/**
+ * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
+ *
+ * @param parse tells what is wrong with the text
+ */
+export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
+  return {
+    expected: `the path of a file of ${what}`,
+    json: { type: 'string', minLength: 1 },
+    read(value, at, reading) {
+      const path = absolute(value, reading.directory);
+      if (path === undefined) {
+        reading.wrong(at, value, this.expected);
+        return undefined;
+      }
+      const seen = reading.disk.look(path);
+      const text = 'failed' in seen || seen.found === 'file' ? reading.disk.read(path) : { failed: 'EISDIR' };
+      if (typeof text !== 'string') {
+        reading.problem(at, `the file ${named(String(value), path)} ${reasonInWords(text.failed)}`);
+        return undefined;
+      }
+      const { entries, problems } = parse(text);
+      for (const { line, sentence } of problems.slice(0, 20))
+        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
+      if (problems.length === 0 && entries.size === 0)
+        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
+      return problems.length === 0 && entries.size > 0 ? path : undefined;
+    },
+  };
+}
 
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
 function named(written: string, path: string): string {

@@ -78,7 +78,7 @@ export const streamKeys = {
   ),
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie and Authorization, which are passed on (only with poll).',
+    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),

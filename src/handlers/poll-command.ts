@@ -17,6 +17,8 @@ export interface PollCommandParts {
   start(asked: StreamRequest): Promise<Program>;
   /** Ends its whole group, if it has not ended. */
   end(program: Program): void;
+  /** Who shares the answer, where each has his own. */
+  readonly user: StreamRequest['user'];
   /** What every request has: credentials, where viewers share them. */
   readonly headers: HeaderList;
 }
@@ -78,6 +80,7 @@ async function startProgram(parts: PollCommandParts, asked: PollRequest): Promis
       id,
       rest,
       request: { ...request, method: asked.method, headers: own },
+      user: parts.user,
       bodyLength: length,
       passAuthorization: headerValue(parts.headers, 'authorization') !== undefined,
     });

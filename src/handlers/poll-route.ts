@@ -21,6 +21,8 @@ export interface PollRouteParts {
   readonly id: string;
   /** Milliseconds that one answer may take. */
   readonly patience: number;
+  /** Who shares the answer, where each has his own. */
+  readonly user: Call['user'];
   /** What every request has: credentials, where viewers share them. */
   readonly headers: HeaderList;
 }
@@ -130,6 +132,7 @@ class OwnCall implements Call {
   readonly host: string;
   readonly redirects: number;
   readonly patience: number;
+  readonly user: Call['user'];
   private listeners: (() => void)[] = [];
   private aborted = false;
 
@@ -142,6 +145,7 @@ class OwnCall implements Call {
     this.id = parts.id;
     this.host = parts.host;
     this.patience = parts.patience;
+    this.user = parts.user;
     this.rest = of.rest;
     this.redirects = of.redirects;
     this.body = { length: bytes.length, bytes, descriptor: undefined };

@@ -45,7 +45,7 @@ export class PolledStreams {
     return new PolledBackend(
       {
         route,
-        source: await this.source(plan.share === 'credentials' ? credentialsOf(first) : []),
+        source: await this.source(plan.share === 'credentials' ? first : undefined),
         rules: { message: config.message, cursor: config.cursor, maxMessage: config.max_message },
         queries: [ownQuery(config.poll), query],
         interval: config.interval,
@@ -61,15 +61,18 @@ export class PolledStreams {
     );
   }
 
-  private async source(headers: HeaderList): Promise<PollSource> {
+  /** @param viewer whose credentials are passed on */
+  private async source(viewer: Call | undefined): Promise<PollSource> {
+    const headers = viewer === undefined ? [] : credentialsOf(viewer);
+    const user = viewer?.user;
     const { config, key, find, version, start, end } = this.parts;
     const { poll } = config;
     if (poll === undefined) throw new TypeError(`stream "${key}" polls nothing`);
-    if (typeof poll !== 'string') return pollCommand({ key, start, end, headers });
+    if (typeof poll !== 'string') return pollCommand({ key, start, end, headers, user });
     if (poll.startsWith('/')) {
       const host = key.slice(0, key.indexOf('/'));
       const path = poll.split('?', 1)[0] ?? poll;
-      return pollRoute({ find, host, path, id: key, patience: config.poll_timeout, headers });
+      return pollRoute({ find, host, path, id: key, patience: config.poll_timeout, headers, user });
     }
     // Loaded here, because few gateways are clients themselves.
     const { pollServer } = await import('./poll-server.ts');
@@ -82,9 +85,9 @@ function ownQuery(poll: StreamConfig['poll']): string {
   return at < 0 ? '' : String(poll).slice(at + 1);
 }
 
-function credentialsOf(call: Call | undefined): HeaderList {
+function credentialsOf(call: Call): HeaderList {
   return ['cookie', 'authorization'].flatMap((name) => {
-    const value = call === undefined ? undefined : headerValue(call.request.headers, name);
+    const value = headerValue(call.request.headers, name);
     return value === undefined ? [] : [[name, value] as const];
   });
 }

@@ -2,6 +2,7 @@
 import type { StreamConfig } from '../config/schema.ts';
 import type { Request } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
+import type { User } from '../policy/auth.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
@@ -22,6 +23,7 @@ export interface StreamRequest {
   readonly id: string;
   readonly request: Request;
   readonly rest: string;
+  readonly user?: User | undefined;
   /** Bytes that it will find on stdin, where that is known. */
   readonly bodyLength?: number;
   readonly passAuthorization?: boolean;
@@ -53,7 +55,7 @@ export function streamProgram(
   const command = config.command ?? (typeof config.poll === 'string' ? undefined : config.poll);
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async ({ id, request, rest, bodyLength = 0, passAuthorization = false }) => {
+  return async ({ id, request, rest, user, bodyLength = 0, passAuthorization = false }) => {
     if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
     const [name, ...args] = command;
     try {
@@ -67,6 +69,8 @@ export function streamProgram(
         pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
         passAuthorization,
+        authType: user?.type,
+        remoteUser: user?.name,
       });
       const program = await parts.programs.start({
         owner: key,
