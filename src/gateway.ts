@@ -11,6 +11,7 @@ import { fastcgiHandler } from './handlers/fastcgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
+import type { FindRoute } from './handlers/stream-polled.ts';
 import { streamProgram } from './handlers/stream-program.ts';
 import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
@@ -78,6 +79,7 @@ class RunningGateway implements Gateway {
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly policies: Policies;
   private readonly system = readSystem();
+  private router: Router<Route> | undefined;
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
   private readonly readiness: Readiness;
@@ -107,8 +109,8 @@ class RunningGateway implements Gateway {
 
   async start(): Promise<void> {
     const { config } = this;
-    const router = new Router(this.routes());
-    const serve = this.pipeline(router, config.log.requests);
+    this.router = new Router(this.routes());
+    const serve = this.pipeline(this.router, config.log.requests);
     for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
@@ -198,7 +200,8 @@ class RunningGateway implements Gateway {
       version,
       launch: this.launch(key, route),
     });
-    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
+    const find: FindRoute = (host, path) => this.router?.find(host, path);
+    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, version, find, start });
   }
 
   private async adminRoutes(): Promise<Entry<Route>[]> {
