@@ -3,7 +3,9 @@ import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
 import { echoCases } from './echo-cases.ts';
 import { machineFacts } from './facts.ts';
+import { fanoutCase } from './fanout-case.ts';
 import { httpCases } from './http-cases.ts';
+import { idleCase } from './idle-case.ts';
 import { installMissing, missingPrograms } from './programs.ts';
 import { runCase } from './rounds.ts';
 import { makeSite } from './site.ts';
@@ -11,7 +13,7 @@ import { stallCase } from './stall-case.ts';
 import { startCase } from './start-case.ts';
 import { tableOf } from './table.ts';
 
-const CASES: readonly BenchCase[] = [...httpCases, ...echoCases, stallCase, startCase];
+const CASES: readonly BenchCase[] = [...httpCases, ...echoCases, fanoutCase, idleCase, stallCase, startCase];
 
 const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds N] [--install] [CASE…]
   CASE       runs the cases whose name begins so: ${CASES.map(({ name }) => name).join(' ')}

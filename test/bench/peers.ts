@@ -6,6 +6,9 @@ import { whereIs } from './programs.ts';
 import { endGroup, freePort, type Service, type ServiceOptions, spawnGroup, startService } from './service.ts';
 import type { Site } from './site.ts';
 
+/** How many viewers a server must be ready for. */
+const CONNECTIONS = 12_000;
+const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const BARE_ECHO = fileURLToPath(new URL('./bare-echo.js', import.meta.url));
 
@@ -34,6 +37,9 @@ export function runnel(engine: 'uws' | 'node', env: NodeJS.ProcessEnv = {}): Pee
       `static."/" = { root = "${site.www}" }`,
       `cgi."/cgi-bin/" = { root = "${site.cgiBin}" }`,
       'stream."/echo" = { command = ["cat"], max_processes = 1000 }',
+      'stream."/quiet" = { command = ["cat"], share = "all" }',
+      `stream."/watch" = { command = ["${ticker(site)}"], share = "all" }`,
+      `connections = { max = ${CONNECTIONS} }`,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
     return { name, port, folder: site.folder, command: [process.execPath, MAIN, 'serve', '-c', file], env };
@@ -90,6 +96,37 @@ export const websocketd = peer('websocketd', ['websocketd'], async (site) => {
   return { name: 'websocketd', port, folder: site.folder, command };
 });
 
+/** One process for each viewer. */
+export const websocketdTicker = peer('websocketd', ['websocketd'], async (site) => {
+  const port = await freePort();
+  const flags = ['--loglevel=fatal', '--address=127.0.0.1', `--maxforks=${CONNECTIONS}`, `--port=${port}`];
+  return { name: 'websocketd', port, folder: site.folder, command: [path('websocketd'), ...flags, ticker(site)] };
+});
+
+/** nginx's broadcaster. It starts no programs: what they would print is posted to it, over one connection that stays. */
+export const nchan: Peer = {
+  name: 'nchan',
+  needs: ['nginx', NCHAN],
+  async prepare(site) {
+    const port = await freePort();
+    const command = [path('nginx'), '-c', nchanConfig(site, port)] as const;
+    return { name: 'nchan', port, folder: site.folder, command, workers: true };
+  },
+  async start(site) {
+    const server = await startService(await nchan.prepare(site));
+    const publisher = spawnGroup({
+      name: 'nchan publisher',
+      folder: site.folder,
+      command: [ticker(site), String(server.port)],
+    });
+    const stop = async (): Promise<void> => {
+      await endGroup(publisher);
+      await server.stop();
+    };
+    return { ...server, stop };
+  },
+};
+
 export const websocketdCgi = peer('websocketd --cgidir', ['websocketd'], async (site) => {
   const port = await freePort();
   const command = [path('websocketd'), ...WEBSOCKETD_FLAGS, `--port=${port}`, `--cgidir=${site.cgiBin}`] as const;
@@ -141,6 +178,40 @@ http {
 `,
   );
   return file;
+}
+
+function nchanConfig(site: Site, port: number): string {
+  const file = join(site.folder, `nchan-${port}.conf`);
+  const user = process.getuid?.() === 0 ? 'user root;' : '';
+  writeFileSync(
+    file,
+    `${user}
+load_module ${NCHAN};
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile ${CONNECTIONS + 100};
+error_log ${site.folder}/nchan.log crit;
+pid ${site.folder}/nchan-${port}.pid;
+events { worker_connections ${CONNECTIONS}; }
+http {
+  access_log off;
+  keepalive_requests 100000000;
+  client_body_temp_path ${site.folder}/nchan-body;
+  server {
+    listen 127.0.0.1:${port};
+    tcp_nodelay on;
+    location = /pub { nchan_publisher; nchan_channel_id bench; }
+    location = /watch { nchan_subscriber websocket; nchan_channel_id bench; nchan_subscriber_first_message newest; }
+    location = /quiet { nchan_subscriber websocket; nchan_channel_id quiet; nchan_subscriber_first_message newest; }
+  }
+}
+`,
+  );
+  return file;
+}
+
+function ticker(site: Site): string {
+  return join(site.folder, 'ticker');
 }
 
 function fcgiSocket(site: Site): string {

@@ -1,13 +1,14 @@
 /** Finds the peers and the tools on this machine, and installs them where asked to. */
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Program → Debian's package. */
+/** Program, or file with its path → Debian's package. */
 const PACKAGES: { readonly [program: string]: string } = {
   websocketd: 'websocketd',
   lighttpd: 'lighttpd',
   nginx: 'nginx-light',
+  '/usr/lib/nginx/modules/ngx_nchan_module.so': 'libnginx-mod-nchan',
   fcgiwrap: 'fcgiwrap',
   wrk: 'wrk',
   gcc: 'gcc libc6-dev',
@@ -15,6 +16,7 @@ const PACKAGES: { readonly [program: string]: string } = {
 
 /** Its path; undefined when it is not there. Servers are where ordinary users do not look. */
 export function whereIs(program: string): string | undefined {
+  if (program.startsWith('/')) return existsSync(program) ? program : undefined;
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin'];
   return folders
     .filter((folder) => folder !== '')

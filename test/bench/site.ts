@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { whereIs } from './programs.ts';
 
 const HELLO_C = `#include <unistd.h>
@@ -13,6 +14,9 @@ int main(void) {
 `;
 const HELLO_SH = '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\nContent-Length: 6\\r\\n\\r\\nhello\\n"\n';
 
+/** Where what is not compiled by tsc lies. */
+const SOURCES = fileURLToPath(new URL('../../../test/bench', import.meta.url));
+
 export interface Site {
   /** For configurations and sockets; everyone may read it. */
   readonly folder: string;
@@ -20,7 +24,7 @@ export interface Site {
   readonly www: string;
   /** Has the programs hello (C, static, where there is a compiler) and hello.sh. */
   readonly cgiBin: string;
-  /** Whether hello is there. */
+  /** Whether hello is there, and in `folder` the programs ticker and viewers. */
   readonly compiled: boolean;
   remove(): void;
 }
@@ -39,6 +43,8 @@ export function makeSite(): Site {
   if (gcc !== undefined) {
     writeFileSync(join(folder, 'hello.c'), HELLO_C);
     execFileSync(gcc, ['-O2', '-static', '-o', join(cgiBin, 'hello'), join(folder, 'hello.c')]);
+    for (const name of ['ticker', 'viewers'])
+      execFileSync(gcc, ['-O2', '-static', '-o', join(folder, name), join(SOURCES, `${name}.c`)]);
   }
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   return { folder, www, cgiBin, compiled: gcc !== undefined, remove };

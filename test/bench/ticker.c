@@ -1,0 +1,43 @@
+/*
+ * Prints 100 lines a second of 100 bytes each, at a steady pace: its number in 10 digits, a space, the time in 16 digits (microseconds of
+ * CLOCK_MONOTONIC), and filling. With a port it posts each line to /pub there instead, for a server that starts no programs.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LINE = 100, PERIOD = 10000000 };
+
+static int connection(int port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+  if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) exit(1);
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
+int main(int count, char **words) {
+  int posts = count > 1, fd = posts ? connection(atoi(words[1])) : 1;
+  char line[LINE + 2], request[400], answer[4096];
+  struct timespec due, now;
+  clock_gettime(CLOCK_MONOTONIC, &due);
+  for (unsigned number = 1;; number++) {
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int head = snprintf(line, sizeof line, "%010u %016lld ", number, now.tv_sec * 1000000LL + now.tv_nsec / 1000);
+    memset(line + head, 'x', LINE - head);
+    line[LINE] = '\n';
+    if (posts) {
+      int size = snprintf(request, sizeof request, "POST /pub HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%.*s", LINE, LINE, line);
+      if (write(fd, request, size) != size || read(fd, answer, sizeof answer) <= 0) return 1;
+    } else if (write(fd, line, LINE + 1) != LINE + 1) return 0;
+    due.tv_nsec += PERIOD;
+    if (due.tv_nsec >= 1000000000) due.tv_sec++, due.tv_nsec -= 1000000000;
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, 0);
+  }
+}

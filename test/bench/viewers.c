@@ -1,0 +1,190 @@
+/*
+ * Many WebSocket viewers of one stream, with as little work for each message as can be: the servers under measurement share the machine.
+ *
+ *   viewers PORT PATH COUNT WARM-UP SECONDS   watches what ticker.c prints; checks that every line comes, once and in order
+ *   viewers PORT PATH COUNT                   only stays connected, until its standard input ends
+ *
+ * Says on its standard output, one JSON object a line: {"kind":"connected",...}, then for the first form {"kind":"begin"} and {"kind":"end",...}.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { HEAD = 2, LARGEST = 125, NUMBER = 10, EVENTS = 512 };
+
+struct viewer {
+  int fd;
+  uint32_t last;      /* the number of the newest line */
+  uint8_t have;       /* bytes of an unfinished frame */
+  char rest[HEAD + LARGEST];
+};
+
+static struct viewer *viewers;
+static char space_for_input[16];
+static int count, epoll, failures, gone, measuring;
+static uint64_t received, lost, wrong;
+static uint32_t *delays; /* microseconds */
+static size_t delays_taken, delays_room;
+
+static int64_t now_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+static uint64_t digits(const char *at, int size) {
+  uint64_t value = 0;
+  while (size--) value = value * 10 + (uint64_t)(*at++ - '0');
+  return value;
+}
+
+static int open_viewer(int port, const char *path) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  struct timeval patience = {.tv_sec = 10};
+  char text[1024];
+  int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1, size, have = 0;
+  if (fd < 0) return -1;
+  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  size = snprintf(text, sizeof text,
+                  "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+                  path, port);
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || write(fd, text, size) != size) goto failed;
+  /* Byte by byte, so that the first frame stays where it is. */
+  while (have < 4 || memcmp(text + have - 4, "\r\n\r\n", 4) != 0)
+    if (have == sizeof text || read(fd, text + have++, 1) != 1) goto failed;
+  if (memcmp(text, "HTTP/1.1 101", 12) != 0) goto failed;
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  return fd;
+failed:
+  close(fd);
+  return -1;
+}
+
+static void line(struct viewer *viewer, const char *text, int64_t at) {
+  uint32_t number = (uint32_t)digits(text, NUMBER);
+  if (viewer->last != 0 && number != viewer->last + 1) {
+    if (number > viewer->last) lost += number - viewer->last - 1;
+    else wrong++;
+  }
+  viewer->last = number;
+  if (!measuring) return;
+  received++;
+  /* Every tenth viewer's. */
+  if ((viewer - viewers) % 10 == 0 && delays_taken < delays_room)
+    delays[delays_taken++] = (uint32_t)(at - (int64_t)digits(text + NUMBER + 1, 16));
+}
+
+static void readable(struct viewer *viewer) {
+  static char space[HEAD + LARGEST + 65536];
+  static const unsigned char pong[6] = {0x8a, 0x80, 0, 0, 0, 0};
+  memcpy(space, viewer->rest, viewer->have);
+  ssize_t size = read(viewer->fd, space + viewer->have, 65536);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) {
+    gone++;
+    close(viewer->fd);
+    viewer->fd = -1;
+    return;
+  }
+  int64_t at = now_us();
+  char *from = space, *end = space + viewer->have + size;
+  while (end - from >= HEAD && end - from >= HEAD + (from[1] & 0x7f)) {
+    unsigned char kind = (unsigned char)from[0], length = (unsigned char)from[1];
+    if (length > LARGEST) exit(3);
+    if (kind == 0x81 && length > NUMBER + 17) line(viewer, from + HEAD, at);
+    else if (kind == 0x89 && write(viewer->fd, pong, sizeof pong) < 0) wrong++;
+    from += HEAD + length;
+  }
+  viewer->have = (uint8_t)(end - from);
+  memcpy(viewer->rest, from, viewer->have);
+}
+
+static void turn(int milliseconds) {
+  static struct epoll_event events[EVENTS];
+  int ready = epoll_wait(epoll, events, EVENTS, milliseconds);
+  for (int at = 0; at < ready; at++) {
+    if (events[at].data.ptr == 0) exit(0);
+    readable(events[at].data.ptr);
+  }
+}
+
+static int ascending(const void *a, const void *b) {
+  uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
+  return left < right ? -1 : left > right;
+}
+
+static double percentile_ms(double share) {
+  size_t at = (size_t)((double)delays_taken * share);
+  return delays_taken == 0 ? 0 : delays[at < delays_taken ? at : delays_taken - 1] / 1000.0;
+}
+
+static double cpu(void) {
+  struct rusage use;
+  getrusage(RUSAGE_SELF, &use);
+  return use.ru_utime.tv_sec + use.ru_stime.tv_sec + (use.ru_utime.tv_usec + use.ru_stime.tv_usec) / 1e6;
+}
+
+static void run_for(double seconds) {
+  int64_t until = now_us() + (int64_t)(seconds * 1e6);
+  while (now_us() < until) turn(20);
+}
+
+int main(int words, char **word) {
+  struct rlimit files;
+  if (words != 4 && words != 6) return 2;
+  getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  count = atoi(word[3]);
+  viewers = calloc((size_t)count, sizeof *viewers);
+  epoll = epoll_create1(0);
+  int64_t began = now_us();
+  for (int at = 0; at < count; at++) {
+    struct epoll_event interest = {.events = EPOLLIN, .data.ptr = &viewers[at]};
+    viewers[at].fd = open_viewer(atoi(word[1]), word[2]);
+    if (viewers[at].fd < 0) failures++;
+    else epoll_ctl(epoll, EPOLL_CTL_ADD, viewers[at].fd, &interest);
+    if (at % 32 == 0) turn(0);
+  }
+  printf("{\"kind\":\"connected\",\"failures\":%d,\"seconds\":%.3f}\n", failures, (double)(now_us() - began) / 1e6);
+  fflush(stdout);
+  if (words == 4) {
+    struct epoll_event input = {.events = EPOLLIN, .data.ptr = 0};
+    epoll_ctl(epoll, EPOLL_CTL_ADD, 0, &input);
+    for (;;) turn(-1);
+  }
+  run_for(atof(word[4]));
+  double seconds = atof(word[5]);
+  delays_room = (size_t)(seconds * 200 * (count / 10 + 1));
+  delays = malloc(delays_room * sizeof *delays);
+  printf("{\"kind\":\"begin\"}\n");
+  fflush(stdout);
+  measuring = 1;
+  double before = cpu();
+  began = now_us();
+  run_for(seconds);
+  double elapsed = (double)(now_us() - began) / 1e6, used = cpu() - before;
+  measuring = 0;
+  qsort(delays, delays_taken, sizeof *delays, ascending);
+  printf("{\"kind\":\"end\",\"deliveries\":%llu,\"rate\":%.1f,\"p50\":%.3f,\"p99\":%.3f,\"lost\":%llu,\"share\":%.4f}\n",
+         (unsigned long long)received, (double)received / elapsed, percentile_ms(0.5), percentile_ms(0.99),
+         (unsigned long long)(lost + wrong + (uint64_t)(gone + failures)), used / elapsed);
+  fflush(stdout);
+  /* Until it has been seen what the server looks like with all of them. */
+  while (read(0, space_for_input, sizeof space_for_input) > 0) {
+  }
+  return 0;
+}
