@@ -6,9 +6,10 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { eventStream, plainStream } from '../stream/clients/response.ts';
+import type { StreamCounts } from '../stream/counts.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
-import type { ClientFacts } from '../stream/member.ts';
-import { CLOSE } from '../stream/message.ts';
+import type { ClientFacts, Member } from '../stream/member.ts';
+import { CLOSE, type Ending } from '../stream/message.ts';
 import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
 import { queryValue, streamQuery, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
@@ -134,29 +135,7 @@ export class SharedStream implements Handler {
     after: string | undefined,
     facts: ClientFacts,
   ): Seat {
-    const member = channel.join(name, client, after, facts);
-    return {
-      message: (data) => {
-        channel.fromClient(member, data).then(
-          (answer) => {
-            if (answer === false)
-              channel.close(member, {
-                code: CLOSE.tryAgainLater,
-                reason: 'the program does not read as fast as you send',
-              });
-            else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
-          },
-          (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
-        );
-      },
-      caughtUp: () => channel.caughtUp(member),
-      close: (ending) => channel.close(member, ending),
-      vanished: () => {
-        this.parts.reception.counts.drop('client_vanished');
-        member.client.terminate();
-      },
-      left: () => channel.leave(member),
-    };
+    return new SharedSeat(channel, channel.join(name, client, after, facts), this.parts.reception.counts);
   }
 
   private async post(call: Call, channel: SharedChannel): Promise<Answer> {
@@ -176,6 +155,47 @@ export class SharedStream implements Handler {
       ],
       body: answer.data,
     };
+  }
+}
+
+/** One for each viewer: an object without closures. */
+class SharedSeat implements Seat {
+  constructor(
+    private readonly channel: SharedChannel,
+    private readonly member: Member,
+    private readonly counts: StreamCounts,
+  ) {}
+
+  message(data: Buffer): void {
+    const { channel, member } = this;
+    channel.fromClient(member, data).then(
+      (answer) => {
+        if (answer === false)
+          channel.close(member, {
+            code: CLOSE.tryAgainLater,
+            reason: 'the program does not read as fast as you send',
+          });
+        else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+      },
+      (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
+    );
+  }
+
+  caughtUp(): void {
+    this.channel.caughtUp(this.member);
+  }
+
+  close(ending: Ending): void {
+    this.channel.close(this.member, ending);
+  }
+
+  vanished(): void {
+    this.counts.drop('client_vanished');
+    this.member.client.terminate();
+  }
+
+  left(): void {
+    this.channel.leave(this.member);
   }
 }
 

@@ -1,12 +1,12 @@
 /** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
-import type { Reply, Upgrade } from '../engine/engine.ts';
+import type { Reply, Socket, SocketHandlers, Upgrade } from '../engine/engine.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import { ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
 import type { Client } from '../stream/ends.ts';
-import type { KeepAlive, Watch } from '../stream/keepalive.ts';
+import type { KeepAlive, Owner, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
 
 /** A client's place in its channel. */
@@ -49,52 +49,88 @@ export function byWebSocket(
   options: { readonly numbered: boolean; readonly protocol?: string | undefined },
   join: (client: Client) => Seat,
 ): Upgrade {
-  const { keepAlive, binary } = reception;
-  let seat: Seat | undefined;
-  let watch: Watch | undefined;
   return {
     protocol: options.protocol,
     headers: [],
     maxMessage: reception.maxMessage,
-    handlers: {
-      open(socket) {
-        const client = new WebSocketClient(socket, options.numbered, () => watch?.message());
-        reception.counts.joined('websocket');
-        watch = keepAlive.add(
-          client,
-          (ending) => seat?.close(ending),
-          () => seat?.vanished(),
-        );
-        seat = join(client);
-      },
-      message(data, isBinary) {
-        watch?.message();
-        watch?.heard();
-        if (isBinary === binary) seat?.message(data);
-        else
-          seat?.close({
-            code: CLOSE.unsupportedData,
-            reason: binary ? 'only binary messages here' : 'only text messages here',
-          });
-      },
-      drain() {
-        watch?.heard();
-        seat?.caughtUp();
-      },
-      pong: () => watch?.heard(),
-      close(code, reason) {
-        if (watch !== undefined) keepAlive.remove(watch);
-        reception.counts.left(code);
-        reception.log.info(`${call.request.path} closed`, {
-          route: reception.counts.route,
-          code,
-          ...(reason === '' ? {} : { reason }),
-          id: call.id,
-        });
-        seat?.left();
-      },
-    },
+    handlers: new StreamSocket(reception, call.request.path, call.id, options.numbered, join),
   };
+}
+
+/**
+ * What a WebSocket of a stream keeps in memory, and there may be very many: an object without closures, and nothing of the request
+ * but its path and its id.
+ */
+class StreamSocket implements SocketHandlers, Owner {
+  private seat: Seat | undefined;
+  private watch: Watch | undefined;
+  private join: ((client: Client) => Seat) | undefined;
+
+  constructor(
+    private readonly reception: Reception,
+    private readonly path: string,
+    private readonly id: string,
+    private readonly numbered: boolean,
+    join: (client: Client) => Seat,
+  ) {
+    this.join = join;
+  }
+
+  open(socket: Socket): void {
+    const { join } = this;
+    // It knows the whole request.
+    this.join = undefined;
+    const client = new WebSocketClient(socket, this.numbered, this);
+    this.reception.counts.joined('websocket');
+    this.watch = this.reception.keepAlive.add(client, this);
+    this.seat = join?.(client);
+  }
+
+  message(data: Buffer, isBinary: boolean): void {
+    const { binary } = this.reception;
+    this.watch?.message();
+    this.watch?.heard();
+    if (isBinary === binary) this.seat?.message(data);
+    else
+      this.seat?.close({
+        code: CLOSE.unsupportedData,
+        reason: binary ? 'only binary messages here' : 'only text messages here',
+      });
+  }
+
+  drain(): void {
+    this.watch?.heard();
+    this.seat?.caughtUp();
+  }
+
+  pong(): void {
+    this.watch?.heard();
+  }
+
+  close(code: number, reason: string): void {
+    const { keepAlive, counts, log } = this.reception;
+    if (this.watch !== undefined) keepAlive.remove(this.watch);
+    counts.left(code);
+    log.info(`${this.path} closed`, {
+      route: counts.route,
+      code,
+      ...(reason === '' ? {} : { reason }),
+      id: this.id,
+    });
+    this.seat?.left();
+  }
+
+  delivered(): void {
+    this.watch?.message();
+  }
+
+  end(ending: Ending): void {
+    this.seat?.close(ending);
+  }
+
+  vanished(): void {
+    this.seat?.vanished();
+  }
 }
 
 /** @param transport its name in the counts */
@@ -129,11 +165,10 @@ export function byResponse(
       // Joined only now: a HEAD request, or one whose client has left, never starts its body.
       start(sink) {
         counts.joined(transport);
-        watch = keepAlive.add(
-          client,
-          (ending) => seat?.close(ending),
-          () => seat?.vanished(),
-        );
+        watch = keepAlive.add(client, {
+          end: (ending) => seat?.close(ending),
+          vanished: () => seat?.vanished(),
+        });
         client.start(sink);
         seat = join(client);
       },

@@ -21,8 +21,18 @@ export interface KeepAliveTimes {
   readonly maxLifetime: number | undefined;
 }
 
+/** Whose client it is. */
+export interface Owner {
+  /** Closes the stream in good order. */
+  end(ending: Ending): void;
+  /** The peer has vanished. */
+  vanished(): void;
+}
+
 /** One client under watch. */
 export class Watch {
+  /** There were messages since the last look. The time of each would have to be asked for, and there may be 100,000 a second. */
+  active = false;
   /** A ping has been sent, and nothing was heard since. */
   unanswered = false;
   lastMessage: number;
@@ -31,10 +41,7 @@ export class Watch {
 
   constructor(
     readonly client: Watched,
-    /** Closes the stream in good order. */
-    readonly end: (ending: Ending) => void,
-    /** The peer has vanished. */
-    readonly vanished: () => void,
+    readonly owner: Owner,
     readonly since: number,
     pingInterval: number,
   ) {
@@ -49,7 +56,7 @@ export class Watch {
 
   /** A message went either way. */
   message(): void {
-    this.lastMessage = performance.now();
+    this.active = true;
   }
 }
 
@@ -63,8 +70,8 @@ export class KeepAlive {
     this.period = Math.max(10, Math.min(pingInterval, idleTimeout, maxLifetime) / 4);
   }
 
-  add(client: Watched, end: (ending: Ending) => void, vanished: () => void): Watch {
-    const watch = new Watch(client, end, vanished, performance.now(), this.times.pingInterval);
+  add(client: Watched, owner: Owner): Watch {
+    const watch = new Watch(client, owner, performance.now(), this.times.pingInterval);
     this.watches.add(watch);
     this.timer ??= setInterval(() => this.look(performance.now()), this.period);
     return watch;
@@ -80,10 +87,12 @@ export class KeepAlive {
   private look(now: number): void {
     for (const watch of [...this.watches]) {
       const { idleTimeout, maxLifetime } = this.times;
+      if (watch.active) watch.lastMessage = now;
+      watch.active = false;
       if (maxLifetime !== undefined && now - watch.since >= maxLifetime) {
-        watch.end({ code: CLOSE.goingAway, reason: 'max_lifetime is over, please come again' });
+        watch.owner.end({ code: CLOSE.goingAway, reason: 'max_lifetime is over, please come again' });
       } else if (idleTimeout !== undefined && now - watch.lastMessage >= idleTimeout) {
-        watch.end({ code: CLOSE.normal, reason: 'idle' });
+        watch.owner.end({ code: CLOSE.normal, reason: 'idle' });
       } else if (now >= watch.nextPing) this.ping(watch, now);
     }
   }
@@ -94,7 +103,7 @@ export class KeepAlive {
     if (bufferedAmount < watch.lastBuffered) watch.heard();
     watch.lastBuffered = bufferedAmount;
     if (watch.unanswered) {
-      watch.vanished();
+      watch.owner.vanished();
       return;
     }
     watch.unanswered = true;

@@ -140,7 +140,7 @@ export class SharedChannel implements BackendEvents {
     member.latest = undefined;
     const missed = latest === undefined ? skipped : skipped - 1;
     if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
-    if (latest !== undefined) this.give(member, [latest]);
+    if (latest !== undefined) this.give(member, [latest], latest.data.length);
   }
 
   /**
@@ -168,7 +168,7 @@ export class SharedChannel implements BackendEvents {
 
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
-    if (this.members.has(member.id)) this.give(member, [new Message(data, this.options.binary, '', 0)]);
+    if (this.members.has(member.id)) this.give(member, [new Message(data, this.options.binary, '', 0)], data.length);
     else this.parts.counts.drop('client_gone');
   }
 
@@ -204,7 +204,7 @@ export class SharedChannel implements BackendEvents {
 
   aside(line: Buffer): void {
     const message = new Message(line, !this.options.binary, '', 0);
-    for (const member of this.members.values()) this.give(member, [message], 'stderr');
+    for (const member of this.members.values()) this.give(member, [message], line.length, 'stderr');
   }
 
   drained(): void {}
@@ -234,11 +234,13 @@ export class SharedChannel implements BackendEvents {
       return new Message(data, this.options.binary, id, sequence);
     });
     for (const message of numbered) this.history.add(message);
-    for (const member of this.members.values()) this.give(member, numbered);
+    const bytes = bytesOf(numbered);
+    for (const member of this.members.values()) this.give(member, numbered, bytes);
     for (const listener of [...this.waiting]) listener(undefined);
   }
 
-  private give(member: Member, batch: readonly Message[], origin: Origin = 'stdout'): void {
+  /** @param bytes of the batch's data: counted once for all members */
+  private give(member: Member, batch: readonly Message[], bytes: number, origin: Origin = 'stdout'): void {
     const { counts } = this.parts;
     if (member.closing !== undefined) return;
     if (member.skipping) {
@@ -248,7 +250,7 @@ export class SharedChannel implements BackendEvents {
       return;
     }
     counts.out.value += batch.length;
-    for (const message of batch) counts.outBytes.value += message.data.length;
+    counts.outBytes.value += bytes;
     if (!member.client.deliver(batch, origin) && member.client.bufferedAmount > this.options.maxBehind)
       this.behind(member);
   }
@@ -277,7 +279,7 @@ export class SharedChannel implements BackendEvents {
   private replay(member: Member, after: string | undefined): void {
     const { messages, missed } = this.resuming.from(after);
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
-    if (messages.length > 0) this.give(member, messages);
+    if (messages.length > 0) this.give(member, messages, bytesOf(messages));
   }
 
   private async ask(backend: Backend, question: Question): Promise<Answered | false> {
@@ -314,4 +316,10 @@ export class SharedChannel implements BackendEvents {
   private started(backend: Backend): void {
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
+}
+
+function bytesOf(batch: readonly Message[]): number {
+  let bytes = 0;
+  for (const { data } of batch) bytes += data.length;
+  return bytes;
 }

@@ -13,8 +13,7 @@ export class WebSocketClient implements Client, Watched {
   constructor(
     private readonly socket: Socket,
     private readonly numbered: boolean,
-    /** Called for each delivery. */
-    private readonly delivered: () => void,
+    private readonly owner: { /** Called for each delivery. */ delivered(): void },
   ) {}
 
   get bufferedAmount(): number {
@@ -22,7 +21,7 @@ export class WebSocketClient implements Client, Watched {
   }
 
   deliver(batch: readonly Message[], origin: Origin): boolean {
-    this.delivered();
+    this.owner.delivered();
     const numbered = this.numbered && origin === 'stdout';
     const [only] = batch;
     if (batch.length === 1 && only !== undefined)
