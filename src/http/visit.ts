@@ -1,7 +1,7 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
 import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
-import { methodLabel } from '../ops/tallies.ts';
+import { methodLabel, type Tallies } from '../ops/tallies.ts';
 import type { User } from '../policy/auth.ts';
 import { limitMessages } from '../policy/messages.ts';
 import type { Refusal } from '../policy/refusal.ts';
@@ -165,8 +165,10 @@ export class Visit implements Call {
   private limited(upgrade: Upgrade): Upgrade {
     const { route, parts } = this;
     if (route === undefined || parts.policies.admission.isExempt(this.request.remoteAddress)) return upgrade;
-    const exceeded = (): void => parts.tallies.dropped.add(1, route.key, 'too_many_messages');
-    return { ...upgrade, handlers: limitMessages(upgrade.handlers, route.limits, exceeded) };
+    return {
+      ...upgrade,
+      handlers: limitMessages(upgrade.handlers, route.limits, tooManyMessages(parts.tallies, route.key)),
+    };
   }
 
   /** The client gets no more than it has, and can tell. */
@@ -213,6 +215,11 @@ export class Visit implements Call {
       fields,
     );
   }
+}
+
+/** A function of its own, because it lives as long as the WebSocket: what it is made from must not include the request. */
+function tooManyMessages(tallies: Tallies, route: string): () => void {
+  return () => tallies.dropped.add(1, route, 'too_many_messages');
 }
 
 /** A query for the log: without tokens, wherever somebody has written one (RFC 6750 section 5.3). */

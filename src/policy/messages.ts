@@ -21,31 +21,55 @@ export function limitMessages(
 ): SocketHandlers {
   const { messages_per_second: messages, message_bytes_per_second: bytes } = limits;
   if (messages === 0 && bytes === 0) return handlers;
-  const count = messages === 0 ? undefined : new Allowance(messages, now());
-  const volume = bytes === 0 ? undefined : new Allowance(bytes, now());
-  let socket: Socket | undefined;
-  let over = false;
-  return {
-    open(opened) {
-      socket = opened;
-      handlers.open(opened);
-    },
-    message(data, binary) {
-      if (over) return;
-      const at = now();
-      const fits = (count?.spend(1, at) ?? true) && (volume?.spend(data.length, at) ?? true);
-      if (fits) {
-        handlers.message(data, binary);
-        return;
-      }
-      over = true;
-      exceeded();
-      socket?.close(POLICY_VIOLATION, 'too many messages');
-    },
-    drain: () => handlers.drain(),
-    pong: () => handlers.pong(),
-    close: (code, reason) => handlers.close(code, reason),
-  };
+  return new Limited(handlers, exceeded, now, messages, bytes);
+}
+
+/** One for each client of a stream: an object without closures, and no allowances before its first message. */
+class Limited implements SocketHandlers {
+  private socket: Socket | undefined;
+  private count: Allowance | undefined;
+  private volume: Allowance | undefined;
+  private over = false;
+
+  constructor(
+    private readonly handlers: SocketHandlers,
+    private readonly exceeded: () => void,
+    private readonly now: () => number,
+    private readonly messages: number,
+    private readonly bytes: number,
+  ) {}
+
+  open(opened: Socket): void {
+    this.socket = opened;
+    this.handlers.open(opened);
+  }
+
+  message(data: Buffer, binary: boolean): void {
+    if (this.over) return;
+    const at = this.now();
+    if (this.messages > 0) this.count ??= new Allowance(this.messages, at);
+    if (this.bytes > 0) this.volume ??= new Allowance(this.bytes, at);
+    const fits = (this.count?.spend(1, at) ?? true) && (this.volume?.spend(data.length, at) ?? true);
+    if (fits) {
+      this.handlers.message(data, binary);
+      return;
+    }
+    this.over = true;
+    this.exceeded();
+    this.socket?.close(POLICY_VIOLATION, 'too many messages');
+  }
+
+  drain(): void {
+    this.handlers.drain();
+  }
+
+  pong(): void {
+    this.handlers.pong();
+  }
+
+  close(code: number, reason: string): void {
+    this.handlers.close(code, reason);
+  }
 }
 
 /** A bucket of one second's worth. One message that is larger than that passes when the bucket is full. */
