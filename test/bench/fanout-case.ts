@@ -5,6 +5,8 @@ import { type Cpu, childrenOf, cpuOf, memoryOf } from './proc.ts';
 import { type ViewersReport, watch } from './viewers.ts';
 
 const VIEWERS = 1000;
+/** As the packaged executable starts itself (`scripts/package/targets.mjs`): memory counts here. */
+const AS_PACKAGED = { NODE_OPTIONS: '--max-semi-space-size=1' };
 const MIB = 2 ** 20;
 
 export const fanoutCase: BenchCase = {
@@ -23,7 +25,7 @@ export const fanoutCase: BenchCase = {
     column('lost', 0, false),
     column('client CPU %', 0, false),
   ],
-  peers: [runnel('uws'), runnel('node'), nchan, websocketdTicker],
+  peers: [runnel('uws', AS_PACKAGED), runnel('node', AS_PACKAGED), nchan, websocketdTicker],
   async measure(_peer, service, { seconds, site }) {
     const { port, processes } = running(service);
     const zero: Cpu = { own: 0, programs: 0 };
