@@ -1,12 +1,15 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
+import type { Redirect } from './config/redirect.ts';
 import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
+import { type TlsConfig, tlsSettings } from './config/tls.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
 import type { Representation } from './files/representation.ts';
-import { healthHandler, metricsHandler } from './handlers/admin.ts';
+import { healthHandler, metricsHandler, type ReadyState, readyHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { httpsRedirect } from './handlers/redirect.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
@@ -20,6 +23,8 @@ import type { Metrics } from './ops/metrics.ts';
 import { Tallies } from './ops/tallies.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
+import { certificateStates, storeEvents } from './tls/report.ts';
+import type { CertificateStore } from './tls/store.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
@@ -34,6 +39,8 @@ export interface Gateway {
   /** Where /metrics is, when it is anywhere. */
   readonly admin: Listening | undefined;
   readonly tallies: Tallies;
+  /** Reads all certificates anew, whether their files have changed or not. What cannot be used is logged, and the old stay. */
+  reloadCertificates(): Promise<void>;
   /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
   stop(reason: string): Promise<void>;
 }
@@ -70,6 +77,8 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  /** The certificates of TLS listeners, by the listener's name. */
+  private readonly stores = new Map<string, CertificateStore>();
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -86,11 +95,15 @@ class RunningGateway implements Gateway {
   async start(): Promise<void> {
     const { config } = this;
     const router = new Router(this.routes());
-    const serve = this.pipeline(router, config.log.requests);
-    for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
+    for (const listen of config.listen) {
+      const routes = listen.redirect === undefined ? router : this.redirectRouter(listen.redirect);
+      const serve = this.pipeline(routes, config.log.requests, hstsFields(listen.tls));
+      this.listeners.push(await this.listen(listen, serve));
+    }
     if (config.admin !== undefined) {
-      const admin = this.pipeline(new Router(await this.adminRoutes()), false);
-      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
+      const admin = this.pipeline(new Router(await this.adminRoutes()), false, []);
+      const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
+      this.admin = await this.listen(listen, admin);
     }
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
@@ -152,21 +165,42 @@ class RunningGateway implements Gateway {
       key,
       value: { key, handler, headers: [], limits },
     });
-    return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
+    return [
+      route('/metrics', metricsHandler(this.metrics)),
+      route('/healthz', healthHandler()),
+      route(
+        '/readyz',
+        readyHandler(() => this.states()),
+      ),
+    ];
   }
 
-  private pipeline(router: Router<Route>, logRequests: boolean): Pipeline {
+  private states(): readonly ReadyState[] {
+    return [...this.stores].flatMap(([name, store]) => certificateStates(name, store, Date.now()));
+  }
+
+  /** Everything goes to HTTPS: to the port that is configured, or else the first TLS listener's. */
+  private redirectRouter(redirect: Redirect): Router<Route> {
+    const secure = this.config.listen.findIndex(({ tls }) => tls !== undefined);
+    const handler = httpsRedirect(() => redirect.port ?? this.listeners[secure]?.port ?? 443);
+    const { limits } = this.config.defaults;
+    return new Router([{ key: '/', value: { key: 'redirect', handler, headers: [], limits } }]);
+  }
+
+  private pipeline(router: Router<Route>, logRequests: boolean, headers: HeaderList): Pipeline {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, logRequests, nextId });
+    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, headers, logRequests, nextId });
   }
 
   private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
-    if (fallback !== undefined) log.info(fallback);
     const name = listen.address.text;
+    const tls = listen.tls === undefined ? undefined : await this.openStore(name, listen.tls);
+    const wanted = tls === undefined ? listen.engine : 'node';
+    const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
+    if (fallback !== undefined) log.info(fallback);
     const host: EngineHost = {
       exchange: pipeline.serve,
       refused: (why, client) => {
@@ -184,13 +218,28 @@ class RunningGateway implements Gateway {
       headerTimeout: HEADER_TIMEOUT,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
       maxMessage,
+      tls,
     };
     return await engine.listen(options, host);
+  }
+
+  private async openStore(name: string, config: TlsConfig): Promise<CertificateStore> {
+    // Loaded here: without a TLS listener node:tls is 0.6 MB for nothing.
+    const { CertificateStore: Store } = await import('./tls/store.ts');
+    const events = storeEvents(name, this.parts.log, this.tallies);
+    const store = await Store.open(tlsSettings(config), process.env, events);
+    this.stores.set(name, store);
+    return store;
+  }
+
+  async reloadCertificates(): Promise<void> {
+    await Promise.all([...this.stores.values()].map((store) => store.reload()));
   }
 
   // ---- stopping ----
 
   private async drainAndClose(reason: string): Promise<void> {
+    for (const store of this.stores.values()) store.close();
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
@@ -218,7 +267,13 @@ function url(listening: Listening): string {
   if (listening.port === undefined) return listening.name;
   const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
   const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
-  return `http://${typed}:${listening.port}/`;
+  return `${listening.secure ? 'https' : 'http'}://${typed}:${listening.port}/`;
+}
+
+/** Strict-Transport-Security (RFC 6797), for a TLS listener that is configured to send it. */
+function hstsFields(tls: TlsConfig | undefined): HeaderList {
+  if (tls?.hsts === undefined) return [];
+  return [['strict-transport-security', `max-age=${Math.round(tls.hsts / 1000)}`]];
 }
 
 /** Feeds the counts and the log from what happens to programs. */

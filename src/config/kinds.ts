@@ -1,7 +1,7 @@
 /** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { folderTrouble, programTrouble } from './disk.ts';
+import { folderTrouble, programTrouble, reasonInWords } from './disk.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
 import { quote, visible } from './problems.ts';
 
@@ -128,6 +128,24 @@ export const folder: Kind<string> = {
     const trouble = folderTrouble(reading.disk, path);
     if (trouble === undefined) return path;
     reading.problem(at, `the folder ${named(String(value), path)} ${trouble}`);
+    return undefined;
+  },
+};
+
+/** A file that exists, made absolute from the folder of the configuration file. */
+export const file: Kind<string> = {
+  expected: 'the path of a file',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    const path = absolute(value, reading.directory);
+    if (path === undefined) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const seen = reading.disk.look(path);
+    if ('found' in seen && seen.found === 'file') return path;
+    const trouble = 'failed' in seen ? reasonInWords(seen.failed) : 'is not a regular file';
+    reading.problem(at, `the file ${named(String(value), path)} ${trouble}`);
     return undefined;
   },
 };

@@ -5,7 +5,9 @@
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, command, duration, folder, integer, size } from './kinds.ts';
 import { fileName, headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { redirect } from './redirect.ts';
 import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import { tls } from './tls.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
@@ -42,7 +44,12 @@ const listen = table({
   engine: preset(
     choice('auto', 'uws', 'node'),
     'auto',
-    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+  ),
+  tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+  redirect: optional(
+    redirect,
+    'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
   ),
 });
 

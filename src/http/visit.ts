@@ -105,7 +105,7 @@ export class Visit implements Call {
       this.finish(101, 0);
       return;
     }
-    const reply = withHeaders(answer, this.route?.headers ?? []);
+    const reply = withHeaders(withHeaders(answer, this.route?.headers ?? []), this.parts.headers);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const source = new CountedSource(reply.body, (sent, whole) => {
         if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');

@@ -1,0 +1,27 @@
+/** Sends every client of a plain listener to the same path over HTTPS. */
+
+import { HttpError } from '../http/errors.ts';
+import type { Handler } from '../http/handler.ts';
+import { textReply } from '../http/reply.ts';
+
+/** @param port where HTTPS is, asked for each request because a port of the system's choosing is known late. */
+export function httpsRedirect(port: () => number): Handler {
+  return {
+    kind: 'redirect',
+    methods: undefined,
+    takesBody: false,
+    handle({ request, host }) {
+      if (host === '') throw new HttpError(400, 'no Host field, so there is no address to be sent to');
+      const name = host.includes(':') ? `[${host}]` : host;
+      const at = port();
+      const path = request.path.startsWith('/') ? request.path : '/';
+      const query = request.query === undefined ? '' : `?${request.query}`;
+      const location = `https://${name}${at === 443 ? '' : `:${at}`}${path}${query}`;
+      // A form that is posted must stay a POST (RFC 9110 section 15.4.9); 301 is what the oldest clients know.
+      const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308;
+      return textReply(status, `moved to ${location}\n`, [['location', location]]);
+    },
+    drain: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}
