@@ -1,14 +1,15 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from './config/redirect.ts';
-import type { Config, Limits, ListenConfig, StreamConfig } from './config/schema.ts';
+import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
 import { type TlsConfig, tlsSettings } from './config/tls.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
-import type { Representation } from './files/representation.ts';
-import { healthHandler, metricsHandler, type ReadyState, readyHandler } from './handlers/admin.ts';
+import type { Resource } from './files/resources.ts';
+import { healthHandler, metricsHandler, readyHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { type Launch, planLaunch } from './handlers/launch.ts';
 import { httpsRedirect } from './handlers/redirect.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
@@ -21,10 +22,10 @@ import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { Tallies } from './ops/tallies.ts';
+import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
-import { certificateStates, storeEvents } from './tls/report.ts';
-import type { CertificateStore } from './tls/store.ts';
+import { Certificates } from './tls/certificates.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
@@ -61,8 +62,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
-/** Programs of all routes together. */
-const MAX_PROGRAMS = 1024;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -76,9 +75,9 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
-  private readonly files = new FileCache<Representation>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
-  /** The certificates of TLS listeners, by the listener's name. */
-  private readonly stores = new Map<string, CertificateStore>();
+  private readonly certificates: Certificates;
+  private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly system = readSystem();
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -87,9 +86,11 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
-    const { spawner, reason } = chooseSpawner(parts.assets, 'auto');
-    if (reason !== undefined) parts.log.info(reason);
-    this.programs = new Programs(spawner, MAX_PROGRAMS, programEvents(this.tallies, parts.log));
+    const wanted = config.processes.spawner;
+    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    this.certificates = new Certificates(parts.log, this.tallies);
+    this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
@@ -143,16 +144,35 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.cgi)
       add(
         key,
-        cgiHandler(route, { route: key, log, version, programs: this.programs, inherited: process.env, documentRoot }),
+        cgiHandler(route, {
+          route: key,
+          log,
+          version,
+          programs: this.programs,
+          launch: this.launch(key, route),
+          inherited: process.env,
+          documentRoot,
+        }),
         route,
       );
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
 
+  private launch(key: string, route: ProcessConfig): Launch {
+    const launch = planLaunch(route, { system: this.system, terminals: () => this.programs.terminals });
+    if (launch.shortcoming !== undefined) this.parts.log.warn(launch.shortcoming, { route: key });
+    return launch;
+  }
+
   private stream(key: string, route: StreamConfig): Handler {
     const { log, version } = this.parts;
-    const start = streamProgram(key, route, { log, programs: this.programs, version });
+    const start = streamProgram(key, route, {
+      log,
+      programs: this.programs,
+      version,
+      launch: this.launch(key, route),
+    });
     return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
   }
 
@@ -170,13 +190,9 @@ class RunningGateway implements Gateway {
       route('/healthz', healthHandler()),
       route(
         '/readyz',
-        readyHandler(() => this.states()),
+        readyHandler(() => this.certificates.states(Date.now())),
       ),
     ];
-  }
-
-  private states(): readonly ReadyState[] {
-    return [...this.stores].flatMap(([name, store]) => certificateStates(name, store, Date.now()));
   }
 
   /** Everything goes to HTTPS: to the port that is configured, or else the first TLS listener's. */
@@ -197,7 +213,7 @@ class RunningGateway implements Gateway {
   private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
     const { log, assets } = this.parts;
     const name = listen.address.text;
-    const tls = listen.tls === undefined ? undefined : await this.openStore(name, listen.tls);
+    const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
     const wanted = tls === undefined ? listen.engine : 'node';
     const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
     if (fallback !== undefined) log.info(fallback);
@@ -223,23 +239,14 @@ class RunningGateway implements Gateway {
     return await engine.listen(options, host);
   }
 
-  private async openStore(name: string, config: TlsConfig): Promise<CertificateStore> {
-    // Loaded here: without a TLS listener node:tls is 0.6 MB for nothing.
-    const { CertificateStore: Store } = await import('./tls/store.ts');
-    const events = storeEvents(name, this.parts.log, this.tallies);
-    const store = await Store.open(tlsSettings(config), process.env, events);
-    this.stores.set(name, store);
-    return store;
-  }
-
-  async reloadCertificates(): Promise<void> {
-    await Promise.all([...this.stores.values()].map((store) => store.reload()));
+  reloadCertificates(): Promise<void> {
+    return this.certificates.reload();
   }
 
   // ---- stopping ----
 
   private async drainAndClose(reason: string): Promise<void> {
-    for (const store of this.stores.values()) store.close();
+    this.certificates.close();
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);

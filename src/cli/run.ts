@@ -2,6 +2,7 @@
 import { readConfig } from '../config/load.ts';
 import { headerValue } from '../engine/engine.ts';
 import type { Handler } from '../http/handler.ts';
+import { escapeHtml } from '../http/page.ts';
 import { openAssets } from '../ops/assets.ts';
 import { UsageError, type Verb } from './flags.ts';
 import { serveUntilSignal } from './serve.ts';
@@ -56,15 +57,4 @@ function pageBefore(stream: Handler, page: string): Handler {
       };
     },
   };
-}
-
-function escapeHtml(text: string): string {
-  const entities: { readonly [character: string]: string } = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }

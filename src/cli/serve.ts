@@ -8,6 +8,7 @@ import { type GatewayParts, startGateway } from '../gateway.ts';
 import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
+import { planConfinement, readSystem } from '../process/confine.ts';
 import { TlsTrouble } from '../tls/trouble.ts';
 import { EXIT } from './exit.ts';
 import type { Given, Verb } from './flags.ts';
@@ -42,7 +43,13 @@ export function readConfig(given: Given): Config | undefined {
     process.stderr.write(`no configuration: neither ${USUAL_FILES.join(' nor ')} is there; name one with -c FILE\n`);
     return undefined;
   }
-  const result = loadConfig(file);
+  const system = readSystem();
+  const result = loadConfig(file, {
+    objections(confinement) {
+      const plan = planConfinement(confinement, system);
+      return 'problems' in plan ? plan.problems : [];
+    },
+  });
   if (result.ok) {
     for (const doubt of result.doubts) process.stderr.write(`warning: ${formatProblem(doubt)}\n`);
     return result.config;

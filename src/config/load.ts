@@ -7,7 +7,8 @@ import type { KeyPath, Reading } from './kind.ts';
 import { checkHosts, checkListeners } from './listeners.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
-import { type Config, type FileConfig, type Limits, root } from './schema.ts';
+import { checkPrograms, type Objections } from './programs.ts';
+import { type Config, type FileConfig, type ProgramLimits, root } from './schema.ts';
 import { decodeSource, readSource, type SourceTrouble } from './source.ts';
 import { suggestion, tablesOf } from './suggest.ts';
 import type { RawTable } from './tables.ts';
@@ -22,6 +23,8 @@ export interface Surroundings {
   /** Relative paths in the file are relative to this folder. */
   readonly directory?: string;
   readonly disk?: Disk;
+  /** What speaks against the user and the limits of a program on this machine; not asked when left out. */
+  readonly objections?: Objections;
 }
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
@@ -70,6 +73,7 @@ export function readConfig(
   checkAcross(table, reading, placeOf);
   checkListeners(table, reading);
   if (read !== undefined) checkHosts(read, reading);
+  if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
@@ -96,7 +100,7 @@ function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
   return { headers, limits: override(defaults.limits, route.limits) };
 }
 
-function override(base: Limits, own: Inheriting['limits']): Limits {
+function override(base: ProgramLimits, own: Inheriting['limits']): ProgramLimits {
   const set = Object.entries(own).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
 }

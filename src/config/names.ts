@@ -89,3 +89,12 @@ export const fileName = text(
   'the name of a file, without a folder',
   /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
 );
+/** Below a folder, without a way out of it and without names that start with a dot. */
+export const RELATIVE_FILE = /^[^\x00-\x1f/.\\][^\x00-\x1f/\\]*(\/[^\x00-\x1f/.\\][^\x00-\x1f/\\]*)*$/;
+export const relativeFile = text('the path of a file below root, such as "404.html"', RELATIVE_FILE);
+export const errorStatus = text('a status from 400 to 599, such as "404"', /^[45][0-9][0-9]$/);
+/** As `globMatcher` reads it. */
+export const glob = text(
+  'a pattern for paths below root, such as "*.css" or "assets/**"',
+  /^([^\x00-\x1f{}/]|\{[^\x00-\x1f{}]*\})([^\x00-\x1f{}]|\{[^\x00-\x1f{}]*\})*$/,
+);

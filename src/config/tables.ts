@@ -63,6 +63,47 @@ export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): K
   };
 }
 
+/** Either a table, or one value that says its most important key: `expand` makes the table of it. */
+export function shortOr<S, F extends Fields>(
+  short: Kind<S>,
+  whole: Table<F>,
+  expand: (value: S) => RawTable,
+): Kind<Values<F>> {
+  return {
+    expected: `${short.expected}, or a table`,
+    json: { anyOf: [short.json, whole.json] },
+    inside: { is: 'table', fields: whole.fields },
+    read(value, at, reading) {
+      if (isTable(value)) return whole.read(value, at, reading);
+      const parsed = short.read(value, at, reading);
+      return parsed === undefined ? undefined : whole.read(expand(parsed), at, reading);
+    },
+  };
+}
+
+/** Either one value for everything, which becomes the table's only entry under `everything`, or such a table. */
+export function oneOrMapOf<T>(
+  item: Kind<T>,
+  everything: string,
+  nameKind: Kind<string>,
+  what: string,
+): Kind<ReadonlyMap<string, T>> {
+  const map = mapOf(item, nameKind, what);
+  return {
+    expected: `${item.expected}, or ${map.expected}`,
+    json: { anyOf: [item.json, map.json] },
+    read(value, at, reading) {
+      if (isTable(value)) return map.read(value, at, reading);
+      if (typeof value !== 'string') {
+        reading.wrong(at, value, this.expected);
+        return undefined;
+      }
+      const parsed = item.read(value, at, reading);
+      return parsed === undefined ? undefined : new Map([[everything, parsed]]);
+    },
+  };
+}
+
 /** A rule over which keys of a table are there. It reads the file's own table, so that it holds even if a value is wrong. */
 export interface Rule {
   /** A sentence for the reference page. */

@@ -91,9 +91,10 @@ export interface BodySource {
 export interface BodySink {
   /**
    * Takes a chunk. False: taken, but nothing more may be written until `resume` is called. The chunk belongs to the
-   * engine from here on; the source must not write into it again.
+   * engine from here on; the source must not write into it again, unless and until `free` has been called: the engine does that
+   * once nothing of the chunk is needed any more, maybe before `write` returns, and never when the connection is gone.
    */
-  write(chunk: Uint8Array): boolean;
+  write(chunk: Uint8Array, free?: () => void): boolean;
   /** Everything has been written. */
   end(): void;
   /** The rest will never come: the connection is cut, so that the client can tell (RFC 9112 section 8). */

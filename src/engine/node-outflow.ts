@@ -28,7 +28,7 @@ export class NodeOutflow implements BodySink {
     this.source.start(this);
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, free?: () => void): boolean {
     if (this.over) return false;
     this.given += chunk.length;
     const { length } = this.source;
@@ -37,7 +37,8 @@ export class NodeOutflow implements BodySink {
       this.owner.broken(new Error(`a body source wrote more than the ${length} bytes that it had announced`));
       return false;
     }
-    if (chunk.length === 0 || this.response.write(chunk)) return !this.response.writableNeedDrain;
+    if (chunk.length === 0 || this.response.write(chunk, free && ((error) => error ?? free())))
+      return !this.response.writableNeedDrain;
     this.socket.setTimeout(STALLED_REPLY);
     return false;
   }

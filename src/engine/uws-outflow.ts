@@ -5,6 +5,12 @@ import type { BodySink, BodySource } from './engine.ts';
 /** Handed to uWebSockets.js at a time when the length is unknown: it copies what the kernel does not take. */
 const PIECE = 64 * 1024;
 
+interface Chunk {
+  /** What the kernel has not taken. */
+  bytes: Uint8Array;
+  readonly free: (() => void) | undefined;
+}
+
 /** The exchange that the body belongs to. */
 export interface OutflowOwner {
   /** Runs `write` with the connection corked. */
@@ -22,7 +28,7 @@ export interface OutflowOwner {
  * otherwise in chunks by `write`, which always takes all, so it is given little at a time.
  */
 export class Outflow implements BodySink {
-  private readonly waiting: Uint8Array[] = [];
+  private readonly waiting: Chunk[] = [];
   /** Bytes that the kernel has, of those written with a known total. */
   private taken = 0;
   private given = 0;
@@ -47,7 +53,7 @@ export class Outflow implements BodySink {
     else this.source?.start(this);
   }
 
-  write(chunk: Uint8Array): boolean {
+  write(chunk: Uint8Array, free?: () => void): boolean {
     if (this.over) return false;
     this.given += chunk.length;
     if (this.total !== undefined && this.given > this.total) {
@@ -55,7 +61,7 @@ export class Outflow implements BodySink {
       this.owner.broken(new Error(`a body source wrote more than the ${this.total} bytes that it had announced`));
       return false;
     }
-    if (chunk.length > 0) this.waiting.push(chunk);
+    if (chunk.length > 0) this.waiting.push({ bytes: chunk, free });
     if (this.blocked) return false;
     this.owner.corked(() => this.push());
     return !this.blocked;
@@ -104,10 +110,14 @@ export class Outflow implements BodySink {
   /** Hands on what waits until it is all taken or the client is behind. */
   private push(): void {
     for (let chunk = this.waiting[0]; chunk !== undefined; chunk = this.waiting[0]) {
-      const left = this.total === undefined ? this.pushPiece(chunk) : this.pushKnown(chunk, this.total);
+      const { bytes } = chunk;
+      const left = this.total === undefined ? this.pushPiece(bytes) : this.pushKnown(bytes, this.total);
       if (this.over) return;
-      if (left === undefined) this.waiting.shift();
-      else this.waiting[0] = left;
+      if (left !== undefined) chunk.bytes = left;
+      else {
+        this.waiting.shift();
+        chunk.free?.();
+      }
       if (this.blocked) {
         this.owner.behind(true);
         return;

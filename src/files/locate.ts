@@ -31,6 +31,8 @@ export interface Located {
   /** Where it was looked for: the root as configured and the segments. */
   readonly path: string;
   readonly stats: BigIntStats;
+  /** A path that leads to this very file or folder until it is released. */
+  readonly handle: string;
   /** Opens this very file for reading, whatever lies at `path` by now; the descriptor is the caller's to close. */
   open(): Promise<number>;
   /** Lets go of it. To be called exactly once. */
@@ -61,10 +63,11 @@ export async function locate(root: string, segments: readonly string[]): Promise
     path += path.endsWith(sep) ? segment : sep + segment;
   }
   const descriptor = await opened(path, O_PATH).catch(refuse);
+  const handle = `/proc/self/fd/${descriptor}`;
   try {
     const [base, real, stats] = await Promise.all([
       realPath(root),
-      linkTarget(`/proc/self/fd/${descriptor}`),
+      linkTarget(handle),
       facts(descriptor, { bigint: true }),
     ]);
     if (!isWithin(base, real)) throw new Refused(404, 'a link leads outside the root');
@@ -74,7 +77,8 @@ export async function locate(root: string, segments: readonly string[]): Promise
       kind,
       path,
       stats,
-      open: () => opened(`/proc/self/fd/${descriptor}`, O_RDONLY | O_NONBLOCK | O_NOCTTY).catch(refuse),
+      handle,
+      open: () => opened(handle, O_RDONLY | O_NONBLOCK | O_NOCTTY).catch(refuse),
       release: () => closed(descriptor),
     };
   } catch (error) {
@@ -110,7 +114,8 @@ export async function locateProgram(root: string, segments: readonly string[]): 
   throw new Refused(403, 'a folder, not a program');
 }
 
-function refuse(error: NodeJS.ErrnoException): never {
+/** What the system said of a path, as a `Refused` where it is about the path. */
+export function refuse(error: NodeJS.ErrnoException): never {
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':

@@ -10,8 +10,9 @@ export interface ByteRange {
 const MAX_RANGES = 100;
 
 /**
- * The parts of a file of `size` bytes that a Range field asks for, in the order asked. "whole": the field is to be ignored
- * (another unit, wrong syntax, too many); "unsatisfiable": 416.
+ * The parts of a file of `size` bytes that a Range field asks for, in the order asked; those that overlap or touch have become one, in
+ * the place of the first of them (RFC 9110 section 15.3.7.2), so that no answer is longer than the file and what frames its parts.
+ * "whole": the field is to be ignored (another unit, wrong syntax, too many); "unsatisfiable": 416.
  */
 export function parseRange(field: string, size: number): readonly ByteRange[] | 'whole' | 'unsatisfiable' {
   const match = /^[ \t]*bytes[ \t]*=(.*)$/i.exec(field);
@@ -36,7 +37,28 @@ export function parseRange(field: string, size: number): readonly ByteRange[] | 
     if (start < size) ranges.push({ start, end: Math.min(end, size - 1) });
   }
   if (asked === 0) return 'whole';
-  return ranges.length === 0 ? 'unsatisfiable' : ranges;
+  return ranges.length === 0 ? 'unsatisfiable' : coalesced(ranges);
+}
+
+interface Placed extends ByteRange {
+  readonly place: number;
+}
+
+function coalesced(ranges: readonly ByteRange[]): readonly ByteRange[] {
+  if (ranges.length === 1) return ranges;
+  const byStart = ranges.map((range, place): Placed => ({ ...range, place })).sort((a, b) => a.start - b.start);
+  const apart: Placed[] = [];
+  for (const range of byStart) {
+    const before = apart.at(-1);
+    if (before === undefined || range.start > before.end + 1) apart.push(range);
+    else
+      apart[apart.length - 1] = {
+        start: before.start,
+        end: Math.max(before.end, range.end),
+        place: Math.min(before.place, range.place),
+      };
+  }
+  return apart.sort((a, b) => a.place - b.place).map(({ start, end }) => ({ start, end }));
 }
 
 /** The Content-Range of a part, or of a 416 when there is none. */

@@ -16,13 +16,34 @@ const readInto = promisify(read);
  */
 const UNSETTLED = 100;
 
+/** A compressed form in which a file may lie beside itself: `app.js.br` for `app.js`. */
+export interface Coding {
+  /** In Accept-Encoding and Content-Encoding. */
+  readonly name: 'br' | 'zstd' | 'gzip';
+  readonly suffix: string;
+}
+
+/** The best first: what is taken when the client likes several equally. */
+export const CODINGS: readonly Coding[] = [
+  { name: 'br', suffix: '.br' },
+  { name: 'zstd', suffix: '.zst' },
+  { name: 'gzip', suffix: '.gz' },
+];
+
 export interface Representation {
+  /** Where it lies below the root. */
+  readonly segments: readonly string[];
+  readonly coding: Coding['name'] | undefined;
+  /** Whether another representation is there to choose from. */
+  readonly varies: boolean;
   readonly stats: BigIntStats;
   readonly size: number;
+  /** Content-Type. */
+  readonly type: string;
   readonly validators: Validators;
   /** All of it, when it is small. */
   readonly bytes: Buffer | undefined;
-  /** Of a 200 or 206; framing and Content-Range are not among them. */
+  /** Of a 200; framing is not among them. */
   readonly headers: HeaderList;
   /** The whole answer, ready, when it is small. */
   readonly whole: Reply | undefined;
@@ -31,28 +52,41 @@ export interface Representation {
   readonly settled: boolean;
 }
 
-/** What is known of a located file; `bytes` only when they have been read. `now` in milliseconds since 1970. */
-export function represent(
-  name: string,
-  stats: BigIntStats,
-  bytes: Buffer | undefined,
-  cacheControl: string | undefined,
-  now: number,
-): Representation {
+/** What a representation is made of. */
+export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'varies' | 'stats'> {
+  /** Of the file that it represents: says its type. */
+  readonly name: string;
+  /** All of it; only when they have been read. */
+  readonly bytes: Buffer | undefined;
+  readonly cacheControl: string | undefined;
+}
+
+/** What is known of a located file. `now` in milliseconds since 1970. */
+export function represent(facts: Facts, now: number): Representation {
+  const { segments, coding, varies, stats, bytes, cacheControl } = facts;
   const size = Number(stats.size);
   const modified = Math.floor(Number(stats.mtimeNs / 1_000_000n) / 1000) * 1000;
-  const etag = etagOf(size, stats.mtimeNs);
-  const caching: HeaderList = cacheControl === undefined ? [] : [['cache-control', cacheControl]];
+  const etag = etagOf(size, stats.mtimeNs, coding);
+  const type = contentType(facts.name);
+  const caching: HeaderList = [
+    ...(cacheControl === undefined ? [] : [['cache-control', cacheControl] as const]),
+    ...(varies ? [['vary', 'Accept-Encoding'] as const] : []),
+  ];
   const headers: HeaderList = [
-    ['content-type', contentType(name)],
+    ['content-type', type],
     ['etag', etag],
     ['last-modified', formatHttpDate(modified)],
     ['accept-ranges', 'bytes'],
+    ...(coding === undefined ? [] : [['content-encoding', coding] as const]),
     ...caching,
   ];
   return {
+    segments,
+    coding,
+    varies,
     stats,
     size,
+    type,
     validators: { etag, modified },
     bytes,
     headers,

@@ -43,3 +43,8 @@ function decode(raw: string): string {
   if (segment.includes('\\')) throw new Refused(404, 'the path has a backslash');
   return segment;
 }
+
+/** Whether a request's path can name a file that has this name: the other way round, what `segmentsOf` lets through. */
+export function isServable(name: string): boolean {
+  return name !== '' && !REPLACED.test(name) && !CONTROL.test(name) && !/[/\\]/.test(name);
+}

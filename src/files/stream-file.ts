@@ -1,32 +1,33 @@
-/** A file, or a part of one, as a reply's body: read in chunks at the client's pace. */
+/** A file, or parts of one, as a reply's body: read in chunks at the client's pace. */
 import { close, read } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
+import { isRange, lengthOf, type Piece } from './multipart.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Sends `length` bytes from `offset` of an open file and then closes the descriptor, which is its own from here on and is closed in
- * every ending. A file that has become shorter meanwhile fails the reply; what a file has grown is not sent.
+ * Sends `pieces` of an open file and then closes the descriptor, which is its own from here on and is closed in every ending. A file
+ * that has become shorter meanwhile fails the reply; what a file has grown is not sent.
  */
 export class FileBody implements BodySource {
   readonly length: number;
-  private position: number;
-  private remaining: number;
+  /** Of the piece that is next. */
+  private at = 0;
+  /** Bytes of that piece that are sent. */
+  private done = 0;
   private sink: BodySink | undefined;
   private reading = false;
   private waiting = false;
   private over = false;
+  private spare: Buffer | undefined;
 
   constructor(
     private readonly descriptor: number,
-    offset: number,
-    length: number,
+    private readonly pieces: readonly Piece[],
     /** Told when the descriptor could not be closed. */
     private readonly failed: (error: Error) => void,
   ) {
-    this.length = length;
-    this.position = offset;
-    this.remaining = length;
+    this.length = lengthOf(pieces);
   }
 
   start(sink: BodySink): void {
@@ -46,18 +47,36 @@ export class FileBody implements BodySource {
 
   private next(): void {
     if (this.over || this.reading || !this.sink) return;
-    if (this.remaining === 0) {
+    const piece = this.pieces[this.at];
+    if (piece === undefined) {
       this.finish();
       this.sink.end();
       return;
     }
-    // A fresh buffer each time: the sink keeps what it is given.
-    const chunk = Buffer.allocUnsafeSlow(Math.min(CHUNK_BYTES, this.remaining));
+    if (!isRange(piece)) {
+      this.at++;
+      this.give(piece);
+      return;
+    }
+    const position = piece.start + this.done;
+    const wanted = Math.min(CHUNK_BYTES, piece.end - position + 1);
+    const buffer = this.bufferFor(wanted);
     this.reading = true;
-    read(this.descriptor, chunk, 0, chunk.length, this.position, (error, count) => this.took(error, chunk, count));
+    read(this.descriptor, buffer, 0, wanted, position, (error, count) =>
+      this.took(error, buffer, count, piece.end - position + 1 - count),
+    );
   }
 
-  private took(error: Error | null, chunk: Buffer, count: number): void {
+  /** Without a buffer that comes back a large file would be as much garbage as it is long. */
+  private bufferFor(wanted: number): Buffer {
+    const { spare } = this;
+    if (spare === undefined || spare.length < wanted) return Buffer.allocUnsafeSlow(wanted);
+    this.spare = undefined;
+    return spare;
+  }
+
+  /** @param left Bytes of the piece that are to be read after these. */
+  private took(error: Error | null, buffer: Buffer, count: number, left: number): void {
     this.reading = false;
     const sink = this.sink;
     if (this.over || !sink) {
@@ -69,11 +88,17 @@ export class FileBody implements BodySource {
       sink.fail(error ?? new Error('the file became shorter while it was being sent'));
       return;
     }
-    this.position += count;
-    this.remaining -= count;
+    if (left === 0) this.at++;
+    this.done = left === 0 ? 0 : this.done + count;
+    this.give(count === buffer.length ? buffer : buffer.subarray(0, count), () => {
+      this.spare = buffer;
+    });
+  }
+
+  private give(bytes: Uint8Array, free?: () => void): void {
     // Set before the write: the sink may call `resume` from inside it.
     this.waiting = true;
-    if (sink.write(count === chunk.length ? chunk : chunk.subarray(0, count)) && this.waiting) this.resume();
+    if (this.sink?.write(bytes, free) && this.waiting) this.resume();
   }
 
   private finish(): void {

@@ -47,10 +47,11 @@ export function conditionsOf(headers: readonly (readonly [string, string])[]): C
 
 /**
  * The strong tag of a file of `size` bytes that was last written at `modified` nanoseconds since 1970: the same after a restart
- * and on every machine that has the same file with the same time.
+ * and on every machine that has the same file with the same time. What is the same file in a `coding` is another tag, even if
+ * size and time should be equal (RFC 9110 section 8.8.3.3).
  */
-export function etagOf(size: number, modified: bigint): string {
-  return `"${size.toString(36)}-${modified.toString(36)}"`;
+export function etagOf(size: number, modified: bigint, coding?: string): string {
+  return `"${size.toString(36)}-${modified.toString(36)}${coding === undefined ? '' : `-${coding}`}"`;
 }
 
 /** What the conditions of a GET or HEAD come to, in the order of RFC 9110 section 13.2.2. Range and If-Range come after this. */

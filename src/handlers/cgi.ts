@@ -17,6 +17,7 @@ import { NoSlot, type Slot, Slots } from '../process/slots.ts';
 import { SpawnError } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { CgiRun, describeExit } from './cgi-run.ts';
+import type { Launch } from './launch.ts';
 import { asStartError, noRoom } from './start-error.ts';
 
 export interface CgiDeps {
@@ -26,6 +27,7 @@ export interface CgiDeps {
   readonly version: string;
   readonly programs: Pick<Programs, 'start' | 'end'>;
   readonly log: Log;
+  readonly launch: Launch;
   /** The gateway's own environment. */
   readonly inherited: Readonly<NodeJS.ProcessEnv>;
   /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
@@ -152,11 +154,7 @@ class CgiPrograms {
         directory: script.directory,
         stdin: stdinFor(body),
         stderr: 'pipe',
-        ending: {
-          interruptAfter: config.interrupt_after,
-          terminateAfter: config.terminate_after,
-          killAfter: config.kill_after,
-        },
+        ...deps.launch.options,
       });
       this.running.add(program);
       void program.over.then(() => {
@@ -213,7 +211,13 @@ class CgiPrograms {
       documentRoot,
       passAuthorization: config.pass_authorization,
     });
-    return buildEnvironment({ inherited: deps.inherited, passEnv: config.pass_env, env: config.env, variables });
+    return buildEnvironment({
+      inherited: deps.inherited,
+      base: deps.launch.base,
+      passEnv: config.pass_env,
+      env: config.env,
+      variables,
+    });
   }
 }
 

@@ -3,31 +3,27 @@
  * loop, from memory and without a system call; anything else is located, opened and read off the loop. A change on disk is
  * therefore seen within a second.
  */
-import { basename } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { StaticConfig } from '../config/schema.ts';
 import type { Reply, Request } from '../engine/engine.ts';
 import type { FileCache } from '../files/cache.ts';
-import { type Located, locate } from '../files/locate.ts';
-import { type ByteRange, contentRange, parseRange } from '../files/range.ts';
+import { globMatcher } from '../files/glob.ts';
 import { Refused } from '../files/refused.ts';
-import { isUnchanged, type Representation, readWhole, represent } from '../files/representation.ts';
-import { segmentsOf } from '../files/segments.ts';
+import type { Representation } from '../files/representation.ts';
+import { type Resource, Resources } from '../files/resources.ts';
 import { FileBody } from '../files/stream-file.ts';
-import { type Conditions, conditionsOf, precondition, rangeApplies } from '../files/validators.ts';
+import { type Conditions, conditionsOf } from '../files/validators.ts';
+import { listField, mediaWeight } from '../http/accept.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Call, Handler } from '../http/handler.ts';
-import { NoBody } from '../http/no-body.ts';
 import type { Log } from '../ops/log.ts';
-
-/** Files up to this many bytes are kept in memory whole. */
-const SMALL = 128 * 1024;
+import { Listings } from './static-listing.ts';
+import { content, folderLocation, settle, variantFor } from './static-reply.ts';
 
 export interface StaticDeps {
   /** The route's key: says its path, and names it in the log and in the cache. */
   readonly route: string;
   /** Shared by all static routes, so that one bound holds for all. */
-  readonly cache: FileCache<Representation>;
+  readonly cache: FileCache<Resource>;
   readonly log: Log;
 }
 
@@ -39,168 +35,149 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     methods: ['GET', 'HEAD'],
     takesBody: false,
     handle: (call) => files.handle(call),
+    errorPage: (status) => files.errorPage(status),
     drain: () => undefined,
     close: () => Promise.resolve(),
   };
 }
 
 class StaticFiles {
-  /** Checks under way: requests for one file share one. */
-  private readonly checks = new Map<string, Promise<Representation | undefined>>();
+  private readonly resources: Resources;
+  private readonly listings: Listings | undefined;
+  /** The fallback and the error pages, as paths of requests. */
+  private readonly fallback: string | undefined;
+  private readonly errorPages: ReadonlyMap<number, string>;
 
   constructor(
-    private readonly config: StaticConfig,
+    config: StaticConfig,
     private readonly deps: StaticDeps,
-  ) {}
+  ) {
+    const { root, index, precompressed, fallback } = config;
+    const { route, cache, log } = deps;
+    const cacheControl = firstMatch(config.cache_control);
+    this.resources = new Resources({ root, index, precompressed, cacheControl, name: route, cache });
+    this.listings = config.listing ? new Listings({ root, route, log }) : undefined;
+    this.fallback = fallback && asRequested(fallback);
+    this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), asRequested(file)]));
+  }
 
   handle(call: Call): Reply | Promise<Reply> {
-    const conditions = conditionsOf(call.request.headers);
-    const key = `${this.deps.route}\n${call.rest}`;
-    const known = this.deps.cache.fresh(key, performance.now());
-    if (known === undefined) return this.checked(call, key, conditions);
-    return settle(known, call.request, conditions) ?? this.opened(call, conditions);
+    const known = this.resources.fresh(call.rest);
+    return known === undefined ? this.looked(call) : this.answer(known, call.request);
+  }
+
+  /** The page of the route's own for an error. It is not negotiated, not to be kept, and has nothing that a client could ask about later. */
+  errorPage(status: number): Promise<Reply> | undefined {
+    const path = this.errorPages.get(status);
+    return path === undefined ? undefined : this.pageAt(path, status);
+  }
+
+  private answer(resource: Resource, request: Request): Reply | Promise<Reply> {
+    const conditions = conditionsOf(request.headers);
+    const file = variantFor(resource, request);
+    return settle(file, request, conditions) ?? this.opened(file, resource, request, conditions);
   }
 
   /** The answer after a look at the disk. */
-  private async checked(call: Call, key: string, conditions: Conditions | undefined): Promise<Reply> {
-    let check = this.checks.get(key);
-    if (check === undefined) {
-      check = this.check(call, key).finally(() => this.checks.delete(key));
-      this.checks.set(key, check);
+  private async looked(call: Call): Promise<Reply> {
+    const { rest, request } = call;
+    try {
+      const found = await this.resources.look(rest);
+      if (found === 'folder without slash') {
+        const location = folderLocation(this.deps.route, rest, request.query);
+        return { status: 301, headers: [['location', location]], body: undefined };
+      }
+      if (found !== 'folder') return await this.answer(found, request);
+      // Below an exact route nothing is served that a listing could lead to.
+      if (this.listings !== undefined && (rest !== '' || this.deps.route.endsWith('/')))
+        return await this.listings.reply(rest, request);
+      throw new HttpError(403, 'a folder without an index file');
+    } catch (error) {
+      const fallback = error instanceof Refused && error.status === 404 ? await this.fallbackFor(call) : undefined;
+      if (fallback !== undefined) return await this.answer(fallback, request);
+      return asHttpError(error);
     }
-    const found = await check.catch(asHttpError);
-    if (found === undefined) {
-      const location = folderLocation(this.deps.route, call.rest, call.request.query);
-      return { status: 301, headers: [['location', location]], body: undefined };
-    }
-    return settle(found, call.request, conditions) ?? this.opened(call, conditions);
   }
 
-  /** The file that `rest` stands for now, put into the cache; undefined for a folder without its slash. */
-  private async check(call: Call, key: string): Promise<Representation | undefined> {
-    const now = performance.now();
-    const located = await this.find(call.rest);
-    if (located === undefined) return undefined;
-    try {
-      const { cache } = this.deps;
-      const known = cache.stale(key);
-      if (known && isUnchanged(known, located.stats)) {
-        cache.put(key, known, known.bytes?.length ?? 0, now);
-        return known;
-      }
-      const bytes = located.stats.size <= SMALL ? await readWhole(located) : undefined;
-      const representation = this.represent(located, bytes);
-      if (bytes || representation.size > SMALL) cache.put(key, representation, bytes?.length ?? 0, now);
-      else cache.drop(key);
-      return representation;
-    } catch (error) {
-      this.deps.cache.drop(key);
-      throw error;
-    } finally {
-      await located.release();
-    }
+  /** What a page with routes of its own gets for a path that is not a file: itself. */
+  private async fallbackFor({ request, rest }: Call): Promise<Resource | undefined> {
+    if (this.fallback === undefined || !wantsPage(request, rest)) return undefined;
+    return await this.fileAt(this.fallback).catch(asHttpError);
+  }
+
+  /** A file of the route's own configuration. */
+  private async fileAt(path: string): Promise<Resource> {
+    const found = this.resources.fresh(path) ?? (await this.resources.look(path));
+    if (typeof found !== 'string') return found;
+    throw new Refused(404, `${path} is a folder, not a file`);
   }
 
   /** A GET of a file whose bytes are not in memory: its state is that of the moment of opening. */
-  private async opened(call: Call, conditions: Conditions | undefined): Promise<Reply> {
-    const located = await this.find(call.rest).catch(asHttpError);
-    if (located === undefined) throw new HttpError(404, 'a file has become a folder');
+  private async opened(
+    file: Representation,
+    resource: Resource,
+    request: Request,
+    conditions: Conditions | undefined,
+  ): Promise<Reply> {
     try {
-      const representation = this.represent(located, undefined);
-      const settled = settle(representation, call.request, conditions);
-      if (settled) return settled;
-      const range = wantedRange(representation, call.request, conditions);
-      const descriptor = await located.open().catch(asHttpError);
-      const [offset, length] = range ? [range.start, range.end - range.start + 1] : [0, representation.size];
-      const body = new FileBody(descriptor, offset, length, (error) =>
-        this.deps.log.warn('a file could not be closed', { route: this.deps.route, error: error.message }),
-      );
-      return range
-        ? { status: 206, headers: partHeaders(representation, range), body }
-        : { status: 200, headers: representation.headers, body };
+      const { located, current } = await this.resources.locate(file);
+      try {
+        const settled = settle(current, request, conditions);
+        if (settled) return settled;
+        const { status, headers, pieces } = content(current, request, conditions);
+        return { status, headers, body: this.body(await located.open(), pieces) };
+      } finally {
+        await located.release();
+      }
+    } catch (error) {
+      // A compressed sibling that was taken away within the last second is nothing that a client should notice.
+      const hasMore = file !== resource.identity && error instanceof Refused;
+      return hasMore ? await this.opened(resource.identity, resource, request, conditions) : asHttpError(error);
+    }
+  }
+
+  private async pageAt(path: string, status: number): Promise<Reply> {
+    const { identity } = await this.fileAt(path);
+    const headers = [
+      ['content-type', identity.type],
+      ['cache-control', 'no-store'],
+    ] as const;
+    if (identity.bytes !== undefined) return { status, headers, body: identity.bytes };
+    const { located, current } = await this.resources.locate(identity);
+    try {
+      const pieces = current.size === 0 ? [] : [{ start: 0, end: current.size - 1 }];
+      return { status, headers, body: this.body(await located.open(), pieces) };
     } finally {
       await located.release();
     }
   }
 
-  private represent(located: Located, bytes: Buffer | undefined): Representation {
-    return represent(basename(located.path), located.stats, bytes, this.config.cache_control, Date.now());
-  }
-
-  /** The file that `rest` stands for; undefined for a folder that was asked for without its slash. Rejects with `Refused`. */
-  private async find(rest: string): Promise<Located | undefined> {
-    const segments = segmentsOf(rest);
-    const located = await locate(this.config.root, segments);
-    // "" is the route itself: whether its path ends in a slash is the configuration's choice, not the client's.
-    const slash = segments.at(-1) === '';
-    if (located.kind === 'file') {
-      if (!slash || rest === '') return located;
-      await located.release();
-      throw new Refused(404, 'a file, not a folder');
-    }
-    await located.release();
-    return slash ? this.index(segments) : undefined;
-  }
-
-  private async index(folder: readonly string[]): Promise<Located> {
-    for (const name of this.config.index) {
-      const located = await locate(this.config.root, [...folder, name]).catch((error: unknown) => {
-        if (error instanceof Refused && error.status === 404) return undefined;
-        throw error;
-      });
-      if (located?.kind === 'file') return located;
-      await located?.release();
-    }
-    throw new Refused(403, 'a folder without an index file');
+  private body(descriptor: number, pieces: ConstructorParameters<typeof FileBody>[1]): FileBody {
+    return new FileBody(descriptor, pieces, (error) =>
+      this.deps.log.warn('a file could not be closed', { route: this.deps.route, error: error.message }),
+    );
   }
 }
 
-/** The answer to what can be answered from what is in memory; undefined when the file is to be opened. */
-function settle(file: Representation, request: Request, conditions: Conditions | undefined): Reply | undefined {
-  if (conditions !== undefined) {
-    const outcome = precondition(conditions, file.validators);
-    if (outcome === 'not-modified') return file.notModified;
-    if (outcome === 'precondition-failed') throw new HttpError(412, 'the file is not in the state asked for');
-  }
-  if (request.method === 'HEAD') {
-    return file.whole ?? { status: 200, headers: file.headers, body: new NoBody(file.size) };
-  }
-  if (file.bytes === undefined) return undefined;
-  const range = conditions && wantedRange(file, request, conditions);
-  if (range === undefined) return file.whole;
-  const body = file.bytes.subarray(range.start, range.end + 1);
-  return { status: 206, headers: partHeaders(file, range), body };
+/** The value of the first pattern that a path fits. */
+function firstMatch(rules: ReadonlyMap<string, string>): (path: string) => string | undefined {
+  const matchers = [...rules].map(([pattern, value]) => ({ fits: globMatcher(pattern), value }));
+  return (path) => matchers.find(({ fits }) => fits(path))?.value;
 }
 
-/** The one part that is wanted; undefined for the whole file. Several parts are answered with the whole, as RFC 9110 section 14.2 permits. */
-function wantedRange(
-  file: Representation,
-  request: Request,
-  conditions: Conditions | undefined,
-): ByteRange | undefined {
-  if (conditions?.range === undefined || request.method !== 'GET') return undefined;
-  if (!rangeApplies(conditions.ifRange, file.validators, Date.now())) return undefined;
-  const ranges = parseRange(conditions.range, file.size);
-  if (ranges === 'whole') return undefined;
-  if (ranges === 'unsatisfiable') {
-    const headers = [['content-range', contentRange(undefined, file.size)]] as const;
-    throw new HttpError(416, 'the range lies beyond the end of the file', { headers });
-  }
-  return ranges.length === 1 ? ranges[0] : undefined;
-}
-
-function partHeaders(file: Representation, range: ByteRange): Reply['headers'] {
-  return [...file.headers, ['content-range', contentRange(range, file.size)]];
+/** A file's path as a request would have it. */
+function asRequested(file: string): string {
+  return file.split('/').map(encodeURIComponent).join('/');
 }
 
 /**
- * The address of a folder, with its slash and the query: from the route's own path and the canonical rest, because the path as sent may
- * start with "//", which would be another host's address. What is not ASCII is encoded.
+ * Whether somebody wants to see a page at this path. A browser that goes there names HTML. Whoever takes anything (a script of
+ * the page, curl) gets the page only where the name does not look like a file's, so that a missing script is missed.
  */
-export function folderLocation(route: string, rest: string, query: string | undefined): string {
-  const path = `${route.slice(route.indexOf('/'))}${rest}/`;
-  const target = query === undefined ? path : `${path}?${query}`;
-  return target.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
+function wantsPage(request: Request, rest: string): boolean {
+  const accept = listField(request.headers, 'accept');
+  if (accept !== undefined && /text\/html/i.test(accept)) return mediaWeight(accept, 'text/html') > 0;
+  return mediaWeight(accept, 'text/html') > 0 && !rest.slice(rest.lastIndexOf('/') + 1).includes('.');
 }
 
 function asHttpError(error: unknown): never {

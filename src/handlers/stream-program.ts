@@ -1,18 +1,44 @@
 /** Starts a stream's program for one client: its command, its environment, its stderr into the log. */
 import type { StreamConfig } from '../config/schema.ts';
-import type { Call } from '../http/handler.ts';
+import type { Request } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
 import type { Program, Programs } from '../process/programs.ts';
 import { StderrLines } from '../process/stderr.ts';
+import type { Launch } from './launch.ts';
 import { asStartError } from './start-error.ts';
 
 export interface StreamProgramParts {
   readonly log: Log;
   readonly programs: Programs;
   readonly version: string;
+  readonly launch: Launch;
+}
+
+/** For whom a program is started: a call, or what stands for all the clients of a shared stream. */
+export interface StreamRequest {
+  readonly id: string;
+  readonly request: Request;
+  readonly rest: string;
+}
+
+/** A request that is nobody's: what the program of a shared stream is told. */
+export function everybody(key: string, query: string): StreamRequest {
+  const path = key.slice(key.indexOf('/'));
+  const listener = { name: '', secure: false, port: undefined };
+  const request: Request = {
+    method: 'GET',
+    path,
+    query: query === '' ? undefined : query,
+    version: '1.1',
+    headers: [],
+    remoteAddress: '',
+    remotePort: undefined,
+    listener,
+  };
+  return { id: key, request, rest: '' };
 }
 
 /** @returns what starts one; rejects with an `HttpError` that says why it cannot. */
@@ -20,22 +46,22 @@ export function streamProgram(
   key: string,
   config: StreamConfig,
   parts: StreamProgramParts,
-): (call: Call) => Promise<Program> {
+): (asked: StreamRequest) => Promise<Program> {
   const { command } = config;
   if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
   const [name, ...args] = command;
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async (call) => {
+  return async ({ id, request, rest }) => {
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
-      const variables = metaVariables(call.request, {
-        id: call.id,
+      const variables = metaVariables(request, {
+        id,
         version: parts.version,
         bodyLength: 0,
         scriptName: base,
         // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
-        pathInfo: call.rest === '' ? '' : `/${decoded(call.rest)}`,
+        pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
         passAuthorization: false,
       });
@@ -43,19 +69,21 @@ export function streamProgram(
         owner: key,
         file,
         argv: [name, ...args],
-        env: buildEnvironment({ inherited: process.env, passEnv: config.pass_env, env: config.env, variables }),
+        env: buildEnvironment({
+          inherited: process.env,
+          base: parts.launch.base,
+          passEnv: config.pass_env,
+          env: config.env,
+          variables,
+        }),
         directory: config.directory,
         stdin: 'pipe',
         stderr: 'pipe',
-        ending: {
-          interruptAfter: config.interrupt_after,
-          terminateAfter: config.terminate_after,
-          killAfter: config.kill_after,
-        },
+        ...parts.launch.options,
       });
-      if (program.stderr !== undefined) {
+      if (program.stderr !== undefined && config.stderr === 'log') {
         new StderrLines(program.stderr, {
-          line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id: call.id }),
+          line: (text) => parts.log.info(text, { route: key, from: 'stderr', pid: program.pid, id }),
         });
       }
       return program;

@@ -1,182 +1,120 @@
-/** Serves a stream: a program for each client, joined to it by a channel. */
+/** Builds the handler of a stream: who shares, and what stands behind it. */
 import type { StreamConfig } from '../config/schema.ts';
-import { headerValue, type Socket, type Upgrade } from '../engine/engine.ts';
-import { HttpError } from '../http/errors.ts';
-import type { Answer, Call, Handler } from '../http/handler.ts';
+import type { Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
-import { sameOrigin } from '../policy/origin.ts';
 import type { Program, Programs } from '../process/programs.ts';
-import { type BackendEvents, ProcessBackend } from '../stream/backends/process.ts';
-import { Backoff } from '../stream/backoff.ts';
-import { PrivateChannel, type Restart, StreamCounts } from '../stream/channel.ts';
-import { WebSocketClient } from '../stream/clients/websocket.ts';
+import { ProcessBackend } from '../stream/backends/process.ts';
+import { StreamCounts } from '../stream/counts.ts';
+import type { BackendEvents } from '../stream/ends.ts';
 import { framing } from '../stream/framing.ts';
-import { KeepAlive, type Watch } from '../stream/keepalive.ts';
-import { CLOSE, type Ending } from '../stream/message.ts';
+import { KeepAlive } from '../stream/keepalive.ts';
 import { SilenceHint } from '../stream/silence.ts';
+import { PrivateStream } from './private-stream.ts';
+import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
+import type { Reception } from './stream-clients.ts';
+import { streamPlan } from './stream-plan.ts';
+import { everybody, type StreamRequest } from './stream-program.ts';
 
 export interface StreamParts {
   readonly log: Log;
   readonly tallies: Tallies;
   readonly programs: Programs;
-  /** Starts the route's program for one call. */
-  start(call: Call): Promise<Program>;
+  /** Starts the route's program. */
+  start(asked: StreamRequest): Promise<Program>;
 }
+
+/** How long a long-poll waits for news: under the minute that proxies allow. Milliseconds. */
+const POLL_WAIT = 25_000;
 
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
-  return new PrivateStream(key, config, parts);
+  const plan = streamPlan(config);
+  const frames = framing(config.framing);
+  const programs = new RoutePrograms(key, config, parts);
+  const reception: Reception = {
+    log: parts.log,
+    counts: new StreamCounts(parts.tallies, key),
+    keepAlive: new KeepAlive({
+      pingInterval: config.ping_interval,
+      idleTimeout: config.idle_timeout,
+      maxLifetime: config.max_lifetime,
+    }),
+    maxMessage: config.max_message,
+    binary: frames.binary,
+  };
+  const protocol = (): undefined => undefined;
+  const backend = (program: Program, events: BackendEvents): ProcessBackend =>
+    new ProcessBackend(
+      program,
+      {
+        framing: frames,
+        maxMessage: config.max_message,
+        stderrToClient: config.stderr === 'client',
+        endProgram: (over) => void parts.programs.end(over),
+      },
+      events,
+    );
+
+  if (plan.share === 'client') {
+    return new PrivateStream({
+      plan,
+      reception,
+      protocol,
+      async start(call: Call) {
+        const program = await programs.start(call);
+        return { connect: (events) => backend(program, events), discard: () => void parts.programs.end(program) };
+      },
+    });
+  }
+  const stream = new SharedStream({
+    plan,
+    reception,
+    protocol,
+    pollWait: POLL_WAIT,
+    maxChannels: config.max_processes,
+    options: {
+      slowClient: config.slow_client,
+      maxBehind: config.max_behind,
+      maxQueue: config.max_queue,
+      drainTimeout: config.drain_timeout,
+      idleStop: config.start === 'boot' ? undefined : config.idle_stop,
+      tagged: config.clients === 'tagged',
+      binary: frames.binary,
+    },
+    start: async (_first, query, events) => backend(await programs.start(everybody(key, query)), events),
+  });
+  if (config.start === 'boot') stream.boot();
+  return stream;
 }
 
-/** `share = "client"`. */
-class PrivateStream implements Handler {
-  readonly kind = 'stream';
-  readonly methods = ['GET'];
-  readonly takesBody = false;
-  private readonly frames;
-  private readonly counts;
-  private readonly keepAlive;
-  private readonly silence;
-  private readonly channels = new Set<PrivateChannel>();
-  /** Programs that run or are being started. */
+/** The programs of one route, up to its bound. */
+class RoutePrograms {
   private running = 0;
+  private readonly silence: SilenceHint;
 
   constructor(
     private readonly key: string,
     private readonly config: StreamConfig,
     private readonly parts: StreamParts,
   ) {
-    this.frames = framing(config.framing);
-    this.counts = new StreamCounts(parts.tallies, key);
-    this.keepAlive = new KeepAlive({
-      pingInterval: config.ping_interval,
-      idleTimeout: config.idle_timeout,
-      maxLifetime: config.max_lifetime,
-    });
     this.silence = new SilenceHint(key, parts.log);
   }
 
-  /** Everything that may refuse a client happens here, before the 101. */
-  async handle(call: Call): Promise<Answer> {
-    if (call.handshake === undefined)
-      throw new HttpError(426, 'a WebSocket stream', { headers: [['upgrade', 'websocket']] });
-    const { headers } = call.request;
-    if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
-      throw new HttpError(403, 'a page of another origin');
-    let left = false;
-    call.onAborted(() => {
-      left = true;
-    });
-    const program = await this.start(call);
-    if (left) void this.parts.programs.end(program);
-    return this.upgrade(program, call);
-  }
-
-  drain(reason: string): void {
-    for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  /** One more program of this route, unless there are as many as there may be. */
-  private async start(call: Call): Promise<Program> {
+  async start(asked: StreamRequest): Promise<Program> {
     if (this.running >= this.config.max_processes) {
       this.parts.tallies.processesRefused.add(1, this.key, 'max');
       throw noRoom(`${this.running} programs of this route are running already (max_processes)`);
     }
     this.running++;
     try {
-      const program = await this.parts.start(call);
+      const program = await this.parts.start(asked);
       void program.over.then(() => this.running--);
+      if (!this.config.unbuffer) this.silence.watch(program);
       return program;
     } catch (error) {
       this.running--;
       throw error;
     }
-  }
-
-  private backend(program: Program, events: BackendEvents): ProcessBackend {
-    this.silence.watch(program);
-    return new ProcessBackend(
-      program,
-      {
-        framing: this.frames,
-        maxMessage: this.config.max_message,
-        stderrToClient: this.config.stderr === 'client',
-        endProgram: (over) => void this.parts.programs.end(over),
-      },
-      events,
-    );
-  }
-
-  private restart(call: Call): Restart | undefined {
-    const { restart, restart_delay: first, restart_delay_max: most } = this.config;
-    if (restart === 'never') return undefined;
-    return {
-      wanted: (ending) => restart === 'always' || ending.code !== CLOSE.normal,
-      backoff: new Backoff({ first, most }),
-      start: async (events) => this.backend(await this.start(call), events),
-    };
-  }
-
-  /** The client's end and the program's end, joined; messages flow from the moment the socket is open. */
-  private upgrade(program: Program, call: Call): Upgrade {
-    const { config, key, parts, keepAlive } = this;
-    const options = {
-      maxQueue: config.max_queue,
-      drainTimeout: config.drain_timeout,
-      eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
-      restart: this.restart(call),
-    };
-    const channel = new PrivateChannel(options, this.counts, parts.log, () => this.channels.delete(channel));
-    let watch: Watch | undefined;
-    return {
-      protocol: undefined,
-      headers: [],
-      maxMessage: config.max_message,
-      handlers: {
-        open: (socket: Socket) => {
-          const client = new WebSocketClient(socket, this.frames.binary, () => watch?.message());
-          this.channels.add(channel);
-          parts.tallies.clients.add(1, key);
-          parts.tallies.clientsJoined.add(1, key, 'websocket');
-          watch = keepAlive.add(
-            client,
-            (ending: Ending) => channel.finish(ending),
-            () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),
-          );
-          channel.join(client, this.backend(program, channel));
-        },
-        message: (data, binary) => {
-          watch?.message();
-          if (binary === this.frames.binary) channel.fromClient(data);
-          else
-            channel.finish({
-              code: CLOSE.unsupportedData,
-              reason: this.frames.binary ? 'only binary messages here' : 'only text messages here',
-            });
-        },
-        drain: () => {
-          watch?.heard();
-          channel.clientDrained();
-        },
-        pong: () => watch?.heard(),
-        close: (code, reason) => {
-          if (watch !== undefined) keepAlive.remove(watch);
-          parts.tallies.clients.add(-1, key);
-          parts.tallies.streamsClosed.add(1, key, String(code));
-          parts.log.info(`${call.request.path} closed`, {
-            route: key,
-            code,
-            ...(reason === '' ? {} : { reason }),
-            id: call.id,
-          });
-          channel.clientLeft();
-        },
-      },
-    };
   }
 }

@@ -47,6 +47,11 @@ export interface Handler {
   readonly takesBody: boolean;
   /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
   handle(call: Call): Answer | Promise<Answer>;
+  /**
+   * The route's own page for an error with this status, whoever has found it; undefined where it has none. The error's own header
+   * fields are added by the caller. What it throws is logged, and the gateway's own page is sent.
+   */
+  errorPage?(status: number): Promise<Reply> | undefined;
   /** The gateway is stopping: clients of streams are told to leave; a request under way may still finish. */
   drain(reason: string): void;
   /** Ends what it started, now. Resolves when nothing is left. */

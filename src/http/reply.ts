@@ -1,19 +1,50 @@
 /** The few replies that the gateway makes by itself. */
 import { STATUS_CODES } from 'node:http';
 import type { HeaderList, Reply } from '../engine/engine.ts';
+import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from './page.ts';
+
+const NO_STORE = ['cache-control', 'no-store'] as const;
 
 export function textReply(status: number, text: string, headers: HeaderList = []): Reply {
-  return {
-    status,
-    headers: [['content-type', 'text/plain; charset=utf-8'], ['cache-control', 'no-store'], ...headers],
-    body: text,
-  };
+  return { status, headers: [['content-type', 'text/plain; charset=utf-8'], NO_STORE, ...headers], body: text };
 }
 
-/** What a client is told of an error: the status, and the id under which the log has the cause. */
-export function errorReply(status: number, id: string, headers: HeaderList): Reply {
+/** What a status means to somebody who only wanted to see a page. */
+const SENTENCES: ReadonlyMap<number, string> = new Map([
+  [400, 'The address or the request is not well-formed.'],
+  [401, 'This page is for those who sign in.'],
+  [403, 'This page is not for everybody.'],
+  [404, 'There is nothing at this address.'],
+  [405, 'This cannot be done at this address.'],
+  [408, 'What was sent took too long to arrive.'],
+  [412, 'What is here has changed since it was last looked at.'],
+  [413, 'What was sent is larger than this address takes.'],
+  [416, 'The part that was asked for lies beyond the end of the file.'],
+  [426, 'This address is a live stream, not a page.'],
+  [429, 'That was too often. Please wait a little, then try again.'],
+  [500, 'Something went wrong here. It is not your fault.'],
+  [502, 'The program behind this page did not answer as it should.'],
+  [503, 'There is too much to do just now. Please try again in a moment.'],
+  [504, 'The program behind this page took too long.'],
+  [507, 'There is no room left to store what was sent.'],
+]);
+
+/**
+ * What a client is told of an error: the status, and the id under which the log has the cause. `html`: as a page for people.
+ * This is the one writer of error answers above the engines.
+ */
+export function errorReply(status: number, id: string, headers: HeaderList, html: boolean): Reply {
   if (status < 400) return { status, headers, body: undefined };
-  return textReply(status, `${status} ${STATUS_CODES[status] ?? 'Error'}\n\nid ${id}\n`, headers);
+  const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
+  if (!html) return textReply(status, `${title}\n\nid ${id}\n`, headers);
+  const sentence = SENTENCES.get(status) ?? (status < 500 ? 'This does not work.' : 'Something went wrong here.');
+  const body = `${pageStart(title)}<div class="error">
+<h1>${escapeHtml(title)}</h1>
+<p>${sentence}</p>
+<p class="quiet">id <code>${escapeHtml(id)}</code></p>
+</div>
+${PAGE_END}`;
+  return { status, headers: [...PAGE_HEADERS, NO_STORE, ...headers], body };
 }
 
 /** A permanent redirect to a path of ours. `path` must be canonical, so that it cannot be read as `//other.host`. */

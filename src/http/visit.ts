@@ -11,6 +11,7 @@ import type {
 } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
+import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
 import { errorReply, withHeaders } from './reply.ts';
@@ -134,7 +135,24 @@ export class Visit implements Call {
     else if (status >= 400 && error instanceof HttpError) this.note('because', error.message);
     this.spool?.cancel();
     const headers: HeaderList = error instanceof HttpError ? error.headers : [];
-    this.answer(errorReply(status, this.id, headers));
+    const plain = (): Reply => errorReply(status, this.id, headers, asksForHtml(this.request.headers));
+    const page = this.route?.handler.errorPage?.(status);
+    if (page === undefined) {
+      this.answer(plain());
+      return;
+    }
+    this.watch();
+    page
+      .then(
+        (own): Reply => ({ ...own, status, headers: [...own.headers, ...headers] }),
+        (trouble: unknown) => {
+          const why = trouble instanceof Error ? explain(trouble) : String(trouble);
+          this.parts.log.warn(`the page for ${status} cannot be sent: ${why}`, { id: this.id, route: this.route?.key });
+          return plain();
+        },
+      )
+      .then((reply) => this.answer(reply))
+      .catch((trouble: unknown) => this.parts.log.error(describe(trouble), { id: this.id }));
   }
 
   private left(): void {
@@ -183,9 +201,9 @@ class CountedSource implements BodySource {
 
   start(sink: BodySink): void {
     this.inner.start({
-      write: (chunk) => {
+      write: (chunk, free) => {
         this.sent += chunk.length;
-        return sink.write(chunk);
+        return sink.write(chunk, free);
       },
       end: () => {
         sink.end();

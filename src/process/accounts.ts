@@ -8,17 +8,18 @@ export interface User {
   readonly id: number;
   /** The primary group. */
   readonly group: number | undefined;
+  readonly home: string | undefined;
 }
 
 /** @param name A name, or a number, which need not be in the file but has a name and a group only if it is. */
 export function findUser(passwd: string, name: string): User | undefined {
   for (const line of passwd.split('\n')) {
-    const [user, , id, group] = line.split(':');
+    const [user, , id, group, , home] = line.split(':');
     if (id === undefined || group === undefined || (user !== name && id !== name)) continue;
-    return { name: user, id: Number(id), group: Number(group) };
+    return { name: user, id: Number(id), group: Number(group), home };
   }
   const id = asId(name);
-  return id === undefined ? undefined : { name: undefined, id, group: undefined };
+  return id === undefined ? undefined : { name: undefined, id, group: undefined, home: undefined };
 }
 
 /** @param name A name, or a number, which need not be in the file. */

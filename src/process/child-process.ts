@@ -2,7 +2,7 @@
  * Starts programs with node:child_process: always there, and what runnel falls back to where FFI cannot be loaded. What
  * posix_spawn does better: no fork of the whole gateway for each start, pipes that are pipes (here they are sockets, which
  * `/dev/stdin` and `/dev/stderr` cannot open), no descriptor above 2 inherited from whoever started the gateway, and
- * ENOEXEC as an error (here such a file is run by /bin/sh).
+ * ENOEXEC as an error (here such a file is run by /bin/sh), and pseudo-terminals.
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,7 +10,7 @@ import { ProcessGroup } from './group.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 
 export function childProcessSpawner(): Spawner {
-  return { name: 'child_process', spawn: start, close: () => undefined };
+  return { name: 'child_process', terminals: false, spawn: start, close: () => undefined };
 }
 
 async function start(options: SpawnOptions): Promise<Child> {

@@ -4,32 +4,10 @@
  * gateway's own user and limits are never touched. It costs about half a millisecond a start.
  */
 import { readFileSync } from 'node:fs';
-import { findGroup, findUser, groupsOf } from './accounts.ts';
+import type { Objection } from '../config/programs.ts';
+import type { Confinement, ProcessLimits } from '../config/schema.ts';
+import { findGroup, findUser, groupsOf, type User } from './accounts.ts';
 import { findProgram } from './find-program.ts';
-
-/** What the configuration says; everything may be left out. */
-export interface Confinement {
-  /** A name or a number. */
-  readonly user?: string | undefined;
-  /** A name or a number; the user's own group when left out. */
-  readonly group?: string | undefined;
-  readonly limits: ProcessLimits;
-}
-
-export interface ProcessLimits {
-  /** Bytes of address space (RLIMIT_AS) of each process. */
-  readonly memory?: number | undefined;
-  /** Processes and threads of the program's user, in all (RLIMIT_NPROC). Says nothing to root. */
-  readonly processes?: number | undefined;
-  /** Open files of each process (RLIMIT_NOFILE). */
-  readonly openFiles?: number | undefined;
-  /** Milliseconds of processor time of each process, rounded up to seconds (RLIMIT_CPU). XCPU then, and KILL a second later. */
-  readonly cpuTime?: number | undefined;
-  /** Bytes of each file that is written (RLIMIT_FSIZE). */
-  readonly fileSize?: number | undefined;
-  /** Added to the gateway's own niceness: -20 to 19. */
-  readonly nice?: number | undefined;
-}
 
 /** What stands before a program's own argument vector. Empty when nothing is asked for. */
 export type Wrapper = readonly string[];
@@ -38,10 +16,21 @@ export type Wrapper = readonly string[];
 export interface SystemFacts {
   readonly passwd: string;
   readonly group: string;
+  /** The gateway's own effective user. */
+  readonly user: number;
   /** Effective capabilities as a bit set (capabilities(7)). */
   readonly capabilities: bigint;
   /** The file of a tool, or undefined where it is not installed. */
   readonly tool: (name: string) => string | undefined;
+}
+
+/** How to start a program so that it is confined. */
+export interface Confined {
+  readonly wrapper: Wrapper;
+  /** What another user's program is told of its user, unless the route sets it: as su(1) and systemd do. */
+  readonly environment: ReadonlyMap<string, string>;
+  /** The id of that user; undefined for the gateway's own. */
+  readonly user: number | undefined;
 }
 
 const CAP_KILL = 1n << 5n;
@@ -49,18 +38,24 @@ const CAP_SETGID = 1n << 6n;
 const CAP_SETUID = 1n << 7n;
 const CAP_SYS_NICE = 1n << 23n;
 
-/** The wrapper, or every reason why it cannot work here: a sentence each, with the configuration's key first. */
+/** How to do it, or everything that speaks against it here. */
 export function planConfinement(
   confinement: Confinement,
   system: SystemFacts,
-): { readonly wrapper: Wrapper } | { readonly problems: readonly string[] } {
-  const problems: string[] = [];
+): Confined | { readonly problems: readonly Objection[] } {
+  const problems: Objection[] = [];
+  const { limits, user } = confinement;
+  const account = user === undefined ? undefined : findUser(system.passwd, user);
   const wrapper = [
-    ...niceArguments(confinement.limits, system, problems),
-    ...limitArguments(confinement.limits, system, problems),
-    ...userArguments(confinement, system, problems),
+    ...niceArguments(limits, system, problems),
+    ...limitArguments(limits, system, problems),
+    ...userArguments(confinement, account, system, problems),
   ];
-  return problems.length > 0 ? { problems } : { wrapper };
+  if (limits.processes !== undefined && (account?.id ?? system.user) === 0) {
+    problems.push({ key: ['limits', 'processes'], message: 'does not hold for programs of root: set user too' });
+  }
+  if (problems.length > 0) return { problems };
+  return { wrapper, environment: identity(account), user: account?.id };
 }
 
 /**
@@ -78,8 +73,9 @@ export function wrap(
 }
 
 export function readSystem(): SystemFacts {
-  const status = readFileSync('/proc/self/status', 'latin1');
+  const status = readOrEmpty('/proc/self/status');
   return {
+    user: process.geteuid?.() ?? 0,
     passwd: readOrEmpty('/etc/passwd'),
     group: readOrEmpty('/etc/group'),
     capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`),
@@ -93,48 +89,61 @@ export function readSystem(): SystemFacts {
   };
 }
 
-function niceArguments({ nice }: ProcessLimits, system: SystemFacts, problems: string[]): readonly string[] {
+function niceArguments(
+  { nice }: Partial<ProcessLimits>,
+  system: SystemFacts,
+  problems: Objection[],
+): readonly string[] {
   if (nice === undefined) return [];
   if (nice < 0 && !has(system, CAP_SYS_NICE)) {
-    problems.push('limits.nice: below 0 needs root or the capability CAP_SYS_NICE');
+    problems.push({ key: ['limits', 'nice'], message: 'below 0 needs root or the capability CAP_SYS_NICE' });
   }
-  return tool('nice', 'limits.nice', system, problems, ['-n', String(nice)]);
+  return tool('nice', ['limits', 'nice'], system, problems, ['-n', String(nice)]);
 }
 
-function limitArguments(limits: ProcessLimits, system: SystemFacts, problems: string[]): readonly string[] {
-  const seconds = limits.cpuTime === undefined ? undefined : Math.max(1, Math.ceil(limits.cpuTime / 1000));
+function limitArguments(limits: Partial<ProcessLimits>, system: SystemFacts, problems: Objection[]): readonly string[] {
+  // In milliseconds in the configuration; XCPU at the first, KILL at the second.
+  const seconds = limits.cpu_time === undefined ? undefined : Math.max(1, Math.ceil(limits.cpu_time / 1000));
   const values: readonly (readonly [option: string, value: string | number | undefined])[] = [
     ['as', limits.memory],
     ['nproc', limits.processes],
-    ['nofile', limits.openFiles],
+    ['nofile', limits.open_files],
     ['cpu', seconds === undefined ? undefined : `${seconds}:${seconds + 1}`],
-    ['fsize', limits.fileSize],
+    ['fsize', limits.file_size],
   ];
   const options = values.flatMap(([option, value]) => (value === undefined ? [] : [`--${option}=${value}`]));
-  return options.length === 0 ? [] : tool('prlimit', 'limits', system, problems, [...options, '--']);
+  return options.length === 0 ? [] : tool('prlimit', ['limits'], system, problems, [...options, '--']);
 }
 
-function userArguments({ user, group }: Confinement, system: SystemFacts, problems: string[]): readonly string[] {
+function userArguments(
+  { user, group }: Confinement,
+  account: User | undefined,
+  system: SystemFacts,
+  problems: Objection[],
+): readonly string[] {
   if (user === undefined && group === undefined) return [];
-  const account = user === undefined ? undefined : findUser(system.passwd, user);
-  if (user !== undefined && account === undefined) problems.push(`user: there is no user ${JSON.stringify(user)} here`);
+  if (user !== undefined && account === undefined)
+    problems.push({ key: ['user'], message: `there is no user ${JSON.stringify(user)} in /etc/passwd` });
   const primary = group === undefined ? account?.group : findGroup(system.group, group);
   if (group !== undefined && primary === undefined)
-    problems.push(`group: there is no group ${JSON.stringify(group)} here`);
+    problems.push({ key: ['group'], message: `there is no group ${JSON.stringify(group)} in /etc/group` });
   if (account !== undefined && group === undefined && primary === undefined) {
-    problems.push(`user: ${user} is a number without an entry in /etc/passwd, so group has to be set too`);
+    problems.push({ key: ['user'], message: `${user} is a number without an entry in /etc/passwd: set group too` });
   }
   // KILL too: a gateway that may not signal its programs could not end them.
   const needed = user === undefined ? CAP_SETGID : CAP_SETUID | CAP_SETGID | CAP_KILL;
   if (!has(system, needed)) {
     problems.push(
       user === undefined
-        ? 'group: another group needs root or the capability CAP_SETGID'
-        : 'user: another user needs root or the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL',
+        ? { key: ['group'], message: 'another group needs root or the capability CAP_SETGID' }
+        : {
+            key: ['user'],
+            message: 'another user needs root or the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL',
+          },
     );
   }
   const others = account?.name === undefined ? [] : groupsOf(system.group, account.name);
-  return tool('setpriv', user === undefined ? 'group' : 'user', system, problems, [
+  return tool('setpriv', [user === undefined ? 'group' : 'user'], system, problems, [
     ...(account === undefined ? [] : [`--reuid=${account.id}`]),
     ...(primary === undefined ? [] : [`--regid=${primary}`]),
     others.length === 0 ? '--clear-groups' : `--groups=${others.join(',')}`,
@@ -144,16 +153,26 @@ function userArguments({ user, group }: Confinement, system: SystemFacts, proble
   ]);
 }
 
+function identity(account: User | undefined): ReadonlyMap<string, string> {
+  const { name, home } = account ?? {};
+  const known = [
+    ['HOME', home],
+    ['USER', name],
+    ['LOGNAME', name],
+  ] as const;
+  return new Map(known.flatMap(([variable, value]) => (value === undefined ? [] : [[variable, value]])));
+}
+
 function tool(
   name: string,
-  key: string,
+  key: Objection['key'],
   system: SystemFacts,
-  problems: string[],
+  problems: Objection[],
   options: readonly string[],
 ): readonly string[] {
   const file = system.tool(name);
   if (file === undefined) {
-    problems.push(`${key}: needs the program ${name}, which is not installed here`);
+    problems.push({ key, message: `needs the program ${name}, which is not installed here` });
     return [];
   }
   return [file, ...options];

@@ -34,6 +34,8 @@ const OF_THE_REQUEST: ReadonlySet<string> = new Set([
 export interface EnvironmentSources {
   /** The gateway's own environment. */
   readonly inherited: Readonly<NodeJS.ProcessEnv>;
+  /** What the way in which it is started makes true, such as the HOME of its user. Everything else replaces it. */
+  readonly base: ReadonlyMap<string, string>;
   /** Names that the route lets through from it. The only way for NODE_*, LD_* and the like. */
   readonly passEnv: readonly string[];
   /** What the route sets. */
@@ -43,13 +45,14 @@ export interface EnvironmentSources {
 }
 
 /**
- * Later wins: inherited names, then the request's variables, then the route's `env`; except that `env` replaces no
+ * Later wins: the base, then inherited names, then the request's variables, then the route's `env`; except that `env` replaces no
  * variable of `OF_THE_REQUEST` and no `HTTP_*` that the request has. So `env` can say what the gateway cannot know
  * (`SERVER_NAME` or `HTTPS` behind another proxy, `DOCUMENT_ROOT`), and cannot make a stranger into `REMOTE_USER = "admin"`
  * where authentication named somebody else. Throws a `RangeError` for a name or value that no environment can hold.
  */
 export function buildEnvironment(sources: EnvironmentSources): ReadonlyMap<string, string> {
   const result = new Map<string, string>([['PATH', DEFAULT_PATH]]);
+  for (const [name, value] of sources.base) put(result, name, value);
   for (const name of [...ALWAYS_PASSED, ...sources.passEnv]) {
     const value = sources.inherited[name];
     if (value !== undefined) put(result, name, value);

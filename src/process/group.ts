@@ -10,7 +10,10 @@ export class ProcessGroup {
   private reaped = false;
   private empty = false;
 
-  constructor(private readonly id: number) {}
+  constructor(
+    private readonly id: number,
+    private readonly send: SendSignal = sendByNode,
+  ) {}
 
   /** To be called right after the leader was reaped, before anything else runs. */
   leaderReaped(): void {
@@ -21,14 +24,20 @@ export class ProcessGroup {
   /** Sends to everybody in the group; 0 sends nothing and only asks. False when nobody is left in it. */
   signal(signal: NodeJS.Signals | 0): boolean {
     if (this.empty) return false;
-    try {
-      process.kill(-this.id, signal);
-      return true;
-    } catch (error) {
-      // Somebody is there, but is another user's, such as a set-user-id program.
-      if ((error as NodeJS.ErrnoException).code === 'EPERM') return true;
-      this.empty = this.reaped;
-      return false;
-    }
+    if (this.send(-this.id, signal)) return true;
+    this.empty = this.reaped;
+    return false;
+  }
+}
+
+/** kill(2). False when nobody is there; true also for somebody of another user, such as a set-user-id program. */
+export type SendSignal = (to: number, signal: NodeJS.Signals | 0) => boolean;
+
+function sendByNode(to: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(to, signal);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

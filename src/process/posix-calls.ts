@@ -14,8 +14,11 @@ export interface PosixCalls {
   errno(): number;
   /** pipe2(2): two descriptors into `two`. */
   pipe2(two: Int32Array, flags: number): number;
+  kill(to: number, signal: number): number;
   waitpid(pid: number, status: Int32Array, options: number): number;
   waitid(type: number, id: number, info: Int32Array, options: number): number;
+  /** poll(2) with one pollfd: the descriptor, then events and revents in one word. */
+  poll(descriptor: Int32Array, count: number, milliseconds: number): number;
   actionsInit(actions: Buffer): number;
   actionsDestroy(actions: Buffer): number;
   actionsDup2(actions: Buffer, from: number, to: number): number;
@@ -41,6 +44,8 @@ export const WNOHANG = 1;
 export const WEXITED = 4;
 export const WNOWAIT = 0x1000000;
 export const P_ALL = 0;
+export const POLLIN = 0x01;
+export const POLLHUP = 0x10;
 
 /** posix_spawn_file_actions_t: 80 bytes on 64-bit machines, 76 on 32-bit ones. Over 64, so that V8 keeps it off its heap. */
 export const ACTIONS_BYTES = 128;
@@ -77,8 +82,10 @@ export function posixCalls(addon: unknown): PosixCalls {
     address: (buffer) => BigInt(koffi.address(buffer)),
     errno: () => koffi.errno(),
     pipe2: declare('int pipe2(void *two, int flags)'),
+    kill: declare('int kill(int to, int signal)'),
     waitpid: declare('int waitpid(int pid, void *status, int options)'),
     waitid: declare('int waitid(int type, int id, void *info, int options)'),
+    poll: declare('int poll(void *descriptors, unsigned long count, int milliseconds)'),
     actionsInit: declare(`int ${on}init(void *actions)`),
     actionsDestroy: declare(`int ${on}destroy(void *actions)`),
     actionsDup2: declare(`int ${on}adddup2(void *actions, int from, int to)`),

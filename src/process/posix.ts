@@ -3,28 +3,36 @@
  * for the copying of page tables (it is a vfork) nor for a slow disk. A program gets real pipes, a session of its own, default
  * signals and the descriptors 0 to 2.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
+import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { ProcessGroup } from './group.ts';
-import { ACTIONS_BYTES, O_CLOEXEC, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { LateReader } from './late-reader.ts';
+import { type Before, FileActions } from './posix-actions.ts';
+import { O_CLOEXEC, POLLHUP, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { TerminalOutput } from './terminal-output.ts';
 
 /** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
 const SLOTS = 3;
 
 /** Throws with the reason where posix_spawn cannot be used. `koffi` is what `loadKoffi` returned. */
 export function posixSpawner(koffi: unknown): Spawner {
-  return new PosixSpawner(posixCalls(koffi));
+  return new PosixSpawner(posixCalls(koffi), () => new Terminals(koffi));
 }
+
+/** More than a pid_t needs: over 64, so that V8 keeps it off its heap, where it might move. */
+const PID_BYTES = 128;
 
 /** What one start in progress needs to itself. */
 interface Slot {
   readonly vectors: VectorMemory;
-  readonly actions: Buffer;
+  readonly actions: FileActions;
   readonly pid: Buffer;
 }
 
@@ -36,7 +44,7 @@ interface Pipe {
 
 interface Pipes {
   readonly stdin: Pipe | undefined;
-  readonly stdout: Pipe;
+  readonly stdout: Pipe | Terminal;
   readonly stderr: Pipe | undefined;
 }
 
@@ -47,22 +55,38 @@ class PosixSpawner implements Spawner {
   private readonly free: Slot[];
   private readonly queue: ((slot: Slot) => void)[] = [];
   private readonly two = new Int32Array(2);
+  /** Declared with the first program that wants one: most gateways have none. */
+  private loadedTerminals: Terminals | undefined;
 
-  constructor(private readonly calls: PosixCalls) {
+  constructor(
+    private readonly calls: PosixCalls,
+    private readonly loadTerminals: () => Terminals,
+  ) {
     this.free = Array.from({ length: SLOTS }, () => ({
       vectors: new VectorMemory(calls.pointerSize, calls.address),
-      actions: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
-      pid: Buffer.allocUnsafeSlow(ACTIONS_BYTES),
+      actions: new FileActions(calls),
+      pid: Buffer.allocUnsafeSlow(PID_BYTES),
     }));
     this.nothing = openSync('/dev/null', 'r+');
     this.reaper = new Reaper(calls);
   }
 
+  get terminals(): boolean {
+    try {
+      for (const descriptor of Object.values(this.openTerminal())) closeSync(descriptor);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   async spawn(options: SpawnOptions): Promise<Child> {
     const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
+    this.reaper.starts();
     try {
       return await this.start(slot, options);
     } finally {
+      this.reaper.started();
       const next = this.queue.shift();
       if (next) next(slot);
       else this.free.push(slot);
@@ -71,6 +95,7 @@ class PosixSpawner implements Spawner {
 
   close(): void {
     this.reaper.close();
+    for (const slot of this.free) slot.actions.close();
     closeSync(this.nothing);
   }
 
@@ -81,64 +106,79 @@ class PosixSpawner implements Spawner {
     if (file.includes('\0') || directory?.includes('\0')) throw new SpawnError(file, 'EINVAL');
     const open: number[] = [];
     const pipes = this.openPipes(options, open);
-    const { actions, pid } = slot;
+    const { pid } = slot;
     const { attributes, spawn } = this.calls;
-    let initialised = false;
     try {
-      this.need(file, this.calls.actionsInit(actions));
-      initialised = true;
-      this.fillActions(actions, options, pipes);
+      const actions = slot.actions.get(this.before(options, pipes));
+      if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const result = await new Promise<number>((resolve, reject) => {
         spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
           error ? reject(error) : resolve(errno),
         );
       });
-      this.need(file, result);
+      if (result !== 0) throw new SpawnError(file, errorName(result));
     } catch (error) {
       for (const descriptor of open) closeSync(descriptor);
       throw error instanceof SpawnError ? error : new SpawnError(file, 'EIO', { cause: error });
-    } finally {
-      if (initialised) this.calls.actionsDestroy(actions);
     }
     return this.adopt(pid.readInt32LE(0), pipes);
   }
 
   private openPipes(options: SpawnOptions, open: number[]): Pipes {
-    const pipe = (): Pipe => {
-      if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) {
-        const code = errorName(this.calls.errno());
-        for (const descriptor of open) closeSync(descriptor);
-        throw new SpawnError(options.file, code);
+    try {
+      const pipe = (): Pipe => {
+        const made = this.openPipe(options.file);
+        open.push(made.read, made.write);
+        return made;
+      };
+      const stdin = options.stdin === 'pipe' ? pipe() : undefined;
+      const stdout = options.stdout === 'terminal' ? this.openTerminal() : pipe();
+      if ('slave' in stdout) open.push(...Object.values(stdout));
+      const stderr = options.stderr === 'pipe' ? pipe() : undefined;
+      const { pipeOwner } = options;
+      if (pipeOwner !== undefined) {
+        // So that a program of another user can open /dev/stderr by its path. Its ends only: a terminal's other end is /dev/ptmx.
+        for (const end of [stdin?.read, programsEnd(stdout), stderr?.write])
+          if (end !== undefined) fchownSync(end, pipeOwner, -1);
       }
-      const [read = -1, write = -1] = this.two;
-      open.push(read, write);
-      return { read, write };
-    };
-    return {
-      stdin: options.stdin === 'pipe' ? pipe() : undefined,
-      stdout: pipe(),
-      stderr: options.stderr === 'pipe' ? pipe() : undefined,
-    };
+      return { stdin, stdout, stderr };
+    } catch (error) {
+      for (const descriptor of open) closeSync(descriptor);
+      throw error instanceof SpawnError ? error : new SpawnError(options.file, codeOf(error), { cause: error });
+    }
   }
 
-  private fillActions(actions: Buffer, options: SpawnOptions, pipes: Pipes): void {
-    const { file, stdin, directory } = options;
-    const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
+  private openPipe(file: string): Pipe {
+    if (this.calls.pipe2(this.two, O_CLOEXEC) !== 0) throw new SpawnError(file, errorName(this.calls.errno()));
+    const [read = -1, write = -1] = this.two;
+    return { read, write };
+  }
+
+  private openTerminal(): Terminal {
+    this.loadedTerminals ??= this.loadTerminals();
+    return this.loadedTerminals.open();
+  }
+
+  private before({ stdin, directory }: SpawnOptions, pipes: Pipes): Before {
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
-    this.need(file, actionsDup2(actions, input, 0));
-    this.need(file, actionsDup2(actions, pipes.stdout.write, 1));
-    this.need(file, actionsDup2(actions, pipes.stderr?.write ?? this.nothing, 2));
-    if (directory !== undefined) this.need(file, actionsChdir(actions, directory));
-    if (actionsCloseFrom) this.need(file, actionsCloseFrom(actions, 3));
+    const error = pipes.stderr?.write ?? this.nothing;
+    return { input, output: programsEnd(pipes.stdout), error, directory };
   }
 
-  /** Throws for an error number other than 0. */
-  private need(file: string, errno: number): void {
-    if (errno !== 0) throw new SpawnError(file, errorName(errno));
-  }
+  private readonly isOver = (descriptor: number): boolean => {
+    this.two[0] = descriptor;
+    this.two[1] = POLLIN;
+    this.calls.poll(this.two, 1, 0);
+    return (this.two[1] ?? 0) >> 16 === POLLHUP;
+  };
+
+  /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
+  private readonly send = (to: number, signal: NodeJS.Signals | 0): boolean =>
+    this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
+    this.calls.errno() === constants.errno.EPERM;
 
   private adopt(pid: number, pipes: Pipes): Child {
-    const group = new ProcessGroup(pid);
+    const group = new ProcessGroup(pid, this.send);
     const exited = new Promise<Exit>((resolve) => {
       this.reaper.watch(pid, (exit) => {
         group.leaderReaped();
@@ -147,13 +187,13 @@ class PosixSpawner implements Spawner {
     });
     const { stdin, stdout, stderr } = pipes;
     if (stdin) closeSync(stdin.read);
-    closeSync(stdout.write);
+    closeSync(programsEnd(stdout));
     if (stderr) closeSync(stderr.write);
     return {
       pid,
       stdin: stdin && writer(stdin.write),
-      stdout: reader(stdout.read),
-      stderr: stderr && reader(stderr.read),
+      stdout: 'slave' in stdout ? terminalReader(stdout) : reader(stdout.read),
+      stderr: stderr && new LateReader(stderr.read, { exited, isOver: this.isOver, open: reader }),
       exited,
       signalGroup: (signal) => group.signal(signal),
     };
@@ -167,12 +207,26 @@ function errorName(errno: number): string {
   return Object.entries(constants.errno).find(([, number]) => number === errno)?.[0] ?? `error ${errno}`;
 }
 
+/** The system's name of an error of Node's or of `Terminals`. */
+function codeOf(error: unknown): string {
+  const { errno } = error as { readonly errno?: unknown };
+  return typeof errno === 'number' ? errorName(Math.abs(errno)) : 'EIO';
+}
+
 function reader(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: true, writable: false }));
 }
 
 function writer(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+function programsEnd(stdout: Pipe | Terminal): number {
+  return 'slave' in stdout ? stdout.slave : stdout.write;
+}
+
+function terminalReader({ master, spare }: Terminal): Readable {
+  return new TerminalOutput(master, spare).on('error', () => undefined);
 }
 
 /** An error reaches whoever wrote through the callback, and everybody through 'close'; without a listener it would end the gateway too. */

@@ -75,6 +75,11 @@ export class Programs {
     this.watchdog = new Watchdog(spawner, (reason) => events.watchdogLost(reason));
   }
 
+  /** Whether a program's stdout can be a pseudo-terminal. */
+  get terminals(): boolean {
+    return this.spawner.terminals;
+  }
+
   /** Programs that run or are being started. */
   get size(): number {
     return this.entries.size + this.starting.size;

@@ -13,6 +13,9 @@ const INFO_WORDS = 32;
 
 export class Reaper {
   private readonly waiting = new Map<number, (exit: Exit) => void>();
+  /** Programs that are being started: until they are known here, a child that is not may be one of them. */
+  private starting = 0;
+  private sawUnknown = false;
   private readonly info = new Int32Array(INFO_WORDS);
   private readonly status = new Int32Array(1);
   private readonly names = signalNames();
@@ -22,6 +25,19 @@ export class Reaper {
   constructor(private readonly calls: PosixCalls) {
     this.pidWord = calls.pointerSize === 8 ? 4 : 3;
     process.on('SIGCHLD', this.drain);
+  }
+
+  /** A program is about to be started. */
+  starts(): void {
+    this.starting++;
+  }
+
+  /** It is known to `watch` now, or was not started. */
+  started(): void {
+    this.starting--;
+    if (this.starting > 0 || !this.sawUnknown) return;
+    this.sawUnknown = false;
+    process.nextTick(this.drain);
   }
 
   /** Calls `reaped` in the moment in which the child is reaped; it may have ended already. */
@@ -43,9 +59,10 @@ export class Reaper {
       const pid = this.info[this.pidWord] ?? 0;
       if (pid === 0) return;
       if (this.waiting.has(pid)) this.take(pid);
-      else if (isOrphan(pid)) this.calls.waitpid(pid, this.status, WNOHANG);
+      else if (this.starting === 0 && isOrphan(pid)) this.calls.waitpid(pid, this.status, WNOHANG);
       else {
         // Somebody else's is first in line and stays there until its owner takes it: ask for each of ours.
+        this.sawUnknown = this.starting > 0;
         for (const ours of [...this.waiting.keys()]) this.take(ours);
         return;
       }
@@ -72,7 +89,7 @@ export class Reaper {
 
 /**
  * Where the gateway is the first process of a container, what programs leave behind becomes its child, and nobody else will reap it.
- * It is told by its session: a child of node:child_process is in ours or leads its own, as does a program that is just being started.
+ * It is told by its session: a child of node:child_process is in ours or leads its own.
  */
 function isOrphan(pid: number): boolean {
   const stat = readStat(pid);

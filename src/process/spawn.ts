@@ -14,7 +14,11 @@ export interface SpawnOptions {
   readonly directory: string | undefined;
   /** A pipe, nothing, or an open descriptor (a spooled request body), which stays the caller's. */
   readonly stdin: 'pipe' | 'null' | number;
+  /** Only a spawner that has `terminals` makes one; others take it for a pipe. A pipe when left out. */
+  readonly stdout?: 'pipe' | 'terminal' | undefined;
   readonly stderr: 'pipe' | 'null';
+  /** The id of the user whose program it becomes when that is not the gateway's: the pipes are to be his. */
+  readonly pipeOwner?: number | undefined;
 }
 
 /** How a process ended: a status or a signal. */
@@ -39,6 +43,11 @@ export interface Child {
 
 export interface Spawner {
   readonly name: 'posix' | 'child_process';
+  /**
+   * Whether a program's stdout can be a pseudo-terminal, so that its stdio hands on each line. In raw mode, so that the bytes are
+   * those of a pipe; what differs: a program whose output nobody wants any more reads EIO and gets no SIGPIPE.
+   */
+  readonly terminals: boolean;
   /** Rejects with a `SpawnError` before anything ran. */
   spawn(options: SpawnOptions): Promise<Child>;
   /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */
@@ -64,6 +73,7 @@ export class SpawnError extends Error {
       E2BIG: 'its arguments and environment are too large (E2BIG)',
       EAGAIN: 'the limit on processes is reached (EAGAIN)',
       EMFILE: 'the limit on open files is reached (EMFILE)',
+      ENOSPC: 'all pseudo-terminals are taken (ENOSPC); see /proc/sys/kernel/pty/max',
       ENOMEM: 'not enough memory (ENOMEM)',
       EINVAL: 'a NUL in its arguments, environment or working directory (EINVAL)',
     };

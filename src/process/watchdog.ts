@@ -24,6 +24,11 @@ case $L in *[0-9]*) end TERM; sleep 1; end KILL ;; esac
 
 /** What may wait to be read by the shell. It reads at once; one that does not is hung or stopped. */
 const MAX_BACKLOG = 64 << 10;
+/**
+ * How long the end of a program may go untold, in milliseconds, so that one write and one waking of the shell do for many short ones.
+ * Too short for its number to come round and be another's.
+ */
+const TELL_ENDS_AFTER = 10;
 /** At least this long, in milliseconds, between two starts of it. */
 const RESTART_AFTER = 1000;
 /** How long the shell may take to end by itself, milliseconds. */
@@ -34,6 +39,9 @@ export class Watchdog {
   private shell: Child | undefined;
   private starting: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
+  /** What is to be told of programs that have ended. */
+  private ends = '';
+  private endsTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
   /** @param lost Is told in a sentence whenever programs are without their watchdog. It comes back by itself. */
@@ -53,12 +61,16 @@ export class Watchdog {
 
   add(group: number): void {
     this.groups.add(group);
-    this.tell(`+ ${group}\n`);
+    this.tellWithEnds(`+ ${group}\n`);
   }
 
   remove(group: number): void {
     this.groups.delete(group);
-    this.tell(`- ${group}\n`);
+    this.ends += `- ${group}\n`;
+    this.endsTimer ??= setTimeout(() => {
+      this.endsTimer = undefined;
+      this.tellWithEnds('');
+    }, TELL_ENDS_AFTER);
   }
 
   /** The shell's process id, for tests and the status page. */
@@ -73,6 +85,8 @@ export class Watchdog {
     await this.starting;
     const shell = this.shell;
     if (shell === undefined) return;
+    clearTimeout(this.endsTimer);
+    this.tellWithEnds('');
     shell.stdin?.end();
     const timer = setTimeout(() => shell.signalGroup('SIGKILL'), CLOSE_WITHIN);
     await shell.exited;
@@ -113,6 +127,12 @@ export class Watchdog {
       if (this.groups.size > 0) void this.ready();
     }, RESTART_AFTER);
     this.timer.unref();
+  }
+
+  private tellWithEnds(text: string): void {
+    const all = this.ends + text;
+    this.ends = '';
+    this.tell(all);
   }
 
   private tell(text: string): void {

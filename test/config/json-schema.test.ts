@@ -95,6 +95,7 @@ describe('the JSON Schema', () => {
     'keys-that-are-no-paths',
     'missing-keys',
     'route-without-a-path',
+    'static-settings-wrong',
     'unknown-key-near',
     'unknown-table',
     'wrong-types',

@@ -55,6 +55,16 @@ describe('a suggestion', () => {
   test('every table has its header', () =>
     assert.deepEqual(
       tables.map((shape) => shape.header).filter((header) => !header.includes('.limits')),
-      ['', '[[listen]]', '[static."/path"]', '[cgi."/path"]', '[stream."/path"]', '[admin]', '[defaults]', '[log]'],
+      [
+        '',
+        '[[listen]]',
+        '[static."/path"]',
+        '[cgi."/path"]',
+        '[stream."/path"]',
+        '[processes]',
+        '[admin]',
+        '[defaults]',
+        '[log]',
+      ],
     ));
 });

@@ -27,6 +27,10 @@ mkdirSync(root);
 mkdirSync(join(base, 'www-secret'));
 after(() => rmSync(base, { recursive: true, force: true }));
 
+function moduleUrl(name: string): string {
+  return new URL(`../../src/${name}.js`, import.meta.url).href;
+}
+
 function put(name: string, text = name): void {
   const path = join(root, name);
   mkdirSync(join(path, '..'), { recursive: true });
@@ -252,18 +256,24 @@ test('every path gets what it should, and no descriptor is left', async (t) => {
   assert.ok(PATHS.length >= 60);
 });
 
-test('a folder that may not be entered is 403', async (t) => {
+test('a folder that may not be entered, and one that may not be read, are 403', async () => {
   put('closed/x.txt');
-  chmodSync(root, 0o755);
-  chmodSync(join(root, 'closed'), 0);
-  // Root may enter everything.
-  const isRoot = process.getuid?.() === 0;
-  t.after(() => {
-    if (isRoot) process.seteuid?.(0);
-    chmodSync(join(root, 'closed'), 0o755);
-  });
-  if (isRoot) process.seteuid?.(65_534);
-  assert.equal(await outcome('closed/x.txt'), 403);
+  put('unread/x.txt');
+  const [closed, unread] = [join(root, 'closed'), join(root, 'unread')];
+  chmodSync(base, 0o755);
+  chmodSync(closed, 0);
+  chmodSync(unread, 0o711);
+  // The kernel lets root in everywhere: what is to be seen here is seen by somebody else.
+  const script = `
+    const { locate } = await import(${JSON.stringify(moduleUrl('files/locate'))});
+    const { FolderListing } = await import(${JSON.stringify(moduleUrl('files/listing'))});
+    if (process.getuid() === 0) { process.setgroups([]); process.setgid(65534); process.setuid(65534); }
+    const root = ${JSON.stringify(root)};
+    const asked = [locate(root, ['closed', 'x.txt']), FolderListing.open(root, ['closed', '']), FolderListing.open(root, ['unread', '']), locate(root, ['unread', 'x.txt'])];
+    for (const { reason, value } of await Promise.allSettled(asked)) console.log(reason?.status ?? value?.kind);`;
+  const said = execFileSync(process.execPath, ['--input-type=module', '--eval', script], { encoding: 'utf8' });
+  assert.deepEqual(said.trim().split('\n'), ['403', '403', '403', 'file']);
+  chmodSync(closed, 0o755);
 });
 
 test('a file that is swapped for a link out after the check is not followed', async () => {

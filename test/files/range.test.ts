@@ -29,6 +29,16 @@ test('ranges of a file of 100 bytes', async (t) => {
     ['bytes=0-1,,5-6,', [[0, 1], [5, 6]]], // biome-ignore format: one row, one case
     ['bytes=50-60,0-1,200-', [[50, 60], [0, 1]]], // biome-ignore format: one row, one case
     ['bytes=0-1,x', 'whole'],
+    // Those that overlap or touch become one, in the place of the first of them
+    ['bytes=0-4,5-9', [[0, 9]]],
+    ['bytes=0-4,6-9', [[0, 4], [6, 9]]], // biome-ignore format: one row, one case
+    ['bytes=5-9,0-6', [[0, 9]]],
+    ['bytes=0-99,5-6,1-1', [[0, 99]]],
+    ['bytes=-5,0-0,90-', [[90, 99], [0, 0]]], // biome-ignore format: one row, one case
+    ['bytes=50-60,0-1,59-70,2-3,1-1', [[50, 70], [0, 3]]], // biome-ignore format: one row, one case
+    ['bytes=20-29,0-9,10-19', [[0, 29]]],
+    [`bytes=${Array.from({ length: 50 }, () => '0-').join()}`, [[0, 99]]],
+    [`bytes=${Array.from({ length: 200 }, (_, i) => `${i}-${i}`).join()}`, 'whole'],
     ['bytes=99999999999999999999999-', 'unsatisfiable'],
     ['bytes=0-99999999999999999999999', [[0, 99]]],
     [`bytes=${'0-1,'.repeat(101)}`, 'whole'],

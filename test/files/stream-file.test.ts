@@ -16,7 +16,9 @@ const content = Buffer.alloc(300_000, 'abcdefghijklmnopqrstuvwxyz0123456789');
 function body(offset: number, length: number): { source: FileBody; isClosed: () => Promise<boolean> } {
   const descriptor = openSync(file, 'r');
   const { ino } = fstatSync(descriptor);
-  const source = new FileBody(descriptor, offset, length, (error) => assert.ifError(error));
+  const source = new FileBody(descriptor, length === 0 ? [] : [{ start: offset, end: offset + length - 1 }], (error) =>
+    assert.ifError(error),
+  );
   const open = (): boolean => {
     try {
       return fstatSync(descriptor).ino === ino;

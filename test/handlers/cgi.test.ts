@@ -17,10 +17,12 @@ import { after, test } from 'node:test';
 import type { CgiConfig } from '../../src/config/schema.ts';
 import { type BodySource, headerValue, type Reply } from '../../src/engine/engine.ts';
 import { cgiHandler } from '../../src/handlers/cgi.ts';
+import { planLaunch } from '../../src/handlers/launch.ts';
 import { HttpError } from '../../src/http/errors.ts';
 import type { Handler } from '../../src/http/handler.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { Log } from '../../src/ops/log.ts';
+import { readSystem } from '../../src/process/confine.ts';
 import { Programs } from '../../src/process/programs.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
 import { type CallOptions, type FakeCall, fakeCall } from '../support/call.ts';
@@ -60,14 +62,33 @@ const DEFAULTS: CgiConfig = {
   terminate_after: 200,
   kill_after: 200,
   headers: new Map(),
-  limits: { body: 0, body_memory: 0, body_time: 0 },
+  limits: {
+    body: 0,
+    body_memory: 0,
+    body_time: 0,
+    memory: undefined,
+    processes: undefined,
+    open_files: undefined,
+    cpu_time: undefined,
+    file_size: undefined,
+    nice: undefined,
+  },
+  user: undefined,
+  group: undefined,
 };
 
 function handlerFor(changes: Partial<CgiConfig> = {}, route = '/cgi-bin/'): Handler {
-  return cgiHandler(
-    { ...DEFAULTS, ...changes },
-    { route, version: '0', programs, log, inherited: process.env, documentRoot: undefined },
-  );
+  const config = { ...DEFAULTS, ...changes };
+  const launch = planLaunch(config, { system: readSystem(), terminals: () => programs.terminals });
+  return cgiHandler(config, {
+    route,
+    version: '0',
+    programs,
+    launch,
+    log,
+    inherited: process.env,
+    documentRoot: undefined,
+  });
 }
 
 const handler = handlerFor();

@@ -7,7 +7,8 @@ import { performance } from 'node:perf_hooks';
 import { after, test } from 'node:test';
 import { headerValue, type Reply } from '../../src/engine/engine.ts';
 import { FileCache } from '../../src/files/cache.ts';
-import { folderLocation, staticHandler } from '../../src/handlers/static.ts';
+import { staticHandler } from '../../src/handlers/static.ts';
+import { folderLocation } from '../../src/handlers/static-reply.ts';
 import { HttpError } from '../../src/http/errors.ts';
 import { Log } from '../../src/ops/log.ts';
 import { type CallOptions, fakeCall } from '../support/call.ts';
@@ -36,7 +37,11 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
     {
       root: options.folder ?? root,
       index: ['index.html', 'index.htm'],
-      cache_control: options.cacheControl,
+      cache_control: new Map(options.cacheControl === undefined ? [] : [['**', options.cacheControl]]),
+      precompressed: true,
+      listing: false,
+      fallback: undefined,
+      error_pages: new Map(),
       headers: new Map(),
       limits: { body: 1000, body_memory: 1000, body_time: 1000 },
     },
@@ -157,7 +162,7 @@ test('ranges', async (t) => {
     ['bytes=0-0', 206, 0, 1],
     ['bytes=-7', 206, 499_993, 500_000],
     ['bytes=100000-', 206, 100_000, 500_000],
-    ['bytes=0-1,5-6', 200, 0, 500_000],
+    ['bytes=0-3,2-6,7-9', 206, 0, 10],
     ['bytes=x', 200, 0, 500_000],
   ];
   for (const [field, status, start, end] of cases) {
@@ -191,7 +196,8 @@ test('HEAD tells the length and opens nothing', async () => {
   assert.equal(reply.status, 200);
   assert.ok(typeof reply.body === 'object' && 'start' in reply.body);
   assert.equal(reply.body.length, 500_000);
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  // Fewer, when a file of the test before was still being closed.
+  assert.ok(readdirSync('/proc/self/fd').length <= before);
   const none = await ask(handler, { path: '/none.txt' });
   assert.deepEqual([none.status, (await bodyOf(none)).length], [200, 0]);
 });
@@ -232,7 +238,8 @@ test('a hundred requests for a stale file look at the disk once, and leave no de
   const before = readdirSync('/proc/self/fd').length;
   const replies = await Promise.all(Array.from({ length: 100 }, () => ask(handler, { path: '/index.html' })));
   assert.equal(new Set(replies.map((reply) => reply.body)).size, 1, 'one buffer for all');
-  assert.equal(readdirSync('/proc/self/fd').length, before);
+  // Fewer, when a file of the test before was still being closed.
+  assert.ok(readdirSync('/proc/self/fd').length <= before);
 });
 
 test('what a hit costs is printed', async (t) => {

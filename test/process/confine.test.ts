@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Confinement, planConfinement, readSystem, type SystemFacts, wrap } from '../../src/process/confine.ts';
+import type { Confinement } from '../../src/config/schema.ts';
+import { planConfinement, readSystem, type SystemFacts, wrap } from '../../src/process/confine.ts';
 import type { Exit, Spawner } from '../../src/process/spawn.ts';
 import { collect, keepAlive, makeSpawner, SPAWNERS, shell } from './support.ts';
 
 const ROOT: SystemFacts = {
+  user: 0,
   passwd: 'root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\nbob:x:1002:1002::/:/bin/sh\n',
   group: 'root:x:0:\nann:x:1001:\nvideo:x:44:ann,bob\ngpio:x:997:ann\n',
   capabilities: (1n << 41n) - 1n,
   tool: (name) => `/usr/bin/${name}`,
 };
-const NOBODY: SystemFacts = { ...ROOT, capabilities: 0n };
+const NOBODY: SystemFacts = { ...ROOT, user: 65534, capabilities: 0n };
 const BARE: SystemFacts = { ...ROOT, tool: () => undefined };
 
 describe('planConfinement', () => {
@@ -39,24 +41,46 @@ describe('planConfinement', () => {
     ['a group alone', { group: 'video', limits: {} }, '/usr/bin/setpriv --regid=44 --clear-groups --inh-caps=-all --'],
     [
       'every limit',
-      { limits: { memory: 1 << 26, processes: 9, openFiles: 64, cpuTime: 1500, fileSize: 4096, nice: 5 } },
-      '/usr/bin/nice -n 5 /usr/bin/prlimit --as=67108864 --nproc=9 --nofile=64 --cpu=2:3 --fsize=4096 --',
+      {
+        user: 'bob',
+        limits: { memory: 1 << 26, processes: 9, open_files: 64, cpu_time: 1500, file_size: 4096, nice: 5 },
+      },
+      '/usr/bin/nice -n 5 /usr/bin/prlimit --as=67108864 --nproc=9 --nofile=64 --cpu=2:3 --fsize=4096 -- /usr/bin/setpriv --reuid=1002 --regid=1002 --groups=44 --inh-caps=-all --',
     ],
     [
       'limits come before the user, who could not raise them',
-      { user: 'bob', group: 'root', limits: { openFiles: 9 } },
+      { user: 'bob', group: 'root', limits: { open_files: 9 } },
       '/usr/bin/prlimit --nofile=9 -- /usr/bin/setpriv --reuid=1002 --regid=0 --groups=44 --inh-caps=-all --',
     ],
   ];
   for (const [what, confinement, wrapper] of plans) {
     test(what, () => {
       const plan = planConfinement(confinement, ROOT);
-      assert.deepEqual(plan, { wrapper: wrapper === '' ? [] : wrapper.split(' ') });
+      assert.ok('wrapper' in plan);
+      assert.deepEqual(plan.wrapper, wrapper === '' ? [] : wrapper.split(' '));
     });
   }
   test('limits that only lower need no right', () => {
     assert.ok('wrapper' in planConfinement({ limits: { memory: 1 << 26, nice: 1 } }, NOBODY));
   });
+
+  const identities: readonly (readonly [Confinement, user: number | undefined, environment: readonly string[]])[] = [
+    [{ limits: {} }, undefined, []],
+    [{ group: 'video', limits: {} }, undefined, []],
+    [{ user: 'ann', limits: {} }, 1000, ['HOME=/home/ann', 'USER=ann', 'LOGNAME=ann']],
+    [{ user: '1002', limits: {} }, 1002, ['HOME=/', 'USER=bob', 'LOGNAME=bob']],
+    [{ user: '5', group: '6', limits: {} }, 5, []],
+  ];
+  for (const [confinement, user, environment] of identities)
+    test(`who it is: ${JSON.stringify(confinement)}`, () => {
+      const plan = planConfinement(confinement, ROOT);
+      assert.ok('wrapper' in plan);
+      assert.equal(plan.user, user);
+      assert.deepEqual(
+        [...plan.environment].map(([name, value]) => `${name}=${value}`),
+        environment,
+      );
+    });
 
   const failures: readonly (readonly [
     what: string,
@@ -67,8 +91,15 @@ describe('planConfinement', () => {
     ['an unknown user', { user: 'eve', limits: {} }, ROOT, [/^user: there is no user "eve"/]],
     ['an unknown group', { user: 'ann', group: 'x', limits: {} }, ROOT, [/^group: there is no group "x"/]],
     ['a number that is too large', { user: '4294967295', limits: {} }, ROOT, [/no user/]],
-    ['a number without a group', { user: '7', limits: {} }, ROOT, [/group has to be set too/]],
+    ['a number without a group', { user: '7', limits: {} }, ROOT, [/set group too/]],
     ['no right to', { user: 'ann', limits: { nice: -1 } }, NOBODY, [/CAP_SYS_NICE/, /CAP_SETUID/]],
+    [
+      'processes of root',
+      { limits: { processes: 5 } },
+      ROOT,
+      [/^limits.processes: does not hold for programs of root/],
+    ],
+    ['processes of root by name', { user: 'root', limits: { processes: 5 } }, ROOT, [/set user too/]],
     ['no right to, group', { group: 'video', limits: {} }, NOBODY, [/^group: .*CAP_SETGID/]],
     [
       'no tools',
@@ -80,7 +111,7 @@ describe('planConfinement', () => {
   for (const [what, confinement, system, problems] of failures) {
     test(what, () => {
       const plan = planConfinement(confinement, system);
-      const found = 'problems' in plan ? plan.problems : [];
+      const found = 'problems' in plan ? plan.problems.map(({ key, message }) => `${key.join('.')}: ${message}`) : [];
       assert.equal(found.length, problems.length, found.join('; '));
       problems.forEach((problem, index) => {
         assert.match(found[index] ?? '', problem);
@@ -104,7 +135,7 @@ for (const name of SPAWNERS) {
 
     async function run(confinement: Confinement, script: string): Promise<{ out: string; exit: Exit }> {
       const plan = planConfinement(confinement, readSystem());
-      if (!('wrapper' in plan)) throw new Error(plan.problems.join('; '));
+      if (!('wrapper' in plan)) throw new Error(JSON.stringify(plan.problems));
       const options = shell(script, { stdin: 'null', stderr: 'null' });
       const child = await spawner.spawn({ ...options, ...wrap(plan.wrapper, options.file, options.argv) });
       const [out, exit] = await Promise.all([collect(child.stdout), child.exited]);
@@ -113,7 +144,7 @@ for (const name of SPAWNERS) {
 
     test('limits hold from the first instruction', async () => {
       const { out } = await run(
-        { limits: { memory: 1 << 28, openFiles: 50, fileSize: 1 << 20, cpuTime: 7000, nice: 3 } },
+        { limits: { memory: 1 << 28, open_files: 50, file_size: 1 << 20, cpu_time: 7000, nice: 3 } },
         'ulimit -v; ulimit -n; ulimit -f; ulimit -t; cut -d" " -f19 /proc/$$/stat',
       );
       const own = Number((await run({ limits: {} }, 'cut -d" " -f19 /proc/$$/stat')).out);
@@ -121,14 +152,14 @@ for (const name of SPAWNERS) {
     });
 
     test('processor time that is used up', async () => {
-      const { exit } = await run({ limits: { cpuTime: 1000 } }, 'while :; do :; done');
+      const { exit } = await run({ limits: { cpu_time: 1000 } }, 'while :; do :; done');
       assert.equal(exit.signal, 'SIGXCPU');
     });
 
     test('another user, or a reason why not', async () => {
       const plan = planConfinement({ user: '65534', group: '65534', limits: {} }, readSystem());
       if ('problems' in plan) {
-        assert.match(plan.problems[0] ?? '', /CAP_SETUID/);
+        assert.match(plan.problems[0]?.message ?? '', /CAP_SETUID/);
         return;
       }
       const { out } = await run(

@@ -3,7 +3,13 @@ import { describe, test } from 'node:test';
 import { buildEnvironment, DEFAULT_PATH, type EnvironmentSources } from '../../src/process/environment.ts';
 
 function build(changes: Partial<EnvironmentSources>): { [name: string]: string } {
-  const empty: EnvironmentSources = { inherited: {}, passEnv: [], env: new Map(), variables: new Map() };
+  const empty: EnvironmentSources = {
+    inherited: {},
+    base: new Map(),
+    passEnv: [],
+    env: new Map(),
+    variables: new Map(),
+  };
   return Object.fromEntries(buildEnvironment({ ...empty, ...changes }));
 }
 
@@ -32,6 +38,21 @@ describe('what is inherited', () => {
       EMPTY: '',
     });
   });
+});
+
+test('the base is replaced by everything else', () => {
+  const base = new Map([
+    ['HOME', '/home/ann'],
+    ['USER', 'ann'],
+    ['TERM', 'dumb'],
+  ]);
+  const built = build({
+    base,
+    inherited: { HOME: '/root', TERM: 'xterm' },
+    passEnv: ['HOME'],
+    env: new Map([['USER', 'x']]),
+  });
+  assert.deepEqual(built, { PATH: DEFAULT_PATH, HOME: '/root', USER: 'x', TERM: 'dumb' });
 });
 
 describe('who wins', () => {

@@ -123,7 +123,12 @@ describe('the watchdog', { timeout: 60_000 }, () => {
 
   test('one that cannot be started is told of, and holds nothing up', async () => {
     const reasons: string[] = [];
-    const broken: Spawner = { name: 'posix', spawn: () => Promise.reject(new Error('no')), close: () => undefined };
+    const broken: Spawner = {
+      name: 'posix',
+      terminals: false,
+      spawn: () => Promise.reject(new Error('no')),
+      close: () => undefined,
+    };
     const watchdog = new Watchdog(broken, (reason) => reasons.push(reason));
     await watchdog.ready();
     assert.equal(watchdog.ready(), undefined);

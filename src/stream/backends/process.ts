@@ -3,19 +3,9 @@
 import type { Program } from '../../process/programs.ts';
 import type { Exit } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
+import type { Backend, BackendEvents } from '../ends.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../message.ts';
-
-export interface BackendEvents {
-  /** Messages that lay in one read of the output, in order. */
-  messages(batch: readonly Buffer[]): void;
-  /** A line of the program's stderr, where clients are to get it. */
-  aside(line: Buffer): void;
-  /** Everything that was waiting for the program has been taken by it. */
-  drained(): void;
-  /** Once, and last: stdout has ended and the process has exited, or what it printed could not be understood. */
-  ended(ending: Ending): void;
-}
 
 export interface ProcessBackendOptions {
   readonly framing: Framing;
@@ -27,7 +17,7 @@ export interface ProcessBackendOptions {
   endProgram(program: Program): void;
 }
 
-export class ProcessBackend {
+export class ProcessBackend implements Backend {
   private exit: Exit | undefined;
   private outputOver = false;
   private over = false;

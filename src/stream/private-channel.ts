@@ -1,43 +1,17 @@
-/** Joins one client to one backend: the only code that knows both ends. */
+/** Joins one client to one backend of its own. With `shared-channel.ts` the only code that knows both ends. */
 import type { Log } from '../ops/log.ts';
-import type { Member, Tallies } from '../ops/tallies.ts';
-import type { BackendEvents } from './backends/process.ts';
 import type { Backoff } from './backoff.ts';
-import { CLOSE, type Ending } from './message.ts';
-
-/** Where a message came from: what a client can tell apart. */
-export type Origin = 'stdout' | 'stderr';
-
-/** The client's end, whatever its transport. */
-export interface Client {
-  /** Takes messages that belong together. False: taken, but the client is behind; `clientDrained` will be called. */
-  deliver(batch: readonly Buffer[], origin: Origin): boolean;
-  /** Ends the stream behind what was delivered. */
-  close(ending: Ending): void;
-  /** Drops the connection. */
-  terminate(): void;
-  /** Stops taking the client's messages. False where that is not possible. */
-  pause(): boolean;
-  resume(): void;
-}
-
-/** The other end. */
-export interface Backend {
-  /** Bytes written that have not been taken. */
-  readonly waiting: number;
-  write(message: Buffer): boolean;
-  endInput(): void;
-  pause(): void;
-  resume(): void;
-  /** Nobody needs it any more. */
-  release(): void;
-}
+import type { StreamCounts } from './counts.ts';
+import type { Backend, BackendEvents, Client, Origin } from './ends.ts';
+import { CLOSE, type Ending, Message } from './message.ts';
 
 export interface ChannelOptions {
   /** Bytes of a client's messages that may wait for the backend. */
   readonly maxQueue: number;
   /** Milliseconds that a client may leave its messages untaken. */
   readonly drainTimeout: number;
+  /** Whether messages are binary to clients. */
+  readonly binary: boolean;
   /** The message that closes the program's stdin. */
   readonly eofMessage: Buffer | undefined;
   /** How a backend that has ended is started anew; undefined: its end is the stream's. */
@@ -49,28 +23,6 @@ export interface Restart {
   wanted(ending: Ending): boolean;
   readonly backoff: Backoff;
   start(events: BackendEvents): Promise<Backend>;
-}
-
-/** The numbers of one route that its channels count in. */
-export class StreamCounts {
-  readonly in: Member;
-  readonly out: Member;
-  readonly inBytes: Member;
-  readonly outBytes: Member;
-
-  constructor(
-    readonly tallies: Tallies,
-    readonly route: string,
-  ) {
-    this.in = tallies.messages.member(route, 'in');
-    this.out = tallies.messages.member(route, 'out');
-    this.inBytes = tallies.messageBytes.member(route, 'in');
-    this.outBytes = tallies.messageBytes.member(route, 'out');
-  }
-
-  drop(reason: string, count = 1): void {
-    this.tallies.dropped.add(count, this.route, reason);
-  }
 }
 
 /**
@@ -181,7 +133,9 @@ export class PrivateChannel implements BackendEvents {
     if (this.over || this.client === undefined) return;
     this.counts.out.value += batch.length;
     for (const message of batch) this.counts.outBytes.value += message.length;
-    if (this.client.deliver(batch, origin) || this.clientBehind !== undefined) return;
+    const binary = (origin === 'stdout') === this.options.binary;
+    const messages = batch.map((data) => new Message(data, binary, '', 0));
+    if (this.client.deliver(messages, origin) || this.clientBehind !== undefined) return;
     this.backend?.pause();
     this.clientBehind = setTimeout(
       () => this.abort('client_too_slow', 'a client did not take its messages within drain_timeout and was dropped'),

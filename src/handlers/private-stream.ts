@@ -1,0 +1,120 @@
+/** `share = "client"`: a backend of its own for each client. */
+import { randomBytes } from 'node:crypto';
+import { bodyBytes } from '../http/body-bytes.ts';
+import { HttpError } from '../http/errors.ts';
+import type { Answer, Call, Handler } from '../http/handler.ts';
+import { textReply } from '../http/reply.ts';
+import { Backoff } from '../stream/backoff.ts';
+import { eventStream, plainStream } from '../stream/clients/response.ts';
+import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
+import { CLOSE } from '../stream/message.ts';
+import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
+import { queryValue, transportOf } from '../stream/transport.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, refuseCrossSite, type Seat } from './stream-clients.ts';
+import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
+
+/** A backend that was started for a client that is still to be connected. */
+export type Connect = (events: BackendEvents) => Backend;
+
+export interface PrivateParts {
+  readonly plan: StreamPlan;
+  readonly reception: Reception;
+  /** Starts a backend for this call; rejects with the `HttpError` that refuses the client. */
+  start(call: Call): Promise<{ readonly connect: Connect; discard(): void }>;
+  /** The subprotocol to agree on, of those that the client offers. */
+  protocol(offered: readonly string[]): string | undefined;
+}
+
+export class PrivateStream implements Handler {
+  readonly kind = 'stream';
+  readonly methods = STREAM_METHODS;
+  readonly takesBody = true;
+  private readonly channels = new Set<PrivateChannel>();
+  /** Clients that cannot send over their own connection, by the name that they were given. */
+  private readonly sessions = new Map<string, PrivateChannel>();
+
+  constructor(private readonly parts: PrivateParts) {}
+
+  /** Everything that may refuse a client happens here, before the 101. */
+  async handle(call: Call): Promise<Answer> {
+    const { request, handshake } = call;
+    refuseCrossSite(call);
+    const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    if (transport === 'post') return await this.post(call);
+    if (transport === 'poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
+    if (request.method === 'HEAD')
+      return { ...byResponse(this.parts.reception, this.form(transport, ''), transport, () => NOBODY) };
+    let left = false;
+    call.onAborted(() => {
+      left = true;
+    });
+    const started = await this.parts.start(call);
+    if (left) started.discard();
+    const { reception } = this.parts;
+    if (transport === 'websocket') {
+      const protocol = this.parts.protocol(handshake?.protocols ?? []);
+      return byWebSocket(reception, call, { numbered: false, protocol }, (client) =>
+        this.seat(call, client, started.connect, undefined),
+      );
+    }
+    const session = randomBytes(12).toString('hex');
+    return byResponse(reception, this.form(transport, session), transport, (client) =>
+      this.seat(call, client, started.connect, session),
+    );
+  }
+
+  drain(reason: string): void {
+    for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private form(transport: 'websocket' | 'events' | 'plain', session: string) {
+    const { binary } = this.parts.reception;
+    return transport === 'events' ? eventStream(binary, { session }) : plainStream(binary);
+  }
+
+  /** A message of a client whose connection only goes one way. */
+  private async post(call: Call): Promise<Answer> {
+    const channel = this.sessions.get(queryValue(call.request.query, 'session') ?? '');
+    if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
+    channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
+    return textReply(202, 'sent\n');
+  }
+
+  private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
+    const { plan, reception } = this.parts;
+    const options = {
+      ...plan.limits,
+      eofMessage: plan.eofMessage,
+      restart: this.restart(call),
+      binary: reception.binary,
+    };
+    const channel = new PrivateChannel(options, reception.counts, reception.log, () => {
+      this.channels.delete(channel);
+      if (session !== undefined) this.sessions.delete(session);
+    });
+    this.channels.add(channel);
+    if (session !== undefined) this.sessions.set(session, channel);
+    channel.join(client, connect(channel));
+    return {
+      message: (data) => channel.fromClient(data),
+      caughtUp: () => channel.clientDrained(),
+      close: (ending) => channel.finish(ending),
+      vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),
+      left: () => channel.clientLeft(),
+    };
+  }
+
+  private restart(call: Call): Restart | undefined {
+    const { restart } = this.parts.plan;
+    if (restart === 'never') return undefined;
+    return {
+      wanted: (ending) => restart === 'always' || ending.code !== CLOSE.normal,
+      backoff: new Backoff(this.parts.plan.backoff),
+      start: async (events) => (await this.parts.start(call)).connect(events),
+    };
+  }
+}

@@ -1,0 +1,176 @@
+/** `share = "all" | "query" | "credentials"`: one backend for all clients that would get the same. */
+import { createHash, randomBytes } from 'node:crypto';
+import { headerValue } from '../engine/engine.ts';
+import { bodyBytes } from '../http/body-bytes.ts';
+import { HttpError } from '../http/errors.ts';
+import type { Answer, Call, Handler } from '../http/handler.ts';
+import { textReply } from '../http/reply.ts';
+import { eventStream, plainStream } from '../stream/clients/response.ts';
+import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
+import type { ClientFacts } from '../stream/member.ts';
+import { CLOSE } from '../stream/message.ts';
+import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
+import { queryValue, streamQuery, transportOf } from '../stream/transport.ts';
+import { noRoom } from './start-error.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, refuseCrossSite, type Seat } from './stream-clients.ts';
+import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
+import { pollAnswer } from './stream-poll.ts';
+
+export interface SharedStreamParts {
+  readonly plan: StreamPlan;
+  readonly reception: Reception;
+  readonly options: Omit<SharedOptions, 'history' | 'replay' | 'restart' | 'restartWanted'>;
+  /** How many channels there may be: distinct queries, or distinct credentials. */
+  readonly maxChannels: number;
+  /** Milliseconds that a long-poll waits for news. */
+  readonly pollWait: number;
+  /** The subprotocol to agree on, of those that the client offers. */
+  protocol(offered: readonly string[]): string | undefined;
+  /** Starts the backend of the channel that `first` was the first to ask for; undefined when it starts at boot. */
+  start(first: Call | undefined, query: string, events: BackendEvents): Promise<Backend>;
+}
+
+export class SharedStream implements Handler {
+  readonly kind = 'stream';
+  readonly methods = STREAM_METHODS;
+  readonly takesBody = true;
+  private readonly channels = new Map<string, SharedChannel>();
+  private stopping = false;
+
+  constructor(private readonly parts: SharedStreamParts) {}
+
+  /** `start = "boot"`. */
+  boot(): void {
+    this.channel('', undefined, '').boot();
+  }
+
+  async handle(call: Call): Promise<Answer> {
+    const { request, handshake } = call;
+    refuseCrossSite(call);
+    const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
+    if (request.method === 'HEAD')
+      return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
+    const channel = this.channel(this.keyOf(call, query), call, query);
+    await channel.ready();
+    if (this.stopping) throw noRoom('the gateway is stopping');
+    if (transport === 'post') return await this.post(call, channel);
+    if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
+    const after = queryValue(request.query, 'after');
+    if (transport === 'websocket') {
+      const protocol = this.parts.protocol(handshake?.protocols ?? []);
+      return byWebSocket(this.parts.reception, call, { numbered: after !== undefined, protocol }, (client) =>
+        this.seat(channel, channel.reserve(), client, after, factsOf(call)),
+      );
+    }
+    const last = headerValue(request.headers, 'last-event-id') ?? after;
+    // Reserved before it joins, because the first event tells it.
+    const name = channel.reserve();
+    return byResponse(this.parts.reception, this.form(transport, name), transport, (client) =>
+      this.seat(channel, name, client, last, factsOf(call)),
+    );
+  }
+
+  drain(reason: string): void {
+    this.stopping = true;
+    for (const channel of this.channels.values()) channel.finish({ code: CLOSE.goingAway, reason });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private form(transport: string, name?: string) {
+    const { binary } = this.parts.reception;
+    return transport === 'events'
+      ? eventStream(binary, name === undefined ? {} : { client: name })
+      : plainStream(binary);
+  }
+
+  private keyOf(call: Call, query: string): string {
+    if (this.parts.plan.share !== 'credentials') return query;
+    const { headers } = call.request;
+    // A digest: the credentials themselves are not kept as a key.
+    const credentials = `${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
+    return `${createHash('sha256').update(credentials).digest('base64')}\n${query}`;
+  }
+
+  private channel(key: string, first: Call | undefined, query: string): SharedChannel {
+    const known = this.channels.get(key);
+    if (known !== undefined) return known;
+    if (this.channels.size >= this.parts.maxChannels)
+      throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
+    const { plan, reception, options } = this.parts;
+    const channel = new SharedChannel(
+      `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`,
+      {
+        ...options,
+        history: plan.history,
+        replay: plan.replay,
+        restart: plan.backoff,
+        restartWanted: (ending) =>
+          plan.restart === 'always' || (plan.restart === 'on-failure' && ending.code !== CLOSE.normal),
+      },
+      {
+        counts: reception.counts,
+        log: reception.log,
+        start: (events) => this.parts.start(first, query, events),
+        // The one of a stream that all share stays, with its history and its numbers.
+        emptied: () => {
+          if (plan.share !== 'all') this.channels.delete(key);
+        },
+      },
+    );
+    this.channels.set(key, channel);
+    return channel;
+  }
+
+  private seat(
+    channel: SharedChannel,
+    name: string,
+    client: Client,
+    after: string | undefined,
+    facts: ClientFacts,
+  ): Seat {
+    const member = channel.join(name, client, after, facts);
+    return {
+      message: (data) => {
+        void channel.fromClient(member, data).then((answer) => {
+          if (answer === false)
+            channel.close(member, {
+              code: CLOSE.tryAgainLater,
+              reason: 'the program does not read as fast as you send',
+            });
+          else if (answer !== true) channel.answer(member, answer);
+        });
+      },
+      caughtUp: () => channel.caughtUp(member),
+      close: (ending) => channel.close(member, ending),
+      vanished: () => {
+        this.parts.reception.counts.drop('client_vanished');
+        member.client.terminate();
+      },
+      left: () => channel.leave(member),
+    };
+  }
+
+  private async post(call: Call, channel: SharedChannel): Promise<Answer> {
+    const name = queryValue(call.request.query, 'client');
+    const member = name === undefined ? undefined : channel.member(name);
+    if (name !== undefined && member === undefined) throw new HttpError(404, 'no such client');
+    const answer = await channel.fromClient(member, await bodyBytes(call.body, this.parts.reception.maxMessage));
+    if (answer === false) throw noRoom('the program does not take messages now');
+    if (answer === true) return textReply(202, 'sent\n');
+    return {
+      status: 200,
+      headers: [
+        ['content-type', this.parts.reception.binary ? 'application/octet-stream' : 'text/plain; charset=utf-8'],
+      ],
+      body: answer,
+    };
+  }
+}
+
+function factsOf(call: Call): ClientFacts {
+  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: undefined };
+}

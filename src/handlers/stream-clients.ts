@@ -1,0 +1,155 @@
+/** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
+import { headerValue, type Reply, type Upgrade } from '../engine/engine.ts';
+import { HttpError } from '../http/errors.ts';
+import type { Call } from '../http/handler.ts';
+import type { Log } from '../ops/log.ts';
+import { sameOrigin } from '../policy/origin.ts';
+import { ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
+import { WebSocketClient } from '../stream/clients/websocket.ts';
+import type { StreamCounts } from '../stream/counts.ts';
+import type { Client } from '../stream/ends.ts';
+import type { KeepAlive, Watch } from '../stream/keepalive.ts';
+import { CLOSE, type Ending } from '../stream/message.ts';
+
+/** A client's place in its channel. */
+export interface Seat {
+  /** A message from the client. */
+  message(data: Buffer): void;
+  /** The client has taken everything. */
+  caughtUp(): void;
+  /** Ends the stream for this client, in good order. */
+  close(ending: Ending): void;
+  /** The peer does not answer. */
+  vanished(): void;
+  /** The connection is over. */
+  left(): void;
+}
+
+export interface Reception {
+  readonly log: Log;
+  readonly counts: StreamCounts;
+  readonly keepAlive: KeepAlive;
+  /** Largest message of a client, bytes. */
+  readonly maxMessage: number;
+  /** Whether the stream's messages are binary. */
+  readonly binary: boolean;
+}
+
+/** The seat of a client that never comes: of a HEAD request. */
+export const NOBODY: Seat = {
+  message: () => {},
+  caughtUp: () => {},
+  close: () => {},
+  vanished: () => {},
+  left: () => {},
+};
+
+/** A page of another origin must not open a stream, by whatever transport. */
+export function refuseCrossSite(call: Call): void {
+  const { headers } = call.request;
+  if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
+    throw new HttpError(403, 'a page of another origin');
+}
+
+/** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
+export function byWebSocket(
+  reception: Reception,
+  call: Call,
+  options: { readonly numbered: boolean; readonly protocol?: string | undefined },
+  join: (client: Client) => Seat,
+): Upgrade {
+  const { keepAlive, binary } = reception;
+  let seat: Seat | undefined;
+  let watch: Watch | undefined;
+  return {
+    protocol: options.protocol,
+    headers: [],
+    maxMessage: reception.maxMessage,
+    handlers: {
+      open(socket) {
+        const client = new WebSocketClient(socket, options.numbered, () => watch?.message());
+        reception.counts.joined('websocket');
+        watch = keepAlive.add(
+          client,
+          (ending) => seat?.close(ending),
+          () => seat?.vanished(),
+        );
+        seat = join(client);
+      },
+      message(data, isBinary) {
+        watch?.message();
+        watch?.heard();
+        if (isBinary === binary) seat?.message(data);
+        else
+          seat?.close({
+            code: CLOSE.unsupportedData,
+            reason: binary ? 'only binary messages here' : 'only text messages here',
+          });
+      },
+      drain() {
+        watch?.heard();
+        seat?.caughtUp();
+      },
+      pong: () => watch?.heard(),
+      close(code, reason) {
+        if (watch !== undefined) keepAlive.remove(watch);
+        reception.counts.left(code);
+        reception.log.info(`${call.request.path} closed`, {
+          route: reception.counts.route,
+          code,
+          ...(reason === '' ? {} : { reason }),
+          id: call.id,
+        });
+        seat?.left();
+      },
+    },
+  };
+}
+
+/** @param transport its name in the counts */
+export function byResponse(
+  reception: Reception,
+  form: ResponseForm,
+  transport: string,
+  join: (client: Client) => Seat,
+): Reply {
+  const { keepAlive, counts } = reception;
+  let seat: Seat | undefined;
+  let watch: Watch | undefined;
+  const client = new ResponseClient(form, {
+    delivered: () => watch?.message(),
+    caughtUp: () => seat?.caughtUp(),
+    left(code) {
+      if (watch !== undefined) keepAlive.remove(watch);
+      counts.left(code);
+      seat?.left();
+    },
+  });
+  return {
+    status: 200,
+    headers: [
+      ['content-type', form.contentType],
+      ['cache-control', 'no-store'],
+      // nginx holds answers back by default; this is how it is told not to.
+      ['x-accel-buffering', 'no'],
+    ],
+    body: {
+      length: undefined,
+      // Joined only now: a HEAD request, or one whose client has left, never starts its body.
+      start(sink) {
+        counts.joined(transport);
+        watch = keepAlive.add(
+          client,
+          (ending) => seat?.close(ending),
+          () => seat?.vanished(),
+        );
+        client.start(sink);
+        seat = join(client);
+      },
+      resume: () => client.resume(),
+      cancel: () => {
+        if (seat !== undefined) client.cancel();
+      },
+    },
+  };
+}

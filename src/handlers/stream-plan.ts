@@ -1,0 +1,33 @@
+/** What a stream's configuration amounts to: the defaults that depend on other keys, worked out once. */
+import type { StreamConfig } from '../config/schema.ts';
+import type { BackoffTimes } from '../stream/backoff.ts';
+import type { HistoryBounds } from '../stream/history.ts';
+
+export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
+
+export interface StreamPlan {
+  readonly share: 'client' | 'all' | 'query' | 'credentials';
+  readonly history: HistoryBounds;
+  readonly replay: 'none' | 'last' | 'all';
+  readonly restart: 'never' | 'on-failure' | 'always';
+  readonly backoff: BackoffTimes;
+  readonly eofMessage: Buffer | undefined;
+  readonly limits: { readonly maxQueue: number; readonly drainTimeout: number };
+}
+
+/** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. */
+const SHORT_HISTORY: HistoryBounds = { messages: 100, bytes: 256 * 1024, age: undefined };
+
+export function streamPlan(config: StreamConfig): StreamPlan {
+  const share = config.share ?? 'client';
+  return {
+    share,
+    history: config.history ?? SHORT_HISTORY,
+    // Who asks for history wants it shown.
+    replay: config.replay ?? (config.history === undefined ? 'none' : 'all'),
+    restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
+    backoff: { first: config.restart_delay, most: config.restart_delay_max },
+    eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
+    limits: { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
+  };
+}

@@ -1,0 +1,55 @@
+/** Long-polling: one request, the news since the cursor, as JSON. */
+import type { Answer, Call } from '../http/handler.ts';
+import type { Ending } from '../stream/message.ts';
+import type { News, SharedChannel } from '../stream/shared-channel.ts';
+import { queryValue } from '../stream/transport.ts';
+import type { Reception } from './stream-clients.ts';
+
+/** Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds. */
+export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
+  const cursor = queryValue(call.request.query, 'cursor');
+  const { counts, binary } = reception;
+  const known = channel.news(cursor);
+  // Without a cursor the client learns where the stream is, and what replay gives it.
+  if (known !== undefined || cursor === undefined || cursor === '')
+    return Promise.resolve(reply(known, channel, binary, undefined));
+  counts.joined('poll');
+  return new Promise((resolve) => {
+    const done = (ending: Ending | undefined): void => {
+      clearTimeout(timer);
+      take();
+      counts.left(1000);
+      // In the next turn: a program's lines that come together go together.
+      setImmediate(() => resolve(reply(channel.news(cursor), channel, binary, ending)));
+    };
+    const timer = setTimeout(() => done(undefined), wait);
+    const take = channel.onNews(done);
+    call.onAborted(() => {
+      clearTimeout(timer);
+      take();
+      counts.left(1006);
+    });
+  });
+}
+
+function reply(news: News | undefined, channel: SharedChannel, binary: boolean, ending: Ending | undefined): Answer {
+  const messages = (news?.messages ?? []).map((message) => ({
+    id: message.id,
+    data: binary ? message.data.toString('base64') : message.payload.toString(),
+  }));
+  const body = {
+    cursor: channel.history.lastId,
+    messages,
+    ...(news?.missed === 0 || news === undefined ? {} : { missed: news.missed ?? null }),
+    ...(binary ? { encoding: 'base64' } : {}),
+    ...(ending === undefined ? {} : { end: ending }),
+  };
+  return {
+    status: 200,
+    headers: [
+      ['content-type', 'application/json'],
+      ['cache-control', 'no-store'],
+    ],
+    body: JSON.stringify(body),
+  };
+}

@@ -1,0 +1,59 @@
+/** The two ends that a channel joins: clients on one side, a backend on the other. */
+import type { Ending, Message } from './message.ts';
+
+/** Where a message came from: what a client can tell apart. */
+export type Origin = 'stdout' | 'stderr';
+
+/** What a client is told beside the messages, where its transport has a place for it. */
+export type Notice =
+  /** Messages that it will not get; undefined when nobody knows how many. */
+  | { readonly kind: 'missed'; readonly count: number | undefined }
+  /** A sentence for people about the stream: the program ended and is started again, the old server does not answer. */
+  | { readonly kind: 'notice'; readonly text: string };
+
+/** The client's end, whatever its transport. */
+export interface Client {
+  /** Takes messages that belong together. False: taken, but the client is behind; its owner will hear when it has caught up. */
+  deliver(batch: readonly Message[], origin: Origin): boolean;
+  notice(notice: Notice): void;
+  /** Bytes that the client has not taken. */
+  readonly bufferedAmount: number;
+  /** Shows that the connection lives, and finds out whether it does. */
+  ping(): void;
+  /** Ends the stream behind what was delivered. */
+  close(ending: Ending): void;
+  /** Drops the connection. */
+  terminate(): void;
+  /** Stops taking the client's messages. False where that is not possible. */
+  pause(): boolean;
+  resume(): void;
+}
+
+/** The other end. */
+export interface Backend {
+  /** Bytes written that have not been taken. */
+  readonly waiting: number;
+  /** False: taken, but the backend is behind; `drained` will tell. */
+  write(message: Buffer): boolean;
+  /** A message that is answered by itself; the answer is for its sender alone. Undefined where messages are not answered one by one. */
+  ask?(message: Buffer): Promise<Buffer>;
+  /** What a client that joins must have to understand the next message, instead of history. */
+  snapshot?(): Buffer | undefined;
+  endInput(): void;
+  pause(): void;
+  resume(): void;
+  /** Nobody needs it any more: what it still says is thrown away, and it is ended. */
+  release(): void;
+}
+
+/** What a backend tells. */
+export interface BackendEvents {
+  /** Messages that came together, in order. */
+  messages(batch: readonly Buffer[]): void;
+  /** A line of a program's stderr, where clients are to get it. */
+  aside(line: Buffer): void;
+  /** Everything that was waiting for the backend has been taken by it. */
+  drained(): void;
+  /** Once, and last. */
+  ended(ending: Ending): void;
+}

@@ -1,0 +1,359 @@
+/**
+ * Joins all the clients of a stream to one backend: one process for every viewer. The backend never waits for a client; what a
+ * client does not take in time is dropped by the route's rule, and counted.
+ */
+import type { Log } from '../ops/log.ts';
+import { Backoff, type BackoffTimes } from './backoff.ts';
+import type { StreamCounts } from './counts.ts';
+import type { Backend, BackendEvents, Origin } from './ends.ts';
+import { History, type HistoryBounds, type Resumed } from './history.ts';
+import { type ClientFacts, Member } from './member.ts';
+import { CLOSE, type Ending, Message } from './message.ts';
+import { openLine, parseTagged, tellLine } from './tagged.ts';
+
+export interface SharedOptions {
+  readonly history: HistoryBounds;
+  /** What a client that joins anew gets of it. */
+  readonly replay: 'none' | 'last' | 'all';
+  readonly slowClient: 'disconnect' | 'drop' | 'latest';
+  /** Bytes that a client may be behind. */
+  readonly maxBehind: number;
+  /** Bytes of clients' messages that may wait for the backend. */
+  readonly maxQueue: number;
+  /** Milliseconds that a client that is being closed has to take what it is behind. */
+  readonly drainTimeout: number;
+  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
+  readonly idleStop: number | undefined;
+  /** Whether a backend with this ending is started again for those who are there. */
+  restartWanted(ending: Ending): boolean;
+  readonly restart: BackoffTimes;
+  /** Whether the program is told who speaks, and says to whom it answers. */
+  readonly tagged: boolean;
+  /** Whether messages are binary to clients. */
+  readonly binary: boolean;
+}
+
+export interface SharedParts {
+  readonly counts: StreamCounts;
+  readonly log: Log;
+  /** Starts a backend that tells `events`. */
+  start(events: BackendEvents): Promise<Backend>;
+  /** The backend was stopped because nobody is there. */
+  emptied(): void;
+}
+
+/** What a long-poll gets: what is new, or how it ended. */
+export interface News extends Resumed {
+  readonly cursor: string;
+  readonly ending: Ending | undefined;
+}
+
+export class SharedChannel implements BackendEvents {
+  readonly history: History;
+  private readonly members = new Map<string, Member>();
+  private readonly waiting = new Set<(ending: Ending | undefined) => void>();
+  private backend: Backend | undefined;
+  private backendSince = 0;
+  private starting: Promise<void> | undefined;
+  private restarting: NodeJS.Timeout | undefined;
+  private idle: NodeJS.Timeout | undefined;
+  private readonly backoff: Backoff;
+  /** The clients know that the backend is away. */
+  private told = false;
+  private over = false;
+  private joined = 0;
+
+  constructor(
+    epoch: string,
+    private readonly options: SharedOptions,
+    private readonly parts: SharedParts,
+  ) {
+    this.history = new History(epoch, options.history);
+    this.backoff = new Backoff(options.restart);
+  }
+
+  get size(): number {
+    return this.members.size;
+  }
+
+  /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
+  ready(): Promise<void> {
+    if (this.backend !== undefined || this.restarting !== undefined) return Promise.resolve();
+    this.starting ??= this.parts
+      .start(this)
+      .then((backend) => this.attach(backend))
+      .finally(() => {
+        this.starting = undefined;
+      });
+    return this.starting;
+  }
+
+  /** `start = "boot"`: starts it now, and again until it runs. */
+  boot(): void {
+    this.ready().catch((error: unknown) => this.again({ code: CLOSE.internalError, reason: messageOf(error) }));
+  }
+
+  // ---- clients ----
+
+  /** The name for a client that is about to join. */
+  reserve(): string {
+    return `c${++this.joined}`;
+  }
+
+  /** @param after the id of the last message that the client has; undefined or "" for a client that is new */
+  join(name: string, client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
+    const member = new Member(name, client, facts);
+    this.members.set(member.id, member);
+    clearTimeout(this.idle);
+    this.idle = undefined;
+    this.replay(member, after);
+    if (this.options.tagged) this.backend?.write(openLine(member));
+    return member;
+  }
+
+  leave(member: Member): void {
+    clearTimeout(member.closing);
+    if (!this.members.delete(member.id)) return;
+    if (this.options.tagged) this.backend?.write(tellLine(member, 'close', undefined));
+    this.lookIdle();
+  }
+
+  /** The client with this name, for a message that came by another way than its connection. */
+  member(id: string): Member | undefined {
+    return this.members.get(id);
+  }
+
+  /** The client has taken everything. */
+  caughtUp(member: Member): void {
+    if (!member.skipping) return;
+    const { skipped, latest } = member;
+    member.skipping = false;
+    member.skipped = 0;
+    member.latest = undefined;
+    const missed = latest === undefined ? skipped : skipped - 1;
+    if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
+    if (latest !== undefined) this.give(member, [latest]);
+  }
+
+  /** A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be dropped. */
+  async fromClient(member: Member | undefined, message: Buffer): Promise<Buffer | boolean> {
+    const { backend } = this;
+    const { counts } = this.parts;
+    counts.in.value++;
+    counts.inBytes.value += message.length;
+    if (backend === undefined) {
+      counts.drop('no_program');
+      return false;
+    }
+    if (backend.ask !== undefined) return await backend.ask(message);
+    if (backend.waiting > this.options.maxQueue) {
+      counts.drop('input_overrun');
+      return false;
+    }
+    backend.write(this.options.tagged ? tellLine(member, 'message', message) : message);
+    return true;
+  }
+
+  /** Gives one client a message of its own, outside of the stream's numbers. */
+  answer(member: Member, data: Buffer): void {
+    if (this.members.has(member.id)) this.give(member, [new Message(data, this.options.binary, '', 0)]);
+  }
+
+  /** What came after `cursor`; undefined while there is no news. */
+  news(cursor: string | undefined): News | undefined {
+    const known = cursor === undefined || cursor === '' ? undefined : this.history.after(cursor);
+    if (known !== undefined && known.messages.length === 0 && known.missed === 0) return undefined;
+    const resumed = known ?? {
+      messages: this.replayed(),
+      missed: cursor === undefined || cursor === '' ? 0 : undefined,
+    };
+    return { ...resumed, cursor: this.history.lastId, ending: undefined };
+  }
+
+  /** Calls `listener` once at the next message or the end. Returns what takes it back. */
+  onNews(listener: (ending: Ending | undefined) => void): () => void {
+    clearTimeout(this.idle);
+    this.idle = undefined;
+    this.waiting.add(listener);
+    return () => {
+      if (this.waiting.delete(listener)) this.lookIdle();
+    };
+  }
+
+  // ---- the backend ----
+
+  messages(batch: readonly Buffer[]): void {
+    if (this.options.tagged) for (const line of batch) this.tagged(line);
+    else this.publish(batch);
+  }
+
+  aside(line: Buffer): void {
+    const message = new Message(line, !this.options.binary, '', 0);
+    for (const member of this.members.values()) this.give(member, [message], 'stderr');
+  }
+
+  drained(): void {}
+
+  ended(ending: Ending): void {
+    this.backend?.release();
+    this.backend = undefined;
+    if (this.over) return;
+    if (
+      this.options.restartWanted(ending) &&
+      (this.members.size > 0 || this.waiting.size > 0 || this.options.idleStop === undefined)
+    )
+      this.again(ending);
+    else this.closeAll(ending);
+  }
+
+  /** Tells everybody something about the stream. */
+  notice(text: string): void {
+    for (const { client } of this.members.values()) client.notice({ kind: 'notice', text });
+  }
+
+  /** The end of the stream, from our side. */
+  finish(ending: Ending): void {
+    if (this.over) return;
+    this.over = true;
+    this.stopBackend();
+    this.closeAll(ending);
+  }
+
+  // ---- inside ----
+
+  private publish(batch: readonly Buffer[]): void {
+    const numbered = batch.map((data) => {
+      const { id, sequence } = this.history.next();
+      return new Message(data, this.options.binary, id, sequence);
+    });
+    for (const message of numbered) this.history.add(message);
+    for (const member of this.members.values()) this.give(member, numbered);
+    for (const listener of [...this.waiting]) listener(undefined);
+  }
+
+  private give(member: Member, batch: readonly Message[], origin: Origin = 'stdout'): void {
+    const { counts } = this.parts;
+    if (member.closing !== undefined) return;
+    if (member.skipping) {
+      counts.drop('client_too_slow', batch.length);
+      member.skipped += batch.length;
+      if (this.options.slowClient === 'latest' && origin === 'stdout') member.latest = batch.at(-1);
+      return;
+    }
+    counts.out.value += batch.length;
+    for (const message of batch) counts.outBytes.value += message.data.length;
+    if (!member.client.deliver(batch, origin) && member.client.bufferedAmount > this.options.maxBehind)
+      this.behind(member);
+  }
+
+  private behind(member: Member): void {
+    if (this.options.slowClient !== 'disconnect') {
+      member.skipping = true;
+      return;
+    }
+    this.parts.counts.drop('client_too_slow');
+    this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
+  }
+
+  /** Closes one client behind what it has not taken; one that takes nothing is dropped. */
+  close(member: Member, ending: Ending): void {
+    if (member.closing !== undefined) return;
+    member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
+    member.client.close(ending);
+  }
+
+  private closeAll(ending: Ending): void {
+    for (const member of [...this.members.values()]) this.close(member, ending);
+    for (const listener of [...this.waiting]) listener(ending);
+  }
+
+  private replay(member: Member, after: string | undefined): void {
+    const resumed = after === undefined || after === '' ? undefined : this.history.after(after);
+    if (resumed === undefined && after !== undefined && after !== '')
+      member.client.notice({ kind: 'missed', count: undefined });
+    if (resumed !== undefined && resumed.missed !== 0) member.client.notice({ kind: 'missed', count: resumed.missed });
+    const messages = resumed?.messages ?? this.replayed();
+    if (messages.length > 0) this.give(member, messages);
+  }
+
+  private replayed(): readonly Message[] {
+    const snapshot = this.backend?.snapshot?.();
+    if (snapshot !== undefined)
+      return [new Message(snapshot, this.options.binary, this.history.lastId, this.history.lastSequence)];
+    if (this.options.replay === 'all') return this.history.all();
+    const last = this.options.replay === 'last' ? this.history.last() : undefined;
+    return last === undefined ? [] : [last];
+  }
+
+  private tagged(line: Buffer): void {
+    const said = parseTagged(line);
+    if (said === undefined) {
+      this.parts.counts.drop('not_tagged');
+      this.parts.log.warn('a line of a tagged program is not {"to": …, "data": …}', {
+        route: this.parts.counts.route,
+        line: line.toString('utf8', 0, 200),
+      });
+    } else if (said.to === undefined) this.publish([said.data]);
+    else {
+      for (const id of said.to) {
+        const member = this.members.get(id);
+        if (member === undefined) this.parts.counts.drop('client_gone');
+        else this.answer(member, said.data);
+      }
+    }
+  }
+
+  private attach(backend: Backend): void {
+    if (this.over) {
+      backend.release();
+      return;
+    }
+    this.backend = backend;
+    this.backendSince = performance.now();
+    if (this.told) this.notice('it runs again');
+    this.told = false;
+    if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
+    this.lookIdle();
+  }
+
+  private again(ending: Ending): void {
+    if (this.over) return;
+    const wait = this.backoff.next(performance.now() - this.backendSince);
+    this.parts.log.info('the program is started again', {
+      route: this.parts.counts.route,
+      ended: ending.reason,
+      ms: Math.round(wait),
+    });
+    if (!this.told) this.notice(`the program has ended (${ending.reason}) and is started again`);
+    this.told = true;
+    this.backendSince = performance.now() + wait;
+    this.restarting = setTimeout(() => {
+      this.restarting = undefined;
+      this.boot();
+    }, wait);
+  }
+
+  private lookIdle(): void {
+    const { idleStop } = this.options;
+    if (idleStop === undefined || this.members.size > 0 || this.waiting.size > 0 || this.idle !== undefined) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      this.stopBackend();
+      this.parts.emptied();
+    }, idleStop);
+  }
+
+  private stopBackend(): void {
+    clearTimeout(this.idle);
+    clearTimeout(this.restarting);
+    this.idle = undefined;
+    this.restarting = undefined;
+    const { backend } = this;
+    this.backend = undefined;
+    backend?.release();
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

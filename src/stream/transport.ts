@@ -1,0 +1,39 @@
+/** How a client wants a stream, by what its request asks (`design.md`'s section on clients). Pure. */
+import { type HeaderList, headerValue } from '../engine/engine.ts';
+
+export type Transport = 'websocket' | 'events' | 'poll' | 'post' | 'plain';
+
+/** @param handshake whether the request asks for an upgrade to WebSocket */
+export function transportOf(
+  method: string,
+  query: string | undefined,
+  headers: HeaderList,
+  handshake: boolean,
+): Transport {
+  if (handshake) return 'websocket';
+  if (method === 'POST') return 'post';
+  if (queryValue(query, 'transport') === 'poll') return 'poll';
+  return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
+}
+
+/** The names that the gateway reads out of a stream's query; the rest is the stream's own. */
+const OURS: ReadonlySet<string> = new Set(['after', 'transport', 'cursor', 'client', 'session']);
+
+/** A parameter of a query, decoded; undefined when it is not there. */
+export function queryValue(query: string | undefined, name: string): string | undefined {
+  return query === undefined ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}
+
+/** The query without what is ours: what tells streams with `share = "query"` apart, and what a program sees. */
+export function streamQuery(query: string | undefined): string {
+  if (query === undefined || query === '') return '';
+  return query
+    .split('&')
+    .filter((part) => !OURS.has(decodedName(part)))
+    .join('&');
+}
+
+function decodedName(part: string): string {
+  const [name = ''] = part.split('=', 1);
+  return new URLSearchParams(`${name}=`).keys().next().value ?? '';
+}

@@ -1,0 +1,59 @@
+/** `npm run bench`: measures runnel and its peers side by side. See docs/bench.md. */
+import { parseArgs } from 'node:util';
+import type { BenchCase } from './case.ts';
+import { echoCases } from './echo-cases.ts';
+import { machineFacts } from './facts.ts';
+import { httpCases } from './http-cases.ts';
+import { installMissing, missingPrograms } from './programs.ts';
+import { runCase } from './rounds.ts';
+import { makeSite } from './site.ts';
+import { stallCase } from './stall-case.ts';
+import { startCase } from './start-case.ts';
+import { tableOf } from './table.ts';
+
+const CASES: readonly BenchCase[] = [...httpCases, ...echoCases, stallCase, startCase];
+
+const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds N] [--install] [CASE…]
+  CASE       runs the cases whose name begins so: ${CASES.map(({ name }) => name).join(' ')}
+  --quick    two rounds of one second
+  --rounds   how often each server is measured (5)
+  --seconds  how long each time (3)
+  --install  installs peers and tools that are missing, with apt-get
+`;
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      seconds: { type: 'string' },
+      install: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const wanted = CASES.filter(
+    ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
+  );
+  const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
+  const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+  if (values.help || wanted.length === 0 || !(rounds >= 1) || !(seconds >= 1)) {
+    process.stdout.write(USAGE);
+    return values.help ? 0 : 2;
+  }
+  if (values.install) installMissing();
+  const missing = missingPrograms();
+  if (missing.length > 0) console.error(`not installed: ${missing.join(', ')}; --install installs them`);
+  process.stdout.write(`${machineFacts()}; ${rounds} rounds of ${seconds} s. No logs on either side.\n\n`);
+  const site = makeSite();
+  try {
+    for (const bench of wanted) {
+      process.stdout.write(`${tableOf(bench, await runCase(bench, rounds, { site, seconds }))}\n`);
+    }
+    return 0;
+  } finally {
+    site.remove();
+  }
+}
+
+process.exitCode = await main();
