@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { Server, ServerOptions } from 'node:http';
 import { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { commonName } from '../tls/names.ts';
 import type { CertificateStore } from '../tls/store.ts';
 import type { PeerCertificate } from './engine.ts';
 import { plainAddress } from './heads.ts';
@@ -76,7 +77,7 @@ function peerCertificate(certificate: X509Certificate, socket: TLSSocket): PeerC
   return {
     subject: distinguishedName(certificate.subject),
     issuer: distinguishedName(certificate.issuer),
-    commonName: /^CN=(.*)$/m.exec(certificate.subject)?.[1],
+    commonName: commonName(certificate.subject),
     serial: certificate.serialNumber,
     fingerprint256: certificate.fingerprint256,
     validFrom: certificate.validFrom,

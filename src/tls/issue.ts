@@ -1,5 +1,5 @@
 /** Makes certificates (RFC 5280): an authority of one's own, and what it vouches for. */
-import { createHash, createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { createHash, createPublicKey, type KeyObject, randomBytes, sign, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as der from './der.ts';
 
@@ -36,15 +36,16 @@ export interface CertificateRequest {
 }
 
 export interface Issuer {
-  readonly commonName: string;
+  readonly certificate: X509Certificate;
   /** Private: RSA or ECDSA P-256. */
   readonly key: KeyObject;
 }
 
-/** The certificate in PEM. Signed with SHA-256. */
-export function issueCertificate(request: CertificateRequest, issuer: Issuer): string {
+/** The certificate in PEM. Signed with SHA-256; without an issuer by its own key, which then must be private. */
+export function issueCertificate(request: CertificateRequest, issuer?: Issuer): string {
+  const signingKey = issuer?.key ?? request.key;
   const algorithm =
-    issuer.key.asymmetricKeyType === 'rsa'
+    signingKey.asymmetricKeyType === 'rsa'
       ? der.sequence(der.oid(OID.sha256WithRsa), Buffer.from([0x05, 0x00]))
       : der.sequence(der.oid(OID.ecdsaWithSha256));
   const content = der.sequence(
@@ -52,19 +53,28 @@ export function issueCertificate(request: CertificateRequest, issuer: Issuer): s
     // 127 random bits: unpredictable, positive and at most 20 bytes (section 4.1.2.2).
     der.positive(Buffer.concat([Buffer.from([0x40 | ((randomBytes(1)[0] ?? 0) & 0x3f)]), randomBytes(15)])),
     algorithm,
-    distinguishedName(issuer.commonName),
+    issuer === undefined ? distinguishedName(request.commonName) : subjectOf(issuer.certificate),
     der.sequence(der.time(request.from), der.time(request.to)),
     distinguishedName(request.commonName),
     publicKeyInfo(request.key),
-    der.explicit(3, der.sequence(...extensions(request, issuer))),
+    der.explicit(3, der.sequence(...extensions(request, signingKey))),
   );
-  const certificate = der.sequence(content, algorithm, der.bits(sign('sha256', content, issuer.key)));
+  const certificate = der.sequence(content, algorithm, der.bits(sign('sha256', content, signingKey)));
   const lines = certificate.toString('base64').replaceAll(/.{64}/g, '$&\n').trimEnd();
   return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 
 function distinguishedName(commonName: string): Buffer {
   return der.sequence(der.set(der.sequence(der.oid(OID.commonName), der.utf8(commonName))));
+}
+
+/** The name in exactly the bytes that stand in the certificate, since that is what the two are compared by (section 7.1). */
+function subjectOf(certificate: X509Certificate): Buffer {
+  const [outer] = der.elements(certificate.raw);
+  const [content] = der.elements(outer?.content ?? Buffer.alloc(0));
+  // Version, serial number, algorithm, issuer, validity, subject.
+  const subject = der.elements(content?.content ?? Buffer.alloc(0))[5];
+  return der.sequence(subject?.content ?? Buffer.alloc(0));
 }
 
 function publicKeyInfo(key: KeyObject): Buffer {
@@ -79,11 +89,11 @@ function keyIdentifier(key: KeyObject): Buffer {
   return createHash('sha1').update(keyBits).digest();
 }
 
-function extensions({ key, use }: CertificateRequest, issuer: Issuer): readonly Buffer[] {
+function extensions({ key, use }: CertificateRequest, signingKey: KeyObject): readonly Buffer[] {
   const own = keyIdentifier(key);
   const identifiers = [
     extension(OID.subjectKeyIdentifier, false, der.octets(own)),
-    extension(OID.authorityKeyIdentifier, false, der.sequence(der.implicit(0, keyIdentifier(issuer.key)))),
+    extension(OID.authorityKeyIdentifier, false, der.sequence(der.implicit(0, keyIdentifier(signingKey)))),
   ];
   if (use.for === 'authority')
     return [

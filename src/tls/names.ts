@@ -14,9 +14,9 @@ export function namesOf(certificate: X509Certificate): readonly string[] {
   );
 }
 
-/** The CN of a name as Node writes it, one attribute a line. */
+/** The CN of a name as Node writes it: one attribute a line, some characters behind a backslash. */
 export function commonName(name: string): string | undefined {
-  return /^CN=(.*)$/m.exec(name)?.[1];
+  return /^CN=(.*)$/m.exec(name)?.[1]?.replaceAll(/\\(.)/g, '$1');
 }
 
 /** What a person calls it: its first name, else whatever its subject begins with. */

@@ -1,5 +1,5 @@
 /** Certificates for tests, made on the spot: an authority, and what it vouches for. */
-import { generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { type CertificateRequest, issueCertificate } from '../../src/tls/issue.ts';
 
 const DAY = 86_400_000;
@@ -32,20 +32,15 @@ export class Authority implements Made {
     wish: Wish = {},
   ) {
     this.key = wish.key ?? ecKey();
-    const own = { commonName: name, key: this.key };
     this.certificate = issue(
       { commonName: name, use: { for: 'authority' } },
       { ...wish, key: this.key },
-      issuer ?? own,
+      issuer,
     ).certificate;
   }
 
   get pem(): string {
     return pemOf(this.key);
-  }
-
-  get commonName(): string {
-    return this.name;
   }
 
   server(names: readonly string[], wish: Wish = {}): Made {
@@ -57,15 +52,12 @@ export class Authority implements Made {
   }
 }
 
-function issue(
-  request: Pick<CertificateRequest, 'commonName' | 'use'>,
-  wish: Wish,
-  issuer: { readonly commonName: string; readonly key: KeyObject },
-): Made {
+function issue(request: Pick<CertificateRequest, 'commonName' | 'use'>, wish: Wish, issuer: Made | undefined): Made {
   const key = wish.key ?? ecKey();
   const from = new Date(Date.now() + (wish.from ?? -1) * DAY);
   const to = new Date(Date.now() + (wish.to ?? 90) * DAY);
-  return { certificate: issueCertificate({ ...request, key, from, to }, issuer), key, pem: pemOf(key) };
+  const signer = issuer && { certificate: new X509Certificate(issuer.certificate), key: issuer.key };
+  return { certificate: issueCertificate({ ...request, key, from, to }, signer), key, pem: pemOf(key) };
 }
 
 export function pemOf(key: KeyObject): string {
