@@ -13,6 +13,8 @@ const OID = {
   basicConstraints: '2.5.29.19',
   authorityKeyIdentifier: '2.5.29.35',
   extendedKeyUsage: '2.5.29.37',
+  authorityInformationAccess: '1.3.6.1.5.5.7.1.1',
+  caIssuers: '1.3.6.1.5.5.7.48.2',
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
 } as const;
@@ -21,6 +23,9 @@ const DIGITAL_SIGNATURE = 0;
 const KEY_ENCIPHERMENT = 2;
 const KEY_CERT_SIGN = 5;
 const CRL_SIGN = 6;
+
+/** ub-common-name (RFC 5280 appendix A.1). The names that count are the alternative ones. */
+const MAX_COMMON_NAME = 64;
 
 export interface CertificateRequest {
   readonly commonName: string;
@@ -31,7 +36,12 @@ export interface CertificateRequest {
   readonly use:
     | { readonly for: 'authority' }
     /** DNS names and IP addresses. */
-    | { readonly for: 'server'; readonly names: readonly string[] }
+    | {
+        readonly for: 'server';
+        readonly names: readonly string[];
+        /** Where the issuer's own certificate can be fetched (section 4.2.2.1). */
+        readonly issuerAddress?: string | undefined;
+      }
     | { readonly for: 'client' };
 }
 
@@ -65,7 +75,7 @@ export function issueCertificate(request: CertificateRequest, issuer?: Issuer): 
 }
 
 function distinguishedName(commonName: string): Buffer {
-  return der.sequence(der.set(der.sequence(der.oid(OID.commonName), der.utf8(commonName))));
+  return der.sequence(der.set(der.sequence(der.oid(OID.commonName), der.utf8(commonName.slice(0, MAX_COMMON_NAME)))));
 }
 
 /** The name in exactly the bytes that stand in the certificate, since that is what the two are compared by (section 7.1). */
@@ -108,10 +118,16 @@ function extensions({ key, use }: CertificateRequest, signingKey: KeyObject): re
     extension(OID.basicConstraints, true, der.sequence()),
     extension(OID.keyUsage, true, der.flags(...usage)),
     extension(OID.extendedKeyUsage, false, der.sequence(der.oid(purpose))),
-    ...(use.for === 'server'
-      ? [extension(OID.subjectAltName, false, der.sequence(...use.names.map((name) => generalName(name))))]
-      : []),
+    ...(use.for === 'server' ? serverExtensions(use) : []),
   ];
+}
+
+function serverExtensions(use: CertificateRequest['use'] & { readonly for: 'server' }): readonly Buffer[] {
+  const names = extension(OID.subjectAltName, false, der.sequence(...use.names.map((name) => generalName(name))));
+  if (use.issuerAddress === undefined) return [names];
+  // uniformResourceIdentifier is [6].
+  const issuer = der.sequence(der.oid(OID.caIssuers), der.implicit(6, Buffer.from(use.issuerAddress, 'latin1')));
+  return [names, extension(OID.authorityInformationAccess, false, der.sequence(issuer))];
 }
 
 function extension(id: string, critical: boolean, value: Buffer): Buffer {

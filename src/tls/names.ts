@@ -21,7 +21,10 @@ export function commonName(name: string): string | undefined {
 
 /** What a person calls it: its first name, else whatever its subject begins with. */
 export function titleOf(certificate: X509Certificate): string {
-  return namesOf(certificate)[0] ?? certificate.subject.split('\n').at(-1) ?? 'a certificate without a name';
+  const name = certificate.subjectAltName === undefined ? undefined : namesOf(certificate)[0];
+  return (
+    name ?? commonName(certificate.subject) ?? certificate.subject.split('\n').at(-1) ?? 'a certificate without a name'
+  );
 }
 
 /** Whether a certificate for `name` is one for `host`, in lower case: a "*" stands for exactly one label, the first. */

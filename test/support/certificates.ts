@@ -16,6 +16,8 @@ export interface Wish {
   /** Days from now. */
   readonly from?: number;
   readonly to?: number;
+  /** Where a server's certificate says that its issuer's can be fetched, as those of public authorities do. */
+  readonly issuerAddress?: string;
 }
 
 export function ecKey(): KeyObject {
@@ -44,7 +46,11 @@ export class Authority implements Made {
   }
 
   server(names: readonly string[], wish: Wish = {}): Made {
-    return issue({ commonName: names[0] ?? 'server', use: { for: 'server', names } }, wish, this);
+    return issue(
+      { commonName: names[0] ?? 'server', use: { for: 'server', names, issuerAddress: wish.issuerAddress } },
+      wish,
+      this,
+    );
   }
 
   client(name: string, wish: Wish = {}): Made {
