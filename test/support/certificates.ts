@@ -1,5 +1,6 @@
 /** Certificates for tests, made on the spot: an authority, and what it vouches for. */
-import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
+import * as der from '../../src/tls/der.ts';
 import { type CertificateRequest, issueCertificate } from '../../src/tls/issue.ts';
 
 const DAY = 86_400_000;
@@ -68,4 +69,31 @@ function issue(request: Pick<CertificateRequest, 'commonName' | 'use'>, wish: Wi
 
 export function pemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
+/** A revocation list of `authority` (RFC 5280 section 5) with these certificates, in PEM. */
+export function revocationList(authority: Authority, revoked: readonly Made[]): string {
+  const certificate = new X509Certificate(authority.certificate);
+  const now = Date.now();
+  const algorithm = der.sequence(der.oid('1.2.840.10045.4.3.2'));
+  const entries = revoked.map((made) => {
+    const serial = Buffer.from(new X509Certificate(made.certificate).serialNumber, 'hex');
+    return der.sequence(der.positive(serial), der.time(new Date(now - DAY)));
+  });
+  const content = der.sequence(
+    der.positive(Buffer.from([1])),
+    algorithm,
+    issuerName(certificate),
+    der.time(new Date(now - DAY)),
+    der.time(new Date(now + DAY)),
+    ...(entries.length === 0 ? [] : [der.sequence(...entries)]),
+  );
+  const list = der.sequence(content, algorithm, der.bits(sign('sha256', content, authority.key)));
+  return `-----BEGIN X509 CRL-----\n${list.toString('base64').replaceAll(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`;
+}
+
+function issuerName(certificate: X509Certificate): Buffer {
+  const [outer] = der.elements(certificate.raw);
+  const [content] = der.elements(outer?.content ?? Buffer.alloc(0));
+  return der.sequence(der.elements(content?.content ?? Buffer.alloc(0))[5]?.content ?? Buffer.alloc(0));
 }
