@@ -21,6 +21,9 @@ const ROTATE_EVERY = 8 * 3_600_000;
 /** How long a session can be resumed. Seconds. */
 const SESSION_TIMEOUT = 3600;
 
+/** Not worth telling: the next look finds them as they have become. */
+const CHANGING = 'the files change while they are read';
+
 /** What of a server of node:tls the store needs. */
 export interface TlsServer {
   setSecureContext(options: SecureContextOptions): void;
@@ -149,7 +152,7 @@ export class CertificateStore {
       return;
     }
     // Key and certificate are often written one after the other: what does not fit together yet may do so at the next look.
-    const tell = atOnce || again;
+    const tell = problem !== CHANGING && (atOnce || again);
     this.pending = { state, tried: performance.now(), told: tell };
     if (!tell || (problem === this.reported && !atOnce)) return;
     this.reported = problem;
@@ -160,7 +163,7 @@ export class CertificateStore {
   private async replace(state: string): Promise<string | undefined> {
     try {
       const next = Contexts.load(this.settings, this.environment);
-      if ((await this.state()) !== state) return 'the files change while they are read';
+      if ((await this.state()) !== state) return CHANGING;
       const now = Date.now();
       const invalid = next.invalidAt(now);
       if (invalid !== undefined && this.current.invalidAt(now) === undefined) {
