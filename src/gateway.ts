@@ -2,28 +2,36 @@
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from './config/redirect.ts';
 import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
-import { type TlsConfig, tlsSettings } from './config/tls.ts';
+import { tlsSettings } from './config/tls.ts';
+import { urlOf } from './engine/address-text.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler, readyHandler } from './handlers/admin.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { fastcgiHandler } from './handlers/fastcgi.ts';
+import { hstsFields, httpsRedirect } from './handlers/https.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
-import { httpsRedirect } from './handlers/redirect.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
 import { streamProgram } from './handlers/stream-program.ts';
+import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
+import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
+import { openReadiness, type Readiness } from './ops/readiness.ts';
+import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
 import { readSystem } from './process/confine.ts';
-import { type ProgramEvents, Programs } from './process/programs.ts';
+import { programEvents } from './process/program-events.ts';
+import { Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
 import { Certificates } from './tls/certificates.ts';
 
@@ -62,6 +70,8 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
 const MAX_HEADER_BYTES = 16_384;
 const HEADER_TIMEOUT = 10_000;
 const KEEP_ALIVE_TIMEOUT = 10_000;
+/** Milliseconds after the start, when what only the start needed is given back. */
+const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -78,6 +88,11 @@ class RunningGateway implements Gateway {
   private readonly certificates: Certificates;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly system = readSystem();
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
+  private readonly readiness: Readiness;
+  private readonly addon: unknown;
+  private trimming: NodeJS.Timeout | undefined;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -86,9 +101,16 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    const limit = memoryLimit();
+    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
-    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
-    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
+    this.readiness = openReadiness(process.env, addon, parts.log);
+    this.addon = addon;
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (parts.assets.single && addon !== undefined) shield(addon);
     this.certificates = new Certificates(parts.log, this.tallies);
     this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
@@ -98,7 +120,7 @@ class RunningGateway implements Gateway {
     const router = new Router(this.routes());
     for (const listen of config.listen) {
       const routes = listen.redirect === undefined ? router : this.redirectRouter(listen.redirect);
-      const serve = this.pipeline(routes, config.log.requests, hstsFields(listen.tls));
+      const serve = this.pipeline(routes, config.log.requests, hstsFields(listen.tls?.hsts));
       this.listeners.push(await this.listen(listen, serve));
     }
     if (config.admin !== undefined) {
@@ -106,13 +128,27 @@ class RunningGateway implements Gateway {
       const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
       this.admin = await this.listen(listen, admin);
     }
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
+    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    // Only our own executable: the pages of a Node that others run too are no loss.
+    if (this.parts.assets.single && this.addon !== undefined)
+      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
+  }
+
+  private trim(): void {
+    try {
+      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
+    } catch (error) {
+      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   private announce(what: string, listening: Listening, path: string): void {
-    this.parts.log.info(`${what} ${url(listening)}${path}`, { port: listening.port, engine: listening.engine });
+    this.parts.log.info(`${what} ${urlOf(listening)}${path}`, { port: listening.port, engine: listening.engine });
   }
 
   stop(reason: string): Promise<void> {
@@ -147,6 +183,7 @@ class RunningGateway implements Gateway {
         cgiHandler(route, {
           route: key,
           log,
+          tallies: this.tallies,
           version,
           programs: this.programs,
           launch: this.launch(key, route),
@@ -155,6 +192,8 @@ class RunningGateway implements Gateway {
         }),
         route,
       );
+    for (const [key, route] of config.fastcgi)
+      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     return entries;
   }
@@ -214,17 +253,19 @@ class RunningGateway implements Gateway {
     const { log, assets } = this.parts;
     const name = listen.address.text;
     const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
-    const wanted = tls === undefined ? listen.engine : 'node';
+    const wanted = tls !== undefined || listen.address.kind === 'systemd' ? 'node' : listen.engine;
     const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
-    if (fallback !== undefined) log.info(fallback);
+    if (fallback !== undefined) this.slower.add(fallback);
     const host: EngineHost = {
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
-      failed: (error) =>
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      failed: (error) => {
+        if (error instanceof CutReply) return;
+        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {
@@ -248,6 +289,8 @@ class RunningGateway implements Gateway {
   private async drainAndClose(reason: string): Promise<void> {
     this.certificates.close();
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    clearTimeout(this.trimming);
+    this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
     await this.drained(everything);
@@ -255,6 +298,7 @@ class RunningGateway implements Gateway {
     for (const listening of everything) listening.close();
     await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
+    this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
@@ -267,36 +311,4 @@ class RunningGateway implements Gateway {
     await Promise.race([Promise.all(everything.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);
   }
-}
-
-/** What a person would type to get there. */
-function url(listening: Listening): string {
-  if (listening.port === undefined) return listening.name;
-  const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
-  const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
-  return `${listening.secure ? 'https' : 'http'}://${typed}:${listening.port}/`;
-}
-
-/** Strict-Transport-Security (RFC 6797), for a TLS listener that is configured to send it. */
-function hstsFields(tls: TlsConfig | undefined): HeaderList {
-  if (tls?.hsts === undefined) return [];
-  return [['strict-transport-security', `max-age=${Math.round(tls.hsts / 1000)}`]];
-}
-
-/** Feeds the counts and the log from what happens to programs. */
-function programEvents(tallies: Tallies, log: Log): ProgramEvents {
-  return {
-    started(owner) {
-      tallies.processesStarted.add(1, owner);
-      tallies.processes.add(1, owner);
-    },
-    ended(owner, reason, exit) {
-      tallies.processes.add(-1, owner);
-      tallies.processesEnded.add(1, owner, reason);
-      if (reason === 'abandoned') log.error('a program hangs in the kernel and cannot be killed', { route: owner });
-      else log.debug('program ended', { route: owner, reason, exit: exit?.signal ?? exit?.code });
-    },
-    refused: (owner, code) => tallies.processesRefused.add(1, owner, code),
-    watchdogLost: (reason) => log.warn(reason),
-  };
 }

@@ -61,6 +61,8 @@ function named(value: unknown, path: KeyPath, reading: Reading): Named | undefin
  * one. Port 0 is a new port each time.
  */
 export function overlap(a: Address, b: Address): boolean {
+  if (a.kind === 'systemd' || b.kind === 'systemd')
+    return a.kind === 'systemd' && b.kind === 'systemd' && a.socket === b.socket;
   if (a.kind === 'unix' || b.kind === 'unix') return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
   if (a.port !== b.port || a.port === 0) return false;
   const [one, other] = [canonicalHost(a.host), canonicalHost(b.host)];
@@ -78,7 +80,7 @@ function canonicalHost(host: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-const ROUTE_TABLES = ['static', 'cgi', 'stream'] as const;
+export const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream'] as const;
 
 function routePaths(file: RawTable): readonly (readonly [table: string, key: string])[] {
   return ROUTE_TABLES.flatMap((table) => {

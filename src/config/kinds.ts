@@ -182,15 +182,33 @@ export const command: Kind<readonly [string, ...string[]]> = {
   },
 };
 
+/** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
+export const program: Kind<string> = {
+  expected: 'a program, such as "/usr/bin/perl" or "perl"',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const path = value.includes('/') ? resolve(reading.directory, value) : value;
+    const trouble = programTrouble(reading.disk, path);
+    if (trouble === undefined) return path;
+    reading.problem(at, `the program ${named(value, path)} ${trouble}`);
+    return undefined;
+  },
+};
+
 /** Where to listen. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
-  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
+  | { readonly kind: 'unix'; readonly path: string; readonly text: string }
+  | { readonly kind: 'systemd'; readonly socket: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
 const MAX_SOCKET_PATH = 107;
 
-/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`; undefined for anything else. */
+/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`, `"systemd:NAME"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
   if (value.startsWith('unix:')) {
     const name = value.slice(5);
@@ -198,6 +216,9 @@ export function parseAddress(value: string, directory: string): Address | undefi
     const socket = resolve(directory, name);
     return Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? { kind: 'unix', path: socket, text: value } : undefined;
   }
+  // A FileDescriptorName (systemd.socket(5)): up to 255 printable ASCII characters, no colon.
+  const inherited = /^systemd:([!-9;-~]{1,255})$/.exec(value)?.[1];
+  if (inherited !== undefined) return { kind: 'systemd', socket: inherited, text: value };
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|)?:(\d{1,5})$/.exec(value);
   if (!match) return undefined;
   const host = match[1] ?? match[2] ?? '::';
@@ -208,7 +229,7 @@ export function parseAddress(value: string, directory: string): Address | undefi
 
 export const address: Kind<Address> = {
   expected: 'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock"',
-  json: { type: 'string', pattern: '^(unix:.+|.*:[0-9]{1,5})$' },
+  json: { type: 'string', pattern: '^(unix:.+|systemd:[!-9;-~]+|.*:[0-9]{1,5})$' },
   read(value, at, reading) {
     const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
     if (parsed === undefined) {
@@ -216,7 +237,7 @@ export const address: Kind<Address> = {
       return undefined;
     }
     const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
-    if (parsed.kind === 'tcp' || trouble === undefined) return parsed;
+    if (parsed.kind !== 'unix' || trouble === undefined) return parsed;
     reading.problem(at, `the folder of the socket, ${quote(dirname(parsed.path))}, ${trouble}`);
     return undefined;
   },
@@ -229,3 +250,48 @@ function expectedInstead(value: unknown): string | undefined {
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
 }
+
+/** Where somebody else listens. */
+export type Remote =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
+  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
+
+/** `"tcp://127.0.0.1:9000"`, `"tcp://[::1]:9000"`, `"tcp://board.local:9000"`, `"unix:/run/x.sock"`; undefined for anything else. */
+export function parseRemote(value: string, directory: string): Remote | undefined {
+  if (value.startsWith('unix:')) {
+    const address = parseAddress(value, directory);
+    return address?.kind === 'unix' ? address : undefined;
+  }
+  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port < 1 || port > 65535 || (match?.[1] !== undefined && isIP(host) !== 6))
+    return undefined;
+  return { kind: 'tcp', host, port, text: value };
+}
+
+/** It need not be there yet: whoever listens may be started later than the gateway. */
+export const remote: Kind<Remote> = {
+  expected: 'where to connect to, such as "unix:/run/app.sock" or "tcp://127.0.0.1:9000"',
+  json: { type: 'string', pattern: '^(unix:.+|tcp://.+:[0-9]{1,5})$' },
+  read(value, at, reading) {
+    const parsed = typeof value === 'string' ? parseRemote(value, reading.directory) : undefined;
+    if (parsed === undefined) reading.wrong(at, value, this.expected);
+    return parsed;
+  },
+};
+
+/** What a stream polls: a path of this gateway, a command, or an address. */
+export type PollSource = string | readonly [string, ...string[]];
+
+export const pollSource: Kind<PollSource> = {
+  expected:
+    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
+  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
+  read(value, path, reading) {
+    if (Array.isArray(value)) return command.read(value, path, reading);
+    if (typeof value === 'string' && /^(\/[^\s#]*|https?:\/\/[^\s/#]+(\/[^\s#]*)?)$/.test(value)) return value;
+    reading.wrong(path, value, this.expected);
+    return undefined;
+  },
+};

@@ -1,5 +1,6 @@
 /** What must hold between the keys of a listener, and between certificates and the hosts of routes. */
 import { covers } from '../tls/names.ts';
+import { ROUTE_TABLES } from './checks.ts';
 import type { Reading } from './kind.ts';
 import { formatPath, quote } from './problems.ts';
 import type { FileConfig } from './schema.ts';
@@ -29,8 +30,6 @@ export function checkListeners(file: RawTable, reading: Reading): void {
       );
   }
 }
-
-const ROUTE_TABLES = ['static', 'cgi', 'stream'] as const;
 
 /** Hosts of routes that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */
 export function checkHosts(config: FileConfig, reading: Reading): void {

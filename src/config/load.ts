@@ -90,7 +90,13 @@ function troubled(file: string, trouble: SourceTrouble): LoadResult {
 function complete(read: FileConfig): Config {
   const inherit = <R extends Inheriting>(routes: ReadonlyMap<string, R>) =>
     new Map([...routes].map(([key, route]) => [key, { ...route, ...inherited(route, read.defaults) }]));
-  return { ...read, static: inherit(read.static), cgi: inherit(read.cgi), stream: inherit(read.stream) };
+  return {
+    ...read,
+    static: inherit(read.static),
+    cgi: inherit(read.cgi),
+    fastcgi: inherit(read.fastcgi),
+    stream: inherit(read.stream),
+  };
 }
 
 type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | 'limits'>;

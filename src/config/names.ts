@@ -89,6 +89,7 @@ export const fileName = text(
   'the name of a file, without a folder',
   /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
 );
+export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
 /** Below a folder, without a way out of it and without names that start with a dot. */
 export const RELATIVE_FILE = /^[^\x00-\x1f/.\\][^\x00-\x1f/\\]*(\/[^\x00-\x1f/.\\][^\x00-\x1f/\\]*)*$/;
 export const relativeFile = text('the path of a file below root, such as "404.html"', RELATIVE_FILE);

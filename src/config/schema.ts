@@ -3,13 +3,16 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 
+import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
 import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
+import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
+import { socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { redirect } from './redirect.ts';
 import { staticKeys } from './static-keys.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, shortOr, table } from './tables.ts';
+import { streamKeys } from './stream-keys.ts';
+import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
 import { tls } from './tls.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
@@ -78,19 +81,25 @@ const defaults = table({
   limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
-const listen = table({
-  address: required(address, 'Where to accept connections. ":8080" means every address of the machine.'),
-  engine: preset(
-    choice('auto', 'uws', 'node'),
-    'auto',
-    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
-  ),
-  tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
-  redirect: optional(
-    redirect,
-    'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
-  ),
-});
+const listen = table(
+  {
+    address: required(
+      address,
+      'Where to accept connections. ":8080" means every address of the machine, "systemd:NAME" a socket that systemd has opened.',
+    ),
+    engine: preset(
+      choice('auto', 'uws', 'node'),
+      'auto',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+    ),
+    tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+    redirect: optional(
+      redirect,
+      'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
+    ),
+  },
+  socketNeedsNode,
+);
 
 const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
@@ -122,148 +131,15 @@ const processFields = {
 } as const;
 
 const cgiRoute = table(
-  {
-    root: optional(folder, 'A folder of CGI programs.'),
-    command: optional(command, 'One CGI program for everything below this path.'),
-    timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a program may take to its first byte of output. Then 504.',
-    ),
-    total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      16,
-      'How many programs of this route may run at once. Further requests wait.',
-    ),
-    max_waiting: preset(
-      integer({ min: 0, max: 100_000 }),
-      64,
-      'How many requests may wait for a program to end. Further ones get 503.',
-    ),
-    pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
-    ...processFields,
-    ...inheritedByPrograms,
-  },
-  exactlyOne('root', 'command'),
+  { ...cgiKeys, ...processFields, ...inheritedByPrograms },
+  together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index')),
 );
 
-const history = shortOr(
-  integer({ min: 0, max: 1_000_000 }),
-  table({
-    messages: preset(integer({ min: 0, max: 1_000_000 }), 100, 'How many messages are kept.'),
-    bytes: preset(size('0B', '1GiB'), '1MiB', 'How many bytes of messages are kept.'),
-    age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
-  }),
-  (messages) => ({ messages }),
-);
+const fastcgiRoute = table({ ...fastcgiKeys, ...inherited }, needs('root', 'extensions', 'index'));
 
 const streamRoute = table(
-  {
-    command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-    share: optional(
-      choice('client', 'all', 'query'),
-      'Who shares a program: "client" starts one for each client (the default), "all" one for everybody, "query" one for each distinct query string.',
-    ),
-    start: preset(
-      choice('demand', 'boot'),
-      'demand',
-      'Whether a shared program is started with its first client or with the gateway.',
-    ),
-    idle_stop: preset(
-      duration('0ms', '24h'),
-      '10s',
-      'How long a shared program goes on after its last client has left. With start = "boot" it always goes on.',
-    ),
-    history: optional(
-      history,
-      'How many of the last messages of a shared stream are kept for clients that come or come back; or a table of bounds.',
-    ),
-    replay: optional(
-      choice('none', 'last', 'all'),
-      'What of the history a new client gets. The default is "all" where history is set, otherwise "none".',
-    ),
-    slow_client: preset(
-      choice('disconnect', 'drop', 'latest'),
-      'disconnect',
-      'What becomes of a client of a shared stream that is max_behind behind: it is closed with 1013, or misses messages until it has caught up, or then gets only the newest.',
-    ),
-    max_behind: preset(size('1KiB', '64MiB'), '256KiB', 'How much a client of a shared stream may leave untaken.'),
-    clients: preset(
-      choice('plain', 'tagged'),
-      'plain',
-      '"tagged": a shared program is told in JSON lines who has come, spoken and left, and says to whom it answers.',
-    ),
-    framing: preset(
-      choice('lines', 'raw', 'length-prefixed'),
-      'lines',
-      'How messages lie in the program\'s input and output: "lines" of text, "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message).',
-    ),
-    max_message: preset(
-      size('1B', '64MiB'),
-      '64KiB',
-      'Largest message, from a client or from the program. A larger one ends the stream.',
-    ),
-    eof_message: optional(
-      variableValue,
-      'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
-    ),
-    stderr: preset(
-      choice('log', 'client'),
-      'log',
-      "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
-    ),
-    unbuffer: preset(
-      boolean,
-      false,
-      'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
-    ),
-    restart: optional(
-      choice('never', 'on-failure', 'always'),
-      'Whether a program that has ended is started again while clients stay. "on-failure": unless its exit status was 0. The default is "always" for a shared program, "never" for one of a single client.',
-    ),
-    restart_delay: preset(
-      duration('10ms', '1h'),
-      '500ms',
-      'How long to wait before the first restart. Each further one waits twice as long, less up to a quarter by chance.',
-    ),
-    restart_delay_max: preset(
-      duration('10ms', '24h'),
-      '1m',
-      'The longest wait before a restart. A program that ran this long has run well: the next wait is restart_delay again.',
-    ),
-    ping_interval: preset(
-      duration('100ms', '1h'),
-      '25s',
-      'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
-    ),
-    idle_timeout: optional(
-      duration('100ms', '30d'),
-      'How long a stream may go without a message either way before it is closed.',
-    ),
-    max_lifetime: optional(
-      duration('1s', '365d'),
-      'How long a stream may last before it is closed with 1001, so that its client comes again.',
-    ),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      64,
-      'How many programs of this route may run at once. Further clients get 503.',
-    ),
-    max_queue: preset(
-      size('1KiB', '64MiB'),
-      '256KiB',
-      "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
-    ),
-    drain_timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a client may leave its stream untaken before it is closed.',
-    ),
-    ...processFields,
-    ...inheritedByPrograms,
-  },
-  exactlyOne('command'),
+  { ...streamKeys, ...processFields, ...inheritedByPrograms },
+  exactlyOne('command', 'poll', 'connect'),
 );
 
 const admin = table({
@@ -293,6 +169,11 @@ export const root = table({
   listen: preset(listOf(listen, '[[listen]] tables'), [{ address: ':8080' }], 'The addresses that accept connections.'),
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
   cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
+  fastcgi: preset(
+    mapOf(fastcgiRoute, routeKey, '[fastcgi."/path"] tables'),
+    {},
+    'FastCGI applications, such as php-fpm.',
+  ),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
@@ -329,6 +210,7 @@ type Complete<R, L> = Omit<R, keyof typeof inherited> & {
 export type ListenConfig = Of<typeof listen>;
 export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
+export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>, Limits>;
 export type StreamConfig = Complete<Of<typeof streamRoute>, ProgramLimits>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
@@ -340,9 +222,10 @@ export interface Confinement {
 }
 export type ProcessesConfig = Of<typeof processes>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
-export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
+export type Config = Omit<FileConfig, 'static' | 'cgi' | 'fastcgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
   readonly cgi: ReadonlyMap<string, CgiConfig>;
+  readonly fastcgi: ReadonlyMap<string, FastcgiConfig>;
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */

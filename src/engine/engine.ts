@@ -222,7 +222,9 @@ export interface ListenOptions {
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | { readonly kind: 'unix'; readonly path: string }
+  /** A socket that systemd has opened, by its name. Only the engine `node` can take it over. */
+  | { readonly kind: 'systemd'; readonly socket: string };
 
 /** A listener at work. */
 export interface Listening {

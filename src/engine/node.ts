@@ -69,7 +69,7 @@ class NodeListener {
     await new Promise<void>((resolve, reject) => {
       const refused = (error: Error) => reject(listenError(name, error));
       this.server.once('error', refused);
-      this.server.listen(nodeAddress(address), () => {
+      this.server.listen(nodeAddress(name, address), () => {
         this.server.off('error', refused);
         resolve();
       });

@@ -6,7 +6,15 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import type { Assets } from '../ops/assets.ts';
 import { loadUws, type UwsModule } from './addon.ts';
 import { Drain } from './drain.ts';
-import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
+import {
+  type Engine,
+  type EngineHost,
+  ListenError,
+  type ListenerFacts,
+  type Listening,
+  type ListenOptions,
+  type Request,
+} from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
 import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
@@ -65,6 +73,7 @@ class UwsListener {
 
   async listen(): Promise<Listening> {
     const { name, address } = this.options;
+    if (address.kind === 'systemd') throw new ListenError(name, 'EINVAL', 'this engine takes no socket from systemd');
     checkPort(name, address);
     if (address.kind === 'unix') await freeUnixPath(name, address.path);
     const socket = this.open();
@@ -97,7 +106,7 @@ class UwsListener {
       opened = socket;
     };
     if (address.kind === 'unix') app.listen_unix(done, address.path);
-    else app.listen(address.host, address.port, this.exclusive, done);
+    else if (address.kind === 'tcp') app.listen(address.host, address.port, this.exclusive, done);
     return opened;
   }
 

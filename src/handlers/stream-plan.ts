@@ -19,12 +19,13 @@ export interface StreamPlan {
 const SHORT_HISTORY: HistoryBounds = { messages: 100, bytes: 256 * 1024, age: undefined };
 
 export function streamPlan(config: StreamConfig): StreamPlan {
-  const share = config.share ?? 'client';
+  const polled = config.poll !== undefined;
+  const share = config.share ?? (polled ? 'all' : 'client');
   return {
     share,
     history: config.history ?? SHORT_HISTORY,
-    // Who asks for history wants it shown.
-    replay: config.replay ?? (config.history === undefined ? 'none' : 'all'),
+    // Who asks for history wants it shown; of a polled program the last answer is the state that a newcomer needs.
+    replay: config.replay ?? (polled ? 'last' : config.history === undefined ? 'none' : 'all'),
     restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),

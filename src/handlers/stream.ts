@@ -44,8 +44,9 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     binary: frames.binary,
   };
   const protocol = (): undefined => undefined;
-  const backend = (program: Program, events: BackendEvents): ProcessBackend =>
-    new ProcessBackend(
+  const silence = new SilenceHint(key, parts.log);
+  const backend = (program: Program, events: BackendEvents): ProcessBackend => {
+    const joined = new ProcessBackend(
       program,
       {
         framing: frames,
@@ -55,6 +56,10 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
       events,
     );
+    // Only now: whoever listens to stdout sets it flowing, and what flows before the backend listens would be lost.
+    if (!config.unbuffer) silence.watch(program);
+    return joined;
+  };
 
   if (plan.share === 'client') {
     return new PrivateStream({
@@ -91,15 +96,12 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
 /** The programs of one route, up to its bound. */
 class RoutePrograms {
   private running = 0;
-  private readonly silence: SilenceHint;
 
   constructor(
     private readonly key: string,
     private readonly config: StreamConfig,
     private readonly parts: StreamParts,
-  ) {
-    this.silence = new SilenceHint(key, parts.log);
-  }
+  ) {}
 
   async start(asked: StreamRequest): Promise<Program> {
     if (this.running >= this.config.max_processes) {
@@ -110,7 +112,6 @@ class RoutePrograms {
     try {
       const program = await this.parts.start(asked);
       void program.over.then(() => this.running--);
-      if (!this.config.unbuffer) this.silence.watch(program);
       return program;
     } catch (error) {
       this.running--;

@@ -12,7 +12,7 @@ import type {
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
 import { asksForHtml } from './accept.ts';
-import { HttpError } from './errors.ts';
+import { CutReply, HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
 import { errorReply, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
@@ -27,6 +27,8 @@ const BODY_FIELDS: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 const NO_ROUTE = '-';
+/** Why a reply was cut that nobody wanted any more. */
+const LEFT = 'its client left';
 
 export class Visit implements Call {
   readonly id: string;
@@ -108,8 +110,8 @@ export class Visit implements Call {
     }
     const reply = withHeaders(withHeaders(answer, this.route?.headers ?? []), this.parts.headers);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
-      const source = new CountedSource(reply.body, (sent, whole) => {
-        if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');
+      const source = new CountedSource(reply.body, (sent, cut) => {
+        if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
         this.finish(reply.status, sent);
       });
       this.exchange.reply({ ...reply, body: source });
@@ -155,10 +157,20 @@ export class Visit implements Call {
       .catch((trouble: unknown) => this.parts.log.error(describe(trouble), { id: this.id }));
   }
 
+  /** The client gets no more than it has, and can tell. */
+  private cut(reason: string): void {
+    this.note('cut', reason);
+    const route = this.route?.key ?? NO_ROUTE;
+    if (reason !== LEFT) this.parts.tallies.dropped.add(1, route, 'cut');
+    if (reason !== LEFT && !this.parts.logRequests)
+      this.parts.log.warn(`a reply was cut: ${reason}`, { id: this.id, route });
+  }
+
   private left(): void {
     if (this.gone) return;
     this.gone = true;
-    this.spool?.cancel();
+    // A handler that has the body may be about to hand its file on: then it is closed with the answer.
+    if (this.body === NO_BODY) this.spool?.cancel();
     for (const listener of this.abortListeners.splice(0)) listener();
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
@@ -194,7 +206,7 @@ class CountedSource implements BodySource {
 
   constructor(
     private readonly inner: BodySource,
-    private readonly over: (sent: number, whole: boolean) => void,
+    private readonly over: (sent: number, cut: string | undefined) => void,
   ) {
     this.length = inner.length;
   }
@@ -207,11 +219,11 @@ class CountedSource implements BodySource {
       },
       end: () => {
         sink.end();
-        this.over(this.sent, true);
+        this.over(this.sent, undefined);
       },
       fail: (error) => {
-        sink.fail(error);
-        this.over(this.sent, false);
+        sink.fail(new CutReply(error));
+        this.over(this.sent, error.message);
       },
     });
   }
@@ -222,7 +234,7 @@ class CountedSource implements BodySource {
 
   cancel(): void {
     this.inner.cancel();
-    this.over(this.sent, false);
+    this.over(this.sent, LEFT);
   }
 }
 

@@ -100,6 +100,12 @@ export class Tallies {
     'Certificates read anew while running, by result: ok, failed.',
     ['listener', 'result'],
   );
+  readonly busy = new Tally(
+    'runnel_busy_total',
+    'counter',
+    'Requests refused with 503 because others took every place: the line was full, or the wait (timeout) too long.',
+    ['route', 'reason'],
+  );
 
   readonly clients = new Tally('runnel_stream_clients', 'gauge', 'Clients that a stream has now.', ['route']);
   readonly clientsJoined = new Tally('runnel_stream_clients_total', 'counter', 'Clients that have joined a stream.', [

@@ -3,7 +3,8 @@
  * client does not take in time is dropped by the route's rule, and counted.
  */
 import type { Log } from '../ops/log.ts';
-import { Backoff, type BackoffTimes } from './backoff.ts';
+import { BackendLife } from './backend-life.ts';
+import type { BackoffTimes } from './backoff.ts';
 import type { StreamCounts } from './counts.ts';
 import type { Backend, BackendEvents, Origin } from './ends.ts';
 import { History, type HistoryBounds, type Resumed } from './history.ts';
@@ -52,14 +53,7 @@ export class SharedChannel implements BackendEvents {
   readonly history: History;
   private readonly members = new Map<string, Member>();
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
-  private backend: Backend | undefined;
-  private backendSince = 0;
-  private starting: Promise<void> | undefined;
-  private restarting: NodeJS.Timeout | undefined;
-  private idle: NodeJS.Timeout | undefined;
-  private readonly backoff: Backoff;
-  /** The clients know that the backend is away. */
-  private told = false;
+  private readonly life: BackendLife;
   private over = false;
   private joined = 0;
 
@@ -69,7 +63,17 @@ export class SharedChannel implements BackendEvents {
     private readonly parts: SharedParts,
   ) {
     this.history = new History(epoch, options.history);
-    this.backoff = new Backoff(options.restart);
+    this.life = new BackendLife(options, {
+      start: () => parts.start(this),
+      inUse: () => this.members.size > 0 || this.waiting.size > 0,
+      started: (backend) => this.started(backend),
+      away: (why, milliseconds) => {
+        parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
+        this.notice(`the program has ended (${why}) and is started again`);
+      },
+      back: () => this.notice('it runs again'),
+      emptied: () => parts.emptied(),
+    });
   }
 
   get size(): number {
@@ -78,19 +82,12 @@ export class SharedChannel implements BackendEvents {
 
   /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
   ready(): Promise<void> {
-    if (this.backend !== undefined || this.restarting !== undefined) return Promise.resolve();
-    this.starting ??= this.parts
-      .start(this)
-      .then((backend) => this.attach(backend))
-      .finally(() => {
-        this.starting = undefined;
-      });
-    return this.starting;
+    return this.life.ready();
   }
 
   /** `start = "boot"`: starts it now, and again until it runs. */
   boot(): void {
-    this.ready().catch((error: unknown) => this.again({ code: CLOSE.internalError, reason: messageOf(error) }));
+    this.life.boot();
   }
 
   // ---- clients ----
@@ -104,18 +101,17 @@ export class SharedChannel implements BackendEvents {
   join(name: string, client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
     const member = new Member(name, client, facts);
     this.members.set(member.id, member);
-    clearTimeout(this.idle);
-    this.idle = undefined;
+    this.life.used();
     this.replay(member, after);
-    if (this.options.tagged) this.backend?.write(openLine(member));
+    if (this.options.tagged) this.life.backend?.write(openLine(member));
     return member;
   }
 
   leave(member: Member): void {
     clearTimeout(member.closing);
     if (!this.members.delete(member.id)) return;
-    if (this.options.tagged) this.backend?.write(tellLine(member, 'close', undefined));
-    this.lookIdle();
+    if (this.options.tagged) this.life.backend?.write(tellLine(member, 'close', undefined));
+    this.life.unused();
   }
 
   /** The client with this name, for a message that came by another way than its connection. */
@@ -137,7 +133,7 @@ export class SharedChannel implements BackendEvents {
 
   /** A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be dropped. */
   async fromClient(member: Member | undefined, message: Buffer): Promise<Buffer | boolean> {
-    const { backend } = this;
+    const { backend } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
     counts.inBytes.value += message.length;
@@ -172,11 +168,10 @@ export class SharedChannel implements BackendEvents {
 
   /** Calls `listener` once at the next message or the end. Returns what takes it back. */
   onNews(listener: (ending: Ending | undefined) => void): () => void {
-    clearTimeout(this.idle);
-    this.idle = undefined;
+    this.life.used();
     this.waiting.add(listener);
     return () => {
-      if (this.waiting.delete(listener)) this.lookIdle();
+      if (this.waiting.delete(listener)) this.life.unused();
     };
   }
 
@@ -195,15 +190,7 @@ export class SharedChannel implements BackendEvents {
   drained(): void {}
 
   ended(ending: Ending): void {
-    this.backend?.release();
-    this.backend = undefined;
-    if (this.over) return;
-    if (
-      this.options.restartWanted(ending) &&
-      (this.members.size > 0 || this.waiting.size > 0 || this.options.idleStop === undefined)
-    )
-      this.again(ending);
-    else this.closeAll(ending);
+    if (!this.over && !this.life.ended(ending)) this.closeAll(ending);
   }
 
   /** Tells everybody something about the stream. */
@@ -215,7 +202,7 @@ export class SharedChannel implements BackendEvents {
   finish(ending: Ending): void {
     if (this.over) return;
     this.over = true;
-    this.stopBackend();
+    this.life.stop();
     this.closeAll(ending);
   }
 
@@ -277,7 +264,7 @@ export class SharedChannel implements BackendEvents {
   }
 
   private replayed(): readonly Message[] {
-    const snapshot = this.backend?.snapshot?.();
+    const snapshot = this.life.backend?.snapshot?.();
     if (snapshot !== undefined)
       return [new Message(snapshot, this.options.binary, this.history.lastId, this.history.lastSequence)];
     if (this.options.replay === 'all') return this.history.all();
@@ -303,57 +290,7 @@ export class SharedChannel implements BackendEvents {
     }
   }
 
-  private attach(backend: Backend): void {
-    if (this.over) {
-      backend.release();
-      return;
-    }
-    this.backend = backend;
-    this.backendSince = performance.now();
-    if (this.told) this.notice('it runs again');
-    this.told = false;
+  private started(backend: Backend): void {
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
-    this.lookIdle();
   }
-
-  private again(ending: Ending): void {
-    if (this.over) return;
-    const wait = this.backoff.next(performance.now() - this.backendSince);
-    this.parts.log.info('the program is started again', {
-      route: this.parts.counts.route,
-      ended: ending.reason,
-      ms: Math.round(wait),
-    });
-    if (!this.told) this.notice(`the program has ended (${ending.reason}) and is started again`);
-    this.told = true;
-    this.backendSince = performance.now() + wait;
-    this.restarting = setTimeout(() => {
-      this.restarting = undefined;
-      this.boot();
-    }, wait);
-  }
-
-  private lookIdle(): void {
-    const { idleStop } = this.options;
-    if (idleStop === undefined || this.members.size > 0 || this.waiting.size > 0 || this.idle !== undefined) return;
-    this.idle = setTimeout(() => {
-      this.idle = undefined;
-      this.stopBackend();
-      this.parts.emptied();
-    }, idleStop);
-  }
-
-  private stopBackend(): void {
-    clearTimeout(this.idle);
-    clearTimeout(this.restarting);
-    this.idle = undefined;
-    this.restarting = undefined;
-    const { backend } = this;
-    this.backend = undefined;
-    backend?.release();
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

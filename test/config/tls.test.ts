@@ -150,7 +150,7 @@ describe('certificates and the hosts of routes', () => {
       'a certificate for nothing',
       two,
       ['board.local'],
-      'doubts\nr:3:52: listen[0].tls.certificates[0].certificate: the certificate is for "other.test", and no route is for any of these hosts',
+      'doubts\nr:3:53: listen[0].tls.certificates[0].certificate: the certificate is for "other.test", and no route is for any of these hosts',
     ],
   ];
   for (const [what, listener, hosts, expected] of cases)

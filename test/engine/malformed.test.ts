@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { RawClient, rawRequest } from '../support/raw.ts';
-import { ENGINES, engineName, MAX_HEADER_BYTES, Trial, text } from '../support/trial.ts';
+import { CONTRACT, engineName, MAX_HEADER_BYTES, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 /** Status lines of the replies; 'closed' where the connection is closed without one, 'waits' where nothing happens until a timer. */
@@ -150,7 +150,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-for (const name of ENGINES) {
+for (const name of CONTRACT) {
   describe(`${name}: malformed requests`, { concurrency: true }, () => {
     for (const row of ROWS) {
       test(`${row.what}: ${row[engineName(name)]}`, async () => {

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
-import { ENGINES, engineName, Trial, text } from '../support/trial.ts';
+import { CONTRACT, engineName, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const HOST = 'Host: board.test\r\n';
@@ -43,7 +43,7 @@ function asChunks(body: Buffer, size: number): Buffer {
   return Buffer.concat([...parts, Buffer.from('0\r\n\r\n')]);
 }
 
-for (const name of ENGINES) {
+for (const name of CONTRACT) {
   describe(`${name}: requests`, { concurrency: true }, () => {
     test('a head is handed up as it was sent', async () => {
       const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RawClient } from '../support/raw.ts';
 import { connectTo } from '../support/secure.ts';
-import { ENGINES, PatternSource, Trial, text } from '../support/trial.ts';
+import { CONTRACT, PatternSource, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const HOST = 'Host: board.test\r\n';
@@ -16,7 +16,7 @@ const LONG = 14_000;
 const MB = 1 << 20;
 
 describe('slow peers', { concurrency: true }, () => {
-  for (const name of ENGINES) {
+  for (const name of CONTRACT) {
     for (const taken of [true, false]) {
       test(`${name}: a body of one byte a second, ${taken ? 'taken' : 'taken by nobody'}`, async () => {
         let answer: (() => void) | undefined;

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { PATTERN, PLAIN } from '../support/trial.ts';
+import { ENGINES, PATTERN } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const MB = 1 << 20;
@@ -20,7 +20,7 @@ interface Report {
   readonly rss: number;
 }
 
-for (const name of PLAIN) {
+for (const name of ENGINES) {
   describe(`${name}: a slow reader`, { concurrency: true }, () => {
     for (const known of [true, false]) {
       test(`200 MB ${known ? 'with a length' : 'in chunks'}`, async () => {

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
-import { ENGINES, engineName, Trial, text } from '../support/trial.ts';
+import { CONTRACT, engineName, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 import { Client, Recorded, upgradeTo } from '../support/websocket.ts';
 
@@ -14,7 +14,7 @@ const KEY = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 const VERSION = 'Sec-WebSocket-Version: 13\r\n';
 const HIGH_WATER = 64 * 1024;
 
-for (const name of ENGINES) {
+for (const name of CONTRACT) {
   describe(`${name}: WebSocket`, { concurrency: true }, () => {
     for (const later of [false, true]) {
       test(`an upgrade with subprotocol and headers, decided ${later ? 'later' : 'at once'}`, async () => {

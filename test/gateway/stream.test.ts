@@ -188,10 +188,40 @@ for (const engine of ['uws', 'node'] as const) {
         assert.match(line.message, /cannot start .*ENOENT/);
       });
 
-      await t.test('a plain GET is told what to do', async () => {
-        const answer = await fetch(running.url('/cat'));
-        assert.equal(answer.status, 426);
-        assert.equal(answer.headers.get('upgrade'), 'websocket');
+      await t.test('a plain GET gets the lines, an event stream the events', async () => {
+        const plain = await fetch(running.url('/exit/3'));
+        assert.equal(plain.headers.get('content-type'), 'text/plain; charset=utf-8');
+        assert.equal(await plain.text(), 'last words\n');
+        const events = await fetch(running.url('/exit/3'), { headers: { accept: 'text/event-stream' } });
+        assert.match(
+          await events.text(),
+          /^retry: 2000\nevent: open\ndata: \{"session":"[0-9a-f]{24}"\}\n\ndata: last words\n\nevent: end\ndata: \{"code":1011,"reason":"exit 3"\}\n\n$/,
+        );
+      });
+
+      await t.test('a session takes messages by POST', async () => {
+        const events = await fetch(running.url('/greet'), { headers: { accept: 'text/event-stream' } });
+        const reader = events.body?.getReader();
+        assert.ok(reader !== undefined);
+        let text = '';
+        const until = async (part: RegExp): Promise<RegExpExecArray> => {
+          for (;;) {
+            const found = part.exec(text);
+            if (found !== null) return found;
+            const { value, done } = await reader.read();
+            if (done) throw new Error(`ended with ${text}`);
+            text += Buffer.from(value).toString();
+          }
+        };
+        const session = (await until(/"session":"([0-9a-f]+)"/))[1];
+        const post = (body: string): Promise<Response> =>
+          fetch(running.url(`/greet?session=${session}`), { method: 'POST', body });
+        assert.equal((await post('you')).status, 202);
+        await until(/data: hello you\n\n/);
+        assert.equal((await post('all')).status, 202);
+        await until(/data: bye all\n\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}/);
+        assert.equal((await post('late')).status, 404);
+        assert.equal((await fetch(running.url('/greet?transport=poll'))).status, 400);
       });
       assert.equal(await running.stop(), 0);
     });

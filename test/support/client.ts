@@ -42,11 +42,19 @@ export class TestSocket {
   /** The first `count` messages. Rejects when the socket closes before. */
   async first(count: number): Promise<readonly string[]> {
     await new Promise<void>((resolve, reject) => {
+      const deadline = setTimeout(
+        () =>
+          reject(
+            new Error(`${this.messages.length} of ${count} messages in 30 s: ${this.messages.slice(-3).join(' | ')}`),
+          ),
+        30_000,
+      );
       const look = (): void => {
         if (this.messages.length >= count) resolve();
         else if (this.ws.readyState === WebSocket.CLOSED)
           reject(new Error(`closed after ${this.messages.length} messages`, { cause: this.error }));
         else return;
+        clearTimeout(deadline);
         this.watchers.delete(look);
       };
       this.watchers.add(look);

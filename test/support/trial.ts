@@ -20,9 +20,9 @@ import { markSecure, testStore } from './secure.ts';
 
 /** What the contract is held against: each engine, and `node` with TLS. */
 export type Row = EngineName | 'tls';
-export const ENGINES: readonly Row[] = ['uws', 'node', 'tls'];
+export const CONTRACT: readonly Row[] = ['uws', 'node', 'tls'];
 /** Where TLS makes no difference, or its own buffers would be what is measured. */
-export const PLAIN: readonly EngineName[] = ['uws', 'node'];
+export const ENGINES: readonly EngineName[] = ['uws', 'node'];
 export const MAX_HEADER_BYTES = 16 * 1024;
 
 /** The engine of a row. */

@@ -1,10 +1,14 @@
-/** Sends every client of a plain listener to the same path over HTTPS. */
+/** What brings clients to HTTPS and keeps them there: a redirect on the plain listener, a promise on the other. */
+import type { HeaderList } from '../engine/engine.ts';
 
 import { HttpError } from '../http/errors.ts';
 import type { Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 
-/** @param port where HTTPS is, asked for each request because a port of the system's choosing is known late. */
+/**
+ * Sends every client of a plain listener to the same path over HTTPS.
+ * @param port where HTTPS is, asked for each request because a port of the system's choosing is known late
+ */
 export function httpsRedirect(port: () => number): Handler {
   return {
     kind: 'redirect',
@@ -24,4 +28,9 @@ export function httpsRedirect(port: () => number): Handler {
     drain: () => undefined,
     close: () => Promise.resolve(),
   };
+}
+
+/** Strict-Transport-Security (RFC 6797). `maxAge` in milliseconds; undefined: no such promise. */
+export function hstsFields(maxAge: number | undefined): HeaderList {
+  return maxAge === undefined ? [] : [['strict-transport-security', `max-age=${Math.round(maxAge / 1000)}`]];
 }

@@ -1,0 +1,163 @@
+/** The keys of a `[stream."/path"]` table, but for those that other routes have too. */
+import { optional, preset, required } from './kind.ts';
+import { boolean, choice, command, duration, integer, pollSource, size, text } from './kinds.ts';
+import { headerName, variableValue } from './names.ts';
+import { exactlyOne, listOf, shortOr, table } from './tables.ts';
+
+const history = shortOr(
+  integer({ min: 0, max: 1_000_000 }),
+  table({
+    messages: preset(integer({ min: 0, max: 1_000_000 }), 100, 'How many messages are kept.'),
+    bytes: preset(size('0B', '1GiB'), '1MiB', 'How many bytes of messages are kept.'),
+    age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
+  }),
+  (messages) => ({ messages }),
+);
+
+export const streamKeys = {
+  command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
+  poll: optional(
+    pollSource,
+    'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
+  ),
+  connect: optional(
+    text('"tcp://host:port" or "unix:/path"', /^(tcp:\/\/[^\s/]+:\d{1,5}|unix:.+)$/),
+    'A TCP or Unix socket, one connection for each client.',
+  ),
+  subprotocols: preset(
+    listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
+    [],
+    'WebSocket subprotocols that the backend speaks: the first of them that a client offers is agreed on.',
+  ),
+  interval: preset(
+    duration('100ms', '1h'),
+    '1s',
+    'How often a polled program that answers at once is run. One that blocks until there is news is run again at once.',
+  ),
+  poll_timeout: preset(
+    duration('1s', '1h'),
+    '90s',
+    'How long one run of a polled program, or one request to a polled server, may take.',
+  ),
+  message: preset(
+    choice('body', 'lines', 'json-diff'),
+    'body',
+    'What of a polled answer is a message: the whole body when it has changed, each new line of it, or an RFC 7396 merge patch.',
+  ),
+  cursor: optional(
+    table(
+      {
+        header: optional(headerName, 'The header field of an answer that has the value.'),
+        json: optional(
+          text('a JSON pointer such as "/next"', /^(\/[^/]*)+$/),
+          'Where in a JSON answer the value stands (RFC 6901).',
+        ),
+        query: required(
+          text('the name of a query parameter', /^[A-Za-z0-9_.~-]+$/),
+          'The parameter of the next request that gets it.',
+        ),
+      },
+      exactlyOne('header', 'json'),
+    ),
+    'A value of each answer that goes into the query of the next request.',
+  ),
+  share: optional(
+    choice('client', 'all', 'query'),
+    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody, "query" one for each distinct query string.',
+  ),
+  start: preset(
+    choice('demand', 'boot'),
+    'demand',
+    'Whether a shared program is started with its first client or with the gateway.',
+  ),
+  idle_stop: preset(
+    duration('0ms', '24h'),
+    '10s',
+    'How long a shared program goes on after its last client has left. With start = "boot" it always goes on.',
+  ),
+  history: optional(
+    history,
+    'How many of the last messages of a shared stream are kept for clients that come or come back; or a table of bounds.',
+  ),
+  replay: optional(
+    choice('none', 'last', 'all'),
+    'What of the history a new client gets. The default is "last" of a polled program, "all" where history is set, otherwise "none".',
+  ),
+  slow_client: preset(
+    choice('disconnect', 'drop', 'latest'),
+    'disconnect',
+    'What becomes of a client of a shared stream that is max_behind behind: it is closed with 1013, or misses messages until it has caught up, or then gets only the newest.',
+  ),
+  max_behind: preset(size('1KiB', '64MiB'), '256KiB', 'How much a client of a shared stream may leave untaken.'),
+  clients: preset(
+    choice('plain', 'tagged'),
+    'plain',
+    '"tagged": a shared program is told in JSON lines who has come, spoken and left, and says to whom it answers.',
+  ),
+  framing: preset(
+    choice('lines', 'raw', 'length-prefixed'),
+    'lines',
+    'How messages lie in the program\'s input and output: "lines" of text, "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message).',
+  ),
+  max_message: preset(
+    size('1B', '64MiB'),
+    '64KiB',
+    'Largest message, from a client or from the program. A larger one ends the stream.',
+  ),
+  eof_message: optional(
+    variableValue,
+    'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
+  ),
+  stderr: preset(
+    choice('log', 'client'),
+    'log',
+    "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
+  ),
+  unbuffer: preset(
+    boolean,
+    false,
+    'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
+  ),
+  restart: optional(
+    choice('never', 'on-failure', 'always'),
+    'Whether a program that has ended is started again while clients stay. "on-failure": unless its exit status was 0. The default is "always" for a shared program, "never" for one of a single client.',
+  ),
+  restart_delay: preset(
+    duration('10ms', '1h'),
+    '500ms',
+    'How long to wait before the first restart. Each further one waits twice as long, less up to a quarter by chance.',
+  ),
+  restart_delay_max: preset(
+    duration('10ms', '24h'),
+    '1m',
+    'The longest wait before a restart. A program that ran this long has run well: the next wait is restart_delay again.',
+  ),
+  ping_interval: preset(
+    duration('100ms', '1h'),
+    '25s',
+    'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
+  ),
+  idle_timeout: optional(
+    duration('100ms', '30d'),
+    'How long a stream may go without a message either way before it is closed.',
+  ),
+  max_lifetime: optional(
+    duration('1s', '365d'),
+    'How long a stream may last before it is closed with 1001, so that its client comes again.',
+  ),
+  max_processes: preset(
+    integer({ min: 1, max: 100_000 }),
+    64,
+    'How many programs of this route may run at once. Further clients get 503.',
+  ),
+  max_queue: preset(
+    size('1KiB', '64MiB'),
+    '256KiB',
+    "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
+  ),
+  drain_timeout: preset(
+    duration('100ms', '24h'),
+    '30s',
+    'How long a client may leave its stream untaken before it is closed.',
+  ),
+} as const;
