@@ -6,7 +6,7 @@ import { makeSelfSigned } from './tls-self-signed.ts';
 export const tls: Verb = {
   name: 'tls',
   usage: 'runnel tls check|self-signed …',
-  brief: 'which devices trust a certificate; make one for a LAN',
+  brief: 'who trusts a certificate; make one for a LAN',
   doc: `runnel tls check HOST[:PORT]|FILE
   Reads the chain of a server or of a PEM file, and says which families of old devices will trust it, and why not.
   Exits with 1 when current browsers will not.

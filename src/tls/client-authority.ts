@@ -1,8 +1,9 @@
 /** Which client certificates are accepted: authorities and revocation lists, read and seen to be usable. */
 import { parseCertificates } from './chain.ts';
+import { elements, parseTime } from './der.ts';
 import { day, isValidAt } from './identity.ts';
 import { commonName } from './names.ts';
-import { isRevocationList, pemBlocks } from './pem.ts';
+import { isRevocationList, pemBlocks, pemText } from './pem.ts';
 import { readTlsFile } from './read-file.ts';
 import { TlsTrouble } from './trouble.ts';
 
@@ -33,13 +34,47 @@ export function loadClientAuthority(files: ClientAuthorityFiles, now: number): C
       return [`the authority ${name} is not valid now (until ${day(Date.parse(certificate.validTo))})`];
     return [];
   });
-  const crl = files.crl === undefined ? [] : revocationLists(files.crl);
-  return { ca: certificates.map(String), crl, doubts };
+  const lists = files.crl === undefined ? [] : revocationLists(files.crl);
+  const late = lists.find((list) => list.nextUpdate !== undefined && list.nextUpdate < now);
+  if (late?.nextUpdate !== undefined)
+    doubts.push(
+      `a revocation list in ${files.crl} ended on ${day(late.nextUpdate)}: every client is refused until there is a newer one`,
+    );
+  return { ca: certificates.map(String), crl: lists.map(({ pem }) => pem), doubts };
 }
 
-function revocationLists(path: string): readonly string[] {
-  const lists = pemBlocks(readTlsFile(path, 'crl')).filter(isRevocationList);
-  if (lists.length === 0)
+interface RevocationList {
+  readonly pem: string;
+  /** Milliseconds since 1970; undefined when it does not say. */
+  readonly nextUpdate: number | undefined;
+}
+
+function revocationLists(path: string): readonly RevocationList[] {
+  const blocks = pemBlocks(readTlsFile(path, 'crl')).filter(isRevocationList);
+  if (blocks.length === 0)
     throw new TlsTrouble('crl', `there is no revocation list in ${path}: PEM begins with "-----BEGIN X509 CRL-----"`);
-  return lists.map(({ text }) => text);
+  return blocks.map(({ label, text }, index) => {
+    const bytes = Buffer.from(text.replaceAll(/-----[^-]+-----/g, ''), 'base64');
+    try {
+      return { pem: pemText(label, bytes), nextUpdate: nextUpdate(bytes) };
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      throw new TlsTrouble('crl', `revocation list ${index + 1} in ${path} is damaged`, { cause: error });
+    }
+  });
+}
+
+const UTC_TIME = 0x17;
+const GENERALIZED_TIME = 0x18;
+
+/** The second of the times in `TBSCertList` (RFC 5280 section 5.1.2.5). Throws a `RangeError` for what is none. */
+function nextUpdate(bytes: Buffer): number | undefined {
+  const [list] = elements(bytes);
+  const [content] = elements(list?.content ?? Buffer.alloc(0));
+  const times = elements(content?.content ?? Buffer.alloc(0)).filter(
+    ({ tag }) => tag === UTC_TIME || tag === GENERALIZED_TIME,
+  );
+  if (times.length === 0) throw new RangeError('no time: this is not a revocation list');
+  const [, second] = times;
+  return second === undefined ? undefined : parseTime(second);
 }

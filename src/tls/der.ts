@@ -119,3 +119,14 @@ export function oidText(content: Buffer): string {
   }
   return arcs.join('.');
 }
+
+/** Milliseconds since 1970 of a UTCTime or GeneralizedTime as certificates have them: to the second, with "Z". Throws a `RangeError`. */
+export function parseTime({ tag, content }: Element): number {
+  const digits = content.toString('latin1');
+  // Two digits are 1950 to 2049 (RFC 5280 section 4.1.2.5.1).
+  const full = tag === 0x17 ? (Number(digits.slice(0, 2)) < 50 ? '20' : '19') + digits : digits;
+  const parts = /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z$/.exec(full)?.slice(1).map(Number);
+  const [year, month, date, hour, minute, second] = parts ?? [];
+  if (year === undefined || month === undefined) throw new RangeError('not a time');
+  return Date.UTC(year, month - 1, date, hour, minute, second);
+}

@@ -2,6 +2,7 @@
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import * as der from './der.ts';
+import { pemText } from './pem.ts';
 
 const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
@@ -70,8 +71,7 @@ export function issueCertificate(request: CertificateRequest, issuer?: Issuer): 
     der.explicit(3, der.sequence(...extensions(request, signingKey))),
   );
   const certificate = der.sequence(content, algorithm, der.bits(sign('sha256', content, signingKey)));
-  const lines = certificate.toString('base64').replaceAll(/.{64}/g, '$&\n').trimEnd();
-  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
+  return pemText('CERTIFICATE', certificate);
 }
 
 function distinguishedName(commonName: string): Buffer {

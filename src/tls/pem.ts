@@ -31,3 +31,9 @@ export function isPrivateKey({ label }: PemBlock): boolean {
 export function isRevocationList({ label }: PemBlock): boolean {
   return label === 'X509 CRL';
 }
+
+/** DER as PEM (RFC 7468 section 2). */
+export function pemText(label: string, bytes: Uint8Array): string {
+  const lines = Buffer.from(bytes).toString('base64').replaceAll(/.{64}/g, '$&\n').trimEnd();
+  return `-----BEGIN ${label}-----\n${lines}\n-----END ${label}-----\n`;
+}

@@ -31,6 +31,8 @@ const files: { readonly [name: string]: string } = {
   wrong: 'wrong\n',
   'ca.pem': authority.certificate,
   'ca.crl': revocationList(authority, []),
+  'late.crl': revocationList(authority, [], -1),
+  'bad.crl': revocationList(authority, []).replace(/\n.{20}/, '\nAAAA'),
   empty: '',
 };
 for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
@@ -106,6 +108,14 @@ describe('one listener', () => {
     [
       'tls = { certificate = "both.pem", client = { ca = "ca.pem", crl = "ca.pem" } }',
       'r:3:61: listen[0].tls.client.crl: there is no revocation list in ca.pem: PEM begins with "-----BEGIN X509 CRL-----"',
+    ],
+    [
+      'tls = { certificate = "both.pem", client = { ca = "ca.pem", crl = "bad.crl" } }',
+      'r:3:61: listen[0].tls.client.crl: revocation list 1 in bad.crl is damaged',
+    ],
+    [
+      'tls = { certificate = "both.pem", client = { ca = "ca.pem", crl = "late.crl" } }',
+      'doubts\nr:3:46: listen[0].tls.client.ca: a revocation list in late.crl ended on DAY: every client is refused until there is a newer one',
     ],
     [
       'tls = { certificate = "both.pem", ciphers = "old" }',

@@ -2,6 +2,7 @@
 import { generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
 import * as der from '../../src/tls/der.ts';
 import { type CertificateRequest, issueCertificate } from '../../src/tls/issue.ts';
+import { pemText } from '../../src/tls/pem.ts';
 
 const DAY = 86_400_000;
 
@@ -72,7 +73,7 @@ export function pemOf(key: KeyObject): string {
 }
 
 /** A revocation list of `authority` (RFC 5280 section 5) with these certificates, in PEM. */
-export function revocationList(authority: Authority, revoked: readonly Made[]): string {
+export function revocationList(authority: Authority, revoked: readonly Made[], days = 1): string {
   const certificate = new X509Certificate(authority.certificate);
   const now = Date.now();
   const algorithm = der.sequence(der.oid('1.2.840.10045.4.3.2'));
@@ -84,12 +85,12 @@ export function revocationList(authority: Authority, revoked: readonly Made[]): 
     der.positive(Buffer.from([1])),
     algorithm,
     issuerName(certificate),
-    der.time(new Date(now - DAY)),
-    der.time(new Date(now + DAY)),
+    der.time(new Date(now - 10 * DAY)),
+    der.time(new Date(now + days * DAY)),
     ...(entries.length === 0 ? [] : [der.sequence(...entries)]),
   );
   const list = der.sequence(content, algorithm, der.bits(sign('sha256', content, authority.key)));
-  return `-----BEGIN X509 CRL-----\n${list.toString('base64').replaceAll(/.{64}/g, '$&\n')}\n-----END X509 CRL-----\n`;
+  return pemText('X509 CRL', list);
 }
 
 function issuerName(certificate: X509Certificate): Buffer {
