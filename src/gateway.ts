@@ -1,7 +1,7 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from './config/redirect.ts';
-import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
+import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { tlsSettings } from './config/tls.ts';
 import { urlOf } from './engine/address-text.ts';
 import { chooseEngine } from './engine/choose.ts';
@@ -29,6 +29,8 @@ import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
+import { UNGUARDED } from './policy/connection-guard.ts';
+import { Policies } from './policy/policies.ts';
 import { readSystem } from './process/confine.ts';
 import { programEvents } from './process/program-events.ts';
 import { Programs } from './process/programs.ts';
@@ -48,8 +50,8 @@ export interface Gateway {
   /** Where /metrics is, when it is anywhere. */
   readonly admin: Listening | undefined;
   readonly tallies: Tallies;
-  /** Reads all certificates anew, whether their files have changed or not. What cannot be used is logged, and the old stay. */
-  reloadCertificates(): Promise<void>;
+  /** Of every TLS listener. */
+  readonly certificates: Certificates;
   /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
   stop(reason: string): Promise<void>;
 }
@@ -66,10 +68,6 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Largest request head, bytes: what both engines are told. */
-const MAX_HEADER_BYTES = 16_384;
-const HEADER_TIMEOUT = 10_000;
-const KEEP_ALIVE_TIMEOUT = 10_000;
 /** Milliseconds after the start, when what only the start needed is given back. */
 const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
@@ -85,8 +83,9 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
-  private readonly certificates: Certificates;
+  readonly certificates: Certificates;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly policies: Policies;
   private readonly system = readSystem();
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
@@ -101,6 +100,7 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
     const limit = memoryLimit();
     if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
@@ -126,7 +126,7 @@ class RunningGateway implements Gateway {
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false, []);
       const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
-      this.admin = await this.listen(listen, admin);
+      this.admin = await this.listen(listen, admin, false);
     }
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
@@ -166,12 +166,12 @@ class RunningGateway implements Gateway {
     const add = (
       key: string,
       handler: Handler,
-      own: { headers: ReadonlyMap<string, string>; limits: Limits },
+      own: RoutePolicies & { headers: ReadonlyMap<string, string> },
     ): void => {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
+      entries.push({ key, value: { key, handler: wrapped, headers, ...this.policies.of(own) } });
     };
     const { log, version } = this.parts;
     const documentRoot = config.static.get('/')?.root;
@@ -219,18 +219,16 @@ class RunningGateway implements Gateway {
     // Loaded here, because without an admin listener nobody reads metrics.
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
-    const { limits } = this.config.defaults;
+    const policies = this.policies.ofAdmin();
+    const ready = readyHandler(() => this.certificates.states(Date.now()));
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits },
+      value: { key, handler, headers: [], ...policies },
     });
     return [
       route('/metrics', metricsHandler(this.metrics)),
       route('/healthz', healthHandler()),
-      route(
-        '/readyz',
-        readyHandler(() => this.certificates.states(Date.now())),
-      ),
+      route('/readyz', ready),
     ];
   }
 
@@ -238,25 +236,34 @@ class RunningGateway implements Gateway {
   private redirectRouter(redirect: Redirect): Router<Route> {
     const secure = this.config.listen.findIndex(({ tls }) => tls !== undefined);
     const handler = httpsRedirect(() => redirect.port ?? this.listeners[secure]?.port ?? 443);
-    const { limits } = this.config.defaults;
-    return new Router([{ key: '/', value: { key: 'redirect', handler, headers: [], limits } }]);
+    return new Router([
+      { key: '/', value: { key: 'redirect', handler, headers: [], ...this.policies.ofAdmin(), crossSite: 'allow' } },
+    ]);
   }
 
   private pipeline(router: Router<Route>, logRequests: boolean, headers: HeaderList): Pipeline {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, headers, logRequests, nextId });
+    const { policies, tallies } = this;
+    return new Pipeline({ router, policies, log: this.parts.log, tallies, headers, logRequests, nextId });
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
+  /** The ports that clients connect to; not the operator's own. */
+  private ports(): readonly number[] {
+    return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
+  }
+
+  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
+    const { header_bytes, header_time, keep_alive } = this.config.connections;
     const name = listen.address.text;
     const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
     const wanted = tls !== undefined || listen.address.kind === 'systemd' ? 'node' : listen.engine;
-    const { engine, fallback } = await chooseEngine(wanted, assets, MAX_HEADER_BYTES);
+    const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
     if (fallback !== undefined) this.slower.add(fallback);
     const host: EngineHost = {
+      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
@@ -271,17 +278,13 @@ class RunningGateway implements Gateway {
     const options: ListenOptions = {
       name,
       address: listen.address,
-      maxHeaderBytes: MAX_HEADER_BYTES,
-      headerTimeout: HEADER_TIMEOUT,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      maxHeaderBytes: header_bytes,
+      headerTimeout: header_time,
+      keepAliveTimeout: keep_alive,
       maxMessage,
       tls,
     };
     return await engine.listen(options, host);
-  }
-
-  reloadCertificates(): Promise<void> {
-    return this.certificates.reload();
   }
 
   // ---- stopping ----

@@ -78,7 +78,7 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     process.on('unhandledRejection', (error) =>
       log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
-    process.on('SIGHUP', () => void gateway.reloadCertificates());
+    process.on('SIGHUP', () => void gateway.certificates.reload());
     const signal = await signals.next();
     log.info(`${signal}: stopping`);
     const stopped = gateway.stop(`the gateway is stopping (${signal})`);

@@ -3,6 +3,7 @@
  * one wrong value elsewhere does not hide these.
  */
 import { isIPv4 } from 'node:net';
+import { checkConnect } from './connect-checks.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { type Address, parseAddress } from './kinds.ts';
 import type { Place } from './positions.ts';
@@ -13,10 +14,11 @@ import { isTable, type RawTable } from './tables.ts';
 /** Where a key is written; undefined for what did not come from a file. */
 export type PlaceOf = (path: KeyPath) => Place | undefined;
 
-/** Two listeners on one address, no listener, one path in two tables. */
+/** Two listeners on one address, no listener, one path in two tables, keys that do not go together. */
 export function checkAcross(file: RawTable, reading: Reading, placeOf: PlaceOf): void {
   checkAddresses(file, reading);
   checkRouteKeys(file, reading, placeOf);
+  checkConnect(file, reading);
 }
 
 /** Whether the file has any route at all. */

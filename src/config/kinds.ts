@@ -1,6 +1,7 @@
 /** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import type { Credentials } from './credentials.ts';
 import { folderTrouble, programTrouble, reasonInWords } from './disk.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
 import { quote, visible } from './problems.ts';
@@ -149,6 +150,36 @@ export const file: Kind<string> = {
     return undefined;
   },
 };
+/**
+ * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
+ *
+ * @param parse tells what is wrong with the text
+ */
+export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
+  return {
+    expected: `the path of a file of ${what}`,
+    json: { type: 'string', minLength: 1 },
+    read(value, at, reading) {
+      const path = absolute(value, reading.directory);
+      if (path === undefined) {
+        reading.wrong(at, value, this.expected);
+        return undefined;
+      }
+      const seen = reading.disk.look(path);
+      const text = 'failed' in seen || seen.found === 'file' ? reading.disk.read(path) : { failed: 'EISDIR' };
+      if (typeof text !== 'string') {
+        reading.problem(at, `the file ${named(String(value), path)} ${reasonInWords(text.failed)}`);
+        return undefined;
+      }
+      const { entries, problems } = parse(text);
+      for (const { line, sentence } of problems.slice(0, 20))
+        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
+      if (problems.length === 0 && entries.size === 0)
+        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
+      return problems.length === 0 && entries.size > 0 ? path : undefined;
+    },
+  };
+}
 
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
 function named(written: string, path: string): string {
@@ -206,7 +237,7 @@ export type Address =
   | { readonly kind: 'systemd'; readonly socket: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
 /** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`, `"systemd:NAME"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
@@ -250,36 +281,6 @@ function expectedInstead(value: unknown): string | undefined {
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
 }
-
-/** Where somebody else listens. */
-export type Remote =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
-  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
-
-/** `"tcp://127.0.0.1:9000"`, `"tcp://[::1]:9000"`, `"tcp://board.local:9000"`, `"unix:/run/x.sock"`; undefined for anything else. */
-export function parseRemote(value: string, directory: string): Remote | undefined {
-  if (value.startsWith('unix:')) {
-    const address = parseAddress(value, directory);
-    return address?.kind === 'unix' ? address : undefined;
-  }
-  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value);
-  const host = match?.[1] ?? match?.[2];
-  const port = Number(match?.[3]);
-  if (host === undefined || port < 1 || port > 65535 || (match?.[1] !== undefined && isIP(host) !== 6))
-    return undefined;
-  return { kind: 'tcp', host, port, text: value };
-}
-
-/** It need not be there yet: whoever listens may be started later than the gateway. */
-export const remote: Kind<Remote> = {
-  expected: 'where to connect to, such as "unix:/run/app.sock" or "tcp://127.0.0.1:9000"',
-  json: { type: 'string', pattern: '^(unix:.+|tcp://.+:[0-9]{1,5})$' },
-  read(value, at, reading) {
-    const parsed = typeof value === 'string' ? parseRemote(value, reading.directory) : undefined;
-    if (parsed === undefined) reading.wrong(at, value, this.expected);
-    return parsed;
-  },
-};
 
 /** What a stream polls: a path of this gateway, a command, or an address. */
 export type PollSource = string | readonly [string, ...string[]];

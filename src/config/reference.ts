@@ -61,9 +61,13 @@ export function configReference(): string {
   return `${[INTRODUCTION, ...shapes.map(section)].join('\n')}`;
 }
 
-/** A route's own table of limits has the keys of `[defaults.limits]` and nothing to add to them. */
+/** A route's own table of what it inherits has the keys of `[defaults]`' and nothing to add to them. */
 function isInherited(header: string): boolean {
-  return header.endsWith('.limits]') && header !== '[defaults.limits]';
+  return isPolicy(header) && !header.startsWith('[defaults.');
+}
+
+function isPolicy(header: string): boolean {
+  return /\.(limits|cors|auth)\]$/.test(header);
 }
 
 function section(shape: TableShape): string {
@@ -89,7 +93,8 @@ function row(name: string, key: Key<unknown>, header: string): string {
 
 function defaultOf(name: string, key: Key<unknown>, header: string): string {
   if (key.required) return 'required';
-  if (header.includes('."/path"') && (name === 'headers' || name === 'limits')) return `as \`[defaults]\` has it`;
+  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.kind.json['properties'] ?? {}, name))
+    return `as \`[defaults]\` has it`;
   if (key.default === undefined) return 'none';
   const value = formatValue(key.default, []);
   return value === '{}' || value === '[]' ? 'none' : `\`${value}\``;

@@ -9,27 +9,16 @@ import { type Fields, optional, preset, required, type Values } from './kind.ts'
 import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
 import { socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
 import { redirect } from './redirect.ts';
 import { staticKeys } from './static-keys.ts';
 import { streamKeys } from './stream-keys.ts';
 import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
 import { tls } from './tls.ts';
 
-const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
+export type { AuthConfig, ConnectionsConfig, CorsConfig } from './policy-keys.ts';
 
-const requestLimits = {
-  body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
-  body_memory: preset(
-    size('0B', '64MiB'),
-    '64KiB',
-    'How much of a request body is kept in memory; the rest goes to a temporary file without a name.',
-  ),
-  body_time: preset(
-    duration('1s', '24h'),
-    '5m',
-    'How long a request body may take to arrive. A slower one is answered with 408.',
-  ),
-} as const;
+const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 
 /** What a program may use. By setrlimit(2), so most of them hold for each process by itself. */
 const processLimits = {
@@ -65,6 +54,7 @@ const routeHeaders = preset(
 const inherited = {
   headers: routeHeaders,
   limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+  ...policyOverrides,
 } as const;
 
 const inheritedByPrograms = {
@@ -74,10 +64,12 @@ const inheritedByPrograms = {
     {},
     'Bounds on what a client may send to this route, and on its programs.',
   ),
+  ...policyOverrides,
 } as const;
 
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
+  ...policyDefaults,
   limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
@@ -178,6 +170,7 @@ export const root = table({
   processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  connections: preset(connections, {}, 'Bounds on clients before any route is known.'),
   stop_timeout: preset(
     duration('0s', '10m'),
     '10s',
@@ -202,11 +195,16 @@ export type Limits = Of<typeof limits>;
 export type ProgramLimits = Of<typeof programLimits>;
 /** What a program may use; undefined is no limit. */
 export type ProcessLimits = Pick<ProgramLimits, keyof typeof processLimits>;
-/** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R, L> = Omit<R, keyof typeof inherited> & {
-  readonly headers: ReadonlyMap<string, string>;
-  readonly limits: L;
-};
+/** A route's policies, complete: `limits` with what `[defaults]` gives them. */
+export interface RoutePolicies extends AccessPolicies {
+  readonly limits: Limits;
+}
+/** A route as it is handed out: headers and policies are complete, with what `[defaults]` gives it; header names in lower case. */
+type Complete<R, L> = Omit<R, keyof typeof inherited> &
+  AccessPolicies & {
+    readonly headers: ReadonlyMap<string, string>;
+    readonly limits: L;
+  };
 export type ListenConfig = Of<typeof listen>;
 export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;

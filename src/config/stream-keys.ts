@@ -2,6 +2,7 @@
 import { optional, preset, required } from './kind.ts';
 import { boolean, choice, command, duration, integer, pollSource, size, text } from './kinds.ts';
 import { headerName, variableValue } from './names.ts';
+import { remote } from './remote.ts';
 import { exactlyOne, listOf, shortOr, table } from './tables.ts';
 
 const history = shortOr(
@@ -20,14 +21,21 @@ export const streamKeys = {
     pollSource,
     'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
   ),
-  connect: optional(
-    text('"tcp://host:port" or "unix:/path"', /^(tcp:\/\/[^\s/]+:\d{1,5}|unix:.+)$/),
-    'A TCP or Unix socket, one connection for each client.',
+  connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
+  connect_timeout: preset(
+    duration('10ms', '10m'),
+    '5s',
+    'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
+  ),
+  max_connections: preset(
+    integer({ min: 1, max: 100_000 }),
+    1024,
+    'How many connections of this route there may be at once. Further clients get 503.',
   ),
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
-    'WebSocket subprotocols that the backend speaks: the first of them that a client offers is agreed on.',
+    "WebSocket subprotocols that the backend speaks. The first of a client's offers that is among them is agreed on; without one there is none.",
   ),
   interval: preset(
     duration('100ms', '1h'),

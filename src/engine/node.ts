@@ -17,6 +17,8 @@ import { Upgrader } from './node-upgrade.ts';
 
 /** How often Node looks for heads that are overdue. Milliseconds. */
 const LOOK_EVERY = 1000;
+/** Connections that may be reading their 503 at once. */
+const MAX_TURNED_AWAY = 16;
 
 export function nodeEngine(): Engine {
   return {
@@ -37,6 +39,7 @@ class NodeListener {
   private readonly shared: NodeShared;
   private facts: ListenerFacts;
   private stopped = false;
+  private turnedAway = 0;
 
   constructor(
     makeServer: (settings: ServerOptions) => Server,
@@ -92,6 +95,14 @@ class NodeListener {
     return { engine: 'node', name, secure: this.facts.secure, port, stop, drained: this.shared.drain.drained, close };
   }
 
+  /** One connection too many is told so, while there is room even for that. */
+  private turnAway(socket: Socket, connection: Connection | undefined): void {
+    this.turnedAway++;
+    // Over TLS it could only be told after a handshake, which is what costs.
+    if (connection === undefined || this.turnedAway > MAX_TURNED_AWAY) socket.destroy();
+    else connection.refuse(503, 'too many connections');
+  }
+
   private dropAll(): void {
     for (const socket of this.accepted) socket.destroy();
   }
@@ -99,15 +110,21 @@ class NodeListener {
   private route(): void {
     const { server } = this;
     const { tls } = this.options;
-    server.on('connection', (socket) => {
+    server.on('connection', (socket: Socket) => {
+      const address = plainAddress(socket.remoteAddress);
+      const connection = tls === undefined ? new Connection(socket) : undefined;
       this.accepted.add(socket);
+      if (connection !== undefined) this.connections.set(socket, connection);
       this.shared.drain.opened();
-      if (tls === undefined) this.connections.set(socket, new Connection(socket));
+      const admitted = this.host.opened(address);
       socket.once('close', () => {
         this.accepted.delete(socket);
         this.connections.delete(socket);
         this.shared.drain.closed();
+        if (admitted) this.host.closed(address);
+        else this.turnedAway--;
       });
+      if (!admitted) this.turnAway(socket, connection);
     });
     if (tls !== undefined)
       routeSecure(server, {

@@ -58,6 +58,8 @@ class UwsListener {
   private readonly shared: UwsShared;
   private facts: ListenerFacts;
   private stopped = false;
+  /** The anchor's connection is open and not counted. */
+  private anchored = false;
 
   constructor(
     private readonly uws: UwsModule,
@@ -112,7 +114,22 @@ class UwsListener {
 
   private route(): void {
     const { drain } = this.shared;
-    this.app.filter((_response, change) => (change > 0 ? drain.opened() : drain.closed()));
+    let refusing = false;
+    const changed = (response: HttpResponse, change: number): void => {
+      if (change < 0) {
+        drain.closed();
+        if (this.stopped && this.anchored) this.anchored = false;
+        else if (!refusing) this.shared.host.closed(undefined);
+        return;
+      }
+      drain.opened();
+      if (this.shared.host.opened(addressText(new Uint8Array(response.getRemoteAddress())))) return;
+      // Its end is told to this filter before `close` returns.
+      refusing = true;
+      response.close();
+      refusing = false;
+    };
+    this.app.filter(changed);
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: Math.min(this.options.maxMessage * 2 + MESSAGE_MARGIN, MAX_PAYLOAD),
       maxBackpressure: 0,
@@ -129,6 +146,7 @@ class UwsListener {
         // The filter does not tell of a connection's end once it has become a WebSocket.
         drain.ended();
         drain.closed();
+        this.shared.host.closed(socket.getUserData().socket.remoteAddress);
       },
     });
     this.app.any('/*', (response, request) => this.accept(response, request, undefined));
@@ -136,7 +154,12 @@ class UwsListener {
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
   private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
-    if (this.shared.anchor.takes(native.getUrl(), response)) return;
+    if (this.shared.anchor.takes(native.getUrl(), response)) {
+      // Ours is no client's connection.
+      this.anchored = true;
+      this.shared.host.closed(addressText(new Uint8Array(response.getRemoteAddress())));
+      return;
+    }
     let exchange: UwsExchange | undefined;
     response.onAborted(() => exchange?.abort());
     try {

@@ -5,7 +5,7 @@
 import { closeSync, openSync, read } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { Remote } from '../config/kinds.ts';
+import type { Remote } from '../config/remote.ts';
 import { abortRequest, beginRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
 
 /** The application cannot be reached. */

@@ -41,6 +41,7 @@ export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
     kind: 'cgi',
     methods: undefined,
     takesBody: true,
+    crossSite: 'open',
     handle: (call) => programs.handle(call),
     drain: () => undefined,
     close: () => programs.close(),
@@ -175,6 +176,8 @@ class CgiPrograms {
       scriptFilename: script.file,
       documentRoot,
       passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
     });
     return buildEnvironment({
       inherited: deps.inherited,

@@ -34,6 +34,7 @@ export function fastcgiHandler(config: FastcgiConfig, deps: FastcgiDeps): Handle
     kind: 'fastcgi',
     methods: undefined,
     takesBody: true,
+    crossSite: 'open',
     handle: (call) => applications.handle(call),
     drain: () => undefined,
     close: () => applications.close(),
@@ -146,6 +147,8 @@ class FastcgiApplication {
       scriptFilename: target.file,
       documentRoot,
       passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
     });
     // Of the gateway's own environment nothing, not even PATH: the application has one of its own.
     const environment = new Map(

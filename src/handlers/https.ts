@@ -14,6 +14,8 @@ export function httpsRedirect(port: () => number): Handler {
     kind: 'redirect',
     methods: undefined,
     takesBody: false,
+    // Whether other sites may send this is for HTTPS to decide.
+    crossSite: 'open',
     handle({ request, host }) {
       if (host === '') throw new HttpError(400, 'no Host field, so there is no address to be sent to');
       const name = host.includes(':') ? `[${host}]` : host;

@@ -12,7 +12,7 @@ import { CLOSE } from '../stream/message.ts';
 import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
 import { queryValue, streamQuery, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, refuseCrossSite, type Seat } from './stream-clients.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 import { pollAnswer } from './stream-poll.ts';
 
@@ -34,6 +34,8 @@ export class SharedStream implements Handler {
   readonly kind = 'stream';
   readonly methods = STREAM_METHODS;
   readonly takesBody = true;
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
   private readonly channels = new Map<string, SharedChannel>();
   private stopping = false;
 
@@ -46,7 +48,6 @@ export class SharedStream implements Handler {
 
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
-    refuseCrossSite(call);
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
@@ -91,7 +92,8 @@ export class SharedStream implements Handler {
     if (this.parts.plan.share !== 'credentials') return query;
     const { headers } = call.request;
     // A digest: the credentials themselves are not kept as a key.
-    const credentials = `${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
+    const user = call.user === undefined ? '' : `${call.user.type} ${call.user.name}`;
+    const credentials = `${user}\n${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
     return `${createHash('sha256').update(credentials).digest('base64')}\n${query}`;
   }
 

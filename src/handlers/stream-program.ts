@@ -2,6 +2,7 @@
 import type { StreamConfig } from '../config/schema.ts';
 import type { Request } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
+import type { User } from '../policy/auth.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
@@ -22,6 +23,7 @@ export interface StreamRequest {
   readonly id: string;
   readonly request: Request;
   readonly rest: string;
+  readonly user?: User | undefined;
 }
 
 /** A request that is nobody's: what the program of a shared stream is told. */
@@ -48,11 +50,11 @@ export function streamProgram(
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
   const { command } = config;
-  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
-  const [name, ...args] = command;
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async ({ id, request, rest }) => {
+  return async ({ id, request, rest, user }) => {
+    if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+    const [name, ...args] = command;
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
       const variables = metaVariables(request, {
@@ -64,6 +66,8 @@ export function streamProgram(
         pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
         passAuthorization: false,
+        authType: user?.type,
+        remoteUser: user?.name,
       });
       const program = await parts.programs.start({
         owner: key,

@@ -10,6 +10,7 @@ import type { BackendEvents } from '../stream/ends.ts';
 import { framing } from '../stream/framing.ts';
 import { KeepAlive } from '../stream/keepalive.ts';
 import { SilenceHint } from '../stream/silence.ts';
+import { connectParts } from './connect.ts';
 import { PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
@@ -43,7 +44,12 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxMessage: config.max_message,
     binary: frames.binary,
   };
-  const protocol = (): undefined => undefined;
+  // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
+  const protocol = (offered: readonly string[]) => offered.find((name) => config.subprotocols.includes(name));
+  if (config.connect !== undefined) {
+    const connect = connectParts(key, config.connect, config, { tallies: parts.tallies, framing: frames });
+    return new PrivateStream({ plan, reception, protocol, ...connect });
+  }
   const silence = new SilenceHint(key, parts.log);
   const backend = (program: Program, events: BackendEvents): ProcessBackend => {
     const joined = new ProcessBackend(

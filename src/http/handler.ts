@@ -1,5 +1,7 @@
 /** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
+
 import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
+import type { User } from '../policy/auth.ts';
 
 /** A request's body, received whole before the handler is asked (see `spool.ts`). */
 export interface Body {
@@ -18,6 +20,8 @@ export interface Call {
   readonly handshake: Handshake | undefined;
   /** Always there for handlers with `takesBody`; empty when the request had none. */
   readonly body: Body | undefined;
+  /** Who has proved to be whom, where the route asks for it. */
+  readonly user: User | undefined;
   /** The request's path below the route's: for the key "/app/" and the path "/app/x/y" it is "x/y"; "" for an exact match. */
   readonly rest: string;
   /** The client's host without port, in lower case; "" when it sent none. */
@@ -45,6 +49,13 @@ export interface Handler {
   readonly methods: readonly string[] | undefined;
   /** Whether it wants the body; a handler that does not is never kept waiting for it. */
   readonly takesBody: boolean;
+  /**
+   * Whether pages of other origins may ask for it: "open" for documents, which a browser lets them load but not read;
+   * "same-origin" for streams. WebSockets are never open (see `policy/origin.ts`).
+   */
+  readonly crossSite: 'open' | 'same-origin';
+  /** It has a rule of its own for clients that are slow: `limits.reply_rate` does not hold for it. */
+  readonly pacesItself?: boolean;
   /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
   handle(call: Call): Answer | Promise<Answer>;
   /**

@@ -84,6 +84,18 @@ export class Tallies {
     'Bytes of request bodies (in) and reply bodies (out).',
     ['route', 'direction'],
   );
+  readonly policyRefused = new Tally(
+    'runnel_policy_refused_total',
+    'counter',
+    'Requests that a policy refused, by policy: origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
+    ['route', 'policy'],
+  );
+  readonly connectionsRefused = new Tally(
+    'runnel_connections_refused_total',
+    'counter',
+    'Connections that were one too many, by limit: max, address.',
+    ['listener', 'limit'],
+  );
   readonly connections = new Tally('runnel_connections', 'gauge', 'Open connections, WebSockets included.', [
     'listener',
   ]);
@@ -152,6 +164,13 @@ export class Tallies {
     'counter',
     'Programs that could not be started, by reason.',
     ['route', 'reason'],
+  );
+
+  readonly connects = new Tally(
+    'runnel_connects_total',
+    'counter',
+    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, max, left, failed.',
+    ['route', 'outcome'],
   );
 
   /** Every tally, for the exposition. */

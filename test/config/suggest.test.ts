@@ -54,7 +54,7 @@ describe('a suggestion', () => {
 
   test('every table has its header', () =>
     assert.deepEqual(
-      tables.map((shape) => shape.header).filter((header) => !/\.(limits|cursor|history)\]/.test(header)),
+      tables.map((shape) => shape.header).filter((header) => !/\.(limits|cors|auth|cursor|history)\]/.test(header)),
       [
         '',
         '[[listen]]',
@@ -68,6 +68,7 @@ describe('a suggestion', () => {
         '[processes]',
         '[admin]',
         '[defaults]',
+        '[connections]',
         '[log]',
       ],
     ));

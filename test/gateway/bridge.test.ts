@@ -121,11 +121,10 @@ for (const engine of ['uws', 'node'] as const) {
     test('stderr: to the client as the other kind of message, or to the log, bounded', async (t) => {
       const running = await start(t);
       const socket = await open(running, '/stderr/client');
-      const kinds: [string, boolean][] = [];
-      socket.ws.on('message', (data, binary) => kinds.push([String(data), binary]));
       await socket.closed;
+      const kinds = new Map(socket.messages.map((text, at) => [text, socket.binary[at]]));
       assert.deepEqual(
-        new Map(kinds.map(([text, binary]) => [text, binary])),
+        kinds,
         new Map([
           ['out', false],
           ['problem', true],

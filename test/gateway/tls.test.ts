@@ -238,7 +238,7 @@ test('client certificates: required, optional, of another authority, revoked', a
   const late = people.client('Late', { from: -9, to: -1 });
   const tls = (client: string) => `tls = { certificate = "board.pem", key = "board.key", client = { ${client} } }`;
   const running = await startGateway(t, {
-    config: `${LISTEN}${tls('ca = "people.pem", crl = "people.crl"')}\n${LISTEN}${tls('mode = "optional", ca = "people.pem"')}\n${LISTEN}${tls('mode = "off", ca = "people.pem"')}\n[cgi."/env"]\ncommand = ["./env.cgi"]\n`,
+    config: `${LISTEN}${tls('ca = "people.pem", crl = "people.crl"')}\n${LISTEN}${tls('mode = "optional", ca = "people.pem"')}\n${LISTEN}${tls('mode = "off", ca = "people.pem"')}\n[cgi."/env"]\ncommand = ["./env.cgi"]\n[cgi."/members"]\ncommand = ["./env.cgi"]\nauth = { client_certificate = true }\n`,
     files: {
       ...pair('board', board),
       'people.pem': people.certificate,
@@ -276,6 +276,10 @@ test('client certificates: required, optional, of another authority, revoked', a
   const stranger = (await as(optional, mallory)).body;
   assert.match(stranger, /^SSL_CLIENT_VERIFY=FAILED:[A-Z_]+$/m);
   assert(!stranger.includes('SSL_CLIENT_S_DN'), 'who is not verified has no name');
+  const members = (who: Made | undefined) =>
+    askSecurely(optional, '/members', who === undefined ? {} : { cert: who.certificate, key: who.pem });
+  assert.match((await members(alice)).body, /^REMOTE_USER=Alice, "A" = Ärztin$/m);
+  for (const who of [undefined, mallory, late]) assert.equal((await members(who)).status, 403);
   assert.match((await as(off, alice)).body, /^SSL_CLIENT_VERIFY=NONE$/m);
 
   // Revoked while it runs; and no resumed session gets around it.

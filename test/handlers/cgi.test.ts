@@ -28,6 +28,7 @@ import { Programs } from '../../src/process/programs.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
 import { type CallOptions, type FakeCall, fakeCall } from '../support/call.ts';
 import { bodyOf, collect } from '../support/collect.ts';
+import { defaultPolicies } from '../support/policies.ts';
 import { until } from '../support/processes.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-cgi-'));
@@ -66,17 +67,7 @@ const DEFAULTS: CgiConfig = {
   terminate_after: 200,
   kill_after: 200,
   headers: new Map(),
-  limits: {
-    body: 0,
-    body_memory: 0,
-    body_time: 0,
-    memory: undefined,
-    processes: undefined,
-    open_files: undefined,
-    cpu_time: undefined,
-    file_size: undefined,
-    nice: undefined,
-  },
+  ...defaultPolicies(),
   user: undefined,
   group: undefined,
 };

@@ -10,14 +10,17 @@ export interface Closed {
 
 export class TestSocket {
   readonly messages: string[] = [];
+  /** Whether each of them was binary. */
+  readonly binary: boolean[] = [];
   readonly closed: Promise<Closed>;
   /** What went wrong with the connection, if anything did. */
   error: Error | undefined;
   private readonly watchers = new Set<() => void>();
 
   private constructor(readonly ws: WebSocket) {
-    ws.on('message', (data: Buffer) => {
+    ws.on('message', (data: Buffer, binary) => {
       this.messages.push(data.toString());
+      this.binary.push(binary);
       for (const watcher of [...this.watchers]) watcher();
     });
     this.closed = new Promise((resolve) => {

@@ -15,7 +15,10 @@ export interface RawReply {
   readonly complete: boolean;
 }
 
-export type RawAddress = number | { readonly path: string } | { readonly host: string; readonly port: number };
+export type RawAddress =
+  | number
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly localAddress?: string };
 
 export class RawClient {
   closed = false;
