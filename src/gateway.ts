@@ -15,6 +15,7 @@ import { hstsFields, httpsRedirect } from './handlers/https.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
+import type { FindRoute } from './handlers/stream-polled.ts';
 import { streamProgram } from './handlers/stream-program.ts';
 import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
@@ -87,6 +88,7 @@ class RunningGateway implements Gateway {
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly policies: Policies;
   private readonly system = readSystem();
+  private router: Router<Route> | undefined;
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
   private readonly readiness: Readiness;
@@ -117,10 +119,10 @@ class RunningGateway implements Gateway {
 
   async start(): Promise<void> {
     const { config } = this;
-    const router = new Router(this.routes());
+    this.router = new Router(this.routes());
     for (const listen of config.listen) {
-      const routes = listen.redirect === undefined ? router : this.redirectRouter(listen.redirect);
-      const serve = this.pipeline(routes, config.log.requests, hstsFields(listen.tls?.hsts));
+      const router = listen.redirect === undefined ? this.router : this.redirectRouter(listen.redirect);
+      const serve = this.pipeline(router, config.log.requests, hstsFields(listen.tls?.hsts));
       this.listeners.push(await this.listen(listen, serve));
     }
     if (config.admin !== undefined) {
@@ -212,7 +214,8 @@ class RunningGateway implements Gateway {
       version,
       launch: this.launch(key, route),
     });
-    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
+    const find: FindRoute = (host, path) => this.router?.find(host, path);
+    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, version, find, start });
   }
 
   private async adminRoutes(): Promise<Entry<Route>[]> {

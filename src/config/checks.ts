@@ -9,6 +9,7 @@ import { type Address, parseAddress } from './kinds.ts';
 import type { Place } from './positions.ts';
 import { formatPath, quote } from './problems.ts';
 import { root } from './schema.ts';
+import { checkStreams } from './stream-checks.ts';
 import { isTable, type RawTable } from './tables.ts';
 
 /** Where a key is written; undefined for what did not come from a file. */
@@ -19,6 +20,7 @@ export function checkAcross(file: RawTable, reading: Reading, placeOf: PlaceOf):
   checkAddresses(file, reading);
   checkRouteKeys(file, reading, placeOf);
   checkConnect(file, reading);
+  checkStreams(file, routePaths(file), reading);
 }
 
 /** Whether the file has any route at all. */

@@ -291,8 +291,26 @@ export const pollSource: Kind<PollSource> = {
   json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
   read(value, path, reading) {
     if (Array.isArray(value)) return command.read(value, path, reading);
-    if (typeof value === 'string' && /^(\/[^\s#]*|https?:\/\/[^\s/#]+(\/[^\s#]*)?)$/.test(value)) return value;
+    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
+      reading.problem(
+        path,
+        'has a user or a password in its address, where logs would show it',
+        'leave out what stands before "@"',
+      );
+      return undefined;
+    }
+    if (
+      typeof value === 'string' &&
+      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
+      isAddress(value)
+    )
+      return value;
     reading.wrong(path, value, this.expected);
     return undefined;
   },
 };
+
+/** Whether an address, if it is one, has a host and a port that can be. */
+function isAddress(value: string): boolean {
+  return value.startsWith('/') || URL.canParse(value);
+}

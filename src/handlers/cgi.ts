@@ -156,8 +156,8 @@ class CgiPrograms {
       what: 'a CGI program',
       responder: { stdout: program.stdout, stderr: program.stderr, ended, over: program.over },
       head: call.request.method === 'HEAD',
-      timeout: config.timeout,
-      totalTimeout: config.total_timeout,
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
       lastLines: () => stderr?.lastLines ?? [],
       end: () => void deps.programs.end(program),
     });

@@ -127,8 +127,8 @@ class FastcgiApplication {
         over: request.over,
       },
       head: call.request.method === 'HEAD',
-      timeout: config.timeout,
-      totalTimeout: config.total_timeout,
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
       lastLines: () => stderr.lastLines,
       end: () => request.abort(),
     });

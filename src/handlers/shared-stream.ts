@@ -119,7 +119,7 @@ export class SharedStream implements Handler {
         start: (events) => this.parts.start(first, query, events),
         // The one of a stream that all share stays, with its history and its numbers.
         emptied: () => {
-          if (plan.share !== 'all') this.channels.delete(key);
+          if (plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
         },
       },
     );
@@ -137,14 +137,17 @@ export class SharedStream implements Handler {
     const member = channel.join(name, client, after, facts);
     return {
       message: (data) => {
-        void channel.fromClient(member, data).then((answer) => {
-          if (answer === false)
-            channel.close(member, {
-              code: CLOSE.tryAgainLater,
-              reason: 'the program does not read as fast as you send',
-            });
-          else if (answer !== true) channel.answer(member, answer);
-        });
+        channel.fromClient(member, data).then(
+          (answer) => {
+            if (answer === false)
+              channel.close(member, {
+                code: CLOSE.tryAgainLater,
+                reason: 'the program does not read as fast as you send',
+              });
+            else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+          },
+          (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
+        );
       },
       caughtUp: () => channel.caughtUp(member),
       close: (ending) => channel.close(member, ending),
@@ -160,19 +163,22 @@ export class SharedStream implements Handler {
     const name = queryValue(call.request.query, 'client');
     const member = name === undefined ? undefined : channel.member(name);
     if (name !== undefined && member === undefined) throw new HttpError(404, 'no such client');
-    const answer = await channel.fromClient(member, await bodyBytes(call.body, this.parts.reception.maxMessage));
+    const type = headerValue(call.request.headers, 'content-type');
+    const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
+    const answer = await channel.fromClient(member, message, type);
     if (answer === false) throw noRoom('the program does not take messages now');
     if (answer === true) return textReply(202, 'sent\n');
     return {
-      status: 200,
+      status: answer.status,
       headers: [
-        ['content-type', this.parts.reception.binary ? 'application/octet-stream' : 'text/plain; charset=utf-8'],
+        ['content-type', answer.type ?? 'text/plain; charset=utf-8'],
+        ['cache-control', 'no-store'],
       ],
-      body: answer,
+      body: answer.data,
     };
   }
 }
 
 function factsOf(call: Call): ClientFacts {
-  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: undefined };
+  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: call.user?.name };
 }

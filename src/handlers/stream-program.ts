@@ -24,6 +24,9 @@ export interface StreamRequest {
   readonly request: Request;
   readonly rest: string;
   readonly user?: User | undefined;
+  /** Bytes that it will find on stdin, where that is known. */
+  readonly bodyLength?: number;
+  readonly passAuthorization?: boolean;
 }
 
 /** A request that is nobody's: what the program of a shared stream is told. */
@@ -49,10 +52,10 @@ export function streamProgram(
   config: StreamConfig,
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
-  const { command } = config;
+  const command = config.command ?? (typeof config.poll === 'string' ? undefined : config.poll);
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async ({ id, request, rest, user }) => {
+  return async ({ id, request, rest, user, bodyLength = 0, passAuthorization = false }) => {
     if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
     const [name, ...args] = command;
     try {
@@ -60,12 +63,12 @@ export function streamProgram(
       const variables = metaVariables(request, {
         id,
         version: parts.version,
-        bodyLength: 0,
+        bodyLength,
         scriptName: base,
         // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
         pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
-        passAuthorization: false,
+        passAuthorization,
         authType: user?.type,
         remoteUser: user?.name,
       });

@@ -16,12 +16,17 @@ import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
 import type { Reception } from './stream-clients.ts';
 import { streamPlan } from './stream-plan.ts';
+import { type FindRoute, PolledStreams } from './stream-polled.ts';
 import { everybody, type StreamRequest } from './stream-program.ts';
 
 export interface StreamParts {
   readonly log: Log;
   readonly tallies: Tallies;
   readonly programs: Programs;
+  /** Of runnel. */
+  readonly version: string;
+  /** For a stream that polls another route. */
+  readonly find: FindRoute;
   /** Starts the route's program. */
   start(asked: StreamRequest): Promise<Program>;
 }
@@ -78,6 +83,17 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
     });
   }
+  const polled =
+    config.poll === undefined
+      ? undefined
+      : new PolledStreams({
+          ...parts,
+          key,
+          config,
+          plan,
+          start: (asked) => programs.start(asked),
+          end: (program) => void parts.programs.end(program),
+        });
   const stream = new SharedStream({
     plan,
     reception,
@@ -86,14 +102,17 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxChannels: config.max_processes,
     options: {
       slowClient: config.slow_client,
-      maxBehind: config.max_behind,
+      maxBehind: Math.max(config.max_behind, config.max_message),
       maxQueue: config.max_queue,
       drainTimeout: config.drain_timeout,
       idleStop: config.start === 'boot' ? undefined : config.idle_stop,
       tagged: config.clients === 'tagged',
       binary: frames.binary,
     },
-    start: async (_first, query, events) => backend(await programs.start(everybody(key, query)), events),
+    start: async (first, query, events) =>
+      polled === undefined
+        ? backend(await programs.start(everybody(key, query)), events)
+        : await polled.backend(first, query, events),
   });
   if (config.start === 'boot') stream.boot();
   return stream;

@@ -28,6 +28,8 @@ export interface Call {
   readonly host: string;
   /** Times the request has re-entered the router by a local redirect (RFC 3875 section 6.2.2). */
   readonly redirects: number;
+  /** Milliseconds that whoever asks will wait, instead of the route's own times; undefined for a client. */
+  readonly patience?: number | undefined;
   /** Calls `listener` once if the client leaves before the answer is complete; at once if it has left already. */
   onAborted(listener: () => void): void;
   /** Adds to this request's log line, for example a program's exit status. */

@@ -149,6 +149,13 @@ export class Tallies {
     ['route', 'reason'],
   );
 
+  readonly polls = new Tally(
+    'runnel_polls_total',
+    'counter',
+    'Times that the source of a polled stream was asked, by outcome: news, same, error.',
+    ['route', 'outcome'],
+  );
+
   readonly processes = new Tally('runnel_processes', 'gauge', 'Programs that run now.', ['route']);
   readonly processesStarted = new Tally('runnel_processes_started_total', 'counter', 'Programs that were started.', [
     'route',

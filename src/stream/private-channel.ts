@@ -96,6 +96,10 @@ export class PrivateChannel implements BackendEvents {
     this.deliver([line], 'stderr');
   }
 
+  notice(text: string): void {
+    this.client?.notice({ kind: 'notice', text });
+  }
+
   drained(): void {
     if (!this.clientPaused) return;
     this.clientPaused = false;

@@ -34,7 +34,7 @@ export function loadClientAuthority(files: ClientAuthorityFiles, now: number): C
       return [`the authority ${name} is not valid now (until ${day(Date.parse(certificate.validTo))})`];
     return [];
   });
-  const lists = files.crl === undefined ? [] : revocationLists(files.crl);
+  const lists = files.crl === undefined ? [] : parseRevocationLists(readTlsFile(files.crl, 'crl'), files.crl);
   const late = lists.find((list) => list.nextUpdate !== undefined && list.nextUpdate < now);
   if (late?.nextUpdate !== undefined)
     doubts.push(
@@ -43,18 +43,19 @@ export function loadClientAuthority(files: ClientAuthorityFiles, now: number): C
   return { ca: certificates.map(String), crl: lists.map(({ pem }) => pem), doubts };
 }
 
-interface RevocationList {
+export interface RevocationList {
   readonly pem: string;
   /** Milliseconds since 1970; undefined when it does not say. */
   readonly nextUpdate: number | undefined;
 }
 
-function revocationLists(path: string): readonly RevocationList[] {
-  const blocks = pemBlocks(readTlsFile(path, 'crl')).filter(isRevocationList);
+/** Throws a `TlsTrouble`. */
+export function parseRevocationLists(text: string, path: string): readonly RevocationList[] {
+  const blocks = pemBlocks(text).filter(isRevocationList);
   if (blocks.length === 0)
     throw new TlsTrouble('crl', `there is no revocation list in ${path}: PEM begins with "-----BEGIN X509 CRL-----"`);
-  return blocks.map(({ label, text }, index) => {
-    const bytes = Buffer.from(text.replaceAll(/-----[^-]+-----/g, ''), 'base64');
+  return blocks.map(({ label, text: block }, index) => {
+    const bytes = Buffer.from(block.replaceAll(/-----[^-]+-----/g, ''), 'base64');
     try {
       return { pem: pemText(label, bytes), nextUpdate: nextUpdate(bytes) };
     } catch (error) {

@@ -1,7 +1,7 @@
 /** A certificate with its chain and its private key, read from files and seen to belong together. */
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
 import { chainFor, isSelfSigned, parseCertificates } from './chain.ts';
-import { commonName, namesOf, titleOf } from './names.ts';
+import { alternativeNames, commonName, namesOf, titleOf } from './names.ts';
 import { type Environment, type PassphraseSource, readPassphrase } from './passphrase.ts';
 import { isPrivateKey, type PemBlock, pemBlocks } from './pem.ts';
 import { readTlsFile } from './read-file.ts';
@@ -31,13 +31,24 @@ const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521
 
 /** Throws a `TlsTrouble` that names the file and says what is wrong with it. The decrypted key never leaves memory. */
 export function loadIdentity(files: IdentityFiles, environment: Environment): Identity {
-  const pool = parseCertificates(readTlsFile(files.certificate, 'certificate'), files.certificate, 'certificate');
+  const certificate = readTlsFile(files.certificate, 'certificate');
+  return parseIdentity(certificate, readTlsFile(files.key, 'key'), files, environment);
+}
+
+/** The same for what was read already. */
+export function parseIdentity(
+  certificate: string,
+  keyText: string,
+  files: IdentityFiles,
+  environment: Environment,
+): Identity {
+  const pool = parseCertificates(certificate, files.certificate, 'certificate');
   if (pool.length === 0)
     throw new TlsTrouble(
       'certificate',
       `there is no certificate in ${files.certificate}: PEM begins with "-----BEGIN CERTIFICATE-----"`,
     );
-  const key = loadKey(files, environment);
+  const key = parseKey(keyText, files, environment);
   const chain = chainFor(key, pool);
   const leaf = chain?.[0];
   if (chain === undefined || leaf === undefined) {
@@ -50,8 +61,8 @@ export function loadIdentity(files: IdentityFiles, environment: Environment): Id
   return { chain, leaf, key, names: namesOf(leaf), title: titleOf(leaf) };
 }
 
-function loadKey(files: IdentityFiles, environment: Environment): KeyObject {
-  const blocks = pemBlocks(readTlsFile(files.key, 'key')).filter(isPrivateKey);
+function parseKey(text: string, files: IdentityFiles, environment: Environment): KeyObject {
+  const blocks = pemBlocks(text).filter(isPrivateKey);
   const block = blocks[0];
   if (block === undefined)
     throw new TlsTrouble(
@@ -132,7 +143,7 @@ export function doubtsAbout(identity: Identity, now: number): readonly string[] 
     );
   if (leaf.ca && !isSelfSigned(leaf))
     doubts.push(`the certificate for ${title} is one of an authority, not of a server`);
-  if (leaf.subjectAltName === undefined)
+  if (alternativeNames(leaf) === undefined)
     doubts.push(
       `the certificate for ${title} has no subject alternative names: browsers do not look at the common name`,
     );

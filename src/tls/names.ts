@@ -3,7 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 
 /** DNS names in lower case and IP addresses, from the subject alternative names; the common name only where there are none. */
 export function namesOf(certificate: X509Certificate): readonly string[] {
-  const alternative = certificate.subjectAltName;
+  const alternative = alternativeNames(certificate);
   if (alternative === undefined) {
     const common = commonName(certificate.subject);
     return common === undefined ? [] : [common.toLowerCase()];
@@ -14,6 +14,12 @@ export function namesOf(certificate: X509Certificate): readonly string[] {
   );
 }
 
+/** As Node writes them; undefined when there are none, or (Node then says null) when they are damaged. */
+export function alternativeNames(certificate: X509Certificate): string | undefined {
+  const names: string | null | undefined = certificate.subjectAltName;
+  return names ?? undefined;
+}
+
 /** The CN of a name as Node writes it: one attribute a line, some characters behind a backslash. */
 export function commonName(name: string): string | undefined {
   return /^CN=(.*)$/m.exec(name)?.[1]?.replaceAll(/\\(.)/g, '$1');
@@ -21,7 +27,7 @@ export function commonName(name: string): string | undefined {
 
 /** What a person calls it: its first name, else whatever its subject begins with. */
 export function titleOf(certificate: X509Certificate): string {
-  const name = certificate.subjectAltName === undefined ? undefined : namesOf(certificate)[0];
+  const name = alternativeNames(certificate) === undefined ? undefined : namesOf(certificate)[0];
   return (
     name ?? commonName(certificate.subject) ?? certificate.subject.split('\n').at(-1) ?? 'a certificate without a name'
   );

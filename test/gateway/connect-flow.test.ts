@@ -164,6 +164,33 @@ for (const engine of ['uws', 'node'] as const) {
       ws.terminate();
     });
 
+    // `uws` cannot hold a client back: it would close this one.
+    const onlyNode = (name: string, run: (t: TestContext) => Promise<void>) => engine === 'node' && test(name, run);
+    onlyNode('a queue of a few messages only: the client is held back and let go again', async (t) => {
+      const peer = await startPeer(t, (socket) => socket.pipe(socket));
+      const running = await startGateway(t, {
+        config: `[[listen]]
+address = "127.0.0.1:0"
+engine = "${engine}"
+[stream."/connect"]
+connect = "${tcp(peer)}"
+max_queue = "1KiB"
+[stream."/command"]
+command = ["cat"]
+max_queue = "1KiB"
+`,
+      });
+      for (const path of ['/connect', '/command']) {
+        const ws = new WebSocket(`ws://127.0.0.1:${running.port}${path}`, { perMessageDeflate: false });
+        let received = 0;
+        ws.on('message', () => received++);
+        await once(ws, 'open');
+        for (let at = 0; at < 2000; at++) ws.send('x'.repeat(500));
+        await until(`all are back from ${path}`, () => received === 2000);
+        ws.terminate();
+      }
+    });
+
     test('a subprotocol: the first of the client’s that is configured, or none', async (t) => {
       const peer = await startPeer(t, (socket) => socket.pipe(socket));
       const running = await startGateway(t, {

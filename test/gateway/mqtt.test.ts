@@ -36,25 +36,29 @@ ${route('/local', `unix:${broker.socket}`)}
 }
 
 describe('MQTT.js in Node', { skip: HAS_MOSQUITTO ? false : 'needs mosquitto' }, () => {
-  for (const engine of ENGINES)
-    for (const path of ['/mqtt', '/local'])
-      test(`${path} over ${engine}`, async (t) => {
-        const running = await site(t, engine);
-        const client = await connected(t, running, path, {});
-        await client.subscribeAsync('numbers', { qos: 1 });
-        const received: string[] = [];
-        client.on('message', (_topic, payload) => received.push(String(payload)));
-        // Each is acknowledged by the broker.
-        await Promise.all(
-          Array.from({ length: MESSAGES }, (_, at) => client.publishAsync('numbers', `message ${at}`, { qos: 1 })),
-        );
-        await until('every message is back', () => received.length >= MESSAGES);
-        assert.deepEqual(
-          received,
-          Array.from({ length: MESSAGES }, (_, at) => `message ${at}`),
-        );
-        await client.endAsync();
-      });
+  const ways = [
+    ['uws', '/mqtt'],
+    ['node', '/mqtt'],
+    ['uws', '/local'],
+  ] as const;
+  for (const [engine, path] of ways)
+    test(`${path} over ${engine}`, async (t) => {
+      const running = await site(t, engine);
+      const client = await connected(t, running, path, {});
+      await client.subscribeAsync('numbers', { qos: 1 });
+      const received: string[] = [];
+      client.on('message', (_topic, payload) => received.push(String(payload)));
+      // Each is acknowledged by the broker.
+      await Promise.all(
+        Array.from({ length: MESSAGES }, (_, at) => client.publishAsync('numbers', `message ${at}`, { qos: 1 })),
+      );
+      await until('every message is back', () => received.length >= MESSAGES);
+      assert.deepEqual(
+        received,
+        Array.from({ length: MESSAGES }, (_, at) => `message ${at}`),
+      );
+      await client.endAsync();
+    });
 
   test('versions, and a packet that comes in many pieces', async (t) => {
     const running = await site(t, 'node');

@@ -167,6 +167,7 @@ function backendOf(socket: Socket): { readonly backend: SocketBackend; readonly 
         for (const message of batch) seen.text += message.toString('latin1');
       },
       aside: () => undefined,
+      notice: () => undefined,
       drained: () => undefined,
       ended(ending) {
         seen.ending = ending;

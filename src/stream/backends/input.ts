@@ -1,5 +1,5 @@
 /**
- * What waits for a program's stdin. Handed over in pieces of a bounded size, so that the number of bytes that wait is true: a stream of
+ * What waits for a program's stdin, or for the server of a connection. Handed over in pieces of a bounded size, so that the number of bytes that wait is true: a stream of
  * Node's counts everything that it was given as waiting until the last byte of it is gone. Small messages that come while a
  * piece is under way go out together in one system call.
  */
@@ -8,21 +8,23 @@ import type { Writable } from 'node:stream';
 /** As much as a pipe holds. */
 const PIECE = 64 * 1024;
 
-export class ProgramInput {
-  /** Bytes that the program has not taken. */
+export class BackendInput {
+  /** Bytes that have not been taken. */
   waiting = 0;
   private queue: Buffer[] = [];
   private underWay = false;
-  private behind = false;
   private ending = false;
 
-  /** @param drained called when everything has been taken after a `write` that answered false */
+  /**
+   * @param drained called whenever everything has been taken: who waits for that has a bound of its own, which may be smaller than
+   * what `write` calls behind
+   */
   constructor(
     private readonly stdin: Writable,
     private readonly drained: () => void,
   ) {}
 
-  /** False: taken, but the program is behind. What is written after the program has closed its stdin is lost, as in any pipe. */
+  /** False: taken, but the other end is behind. What is written after it has closed is lost, as in any pipe. */
   write(pieces: readonly Buffer[]): boolean {
     if (!this.stdin.writable || this.ending) return true;
     for (const piece of pieces) {
@@ -30,8 +32,7 @@ export class ProgramInput {
       this.waiting += piece.length;
     }
     if (!this.underWay) this.next();
-    this.behind = this.waiting > PIECE;
-    return !this.behind;
+    return this.waiting <= PIECE;
   }
 
   /** Closes stdin behind what waits. */
@@ -40,7 +41,7 @@ export class ProgramInput {
     if (!this.underWay) this.stdin.end();
   }
 
-  /** Gives everything to the stream at once and stops counting: the program is about to be ended. */
+  /** Gives everything to the stream at once and stops counting: the other end is about to be ended. */
   flush(): void {
     if (this.queue.length > 0 && this.stdin.writable) this.stdin.write(Buffer.concat(this.queue));
     this.queue = [];
@@ -53,7 +54,7 @@ export class ProgramInput {
       this.underWay = false;
       this.waiting -= piece.length;
       if (error != null) {
-        // The program has closed its stdin: nothing that waits will ever be read.
+        // The other end has closed: nothing that waits will ever be read.
         this.queue = [];
         this.waiting = 0;
       }
@@ -64,8 +65,6 @@ export class ProgramInput {
 
   private empty(): void {
     if (this.ending) this.stdin.end();
-    if (!this.behind) return;
-    this.behind = false;
     this.drained();
   }
 

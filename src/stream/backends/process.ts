@@ -6,7 +6,7 @@ import { StderrLines } from '../../process/stderr.ts';
 import type { Backend, BackendEvents } from '../ends.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../message.ts';
-import { ProgramInput } from './input.ts';
+import { BackendInput } from './input.ts';
 
 export interface ProcessBackendOptions {
   readonly framing: Framing;
@@ -22,7 +22,7 @@ export class ProcessBackend implements Backend {
   private exit: Exit | undefined;
   private outputOver = false;
   private over = false;
-  private readonly input: ProgramInput | undefined;
+  private readonly input: BackendInput | undefined;
 
   constructor(
     private readonly program: Program,
@@ -39,7 +39,7 @@ export class ProcessBackend implements Backend {
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
-    this.input = stdin === undefined ? undefined : new ProgramInput(stdin, () => events.drained());
+    this.input = stdin === undefined ? undefined : new BackendInput(stdin, () => events.drained());
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {

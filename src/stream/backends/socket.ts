@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Backend, BackendEvents } from '../ends.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending } from '../message.ts';
+import { BackendInput } from './input.ts';
 
 export interface SocketBackendOptions {
   readonly framing: Framing;
@@ -18,6 +19,7 @@ const LINGER_TIME = 1000;
 export class SocketBackend implements Backend {
   private over = false;
   private released = false;
+  private readonly input: BackendInput;
   private trouble: NodeJS.ErrnoException | undefined;
 
   /** @param socket from `Connections`: connected, half-open allowed, paused. It is this backend's from here on. */
@@ -32,7 +34,7 @@ export class SocketBackend implements Backend {
       this.decode(() => decoder.end());
       this.finish({ code: CLOSE.normal, reason: 'connection closed' });
     });
-    socket.on('drain', () => events.drained());
+    this.input = new BackendInput(socket, () => events.drained());
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.trouble = error;
     });
@@ -43,20 +45,17 @@ export class SocketBackend implements Backend {
   }
 
   get waiting(): number {
-    return this.socket.writableLength;
+    return this.input.waiting;
   }
 
   /** False: the server is behind; `drained` will tell. What comes after `endInput` is lost, as in any pipe. */
   write(message: Buffer): boolean {
-    const { socket } = this;
-    if (!socket.writable) return true;
-    const pieces = this.options.framing.encode(message);
-    return socket.write(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
+    return this.input.write(this.options.framing.encode(message));
   }
 
   /** Ends our side of the connection while the server's goes on. */
   endInput(): void {
-    this.socket.end();
+    this.input.end();
   }
 
   pause(): void {
@@ -86,6 +85,7 @@ export class SocketBackend implements Backend {
     else socket.once('finish', linger);
     socket.once('close', () => clearTimeout(deadline));
     socket.resume();
+    this.input.flush();
     socket.end();
   }
 
