@@ -4,12 +4,13 @@ import { HttpError } from '../http/errors.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import { sameOrigin } from '../policy/origin.ts';
-import { ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
+import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
 import type { Client } from '../stream/ends.ts';
 import type { KeepAlive, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
+import type { Transport } from '../stream/transport.ts';
 
 /** A client's place in its channel. */
 export interface Seat {
@@ -51,6 +52,15 @@ export function refuseCrossSite(call: Call): void {
     throw new HttpError(403, 'a page of another origin');
 }
 
+/**
+ * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,
+ * section 9.2.3). Undefined for everybody else.
+ */
+export function stayAway(call: Call, transport: Transport): Reply | undefined {
+  if (transport !== 'events' || headerValue(call.request.headers, 'last-event-id') !== ENDED_ID) return undefined;
+  return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
+}
+
 /** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
 export function byWebSocket(
   reception: Reception,
@@ -67,7 +77,7 @@ export function byWebSocket(
     maxMessage: reception.maxMessage,
     handlers: {
       open(socket) {
-        const client = new WebSocketClient(socket, options.numbered, () => watch?.message());
+        const client = new WebSocketClient(socket, options.numbered, keepAlive.pingInterval, () => watch?.message());
         reception.counts.joined('websocket');
         watch = keepAlive.add(
           client,
@@ -119,6 +129,7 @@ export function byResponse(
   const client = new ResponseClient(form, {
     delivered: () => watch?.message(),
     caughtUp: () => seat?.caughtUp(),
+    alive: () => watch?.heard(),
     left(code) {
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);

@@ -1,11 +1,15 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
+import { headerValue } from '../engine/engine.ts';
 import type { Answer, Call } from '../http/handler.ts';
 import type { Ending } from '../stream/message.ts';
 import type { News, SharedChannel } from '../stream/shared-channel.ts';
 import { queryValue } from '../stream/transport.ts';
 import type { Reception } from './stream-clients.ts';
 
-/** Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds. */
+/**
+ * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds; after less
+ * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
+ */
 export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = reception;
@@ -22,7 +26,7 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
       // In the next turn: a program's lines that come together go together.
       setImmediate(() => resolve(reply(channel.news(cursor), channel, binary, ending)));
     };
-    const timer = setTimeout(() => done(undefined), wait);
+    const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
     const take = channel.onNews(done);
     call.onAborted(() => {
       clearTimeout(timer);
@@ -30,6 +34,12 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
       counts.left(1006);
     });
   });
+}
+
+/** Milliseconds; undefined without a preference. */
+function preferredWait(call: Call): number | undefined {
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(headerValue(call.request.headers, 'prefer') ?? '')?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
 function reply(news: News | undefined, channel: SharedChannel, binary: boolean, ending: Ending | undefined): Answer {

@@ -256,10 +256,14 @@ export class SharedChannel implements BackendEvents {
 
   private replay(member: Member, after: string | undefined): void {
     const resumed = after === undefined || after === '' ? undefined : this.history.after(after);
+    const messages = resumed?.messages ?? this.replayed();
+    // A snapshot is not in the history: who has lost it on the way cannot resume, and gets the next one.
+    const snapshot = resumed === undefined && this.life.backend?.snapshot !== undefined;
+    const id = snapshot ? '' : this.history.before(messages);
+    member.client.notice({ kind: 'joined', id, facts: { client: member.id } });
     if (resumed === undefined && after !== undefined && after !== '')
       member.client.notice({ kind: 'missed', count: undefined });
     if (resumed !== undefined && resumed.missed !== 0) member.client.notice({ kind: 'missed', count: resumed.missed });
-    const messages = resumed?.messages ?? this.replayed();
     if (messages.length > 0) this.give(member, messages);
   }
 
