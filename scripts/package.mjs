@@ -136,7 +136,7 @@ function strip(program, file, name) {
 /** What lies behind the ELF, as pairs of name and file: the add-ons, then the pages in the order of their names. */
 function tailFiles(target) {
   const pages = readdirSync('src/browser', { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && !/(?<!\.d)\.ts$/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort();
   return [...Object.entries(target.addons), ...pages.map((path) => [path.slice('src/'.length), path])];

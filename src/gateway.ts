@@ -6,6 +6,7 @@ import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
+import { BROWSER_FILES, BrowserFiles } from './handlers/browser-files.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
@@ -144,7 +145,17 @@ class RunningGateway implements Gateway {
         route,
       );
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
+    // Without a stream nobody needs them.
+    if (config.stream.size > 0) entries.push(this.browserFiles());
     return entries;
+  }
+
+  private browserFiles(): Entry<Route> {
+    const { assets, log } = this.parts;
+    const handler = new BrowserFiles({ assets, log, tallies: this.tallies });
+    this.handlers.push(handler);
+    const key = BROWSER_FILES;
+    return { key, value: { key, handler, headers: [], limits: this.config.defaults.limits } };
   }
 
   private launch(key: string, route: ProcessConfig): Launch {
