@@ -1,9 +1,13 @@
-/*!
- * Runnel's client: one stream by WebSocket, Server-Sent Events or long-polling, whichever gets through.
- *   var stream = new Runnel('/live/sensors'); stream.onmessage = function (event) { show(event.data); };
- * ECMAScript 5, no dependencies. Described in docs/clients.md; types for editors beside it, in client.d.ts.
- */
+/*! Runnel: one stream by WebSocket, Server-Sent Events or long-polling, whichever gets through. MIT */
+//
+//   var stream = new Runnel('/live/sensors');
+//   stream.onmessage = function (event) { show(event.data); };
+//
+// ECMAScript 5, no dependencies. Described in docs/clients.md; types for editors in client.d.ts. The gateway serves it without
+// these comments and the indentation.
 (function (root) {
+  'use strict';
+
   var ALL = ['websocket', 'events', 'poll'];
   var EVENTS = ['joined', 'missed', 'notice', 'stderr', 'ping', 'end'];
   var MOST_WAITING = 64; // messages that wait for their POST
@@ -149,7 +153,7 @@
             news = JSON.parse(text);
             if (!joined) link.event('joined', JSON.stringify({ ping: POLL_WAIT, encoding: news.encoding }));
             joined = true;
-            link.event('ping', '');
+            link.event('ping', POLL_WAIT);
             if ('missed' in news) link.event('missed', news.missed === null ? '' : String(news.missed));
             news.messages.forEach(function (message) {
               link.message(message.id, news.encoding ? bytesOf(message.data) : message.data);
@@ -182,7 +186,8 @@
     var link;
     var timer;
     var failures = 0; // one after the other: the next wait is longer
-    var patience = 0; // failures of what has worked before
+    var tries = 0; // failures of what has worked before
+    var patience = wish.timeout || 5000;
     var came = false; // something has got through once
     var place = ['', '', 0]; // of the last message: its id, epoch and number
 
@@ -255,26 +260,36 @@
           me.lost(facts.code, facts.reason);
         } else if (name === 'missed') emit(name, { count: data ? +data : null });
         else if (name !== 'ping') emit(name, { data: data });
+        else guard(+data);
       };
+      // Each ping says when the next is due. A line on which nothing comes is dead, though the browser may not know it yet. The
+      // first ones come soon: where they stay out, something on the way holds back what does not fill its buffer.
+      function guard(due) {
+        clearInterval(watch);
+        watch = setInterval(
+          function () {
+            me.held = due < me.facts.ping;
+            if (quiet) me.lost(0, 'silence');
+            quiet = true;
+          },
+          Math.max(due * 1.25, patience)
+        );
+      }
       function joined(facts) {
         came = true;
-        patience = 0;
+        tries = 0;
         me.facts = facts;
         me.at(facts.id || '');
         clearTimeout(watch);
-        // The gateway pings: a line on which nothing comes is dead, though the browser may not know it yet.
-        watch = setInterval(function () {
-          if (quiet) me.lost(0, 'silence');
-          quiet = true;
-        }, facts.ping * 1.25);
         memory(self.transport);
+        guard(1000);
         become('open');
         emit('open', { facts: facts });
       }
       // `code` and `reason` as of a WebSocket; `status` where there was an HTTP answer.
       me.lost = function (code, reason, status) {
         var over = code === 1000 || code === 1011;
-        var open = self.readyState === 1;
+        var open = self.readyState === 1 && !me.held;
         if (!me.alive) return;
         me.alive = false;
         clearTimeout(watch);
@@ -287,7 +302,7 @@
         if (status === 400) reason = 'this stream cannot be polled, and nothing else came through';
         if (open) {
           if (wish.reconnect === false || (over && wish.reconnect !== true)) return finish(reason);
-        } else if (memory() === self.transport && patience++ < 2) {
+        } else if (memory() === self.transport && !me.held && tries++ < 2) {
           // It has worked before: the gateway may be restarting.
         } else if (way + 1 < ways.length) {
           way++;
@@ -304,7 +319,7 @@
       if (!me.alive) return;
       watch = setTimeout(function () {
         me.lost(0, 'no answer');
-      }, wish.timeout || 5000);
+      }, patience);
       try {
         me.stop = start[self.transport](me, function (name, poll) {
           return address(name, place[0]) + (poll ? '&transport=poll' : '');
@@ -315,7 +330,7 @@
     }
 
     function wait(code, reason) {
-      var delay = Math.min(wish.maxDelay || 30000, 500 * 2 ** failures++) * (0.5 + Math.random() / 2);
+      var delay = Math.min(wish.maxDelay || 30000, 500 * Math.pow(2, failures++)) * (0.5 + Math.random() / 2);
       timer = setTimeout(connect, delay);
       become('waiting', reason, delay);
       if (timer) emit('error', { code: code, reason: reason });
@@ -346,7 +361,8 @@
         if (status === 200 && me.alive) emit('message', { data: answer, lastEventId: '' });
         else if (status !== 202) emit('error', { reason: 'not sent: ' + (status || 'no connection') });
         me.queue.shift();
-        if (me.alive && me.queue.length) post(me);
+        if (me.queue.length && me.alive) post(me);
+        else if (me.queue.length) emit('error', { reason: 'not sent: ' + me.queue.length });
       });
     }
 

@@ -7,6 +7,7 @@ import { sameOrigin } from '../policy/origin.ts';
 import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
+import { earlyPings } from '../stream/early-pings.ts';
 import type { Client } from '../stream/ends.ts';
 import type { KeepAlive, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
@@ -71,6 +72,7 @@ export function byWebSocket(
   const { keepAlive, binary } = reception;
   let seat: Seat | undefined;
   let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
   return {
     protocol: options.protocol,
     headers: [],
@@ -85,6 +87,7 @@ export function byWebSocket(
           () => seat?.vanished(),
         );
         seat = join(client);
+        if (options.numbered) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
       },
       message(data, isBinary) {
         watch?.message();
@@ -102,6 +105,7 @@ export function byWebSocket(
       },
       pong: () => watch?.heard(),
       close(code, reason) {
+        stopEarly?.();
         if (watch !== undefined) keepAlive.remove(watch);
         reception.counts.left(code);
         reception.log.info(`${call.request.path} closed`, {
@@ -126,11 +130,13 @@ export function byResponse(
   const { keepAlive, counts } = reception;
   let seat: Seat | undefined;
   let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
     delivered: () => watch?.message(),
     caughtUp: () => seat?.caughtUp(),
     alive: () => watch?.heard(),
     left(code) {
+      stopEarly?.();
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);
       seat?.left();
@@ -155,6 +161,7 @@ export function byResponse(
           () => seat?.vanished(),
         );
         client.start(sink);
+        if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
         seat = join(client);
       },
       resume: () => client.resume(),

@@ -13,8 +13,8 @@ export interface ResponseForm {
   message(message: Message, origin: Origin): Buffer;
   notice(notice: Notice): Buffer;
   ending(ending: Ending): Buffer;
-  /** What shows that the connection lives, where there is something that the reader overlooks. */
-  readonly ping: Buffer | undefined;
+  /** What shows that the connection lives, and that the next comes in `due` milliseconds; where there is something that the reader overlooks. */
+  readonly ping: ((due: number | undefined) => Buffer) | undefined;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -25,8 +25,6 @@ const NOTHING = Buffer.alloc(0);
  */
 const PADDING = `:${' '.repeat(62)}\n`.repeat(32);
 const OPENING = Buffer.from(`${PADDING}retry: 2000\n\n`);
-/** An event and not a comment, so that a page can see that the line lives. */
-const PING = eventOf('ping', '', '');
 /** The id of the last event of a stream that is over for good. */
 export const ENDED_ID = 'end';
 
@@ -45,7 +43,8 @@ export function eventStream(binary: boolean, pingInterval: number): ResponseForm
     notice: (notice) => eventOf(notice.kind, noticeText(notice, about), notice.kind === 'joined' ? notice.id : ''),
     // A browser comes again by itself after any end. With this id it is told not to, unless coming again makes sense.
     ending: (ending) => eventOf('end', JSON.stringify(ending), isForGood(ending) ? ENDED_ID : ''),
-    ping: PING,
+    // An event and not a comment, so that a page can see that the line lives.
+    ping: (due = pingInterval) => eventOf('ping', String(due), ''),
   };
 }
 
@@ -116,13 +115,13 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.flush();
   }
 
-  ping(): void {
-    if (this.blocked) return;
+  /** @param due milliseconds until the next one */
+  ping(due?: number): void {
     if (this.form.ping !== undefined) {
-      this.queue(this.form.ping);
+      this.queue(this.form.ping(due));
       this.flush();
     }
-    this.events.alive();
+    if (!this.blocked) this.events.alive();
   }
 
   close(ending: Ending): void {

@@ -39,9 +39,10 @@ export class WebSocketClient implements Client, Watched {
     if (this.numbered) this.event(notice.kind, noticeText(notice, { ping: this.pingInterval }));
   }
 
-  ping(): void {
+  /** @param due milliseconds until the next one, which a numbered client is told */
+  ping(due = this.pingInterval): void {
     this.socket.ping();
-    if (this.numbered) this.event('ping', '');
+    if (this.numbered) this.event('ping', String(due));
   }
 
   close(ending: Ending): void {
