@@ -22,7 +22,7 @@ import {
   stayAway,
 } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
-import { pollAnswer } from './stream-poll.ts';
+import { endAnswer, pollAnswer } from './stream-poll.ts';
 
 export interface SharedStreamParts {
   readonly plan: StreamPlan;
@@ -62,6 +62,10 @@ export class SharedStream implements Handler {
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
     const channel = this.channel(this.keyOf(call, query), call, query);
+    if (transport === 'poll') {
+      const over = endAnswer(call, channel, this.parts.reception);
+      if (over !== undefined) return over;
+    }
     await channel.ready();
     if (this.stopping) throw noRoom('the gateway is stopping');
     if (transport === 'post') return await this.post(call, channel);

@@ -39,6 +39,13 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
   });
 }
 
+/** The last answer of a stream that ended between two polls; undefined for one that goes on, or that the client does not know. */
+export function endAnswer(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
+  const cursor = queryValue(call.request.query, 'cursor') ?? '';
+  const ending = channel.endedAfter(cursor);
+  return ending === undefined ? undefined : reply(channel.news(cursor), channel, reception.binary, ending);
+}
+
 /** Milliseconds; undefined without a preference. */
 function preferredWait(call: Call): number | undefined {
   const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(headerValue(call.request.headers, 'prefer') ?? '')?.[1];

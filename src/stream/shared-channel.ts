@@ -55,6 +55,8 @@ export class SharedChannel implements BackendEvents {
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
   private readonly life: BackendLife;
   private over = false;
+  /** How the last backend ended, until there is another. */
+  private lastEnding: Ending | undefined;
   private joined = 0;
 
   constructor(
@@ -166,6 +168,11 @@ export class SharedChannel implements BackendEvents {
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
   }
 
+  /** How the stream ended for a long-poll that followed it, and was between two requests then; undefined while it goes on. */
+  endedAfter(cursor: string): Ending | undefined {
+    return this.history.after(cursor) === undefined ? undefined : this.lastEnding;
+  }
+
   /** Calls `listener` once at the next message or the end. Returns what takes it back. */
   onNews(listener: (ending: Ending | undefined) => void): () => void {
     this.life.used();
@@ -190,7 +197,9 @@ export class SharedChannel implements BackendEvents {
   drained(): void {}
 
   ended(ending: Ending): void {
-    if (!this.over && !this.life.ended(ending)) this.closeAll(ending);
+    if (this.over || this.life.ended(ending)) return;
+    this.lastEnding = ending;
+    this.closeAll(ending);
   }
 
   /** Tells everybody something about the stream. */
@@ -295,6 +304,7 @@ export class SharedChannel implements BackendEvents {
   }
 
   private started(backend: Backend): void {
+    this.lastEnding = undefined;
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }
