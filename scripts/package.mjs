@@ -1,54 +1,52 @@
-// Makes the single executable: dist/runnel-linux-x64. `docs/binary.md` draws what comes out and says why it is made this way.
+// Makes the single executables, dist/runnel-linux-*, with SHA256SUMS, a bill of materials and the licences of what is inside.
+// `docs/binary.md` draws what comes out and says why it is made this way.
 //
-//   node scripts/package.mjs [target …]        without a target: all of scripts/package-targets.mjs
+//   node scripts/package.mjs [target …]        without a target: all of scripts/package/targets.mjs
 //
-// Offline but for npm, and there only for Node's own binary, which is checked against a pinned digest.
-import { execFileSync, spawnSync } from 'node:child_process';
+// Offline but for npm, and there only for Node's own binaries and add-ons, which are checked against pinned digests.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import esbuild from 'esbuild';
 import postject from 'postject';
-import { TARGETS } from './package-targets.mjs';
+import { generateBlob, writeBlob32 } from './package/blob.mjs';
+import { dropNeeded, replaceText } from './package/elf.mjs';
+import { locked, unpack } from './package/fetch.mjs';
+import { billOfMaterials, bundledPackages, licences } from './package/inside.mjs';
+import { appendTail } from './package/tail.mjs';
+import { TARGETS } from './package/targets.mjs';
 
-const PAGE = 4096;
-const CACHE = 'node_modules/.cache/runnel';
 const WORK = 'dist/package';
+const MAIN = 'runnel.cjs';
+const FUSE = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 process.chdir(root);
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
-const wanted = process.argv.slice(2);
-for (const name of wanted) {
+const named = process.argv.slice(2);
+for (const name of named) {
   if (!Object.hasOwn(TARGETS, name)) {
     console.error(`no target ${name}; there are ${Object.keys(TARGETS).join(', ')}`);
     process.exit(2);
   }
 }
+const wanted = named.length > 0 ? named : Object.keys(TARGETS);
 rmSync(WORK, { recursive: true, force: true });
 mkdirSync(WORK, { recursive: true });
-await bundle();
-for (const name of wanted.length > 0 ? wanted : Object.keys(TARGETS)) await makeTarget(name, TARGETS[name]);
+const metafile = await bundle();
+for (const name of wanted) await makeTarget(name, TARGETS[name]);
+writePapers();
 rmSync(WORK, { recursive: true });
 
 /** All JavaScript in one file. Names stay, and lines stay short: Node prints the line of an uncaught error into the log. */
 async function bundle() {
-  await esbuild.build({
+  const result = await esbuild.build({
     entryPoints: ['src/main.ts'],
-    outfile: join(WORK, 'runnel.cjs'),
+    outfile: join(WORK, MAIN),
     bundle: true,
+    metafile: true,
     platform: 'node',
     format: 'cjs',
     target: 'node20',
@@ -64,67 +62,50 @@ async function bundle() {
     define: { 'import.meta.url': '"single:"' },
     logLevel: 'warning',
   });
+  return result.metafile;
 }
 
 async function makeTarget(name, target) {
   const started = Date.now();
-  const node = join(WORK, `node-${name}`);
-  extractNode(target.node, node);
-  const blob = makeBlob(target, node);
+  const work = join(WORK, name);
+  mkdirSync(work);
+  const executable = unpack(target.node, 'bin/node', work);
+  const blob = makeBlob(target);
   // Before anything is added: strip would drop what lies behind the ELF.
-  strip(target.strip, node, name);
+  strip(target.strip, executable, name);
+  if (target.execArgv === undefined) hardenOldNode(executable, target);
   // postject complains about every note section of Node that it does not know; only its own failure matters.
-  await quietly(() =>
-    postject.inject(node, 'NODE_SEA_BLOB', blob, { sentinelFuse: 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2' }),
-  );
-  appendTail(node, tailFiles(target));
-  checkPaths(node);
-  chmodSync(node, 0o755);
+  await quietly(() => postject.inject(executable, 'NODE_SEA_BLOB', blob, { sentinelFuse: FUSE }));
+  appendTail(executable, version, [
+    ['uws.node', target.uws],
+    ['koffi.node', unpack(locked(target.koffi.package), target.koffi.file, work)],
+    ...pages(),
+  ]);
+  checkPaths(executable);
+  chmodSync(executable, 0o755);
   const out = `dist/runnel-${name}`;
-  renameSync(node, out);
+  renameSync(executable, out);
   const megabytes = (statSync(out).size / 1e6).toFixed(1);
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`${out}: runnel ${version} on Node ${target.node.version}, ${megabytes} MB, made in ${seconds} s`);
 }
 
-/** Node's binary out of its npm package, which is fetched once and checked every time. */
-function extractNode(node, to) {
-  const archive = join(CACHE, `${node.package}-${node.version}.tgz`);
-  if (!existsSync(archive)) {
-    mkdirSync(CACHE, { recursive: true });
-    console.log(`fetching ${node.package}@${node.version} from npm`);
-    const spec = `${node.package}@${node.version}`;
-    execFileSync('npm', ['pack', spec, '--silent', '--prefer-offline', '--pack-destination', CACHE], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
-  }
-  const digest = `sha512-${createHash('sha512').update(readFileSync(archive)).digest('base64')}`;
-  if (digest !== node.integrity) {
-    rmSync(archive);
-    throw new Error(
-      `${archive} was not what it should be: expected ${node.integrity}, got ${digest}. Removed; try again`,
-    );
-  }
-  execFileSync('tar', ['-xzf', archive, '-C', WORK, 'package/bin/node']);
-  renameSync(join(WORK, 'package/bin/node'), to);
+function makeBlob(target) {
+  if (target.execArgv === undefined) return writeBlob32(MAIN, readFileSync(join(WORK, MAIN)));
+  const host = Object.values(TARGETS).find(({ node }) => node.package === `node-linux-${process.arch}`);
+  if (host?.node.version !== target.node.version)
+    throw new Error(`this machine (${process.arch}) has no Node ${target.node.version} that could make the blob`);
+  return generateBlob(unpack(host.node, 'bin/node', join(WORK, 'host')), target.execArgv, WORK, MAIN);
 }
 
-/** The blob that Node runs at start. It stores the name of its main file as given, hence the relative one. */
-function makeBlob(target, node) {
-  const settings = {
-    main: 'runnel.cjs',
-    output: 'runnel.blob',
-    disableExperimentalSEAWarning: true,
-    useCodeCache: false,
-    execArgv: target.execArgv,
-    // Neither NODE_OPTIONS nor a flag of the command line reaches Node.
-    execArgvExtension: 'none',
-  };
-  writeFileSync(join(WORK, 'sea.json'), JSON.stringify(settings));
-  const generator = join('..', '..', node);
-  const run = spawnSync(generator, ['--experimental-sea-config', 'sea.json'], { cwd: WORK, encoding: 'utf8' });
-  if (run.status !== 0) throw new Error(`Node could not make the blob: ${run.error?.message ?? run.stderr}`);
-  return readFileSync(join(WORK, 'runnel.blob'));
+/** What newer ones are told by options inside of the blob, and a library that is not needed. */
+function hardenOldNode(executable, target) {
+  const elf = readFileSync(executable);
+  // A name with "=" cannot be set in an environment: nothing is read from there any more.
+  replaceText(elf, 'NODE_OPTIONS', '=ODE_OPTIONS');
+  replaceText(elf, 'OPENSSL_CONF', '=PENSSL_CONF');
+  dropNeeded(elf, target.unneeded);
+  writeFileSync(executable, elf);
 }
 
 function strip(program, file, name) {
@@ -133,35 +114,29 @@ function strip(program, file, name) {
   else if (run.status !== 0) throw new Error(`${program} failed: ${run.stderr}`);
 }
 
-/** What lies behind the ELF, as pairs of name and file: the add-ons, then the pages in the order of their names. */
-function tailFiles(target) {
-  const pages = readdirSync('src/browser', { recursive: true, withFileTypes: true })
+/** The pages as pairs of name and file, in the order of their names. */
+function pages() {
+  return readdirSync('src/browser', { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !/(?<!\.d)\.ts$/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
-    .sort();
-  return [...Object.entries(target.addons), ...pages.map((path) => [path.slice('src/'.length), path])];
+    .sort()
+    .map((path) => [path.slice('src/'.length), path]);
 }
 
-/** Files on page boundaries, then the index, then the footer, as src/ops/assets.ts reads them. */
-function appendTail(executable, files) {
-  const index = {};
-  let end = statSync(executable).size;
-  const append = (bytes) => {
-    appendFileSync(executable, bytes);
-    end += bytes.length;
-  };
-  for (const [name, path] of files) {
-    append(Buffer.alloc((PAGE - (end % PAGE)) % PAGE));
-    const bytes = readFileSync(path);
-    index[name] = [end, bytes.length, createHash('sha256').update(bytes).digest('hex')];
-    append(bytes);
-  }
-  const json = Buffer.from(JSON.stringify({ version, files: index }));
-  const footer = Buffer.alloc(16);
-  footer.writeUInt32LE(json.length, 0);
-  footer.write('RNLTAIL1', 8, 'latin1');
-  append(json);
-  append(footer);
+/** SHA256SUMS, the bill of materials and the licences, for what was made now. */
+function writePapers() {
+  const targets = wanted.map((name) => TARGETS[name]);
+  const nodes = targets.map(({ node }) => ({ node, licence: readFileSync(unpack(node, 'LICENSE', WORK), 'utf8') }));
+  const addons = targets.map(({ koffi }) => `node_modules/${koffi.package}`);
+  const packages = [...bundledPackages(metafile), 'node_modules/uWebSockets.js', ...addons].sort();
+  writeFileSync('dist/runnel.cdx.json', billOfMaterials(version, nodes, packages));
+  writeFileSync('dist/LICENSES', licences(nodes, packages));
+  const files = [...wanted.map((name) => `runnel-${name}`), 'runnel.cdx.json', 'LICENSES'];
+  const sum = (file) =>
+    createHash('sha256')
+      .update(readFileSync(join('dist', file)))
+      .digest('hex');
+  writeFileSync('dist/SHA256SUMS', files.map((file) => `${sum(file)}  ${file}\n`).join(''));
 }
 
 /** Nothing of the machine that built it may be in the file. */

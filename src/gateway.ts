@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
-import type { Config, Limits, ListenConfig, ProcessConfig, StreamConfig } from './config/schema.ts';
+import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
 import { FileCache } from './files/cache.ts';
@@ -8,18 +8,27 @@ import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';
 import { BROWSER_FILES, BrowserFiles } from './handlers/browser-files.ts';
 import { cgiHandler } from './handlers/cgi.ts';
+import { fastcgiHandler } from './handlers/fastcgi.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
+import type { FindRoute } from './handlers/stream-polled.ts';
 import { streamProgram } from './handlers/stream-program.ts';
+import { CutReply } from './http/errors.ts';
 import type { Handler } from './http/handler.ts';
 import { Pipeline } from './http/pipeline.ts';
 import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
+import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
+import { openReadiness, type Readiness } from './ops/readiness.ts';
+import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
+import { UNGUARDED } from './policy/connection-guard.ts';
+import { Policies } from './policy/policies.ts';
 import { readSystem } from './process/confine.ts';
 import { type ProgramEvents, Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -53,10 +62,8 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Largest request head, bytes: what both engines are told. */
-const MAX_HEADER_BYTES = 16_384;
-const HEADER_TIMEOUT = 10_000;
-const KEEP_ALIVE_TIMEOUT = 10_000;
+/** Milliseconds after the start, when what only the start needed is given back. */
+const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
@@ -71,7 +78,14 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly policies: Policies;
   private readonly system = readSystem();
+  private router: Router<Route> | undefined;
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
+  private readonly readiness: Readiness;
+  private readonly addon: unknown;
+  private trimming: NodeJS.Timeout | undefined;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -80,28 +94,53 @@ class RunningGateway implements Gateway {
     private readonly config: Config,
     private readonly parts: GatewayParts,
   ) {
+    this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
+    const limit = memoryLimit();
+    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
-    const { spawner, reason } = chooseSpawner(parts.assets, wanted);
-    if (reason !== undefined) parts.log[wanted === 'posix' ? 'warn' : 'info'](reason);
+    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
+    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
+    this.readiness = openReadiness(process.env, addon, parts.log);
+    this.addon = addon;
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (parts.assets.single && addon !== undefined) shield(addon);
     this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
     const { config } = this;
-    const router = new Router(this.routes());
-    const serve = this.pipeline(router, config.log.requests);
+    this.router = new Router(this.routes());
+    const serve = this.pipeline(this.router, config.log.requests);
     for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false);
-      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin);
+      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
     }
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     for (const listening of this.listeners) this.announce('listening on', listening, '');
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
+    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    // Only our own executable: the pages of a Node that others run too are no loss.
+    if (this.parts.assets.single && this.addon !== undefined)
+      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
+  }
+
+  private trim(): void {
+    try {
+      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
+    } catch (error) {
+      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   private announce(what: string, listening: Listening, path: string): void {
-    this.parts.log.info(`${what} ${url(listening)}${path}`, { port: listening.port, engine: listening.engine });
+    this.parts.log.info(`${what} ${listeningUrl(listening)}${path}`, {
+      port: listening.port,
+      engine: listening.engine,
+    });
   }
 
   stop(reason: string): Promise<void> {
@@ -119,12 +158,12 @@ class RunningGateway implements Gateway {
     const add = (
       key: string,
       handler: Handler,
-      own: { headers: ReadonlyMap<string, string>; limits: Limits },
+      own: RoutePolicies & { headers: ReadonlyMap<string, string> },
     ): void => {
       const wrapped = this.parts.wrap?.(key, handler) ?? handler;
       this.handlers.push(wrapped);
       const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      entries.push({ key, value: { key, handler: wrapped, headers, limits: own.limits } });
+      entries.push({ key, value: { key, handler: wrapped, headers, ...this.policies.of(own) } });
     };
     const { log, version } = this.parts;
     const documentRoot = config.static.get('/')?.root;
@@ -136,6 +175,7 @@ class RunningGateway implements Gateway {
         cgiHandler(route, {
           route: key,
           log,
+          tallies: this.tallies,
           version,
           programs: this.programs,
           launch: this.launch(key, route),
@@ -144,18 +184,17 @@ class RunningGateway implements Gateway {
         }),
         route,
       );
+    for (const [key, route] of config.fastcgi)
+      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
     // Without a stream nobody needs them.
-    if (config.stream.size > 0) entries.push(this.browserFiles());
+    if (config.stream.size > 0) {
+      const [key, policies] = [BROWSER_FILES, this.policies.of(config.defaults)];
+      const handler = new BrowserFiles({ assets: this.parts.assets, log, tallies: this.tallies });
+      this.handlers.push(handler);
+      entries.push({ key, value: { key, handler, headers: [], ...policies } });
+    }
     return entries;
-  }
-
-  private browserFiles(): Entry<Route> {
-    const { assets, log } = this.parts;
-    const handler = new BrowserFiles({ assets, log, tallies: this.tallies });
-    this.handlers.push(handler);
-    const key = BROWSER_FILES;
-    return { key, value: { key, handler, headers: [], limits: this.config.defaults.limits } };
   }
 
   private launch(key: string, route: ProcessConfig): Launch {
@@ -172,17 +211,18 @@ class RunningGateway implements Gateway {
       version,
       launch: this.launch(key, route),
     });
-    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, start });
+    const find: FindRoute = (host, path) => this.router?.find(host, path);
+    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, version, find, start });
   }
 
   private async adminRoutes(): Promise<Entry<Route>[]> {
     // Loaded here, because without an admin listener nobody reads metrics.
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
-    const { limits } = this.config.defaults;
+    const policies = this.policies.ofAdmin();
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
-      value: { key, handler, headers: [], limits },
+      value: { key, handler, headers: [], ...policies },
     });
     return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
   }
@@ -191,30 +231,41 @@ class RunningGateway implements Gateway {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    return new Pipeline({ router, log: this.parts.log, tallies: this.tallies, logRequests, nextId });
+    const { policies, tallies } = this;
+    return new Pipeline({ router, policies, log: this.parts.log, tallies, logRequests, nextId });
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline): Promise<Listening> {
+  /** The ports that clients connect to; not the operator's own. */
+  private ports(): readonly number[] {
+    return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
+  }
+
+  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
-    const { engine, fallback } = await chooseEngine(listen.engine, assets, MAX_HEADER_BYTES);
-    if (fallback !== undefined) log.info(fallback);
+    const { header_bytes, header_time, keep_alive } = this.config.connections;
+    const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
+    if (fallback !== undefined) this.slower.add(fallback);
     const name = listen.address.text;
     const host: EngineHost = {
+      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
         log.info(`refused: ${why}`, { listener: name, client });
       },
-      failed: (error) =>
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+      failed: (error) => {
+        if (error instanceof CutReply) return;
+        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      },
     };
     const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {
       name,
       address: listen.address,
-      maxHeaderBytes: MAX_HEADER_BYTES,
-      headerTimeout: HEADER_TIMEOUT,
-      keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+      maxHeaderBytes: header_bytes,
+      headerTimeout: header_time,
+      keepAliveTimeout: keep_alive,
       maxMessage,
     };
     return await engine.listen(options, host);
@@ -224,6 +275,8 @@ class RunningGateway implements Gateway {
 
   private async drainAndClose(reason: string): Promise<void> {
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
+    clearTimeout(this.trimming);
+    this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);
     await this.drained(everything);
@@ -231,6 +284,7 @@ class RunningGateway implements Gateway {
     for (const listening of everything) listening.close();
     await this.programs.closeAll(STOP_PROGRAMS);
     this.metrics?.close();
+    this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
@@ -243,14 +297,6 @@ class RunningGateway implements Gateway {
     await Promise.race([Promise.all(everything.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);
   }
-}
-
-/** What a person would type to get there. */
-function url(listening: Listening): string {
-  if (listening.port === undefined) return listening.name;
-  const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
-  const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
-  return `http://${typed}:${listening.port}/`;
 }
 
 /** Feeds the counts and the log from what happens to programs. */

@@ -3,14 +3,16 @@
 import { check } from './cli/check.ts';
 import { EXIT } from './cli/exit.ts';
 import { parseFlags, UsageError, type Verb, verbHelp } from './cli/flags.ts';
+import { hashPassword } from './cli/hash-password.ts';
 import { help } from './cli/help.ts';
 import { run } from './cli/run.ts';
 import { schema } from './cli/schema.ts';
 import { serve } from './cli/serve.ts';
+import { token } from './cli/token.ts';
 import { version } from './cli/version.ts';
 import { nearest } from './config/suggest.ts';
 
-const VERBS: readonly Verb[] = [serve, check, run, schema, version];
+const VERBS: readonly Verb[] = [serve, check, run, hashPassword, token, schema, version];
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;

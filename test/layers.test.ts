@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['stream'],
   ['http'],
   ['policy'],
-  ['process', 'files'],
+  ['process', 'files', 'fastcgi'],
   ['engine'],
   ['config'],
   ['ops'],

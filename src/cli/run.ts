@@ -41,6 +41,9 @@ function pageBefore(stream: Handler, page: string): Handler {
     kind: stream.kind,
     methods: ['GET', 'HEAD'],
     takesBody: false,
+    // What a link leads to is open all the same.
+    crossSite: 'same-origin',
+    pacesItself: true,
     drain: (reason) => stream.drain(reason),
     close: () => stream.close(),
     handle(call) {

@@ -3,20 +3,24 @@
  * one wrong value elsewhere does not hide these.
  */
 import { isIPv4 } from 'node:net';
+import { checkConnect } from './connect-checks.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { type Address, parseAddress } from './kinds.ts';
 import type { Place } from './positions.ts';
 import { formatPath, quote } from './problems.ts';
 import { root } from './schema.ts';
+import { checkStreams } from './stream-checks.ts';
 import { isTable, type RawTable } from './tables.ts';
 
 /** Where a key is written; undefined for what did not come from a file. */
 export type PlaceOf = (path: KeyPath) => Place | undefined;
 
-/** Two listeners on one address, no listener, one path in two tables. */
+/** Two listeners on one address, no listener, one path in two tables, keys that do not go together. */
 export function checkAcross(file: RawTable, reading: Reading, placeOf: PlaceOf): void {
   checkAddresses(file, reading);
   checkRouteKeys(file, reading, placeOf);
+  checkConnect(file, reading);
+  checkStreams(file, routePaths(file), reading);
 }
 
 /** Whether the file has any route at all. */
@@ -61,6 +65,8 @@ function named(value: unknown, path: KeyPath, reading: Reading): Named | undefin
  * one. Port 0 is a new port each time.
  */
 export function overlap(a: Address, b: Address): boolean {
+  if (a.kind === 'systemd' || b.kind === 'systemd')
+    return a.kind === 'systemd' && b.kind === 'systemd' && a.socket === b.socket;
   if (a.kind === 'unix' || b.kind === 'unix') return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
   if (a.port !== b.port || a.port === 0) return false;
   const [one, other] = [canonicalHost(a.host), canonicalHost(b.host)];
@@ -78,7 +84,7 @@ function canonicalHost(host: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-const ROUTE_TABLES = ['static', 'cgi', 'stream'] as const;
+const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream'] as const;
 
 function routePaths(file: RawTable): readonly (readonly [table: string, key: string])[] {
   return ROUTE_TABLES.flatMap((table) => {

@@ -1,5 +1,5 @@
 /** What checking a configuration asks of the file system. An interface, so that the checks can be tested without one. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export type Found = 'folder' | 'file' | 'other';
@@ -7,6 +7,8 @@ export type Found = 'folder' | 'file' | 'other';
 export interface Disk {
   /** What lies at an absolute path (links followed), or the system's name for why that cannot be said: "ENOENT", "EACCES" … */
   look(path: string): { readonly found: Found } | { readonly failed: string };
+  /** The text of a file, or the system's name for why it cannot be read. */
+  read(path: string): string | { readonly failed: string };
   /** Whether this user may execute the file. */
   executable(path: string): boolean;
   /** The folders of PATH. */
@@ -21,6 +23,13 @@ export function realDisk(searchPath = process.env['PATH'] ?? ''): Disk {
       try {
         const stat = statSync(path);
         return { found: stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other' };
+      } catch (error) {
+        return { failed: errorCode(error) };
+      }
+    },
+    read(path) {
+      try {
+        return readFileSync(path, 'utf8');
       } catch (error) {
         return { failed: errorCode(error) };
       }
@@ -48,6 +57,7 @@ const REASONS: { readonly [code: string]: string } = {
   EACCES: 'may not be read by this user',
   EPERM: 'may not be read by this user',
   ELOOP: 'is a symbolic link that leads back to itself',
+  EISDIR: 'is not a regular file',
   ENAMETOOLONG: 'does not exist: its name is too long',
 };
 

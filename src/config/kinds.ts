@@ -1,7 +1,8 @@
 /** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { folderTrouble, programTrouble } from './disk.ts';
+import type { Credentials } from './credentials.ts';
+import { folderTrouble, programTrouble, reasonInWords } from './disk.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
 import { quote, visible } from './problems.ts';
 
@@ -132,6 +133,37 @@ export const folder: Kind<string> = {
   },
 };
 
+/**
+ * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
+ *
+ * @param parse tells what is wrong with the text
+ */
+export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
+  return {
+    expected: `the path of a file of ${what}`,
+    json: { type: 'string', minLength: 1 },
+    read(value, at, reading) {
+      const path = absolute(value, reading.directory);
+      if (path === undefined) {
+        reading.wrong(at, value, this.expected);
+        return undefined;
+      }
+      const seen = reading.disk.look(path);
+      const text = 'failed' in seen || seen.found === 'file' ? reading.disk.read(path) : { failed: 'EISDIR' };
+      if (typeof text !== 'string') {
+        reading.problem(at, `the file ${named(String(value), path)} ${reasonInWords(text.failed)}`);
+        return undefined;
+      }
+      const { entries, problems } = parse(text);
+      for (const { line, sentence } of problems.slice(0, 20))
+        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
+      if (problems.length === 0 && entries.size === 0)
+        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
+      return problems.length === 0 && entries.size > 0 ? path : undefined;
+    },
+  };
+}
+
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
 function named(written: string, path: string): string {
   return written === path ? quote(path) : `${quote(written)} (${visible(path)})`;
@@ -164,15 +196,33 @@ export const command: Kind<readonly [string, ...string[]]> = {
   },
 };
 
+/** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
+export const program: Kind<string> = {
+  expected: 'a program, such as "/usr/bin/perl" or "perl"',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const path = value.includes('/') ? resolve(reading.directory, value) : value;
+    const trouble = programTrouble(reading.disk, path);
+    if (trouble === undefined) return path;
+    reading.problem(at, `the program ${named(value, path)} ${trouble}`);
+    return undefined;
+  },
+};
+
 /** Where to listen. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
-  | { readonly kind: 'unix'; readonly path: string; readonly text: string };
+  | { readonly kind: 'unix'; readonly path: string; readonly text: string }
+  | { readonly kind: 'systemd'; readonly socket: string; readonly text: string };
 
 /** What `struct sockaddr_un` holds, less the closing NUL (unix(7)). */
-const MAX_SOCKET_PATH = 107;
+export const MAX_SOCKET_PATH = 107;
 
-/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`; undefined for anything else. */
+/** `"127.0.0.1:80"`, `"[::]:443"`, `":8080"` (every address, both families), `"unix:/run/x.sock"`, `"systemd:NAME"`; undefined for anything else. */
 export function parseAddress(value: string, directory: string): Address | undefined {
   if (value.startsWith('unix:')) {
     const name = value.slice(5);
@@ -180,6 +230,9 @@ export function parseAddress(value: string, directory: string): Address | undefi
     const socket = resolve(directory, name);
     return Buffer.byteLength(socket) <= MAX_SOCKET_PATH ? { kind: 'unix', path: socket, text: value } : undefined;
   }
+  // A FileDescriptorName (systemd.socket(5)): up to 255 printable ASCII characters, no colon.
+  const inherited = /^systemd:([!-9;-~]{1,255})$/.exec(value)?.[1];
+  if (inherited !== undefined) return { kind: 'systemd', socket: inherited, text: value };
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)|)?:(\d{1,5})$/.exec(value);
   if (!match) return undefined;
   const host = match[1] ?? match[2] ?? '::';
@@ -190,7 +243,7 @@ export function parseAddress(value: string, directory: string): Address | undefi
 
 export const address: Kind<Address> = {
   expected: 'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock"',
-  json: { type: 'string', pattern: '^(unix:.+|.*:[0-9]{1,5})$' },
+  json: { type: 'string', pattern: '^(unix:.+|systemd:[!-9;-~]+|.*:[0-9]{1,5})$' },
   read(value, at, reading) {
     const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
     if (parsed === undefined) {
@@ -198,7 +251,7 @@ export const address: Kind<Address> = {
       return undefined;
     }
     const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
-    if (parsed.kind === 'tcp' || trouble === undefined) return parsed;
+    if (parsed.kind !== 'unix' || trouble === undefined) return parsed;
     reading.problem(at, `the folder of the socket, ${quote(dirname(parsed.path))}, ${trouble}`);
     return undefined;
   },
@@ -221,8 +274,26 @@ export const pollSource: Kind<PollSource> = {
   json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
   read(value, path, reading) {
     if (Array.isArray(value)) return command.read(value, path, reading);
-    if (typeof value === 'string' && /^(\/[^\s#]*|https?:\/\/[^\s/#]+(\/[^\s#]*)?)$/.test(value)) return value;
+    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
+      reading.problem(
+        path,
+        'has a user or a password in its address, where logs would show it',
+        'leave out what stands before "@"',
+      );
+      return undefined;
+    }
+    if (
+      typeof value === 'string' &&
+      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
+      isAddress(value)
+    )
+      return value;
     reading.wrong(path, value, this.expected);
     return undefined;
   },
 };
+
+/** Whether an address, if it is one, has a host and a port that can be. */
+function isAddress(value: string): boolean {
+  return value.startsWith('/') || URL.canParse(value);
+}

@@ -4,10 +4,11 @@ import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { deepFreeze } from './freeze.ts';
 import type { KeyPath, Reading } from './kind.ts';
+import { checkAuth, checkCors } from './policy-checks.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
 import { checkPrograms, type Objections } from './programs.ts';
-import { type Config, type FileConfig, type ProgramLimits, root } from './schema.ts';
+import { type Config, type FileConfig, type RoutePolicies, root } from './schema.ts';
 import { decodeSource, readSource, type SourceTrouble } from './source.ts';
 import { suggestion, tablesOf } from './suggest.ts';
 import type { RawTable } from './tables.ts';
@@ -65,6 +66,8 @@ export function readConfig(
   };
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
+  checkCors(table, reading);
+  checkAuth(table, reading);
   if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
@@ -82,17 +85,29 @@ function troubled(file: string, trouble: SourceTrouble): LoadResult {
 function complete(read: FileConfig): Config {
   const inherit = <R extends Inheriting>(routes: ReadonlyMap<string, R>) =>
     new Map([...routes].map(([key, route]) => [key, { ...route, ...inherited(route, read.defaults) }]));
-  return { ...read, static: inherit(read.static), cgi: inherit(read.cgi), stream: inherit(read.stream) };
+  return {
+    ...read,
+    static: inherit(read.static),
+    cgi: inherit(read.cgi),
+    fastcgi: inherit(read.fastcgi),
+    stream: inherit(read.stream),
+  };
 }
 
-type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | 'limits'>;
+type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | keyof RoutePolicies>;
 
 function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
   const headers: ReadonlyMap<string, string> = new Map([...defaults.headers, ...route.headers]);
-  return { headers, limits: override(defaults.limits, route.limits) };
+  return {
+    headers,
+    limits: override(defaults.limits, route.limits),
+    cors: override(defaults.cors, route.cors),
+    cross_site: route.cross_site ?? defaults.cross_site,
+    auth: override(defaults.auth, route.auth),
+  };
 }
 
-function override(base: ProgramLimits, own: Inheriting['limits']): ProgramLimits {
+function override<T extends object>(base: T, own: { readonly [K in keyof T]?: T[K] | undefined }): T {
   const set = Object.entries(own).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
 }

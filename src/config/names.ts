@@ -1,5 +1,6 @@
 /** The kinds of name that a user chooses as a key: a route's, a header field's, an environment variable's. */
 import { posix } from 'node:path';
+import { type AddressRange, parseAddressRange } from './address-range.ts';
 import type { Kind } from './kind.ts';
 import { text } from './kinds.ts';
 import { quote } from './problems.ts';
@@ -91,6 +92,7 @@ export const fileName = text(
   'the name of a file, without a folder',
   /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
 );
+export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
 /** Below a folder, without a way out of it and without names that start with a dot. */
 export const RELATIVE_FILE = /^[^\x00-\x1f/.\\][^\x00-\x1f/\\]*(\/[^\x00-\x1f/.\\][^\x00-\x1f/\\]*)*$/;
 export const relativeFile = text('the path of a file below root, such as "404.html"', RELATIVE_FILE);
@@ -100,3 +102,46 @@ export const glob = text(
   'a pattern for paths below root, such as "*.css" or "assets/**"',
   /^([^\x00-\x1f{}/]|\{[^\x00-\x1f{}]*\})([^\x00-\x1f{}]|\{[^\x00-\x1f{}]*\})*$/,
 );
+
+/** A method or a header field name (RFC 9110 section 5.6.2). */
+export const fieldToken = text('a name of letters, digits and "-"', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+/** What may stand in the quotes of WWW-Authenticate. */
+export const realmText = text(
+  'a text of printable ASCII without quotes and backslashes',
+  /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/,
+);
+
+const ORIGIN = /^([a-z][a-z0-9+.-]*):\/\/((?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
+const USUAL_PORTS: { readonly [scheme: string]: string } = { http: '80', https: '443' };
+
+/** An origin as browsers send it, in lower case; "*." at a host's beginning stands for one or more labels. */
+export const originPattern: Kind<string> = {
+  expected: 'an origin such as "https://app.example.org", "https://*.example.org", "null", "file://" or "*"',
+  json: { type: 'string', pattern: '^(\\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/]*)$' },
+  read(value, at, reading) {
+    const lower = typeof value === 'string' ? value.toLowerCase() : '';
+    if (lower === '*' || lower === 'null' || lower === 'file://') return lower;
+    const match = ORIGIN.exec(lower);
+    if (match !== null) {
+      const [, scheme = '', host = '', port] = match;
+      // Browsers leave the usual port out, so written out it would never fit.
+      return port === undefined || port === USUAL_PORTS[scheme] ? `${scheme}://${host}` : `${scheme}://${host}:${port}`;
+    }
+    const shorter = /^([a-z][a-z0-9+.-]*:\/\/[^/]+)\//.exec(lower)?.[1];
+    if (shorter !== undefined && ORIGIN.test(shorter))
+      reading.problem(at, 'an origin has no path', `write ${quote(shorter)}`);
+    else reading.wrong(at, value, this.expected);
+    return undefined;
+  },
+};
+
+/** An address or a range of them in CIDR notation. */
+export const addressRange: Kind<AddressRange> = {
+  expected: 'an address or a range such as "192.168.1.7", "10.0.0.0/8" or "fd00::/8"',
+  json: { type: 'string', pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' },
+  read(value, at, reading) {
+    const range = typeof value === 'string' ? parseAddressRange(value) : undefined;
+    if (range === undefined) reading.wrong(at, value, this.expected);
+    return range;
+  },
+};

@@ -61,9 +61,13 @@ export function configReference(): string {
   return `${[INTRODUCTION, ...shapes.map(section)].join('\n')}`;
 }
 
-/** A route's own table of limits has the keys of `[defaults.limits]` and nothing to add to them. */
+/** A route's own table of what it inherits has the keys of `[defaults]`' and nothing to add to them. */
 function isInherited(header: string): boolean {
-  return header.endsWith('.limits]') && header !== '[defaults.limits]';
+  return isPolicy(header) && !header.startsWith('[defaults.');
+}
+
+function isPolicy(header: string): boolean {
+  return /\.(limits|cors|auth)\]$/.test(header);
 }
 
 function section(shape: TableShape): string {
@@ -77,7 +81,7 @@ function section(shape: TableShape): string {
 function about({ header, note }: TableShape): readonly string[] {
   const name = /^\[+([a-z]+)/.exec(header)?.[1];
   const fields: Fields = root.fields;
-  const key = name === undefined || header.includes('.limits') ? undefined : fields[name];
+  const key = name === undefined || isPolicy(header) ? undefined : fields[name];
   return key === undefined ? [] : [note === undefined ? key.doc : `${key.doc} ${note}`, ''];
 }
 
@@ -88,7 +92,8 @@ function row(name: string, key: Key<unknown>, header: string): string {
 
 function defaultOf(name: string, key: Key<unknown>, header: string): string {
   if (key.required) return 'required';
-  if (header.includes('."/path"') && (name === 'headers' || name === 'limits')) return `as \`[defaults]\` has it`;
+  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.kind.json['properties'] ?? {}, name))
+    return `as \`[defaults]\` has it`;
   if (key.default === undefined) return 'none';
   const value = formatValue(key.default, []);
   return value === '{}' || value === '[]' ? 'none' : `\`${value}\``;

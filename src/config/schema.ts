@@ -3,29 +3,20 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 
+import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
 import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, command, duration, folder, integer, size, text } from './kinds.ts';
+import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
+import { socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
 import { staticKeys } from './static-keys.ts';
 import { streamKeys } from './stream-keys.ts';
-import { exactlyOne, listOf, mapOf, overridesOf, table } from './tables.ts';
+import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
+
+export type { AuthConfig, ConnectionsConfig, CorsConfig } from './policy-keys.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
-
-const requestLimits = {
-  body: preset(size('0B', '16GiB'), '16MiB', 'Largest request body. A larger one is answered with 413.'),
-  body_memory: preset(
-    size('0B', '64MiB'),
-    '64KiB',
-    'How much of a request body is kept in memory; the rest goes to a temporary file without a name.',
-  ),
-  body_time: preset(
-    duration('1s', '24h'),
-    '5m',
-    'How long a request body may take to arrive. A slower one is answered with 408.',
-  ),
-} as const;
 
 /** What a program may use. By setrlimit(2), so most of them hold for each process by itself. */
 const processLimits = {
@@ -61,6 +52,7 @@ const routeHeaders = preset(
 const inherited = {
   headers: routeHeaders,
   limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+  ...policyOverrides,
 } as const;
 
 const inheritedByPrograms = {
@@ -70,21 +62,29 @@ const inheritedByPrograms = {
     {},
     'Bounds on what a client may send to this route, and on its programs.',
   ),
+  ...policyOverrides,
 } as const;
 
 const defaults = table({
   headers: preset(headers, {}, 'Header fields that every reply gets.'),
+  ...policyDefaults,
   limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
 });
 
-const listen = table({
-  address: required(address, 'Where to accept connections. ":8080" means every address of the machine.'),
-  engine: preset(
-    choice('auto', 'uws', 'node'),
-    'auto',
-    'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
-  ),
-});
+const listen = table(
+  {
+    address: required(
+      address,
+      'Where to accept connections. ":8080" means every address of the machine, "systemd:NAME" a socket that systemd has opened.',
+    ),
+    engine: preset(
+      choice('auto', 'uws', 'node'),
+      'auto',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+    ),
+  },
+  socketNeedsNode,
+);
 
 const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
 
@@ -116,31 +116,11 @@ const processFields = {
 } as const;
 
 const cgiRoute = table(
-  {
-    root: optional(folder, 'A folder of CGI programs.'),
-    command: optional(command, 'One CGI program for everything below this path.'),
-    timeout: preset(
-      duration('100ms', '24h'),
-      '30s',
-      'How long a program may take to its first byte of output. Then 504.',
-    ),
-    total_timeout: preset(duration('1s', '24h'), '10m', 'How long a program may take in all. Then the reply is cut.'),
-    max_processes: preset(
-      integer({ min: 1, max: 100_000 }),
-      16,
-      'How many programs of this route may run at once. Further requests wait.',
-    ),
-    max_waiting: preset(
-      integer({ min: 0, max: 100_000 }),
-      64,
-      'How many requests may wait for a program to end. Further ones get 503.',
-    ),
-    pass_authorization: preset(boolean, false, 'Whether the program sees the Authorization header.'),
-    ...processFields,
-    ...inheritedByPrograms,
-  },
-  exactlyOne('root', 'command'),
+  { ...cgiKeys, ...processFields, ...inheritedByPrograms },
+  together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index')),
 );
+
+const fastcgiRoute = table({ ...fastcgiKeys, ...inherited }, needs('root', 'extensions', 'index'));
 
 const streamRoute = table(
   { ...streamKeys, ...processFields, ...inheritedByPrograms },
@@ -174,10 +154,16 @@ export const root = table({
   listen: preset(listOf(listen, '[[listen]] tables'), [{ address: ':8080' }], 'The addresses that accept connections.'),
   static: preset(mapOf(staticRoute, routeKey, '[static."/path"] tables'), {}, 'Files.'),
   cgi: preset(mapOf(cgiRoute, routeKey, '[cgi."/path"] tables'), {}, 'CGI programs (RFC 3875).'),
+  fastcgi: preset(
+    mapOf(fastcgiRoute, routeKey, '[fastcgi."/path"] tables'),
+    {},
+    'FastCGI applications, such as php-fpm.',
+  ),
   stream: preset(mapOf(streamRoute, routeKey, '[stream."/path"] tables'), {}, 'Live streams.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
   defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
+  connections: preset(connections, {}, 'Bounds on clients before any route is known.'),
   stop_timeout: preset(
     duration('0s', '10m'),
     '10s',
@@ -202,14 +188,20 @@ export type Limits = Of<typeof limits>;
 export type ProgramLimits = Of<typeof programLimits>;
 /** What a program may use; undefined is no limit. */
 export type ProcessLimits = Pick<ProgramLimits, keyof typeof processLimits>;
-/** A route as it is handed out: `headers` and `limits` are complete, with what `[defaults]` gives it; header names in lower case. */
-type Complete<R, L> = Omit<R, keyof typeof inherited> & {
-  readonly headers: ReadonlyMap<string, string>;
-  readonly limits: L;
-};
+/** A route's policies, complete: `limits` with what `[defaults]` gives them. */
+export interface RoutePolicies extends AccessPolicies {
+  readonly limits: Limits;
+}
+/** A route as it is handed out: headers and policies are complete, with what `[defaults]` gives it; header names in lower case. */
+type Complete<R, L> = Omit<R, keyof typeof inherited> &
+  AccessPolicies & {
+    readonly headers: ReadonlyMap<string, string>;
+    readonly limits: L;
+  };
 export type ListenConfig = Of<typeof listen>;
 export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
+export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>, Limits>;
 export type StreamConfig = Complete<Of<typeof streamRoute>, ProgramLimits>;
 export type LogConfig = Of<typeof log>;
 export type AdminConfig = Of<typeof admin>;
@@ -221,9 +213,10 @@ export interface Confinement {
 }
 export type ProcessesConfig = Of<typeof processes>;
 /** The whole file: frozen, defaults filled in, paths absolute and seen to exist. */
-export type Config = Omit<FileConfig, 'static' | 'cgi' | 'stream'> & {
+export type Config = Omit<FileConfig, 'static' | 'cgi' | 'fastcgi' | 'stream'> & {
   readonly static: ReadonlyMap<string, StaticConfig>;
   readonly cgi: ReadonlyMap<string, CgiConfig>;
+  readonly fastcgi: ReadonlyMap<string, FastcgiConfig>;
   readonly stream: ReadonlyMap<string, StreamConfig>;
 };
 /** What a route that starts programs is told about them. */

@@ -2,6 +2,7 @@
 import { optional, preset, required } from './kind.ts';
 import { boolean, choice, command, duration, integer, pollSource, size, text } from './kinds.ts';
 import { headerName, variableValue } from './names.ts';
+import { remote } from './remote.ts';
 import { exactlyOne, listOf, shortOr, table } from './tables.ts';
 
 const history = shortOr(
@@ -20,36 +21,50 @@ export const streamKeys = {
     pollSource,
     'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
   ),
-  connect: optional(
-    text('"tcp://host:port" or "unix:/path"', /^(tcp:\/\/[^\s/]+:\d{1,5}|unix:.+)$/),
-    'A TCP or Unix socket, one connection for each client.',
+  connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
+  connect_timeout: preset(
+    duration('10ms', '10m'),
+    '5s',
+    'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
+  ),
+  max_connections: preset(
+    integer({ min: 1, max: 100_000 }),
+    1024,
+    'How many connections of this route there may be at once. Further clients get 503.',
   ),
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
-    'WebSocket subprotocols that the backend speaks: the first of them that a client offers is agreed on.',
+    "WebSocket subprotocols that the backend speaks. The first of a client's offers that is among them is agreed on; without one there is none.",
   ),
   interval: preset(
     duration('100ms', '1h'),
     '1s',
-    'How often a polled program that answers at once is run. One that blocks until there is news is run again at once.',
+    'How often a polled program that answers at once is run, less or more a tenth by chance. One that has taken longer has waited for news, and is run again at once.',
   ),
   poll_timeout: preset(
     duration('1s', '1h'),
     '90s',
-    'How long one run of a polled program, or one request to a polled server, may take.',
+    'How long one run of a polled program, or one request to a polled server, may take. For a polled CGI program this replaces the timeouts of its own route.',
+  ),
+  message_type: optional(
+    text(
+      'a media type such as "application/x-www-form-urlencoded"',
+      /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(; *[\w-]+=[\w-]+)*$/,
+    ),
+    "The Content-Type with which a client's message is posted to what is polled. Without it that of the client's own POST, application/json for a JSON object or array, or text/plain.",
   ),
   message: preset(
     choice('body', 'lines', 'json-diff'),
     'body',
-    'What of a polled answer is a message: the whole body when it has changed, each new line of it, or an RFC 7396 merge patch.',
+    'What of a polled answer is a message: "body", the whole of it when it has changed; "lines", each new line of it; "json-diff", the whole JSON document to a new client and then RFC 7396 merge patches.',
   ),
   cursor: optional(
     table(
       {
         header: optional(headerName, 'The header field of an answer that has the value.'),
         json: optional(
-          text('a JSON pointer such as "/next"', /^(\/[^/]*)+$/),
+          text('a JSON pointer such as "/next"', /^(\/([^/~]|~[01])*)+$/),
           'Where in a JSON answer the value stands (RFC 6901).',
         ),
         query: required(
@@ -62,8 +77,8 @@ export const streamKeys = {
     'A value of each answer that goes into the query of the next request.',
   ),
   share: optional(
-    choice('client', 'all', 'query'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody, "query" one for each distinct query string.',
+    choice('client', 'all', 'query', 'credentials'),
+    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),
@@ -81,14 +96,18 @@ export const streamKeys = {
   ),
   replay: optional(
     choice('none', 'last', 'all'),
-    'What of the history a new client gets. The default is "last" of a polled program, "all" where history is set, otherwise "none".',
+    'What of the history a new client gets. The default is "last" with poll, unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
   ),
   slow_client: preset(
     choice('disconnect', 'drop', 'latest'),
     'disconnect',
     'What becomes of a client of a shared stream that is max_behind behind: it is closed with 1013, or misses messages until it has caught up, or then gets only the newest.',
   ),
-  max_behind: preset(size('1KiB', '64MiB'), '256KiB', 'How much a client of a shared stream may leave untaken.'),
+  max_behind: preset(
+    size('1KiB', '64MiB'),
+    '256KiB',
+    'How much a client of a shared stream may leave untaken; one message of max_message in any case.',
+  ),
   clients: preset(
     choice('plain', 'tagged'),
     'plain',
@@ -102,7 +121,7 @@ export const streamKeys = {
   max_message: preset(
     size('1B', '64MiB'),
     '64KiB',
-    'Largest message, from a client or from the program. A larger one ends the stream.',
+    'Largest message, from a client or from the program. A larger one ends the stream. Largest body of a polled answer: a larger one is an error, and the next is waited for.',
   ),
   eof_message: optional(
     variableValue,

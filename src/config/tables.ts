@@ -133,6 +133,30 @@ export function exactlyOne(...names: readonly [string, ...string[]]): Rule {
   };
 }
 
+/** These keys mean something only beside `owner`. */
+export function needs(owner: string, ...names: readonly string[]): Rule {
+  return {
+    note: `${names.map((name) => `\`${name}\``).join(' and ')} only together with \`${owner}\`.`,
+    json: { dependencies: Object.fromEntries(names.map((name) => [name, [owner]])) },
+    check(value, at, reading) {
+      if (Object.hasOwn(value, owner)) return;
+      for (const name of names)
+        if (Object.hasOwn(value, name)) reading.problem([...at, name], `means something only together with "${owner}"`);
+    },
+  };
+}
+
+/** All of these rules. */
+export function together(...rules: readonly Rule[]): Rule {
+  return {
+    note: rules.map((rule) => rule.note).join(' '),
+    json: Object.assign({}, ...rules.map((rule) => rule.json)),
+    check(value, at, reading) {
+      for (const rule of rules) rule.check(value, at, reading);
+    },
+  };
+}
+
 /** A table with these keys and no others. */
 export interface Table<F extends Fields> extends Kind<Values<F>> {
   readonly fields: F;

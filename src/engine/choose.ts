@@ -1,7 +1,6 @@
 /** Which engine serves: the one that is configured, or the best that can be loaded here. */
 import type { Assets } from '../ops/assets.ts';
 import type { Engine } from './engine.ts';
-import { nodeEngine } from './node.ts';
 import { uwsEngine } from './uws.ts';
 
 export interface EngineChoice {
@@ -19,14 +18,19 @@ export async function chooseEngine(
   assets: Assets,
   maxHeaderBytes: number,
 ): Promise<EngineChoice> {
-  if (wanted === 'node') return { engine: nodeEngine(), fallback: undefined };
+  if (wanted === 'node') return { engine: await nodeEngine(), fallback: undefined };
   try {
     return { engine: await uwsEngine(assets, maxHeaderBytes), fallback: undefined };
   } catch (error) {
     const reason = `uWebSockets.js cannot be loaded: ${lastLine(error)}`;
     if (wanted === 'uws') throw new Error(reason, { cause: error });
-    return { engine: nodeEngine(), fallback: reason };
+    return { engine: await nodeEngine(), fallback: reason };
   }
+}
+
+/** Loaded only where it serves: node:http takes 0.8 MiB. */
+async function nodeEngine(): Promise<Engine> {
+  return (await import('./node.ts')).nodeEngine();
 }
 
 /** Of uWebSockets.js's own advice and the system's reason, the last line is the reason. */

@@ -162,6 +162,13 @@ export interface Exchange {
 
 /** What an engine calls. */
 export interface EngineHost {
+  /**
+   * A connection was accepted. False: it is one too many, and the engine lets it go: with a 503 where it can (`node`, without
+   * TLS), else without a word. `closed` is not called for that one.
+   */
+  opened(remoteAddress: string): boolean;
+  /** A connection has ended, also one that became a WebSocket. Undefined where the engine cannot tell whose (`uws`). */
+  closed(remoteAddress: string | undefined): void;
   /** A request has arrived. Whatever this throws is answered with 500 and reported to `failed`. */
   exchange(exchange: Exchange): void;
   /** The engine answered or dropped a malformed request by itself, before there was an exchange. */
@@ -186,7 +193,9 @@ export interface ListenOptions {
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string };
+  | { readonly kind: 'unix'; readonly path: string }
+  /** A socket that systemd has opened, by its name. Only the engine `node` can take it over. */
+  | { readonly kind: 'systemd'; readonly socket: string };
 
 /** A listener at work. */
 export interface Listening {

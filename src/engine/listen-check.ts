@@ -3,6 +3,7 @@ import { existsSync, lstatSync, type Stats, statSync, unlinkSync } from 'node:fs
 import { connect, createServer, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { type ListenAddress, ListenError } from './engine.ts';
+import { inheritedDescriptor } from './inherited.ts';
 
 /** sockaddr_un holds 108 bytes with the NUL (unix(7)). */
 const MAX_PATH_BYTES = 107;
@@ -35,15 +36,17 @@ export function whyRefused(name: string, address: ListenAddress): Promise<Listen
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error) => resolve(listenError(name, error)));
-    probe.listen(nodeAddress(address), () =>
+    probe.listen(nodeAddress(name, address), () =>
       probe.close(() => resolve(refusal(name, 'UNKNOWN', 'refused for a reason that the system does not give'))),
     );
   });
 }
 
-/** An address as node:net takes it. */
-export function nodeAddress(address: ListenAddress): ListenOptions {
-  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port, exclusive: true };
+/** An address as node:net takes it. Throws a `ListenError` for a socket that systemd has not handed over. */
+export function nodeAddress(name: string, address: ListenAddress): ListenOptions | { fd: number } {
+  if (address.kind === 'unix') return { path: address.path };
+  if (address.kind === 'systemd') return { fd: inheritedDescriptor(name, address.socket, process.env) };
+  return { host: address.host, port: address.port, exclusive: true };
 }
 
 /** Throws for a port that does not exist: `uws` would take it modulo 65536. */

@@ -39,7 +39,7 @@ export class Connection {
     const body = `refused: ${reason}\n`;
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n` +
-        `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        `${status === 503 ? 'Retry-After: 5\r\n' : ''}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
     // Closing with unread bytes would be a reset, and the client might never see the answer.
     const timer = setTimeout(() => socket.destroy(), LINGER);

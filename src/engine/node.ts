@@ -16,6 +16,8 @@ import { Upgrader } from './node-upgrade.ts';
 
 /** How often Node looks for heads that are overdue. Milliseconds. */
 const LOOK_EVERY = 1000;
+/** Connections that may be reading their 503 at once. */
+const MAX_TURNED_AWAY = 16;
 
 export function nodeEngine(): Engine {
   return {
@@ -30,6 +32,7 @@ class NodeListener {
   private readonly shared: NodeShared;
   private facts: ListenerFacts;
   private stopped = false;
+  private turnedAway = 0;
 
   constructor(
     makeServer: (settings: ServerOptions) => Server,
@@ -63,7 +66,7 @@ class NodeListener {
     await new Promise<void>((resolve, reject) => {
       const refused = (error: Error) => reject(listenError(name, error));
       this.server.once('error', refused);
-      this.server.listen(nodeAddress(address), () => {
+      this.server.listen(nodeAddress(name, address), () => {
         this.server.off('error', refused);
         resolve();
       });
@@ -86,19 +89,32 @@ class NodeListener {
     return { engine: 'node', name, port, stop, drained: this.shared.drain.drained, close };
   }
 
+  /** One connection too many is told so, while there is room even for that. */
+  private turnAway(socket: Socket, connection: Connection): void {
+    this.turnedAway++;
+    if (this.secure || this.turnedAway > MAX_TURNED_AWAY) socket.destroy();
+    else connection.refuse(503, 'too many connections');
+  }
+
   private dropAll(): void {
     for (const socket of this.connections.keys()) socket.destroy();
   }
 
   private route(): void {
     const { server } = this;
-    server.on('connection', (socket) => {
-      this.connections.set(socket, new Connection(socket));
+    server.on('connection', (socket: Socket) => {
+      const address = plainAddress(socket.remoteAddress);
+      const connection = new Connection(socket);
+      this.connections.set(socket, connection);
       this.shared.drain.opened();
+      const admitted = this.host.opened(address);
       socket.once('close', () => {
         this.connections.delete(socket);
         this.shared.drain.closed();
+        if (admitted) this.host.closed(address);
+        else this.turnedAway--;
       });
+      if (!admitted) this.turnAway(socket, connection);
     });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));

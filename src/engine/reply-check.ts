@@ -1,7 +1,8 @@
 /** What may go onto the wire as a reply's head. Neither engine checks all of it by itself, so it is done here, for both. */
-import { STATUS_CODES } from 'node:http';
+
 import { type BodySource, type HeaderList, headerValue, type Reply, type Upgrade } from './engine.ts';
 import { isFieldValue, isToken } from './heads.ts';
+import { REASONS } from './reasons.ts';
 
 /** Fields that only an engine writes (RFC 9110 section 7.6.1, RFC 9112 section 6). A handler that has them must drop them first. */
 export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
@@ -70,7 +71,7 @@ export function plainReply(status: number, text: string, headers: HeaderList = [
 }
 
 export function reasonOf(reply: Reply): string {
-  return reply.reason ?? STATUS_CODES[reply.status] ?? 'Unknown';
+  return reply.reason ?? REASONS[reply.status] ?? 'Unknown';
 }
 
 /** Whether a reply goes without a body whatever its `body` says (RFC 9110 sections 9.3.2, 15.3.5, 15.4.5). */

@@ -21,7 +21,7 @@ export class UwsAnchor {
   private cast: (() => void) | undefined;
 
   /** Connects; resolves when the anchor holds, or cannot: then switches are as right, but each prints the warning. */
-  drop(address: ListenAddress, port: number | undefined): Promise<void> {
+  drop(address: Exclude<ListenAddress, { kind: 'systemd' }>, port: number | undefined): Promise<void> {
     return new Promise((resolve) => {
       this.cast = resolve;
       const client = connect(

@@ -124,7 +124,7 @@ export class UwsExchange implements Exchange {
       return;
     }
     const { key, context } = this.opening;
-    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host);
+    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host, this.request.remoteAddress);
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');

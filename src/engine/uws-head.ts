@@ -1,13 +1,13 @@
 /** Writes a reply's head with uWebSockets.js. */
 
 import type { HttpResponse } from 'uWebSockets.js';
-import { STATUS_CODES } from 'node:http';
 import type { HeaderList, Reply } from './engine.ts';
+import { REASONS } from './reasons.ts';
 import { reasonOf } from './reply-check.ts';
 
 const NOT_ASCII = /[^\x00-\x7f]/;
 const STATUS_LINES: ReadonlyMap<number, string> = new Map(
-  Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `${code} ${reason}`]),
+  Object.entries(REASONS).map(([code, reason]) => [Number(code), `${code} ${reason}`]),
 );
 
 /** Must come before the headers: later it is ignored without a word. "200 OK" is written without being asked. */

@@ -20,6 +20,8 @@ export class UwsSocket implements Socket {
     private readonly handlers: SocketHandlers,
     private readonly maxMessage: number,
     private readonly host: EngineHost,
+    /** Kept, because a closed socket does not tell it any more. */
+    readonly remoteAddress: string,
   ) {}
 
   opened(native: WebSocket<SocketData>): void {

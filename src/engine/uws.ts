@@ -6,7 +6,15 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import type { Assets } from '../ops/assets.ts';
 import { loadUws, type UwsModule } from './addon.ts';
 import { Drain } from './drain.ts';
-import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
+import {
+  type Engine,
+  type EngineHost,
+  ListenError,
+  type ListenerFacts,
+  type Listening,
+  type ListenOptions,
+  type Request,
+} from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
 import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
@@ -50,6 +58,8 @@ class UwsListener {
   private readonly shared: UwsShared;
   private facts: ListenerFacts;
   private stopped = false;
+  /** The anchor's connection is open and not counted. */
+  private anchored = false;
 
   constructor(
     private readonly uws: UwsModule,
@@ -65,6 +75,7 @@ class UwsListener {
 
   async listen(): Promise<Listening> {
     const { name, address } = this.options;
+    if (address.kind === 'systemd') throw new ListenError(name, 'EINVAL', 'this engine takes no socket from systemd');
     checkPort(name, address);
     if (address.kind === 'unix') await freeUnixPath(name, address.path);
     const socket = this.open();
@@ -97,13 +108,28 @@ class UwsListener {
       opened = socket;
     };
     if (address.kind === 'unix') app.listen_unix(done, address.path);
-    else app.listen(address.host, address.port, this.exclusive, done);
+    else if (address.kind === 'tcp') app.listen(address.host, address.port, this.exclusive, done);
     return opened;
   }
 
   private route(): void {
     const { drain } = this.shared;
-    this.app.filter((_response, change) => (change > 0 ? drain.opened() : drain.closed()));
+    let refusing = false;
+    const changed = (response: HttpResponse, change: number): void => {
+      if (change < 0) {
+        drain.closed();
+        if (this.stopped && this.anchored) this.anchored = false;
+        else if (!refusing) this.shared.host.closed(undefined);
+        return;
+      }
+      drain.opened();
+      if (this.shared.host.opened(addressText(new Uint8Array(response.getRemoteAddress())))) return;
+      // Its end is told to this filter before `close` returns.
+      refusing = true;
+      response.close();
+      refusing = false;
+    };
+    this.app.filter(changed);
     this.app.ws<SocketData>('/*', {
       maxPayloadLength: Math.min(this.options.maxMessage * 2 + MESSAGE_MARGIN, MAX_PAYLOAD),
       maxBackpressure: 0,
@@ -120,6 +146,7 @@ class UwsListener {
         // The filter does not tell of a connection's end once it has become a WebSocket.
         drain.ended();
         drain.closed();
+        this.shared.host.closed(socket.getUserData().socket.remoteAddress);
       },
     });
     this.app.any('/*', (response, request) => this.accept(response, request, undefined));
@@ -127,7 +154,12 @@ class UwsListener {
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
   private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
-    if (this.shared.anchor.takes(native.getUrl(), response)) return;
+    if (this.shared.anchor.takes(native.getUrl(), response)) {
+      // Ours is no client's connection.
+      this.anchored = true;
+      this.shared.host.closed(addressText(new Uint8Array(response.getRemoteAddress())));
+      return;
+    }
     let exchange: UwsExchange | undefined;
     response.onAborted(() => exchange?.abort());
     try {

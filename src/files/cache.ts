@@ -38,6 +38,12 @@ export class FileCache<T> {
     return entry !== undefined && now < entry.freshUntil ? entry.value : undefined;
   }
 
+  /** Whether the value of `key` is fresh but more than half of its time is over: worth checking before somebody has to wait for it. */
+  ageing(key: string, now: number): boolean {
+    const entry = this.entries.get(key);
+    return entry !== undefined && now < entry.freshUntil && now > entry.freshUntil - this.options.freshFor / 2;
+  }
+
   /** The value of `key` however old. */
   stale(key: string): T | undefined {
     return this.entries.get(key)?.value;

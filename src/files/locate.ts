@@ -99,9 +99,9 @@ export interface LocatedProgram {
 
 /**
  * The first file on the way of `segments` below `root`: a CGI script; the rest is PATH_INFO, in which names may start with a
- * dot and empty segments are kept. Throws `Refused`: as `locate`, and 403 when the whole path is a folder.
+ * dot and empty segments are kept. Undefined when the whole path is a folder. Throws `Refused` as `locate` does.
  */
-export async function locateProgram(root: string, segments: readonly string[]): Promise<LocatedProgram> {
+export async function locateProgram(root: string, segments: readonly string[]): Promise<LocatedProgram | undefined> {
   for (const [index, segment] of segments.entries()) {
     if (segment === '') continue;
     const script = segments.slice(0, index + 1);
@@ -111,7 +111,7 @@ export async function locateProgram(root: string, segments: readonly string[]): 
     const rest = segments.slice(index + 1);
     return { file: found.path, script, pathInfo: rest.length === 0 ? '' : `/${rest.join('/')}` };
   }
-  throw new Refused(403, 'a folder, not a program');
+  return undefined;
 }
 
 /** What the system said of a path, as a `Refused` where it is about the path. */

@@ -54,7 +54,14 @@ export class Resources {
 
   /** The file that `rest` stood for a moment ago, without asking the system. */
   fresh(rest: string): Resource | undefined {
-    return this.options.cache.fresh(this.key(rest), performance.now());
+    const { cache } = this.options;
+    const key = this.key(rest);
+    const now = performance.now();
+    const known = cache.fresh(key, now);
+    // A file in demand is looked at before its time is over, so that nobody waits for the disk. What is wrong with it then, the next
+    // request meets itself: the file is not in the cache any more.
+    if (known !== undefined && cache.ageing(key, now)) this.look(rest).catch(() => undefined);
+    return known;
   }
 
   /** What `rest` stands for now. Rejects with `Refused`; other errors (EMFILE, EIO …) pass through. */

@@ -10,6 +10,7 @@ export function metricsHandler(metrics: Metrics): Handler {
     kind: 'metrics',
     methods: READ_ONLY,
     takesBody: false,
+    crossSite: 'open',
     async handle() {
       return {
         status: 200,
@@ -31,6 +32,7 @@ export function healthHandler(): Handler {
     kind: 'health',
     methods: READ_ONLY,
     takesBody: false,
+    crossSite: 'open',
     handle: () => textReply(200, 'ok\n'),
     drain: () => undefined,
     close: () => Promise.resolve(),

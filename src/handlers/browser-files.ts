@@ -37,6 +37,9 @@ export class BrowserFiles implements Handler {
   readonly kind = 'browser-files';
   readonly methods = ['GET', 'HEAD', 'POST'] as const;
   readonly takesBody = true;
+  /** For the stream; a script or a page may be asked for by anyone. */
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
   /** Read and compressed when they are first asked for. */
   private readonly files = new Map<string, BrowserFile>();
   private readonly stream: Handler;

@@ -1,34 +1,41 @@
 /**
- * One CGI program at work on one request: its output is read for the header, then passed on as it comes, at the client's pace. Whatever
+ * One responder at work on one request: its output is read for the header, then passed on as it comes, at the client's pace. Whatever
  * happens to it ends in exactly one of: an answer, an `HttpError`, a body that is complete, a body that is cut.
+ *
+ * A CGI program that ends with a status other than 0 has not thereby failed: old scripts end with `[ … ] && …`. Its document is cut
+ * only when a signal ended it, or when it wrote less than the Content-Length that it had announced.
  */
 import type { Readable } from 'node:stream';
-import type { BodySink, BodySource } from '../engine/engine.ts';
+import type { BodySource } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer } from '../http/handler.ts';
 import { NoBody } from '../http/no-body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from '../process/cgi-output.ts';
-import type { Program } from '../process/programs.ts';
-import type { Exit } from '../process/spawn.ts';
+import { Dechunker } from '../process/dechunk.ts';
+import { CgiBody } from './cgi-body.ts';
+import type { Ending, Responder } from './responder.ts';
+import { noRoom } from './start-error.ts';
 
 /** Longest header, bytes. */
 const MAX_HEADER = 64 * 1024;
-/** How long after its output's end a program is given to say how it ended, before that is taken for a good end, milliseconds. */
-const EXIT_AFTER_END = 100;
+/** How long after its output's end a responder is given to say how it ended, before that is taken for a good end, milliseconds. */
+const ENDING_AFTER_OUTPUT = 500;
 /** The same, where it has not even written a header and the log should say why. */
-const EXIT_AFTER_FAILURE = 500;
+const ENDING_AFTER_FAILURE = 500;
 
 export interface CgiRunOptions {
-  readonly program: Program;
-  /** HEAD: the program's document is read and thrown away. */
+  /** For the log: "a CGI program". */
+  readonly what: string;
+  readonly responder: Responder;
+  /** HEAD: the document is read and thrown away. */
   readonly head: boolean;
   /** Milliseconds to a whole header. */
   readonly timeout: number;
   /** Milliseconds in all. */
   readonly totalTimeout: number;
-  /** The last lines of the program's stderr. */
+  /** The last lines of its stderr. */
   readonly lastLines: () => readonly string[];
-  /** Ends the program's whole group. */
+  /** Ends all of it: the program's group, the connection. */
   readonly end: () => void;
 }
 
@@ -38,30 +45,31 @@ export class CgiRun {
   private readonly stdout: Readable;
   private readonly header = new CgiHeader(MAX_HEADER);
   private body: CgiBody | undefined;
+  private dechunker: Dechunker | undefined;
   private settled = false;
-  private exit: Exit | undefined;
+  private ending: Ending | undefined;
   private resolve: (answer: Answer) => void = () => undefined;
   private reject: (error: HttpError) => void = () => undefined;
   private readonly headerTimer: NodeJS.Timeout;
 
   constructor(private readonly options: CgiRunOptions) {
-    const { program, timeout, totalTimeout } = options;
-    this.stdout = program.stdout;
+    const { responder, timeout, totalTimeout } = options;
+    this.stdout = responder.stdout;
     this.answer = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.reject = reject;
     });
-    void program.exited.then((exit) => {
-      this.exit = exit;
+    void responder.ended.then((ending) => {
+      this.ending = ending;
     });
     this.headerTimer = setTimeout(() => this.late(`no header within ${timeout} ms`), timeout);
     const totalTimer = setTimeout(() => this.late(`not over after ${totalTimeout} ms`), totalTimeout);
-    void program.over.then(() => {
+    void responder.over.then(() => {
       clearTimeout(this.headerTimer);
       clearTimeout(totalTimer);
     });
     this.stdout.on('data', (chunk: Buffer) => this.take(chunk));
-    // Without an 'end' before it, 'close' comes after an error or when the program was ended.
+    // Without an 'end' before it, 'close' comes after an error or when the responder was ended.
     let over = false;
     const ended = (): void => {
       if (over) return;
@@ -80,7 +88,7 @@ export class CgiRun {
   }
 
   private take(chunk: Buffer): void {
-    if (this.body) this.body.push(chunk);
+    if (this.body) this.pushOn(this.body, chunk);
     else if (!this.settled) this.takeHeader(chunk);
   }
 
@@ -103,21 +111,45 @@ export class CgiRun {
     else if (this.options.head) this.resolve(reply(response, new NoBody(response.length)));
     else if (response.status === 204 || response.status === 304) this.resolve(reply(response, undefined));
     else {
-      this.body = new CgiBody(this.stdout, rest, response.length, () => this.leave());
+      this.body = new CgiBody(this.stdout, response.length, () => this.leave());
+      if (response.chunked) this.dechunker = new Dechunker();
       this.resolve(reply(response, this.body));
+      this.pushOn(this.body, rest);
     }
   }
 
+  private pushOn(body: CgiBody, chunk: Buffer): void {
+    const { dechunker } = this;
+    if (dechunker === undefined) {
+      body.push(chunk);
+      return;
+    }
+    const parts: Buffer[] = [];
+    let wrong: CgiOutputError | undefined;
+    try {
+      for (const part of dechunker.feed(chunk)) parts.push(part);
+    } catch (error) {
+      if (!(error instanceof CgiOutputError)) throw error;
+      wrong = error;
+    }
+    // In one piece, because a sink that is behind takes no second one.
+    if (parts.length > 0) body.push(Buffer.concat(parts));
+    if (wrong !== undefined || dechunker.over) body.finish(wrong);
+    if (wrong !== undefined) this.abandon();
+  }
+
   private async outputEnded(): Promise<void> {
-    const { program } = this.options;
+    const { responder } = this.options;
     if (this.body) {
-      if (this.body.wantsExit()) await within(program.exited, EXIT_AFTER_END);
-      this.body.finish(died(this.exit));
+      if (this.body.wantsEnding()) await within(responder.ended, ENDING_AFTER_OUTPUT);
+      if (this.ending?.cut) this.body.finish(new Error(`it died: ${this.ending.how}`));
+      else this.body.finish(this.dechunker && new Error('its output ended before its last chunk'));
     } else if (!this.settled) {
-      await within(program.exited, EXIT_AFTER_FAILURE);
+      clearTimeout(this.headerTimer);
+      await within(responder.ended, ENDING_AFTER_FAILURE);
       // The last words may still be in the pipe.
-      if (program.stderr && !program.stderr.closed) await within(closing(program.stderr), EXIT_AFTER_FAILURE);
-      this.fail(502, this.header.end().message);
+      if (responder.stderr && !responder.stderr.closed) await within(closing(responder.stderr), ENDING_AFTER_FAILURE);
+      this.fail(this.ending?.busy ? 503 : 502, this.header.end().message);
       // It may have closed its output and live on, but its client has been told.
       this.abandon();
     }
@@ -125,19 +157,21 @@ export class CgiRun {
 
   /** A time is over. */
   private late(reason: string): void {
-    if (this.body) this.body.finish(new Error(`the program was ended: ${reason}`));
-    else this.fail(504, reason);
+    const holder = this.ending === undefined ? '' : `: it has ended (${this.ending.how}), but its output is still open`;
+    if (this.body) this.body.finish(new Error(`it was ended, ${reason}${holder}`));
+    else this.fail(504, reason + holder);
     this.abandon();
   }
 
-  private fail(status: 499 | 502 | 504, reason: string): void {
+  private fail(status: 499 | 502 | 503 | 504, reason: string): void {
     clearTimeout(this.headerTimer);
     if (this.settled) return;
     this.settled = true;
-    const exit = this.exit === undefined ? '' : `; ${describeExit(this.exit)}`;
+    const ending = this.ending === undefined ? '' : `; ${this.ending.how}`;
     const lines = this.options.lastLines();
     const said = lines.length === 0 ? '' : `; last words: ${lines.join(' | ')}`;
-    this.reject(new HttpError(status, `a CGI program failed: ${reason}${exit}${said}`));
+    const message = `${this.options.what} failed: ${reason}${ending}${said}`;
+    this.reject(status === 503 ? noRoom(message) : new HttpError(status, message));
   }
 
   /** A program that goes on writing learns at its next write (SIGPIPE) that nobody reads; the others are ended step by step. */
@@ -149,112 +183,6 @@ export class CgiRun {
 
 function reply(document: CgiDocument, body: BodySource | undefined): Answer {
   return { status: document.status, reason: document.reason, headers: document.headers, body };
-}
-
-/** The document as it is written. */
-class CgiBody implements BodySource {
-  private sink: BodySink | undefined;
-  /** What of a promised length has not been written yet. */
-  private remaining: number;
-  private early: Buffer;
-  private resumed = false;
-  private over = false;
-  private outcome: { readonly error: Error | undefined } | undefined;
-
-  constructor(
-    private readonly stdout: Readable,
-    rest: Buffer,
-    readonly length: number | undefined,
-    /** The client has left. */
-    private readonly left: () => void,
-  ) {
-    this.remaining = length ?? Number.POSITIVE_INFINITY;
-    this.early = rest;
-    stdout.pause();
-  }
-
-  start(sink: BodySink): void {
-    this.sink = sink;
-    const early = this.early;
-    this.early = Buffer.alloc(0);
-    if (this.remaining === 0) {
-      this.complete();
-      return;
-    }
-    this.resumed = true;
-    if (early.length > 0) this.push(early);
-    if (this.over) return;
-    if (this.outcome) this.finish(this.outcome.error);
-    else if (this.resumed) this.stdout.resume();
-  }
-
-  resume(): void {
-    this.resumed = true;
-    if (!this.over) this.stdout.resume();
-  }
-
-  cancel(): void {
-    if (this.over) return;
-    this.over = true;
-    this.left();
-  }
-
-  /** Takes what the program has written. */
-  push(chunk: Buffer): void {
-    if (this.over) return;
-    if (!this.sink) {
-      // Only what was on its way when `pause` was called.
-      this.early = Buffer.concat([this.early, chunk]);
-      return;
-    }
-    const part = chunk.length > this.remaining ? chunk.subarray(0, this.remaining) : chunk;
-    this.remaining -= part.length;
-    this.resumed = false;
-    const more = this.sink.write(part);
-    if (this.remaining === 0) this.complete();
-    else if (more) this.resumed = true;
-    else if (!this.resumed) this.stdout.pause();
-  }
-
-  /** Whether its end depends on how the program ended. */
-  wantsExit(): boolean {
-    return !this.over && this.length === undefined;
-  }
-
-  /** Nothing more comes; `error` says that this was not the end of the document. */
-  finish(error: Error | undefined): void {
-    if (this.over) return;
-    if (!this.sink) {
-      this.outcome ??= { error };
-      return;
-    }
-    this.over = true;
-    if (error) this.sink.fail(error);
-    else if (this.length !== undefined && this.remaining > 0) {
-      this.sink.fail(new Error(`the program announced ${this.length} bytes and wrote ${this.length - this.remaining}`));
-    } else this.sink.end();
-  }
-
-  /** Takes nothing more and tells nobody. */
-  close(): void {
-    this.over = true;
-  }
-
-  /** All of the promised length is there; what the program still writes is read and forgotten. */
-  private complete(): void {
-    this.over = true;
-    this.sink?.end();
-    this.stdout.resume();
-  }
-}
-
-/** Why a program's output is not to be taken for whole; undefined when it may be. */
-function died(exit: Exit | undefined): Error | undefined {
-  return exit === undefined || exit.code === 0 ? undefined : new Error(`the program died: ${describeExit(exit)}`);
-}
-
-export function describeExit(exit: Exit): string {
-  return exit.signal === undefined ? `exit ${exit.code}` : `signal ${exit.signal}`;
 }
 
 /** Waits for `promise`, but not longer than `milliseconds`. */

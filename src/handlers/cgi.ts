@@ -1,24 +1,23 @@
 /** CGI programs (RFC 3875): a program for each request, found below a folder or always the same. */
 import { dirname } from 'node:path';
-import { performance } from 'node:perf_hooks';
 import type { CgiConfig } from '../config/schema.ts';
-import { FileCache } from '../files/cache.ts';
-import { type LocatedProgram, locateProgram } from '../files/locate.ts';
-import { Refused } from '../files/refused.ts';
-import { segmentsOf } from '../files/segments.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Body, Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
+import type { Tallies } from '../ops/tallies.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
 import type { Program, Programs } from '../process/programs.ts';
-import { NoSlot, type Slot, Slots } from '../process/slots.ts';
-import { SpawnError } from '../process/spawn.ts';
+import type { Slot } from '../process/slots.ts';
+import { type Exit, SpawnError } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
-import { CgiRun, describeExit } from './cgi-run.ts';
+import { CgiRun } from './cgi-run.ts';
 import type { Launch } from './launch.ts';
-import { asStartError, noRoom } from './start-error.ts';
+import { Places } from './places.ts';
+import type { Ending } from './responder.ts';
+import { pathBelow, routeBase, type Script, Scripts, toFolder } from './scripts.ts';
+import { asStartError } from './start-error.ts';
 
 export interface CgiDeps {
   /** The route's key: says its path, and names it in logs and counts. */
@@ -27,6 +26,7 @@ export interface CgiDeps {
   readonly version: string;
   readonly programs: Pick<Programs, 'start' | 'end'>;
   readonly log: Log;
+  readonly tallies: Pick<Tallies, 'busy'>;
   readonly launch: Launch;
   /** The gateway's own environment. */
   readonly inherited: Readonly<NodeJS.ProcessEnv>;
@@ -41,117 +41,86 @@ export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
     kind: 'cgi',
     methods: undefined,
     takesBody: true,
+    crossSite: 'open',
     handle: (call) => programs.handle(call),
     drain: () => undefined,
     close: () => programs.close(),
   };
 }
 
-/** What is to be started, and how the path divides at it. */
-interface Script {
-  readonly file: string;
+/** What is to be started for a request. */
+interface Command extends Script {
+  /** The program itself, or what interprets it. */
+  readonly program: string;
   readonly argv: readonly [string, ...string[]];
-  readonly directory: string | undefined;
-  readonly scriptName: string;
-  readonly pathInfo: string;
 }
 
 class CgiPrograms {
-  private readonly slots: Slots;
+  private readonly places: Places;
   private readonly running = new Set<Program>();
-  /** Where scripts were found within the last second. */
-  private readonly found = new FileCache<LocatedProgram>({ maxBytes: 512 * 1024, freshFor: 1000 });
-  /** The route's path, decoded, without a slash at its end. */
-  private readonly base: string;
+  private readonly scripts: Scripts | undefined;
+  /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
+  private readonly interpreters: readonly (readonly [extension: string, program: string])[];
 
   constructor(
     private readonly config: CgiConfig,
     private readonly deps: CgiDeps,
   ) {
-    this.slots = new Slots(config.max_processes, config.max_waiting);
-    const { route } = deps;
-    this.base = segmentsOf(route.slice(route.indexOf('/')))
-      .join('/')
-      .replace(/\/$/, '');
+    const { route, tallies } = deps;
+    const { root, index, max_processes: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.places = new Places({ route, tallies, max, maxWaiting, timeout });
+    this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
+    this.interpreters = [...config.interpreters].sort(([a], [b]) => b.length - a.length);
   }
 
   async handle(call: Call): Promise<Answer> {
-    const script = await this.script(call);
-    const slot = this.slots.take(this.config.timeout);
-    let leave = (): void => slot.release();
-    let left = false;
-    call.onAborted(() => {
-      left = true;
-      leave();
-    });
-    await slot.ready.catch(asHttpError);
-    leave = () => undefined;
-    const run = this.run(call, await this.start(call, script, slot));
-    leave = () => run.leave();
-    // While it was being started nothing could be done about it.
-    if (left) run.leave();
-    return run.answer;
+    const command = this.scripts === undefined ? this.fixedCommand(call) : await this.scriptCommand(call, this.scripts);
+    if (command === undefined) return toFolder(call);
+    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, command, slot)));
   }
 
   async close(): Promise<void> {
-    this.slots.close();
+    this.places.close();
     await Promise.all([...this.running].map((program) => this.deps.programs.end(program)));
   }
 
-  /** What serves this path. */
-  private async script(call: Call): Promise<Script> {
-    const { root, command } = this.config;
-    const fixed = this.config.directory;
-    if (command !== undefined) {
-      const file = this.command(command[0]);
-      return { file, argv: command, directory: fixed, scriptName: this.base, pathInfo: this.below(call.rest) };
-    }
-    if (root === undefined) throw new Error('a CGI route without root and command');
-    const found = await this.locate(root, call.rest).catch(asHttpError);
-    const scriptName = `${this.base}/${found.script.filter((segment) => segment !== '').join('/')}`;
-    // RFC 3875 section 7.2: the current directory is the script's.
-    const directory = fixed ?? dirname(found.file);
-    return { file: found.file, argv: [found.file], directory, scriptName, pathInfo: found.pathInfo };
+  private fixedCommand(call: Call): Command {
+    const { command } = this.config;
+    if (command === undefined) throw new Error('a CGI route without root and command');
+    const file = this.find(command[0]);
+    const { route } = this.deps;
+    return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathBelow(route, call.rest) };
   }
 
-  private command(name: string): string {
+  /** Undefined: a folder without its slash. */
+  private async scriptCommand(call: Call, scripts: Scripts): Promise<Command | undefined> {
+    const script = await scripts.find(call.rest);
+    if (script === undefined) return undefined;
+    const interpreter = this.interpreters.find(([extension]) => script.file.endsWith(extension))?.[1];
+    if (interpreter === undefined) return { ...script, program: script.file, argv: [script.file] };
+    return { ...script, program: this.find(interpreter), argv: [interpreter, script.file] };
+  }
+
+  private find(program: string): string {
     try {
-      return findProgram(name, this.deps.inherited['PATH'], '/');
+      return findProgram(program, this.deps.inherited['PATH'], '/');
     } catch (error) {
       throw asStartError(error);
     }
   }
 
-  /** PATH_INFO of a route with one command: what follows the route's path, from its slash on. */
-  private below(rest: string): string {
-    if (!this.deps.route.endsWith('/')) return '';
-    try {
-      return `/${segmentsOf(rest).join('/')}`;
-    } catch (error) {
-      return asHttpError(error);
-    }
-  }
-
-  private async locate(root: string, rest: string): Promise<LocatedProgram> {
-    const now = performance.now();
-    const known = this.found.fresh(rest, now);
-    if (known) return known;
-    const found = await locateProgram(root, segmentsOf(rest));
-    this.found.put(rest, found, found.pathInfo.length, now);
-    return found;
-  }
-
   /** Starts the program and gives it its body. The slot is given back when it is over, or was not started. */
-  private async start(call: Call, script: Script, slot: Slot): Promise<Program> {
+  private async start(call: Call, command: Command, slot: Slot): Promise<Program> {
     const { config, deps } = this;
     const { body } = call;
     try {
       const program = await deps.programs.start({
         owner: deps.route,
-        file: script.file,
-        argv: script.argv,
-        env: this.environment(call, script),
-        directory: script.directory,
+        file: command.program,
+        argv: command.argv,
+        env: this.environment(call, command),
+        // RFC 3875 section 7.2: the current directory is the script's.
+        directory: config.directory ?? dirname(command.file),
         stdin: stdinFor(body),
         stderr: 'pipe',
         ...deps.launch.options,
@@ -167,7 +136,7 @@ class CgiPrograms {
     } catch (error) {
       slot.release();
       // A file of a folder may simply not be meant to be run.
-      if (config.root !== undefined && error instanceof SpawnError && error.code === 'EACCES') {
+      if (config.root !== undefined && command.program === command.file && isNotExecutable(error)) {
         throw new HttpError(403, 'not executable', { cause: error });
       }
       throw asStartError(error);
@@ -181,17 +150,14 @@ class CgiPrograms {
       new StderrLines(program.stderr, {
         line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
       });
-    void program.exited.then((exit) => {
-      call.note('exit', exit.signal ?? exit.code);
-      if (exit.signal !== undefined || exit.code !== 0) {
-        deps.log.debug(`a CGI program ended with ${describeExit(exit)}`, { route: deps.route, id: call.id });
-      }
-    });
+    const ended = program.exited.then(endingOf);
+    void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
     return new CgiRun({
-      program,
+      what: 'a CGI program',
+      responder: { stdout: program.stdout, stderr: program.stderr, ended, over: program.over },
       head: call.request.method === 'HEAD',
-      timeout: config.timeout,
-      totalTimeout: config.total_timeout,
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
       lastLines: () => stderr?.lastLines ?? [],
       end: () => void deps.programs.end(program),
     });
@@ -210,6 +176,8 @@ class CgiPrograms {
       scriptFilename: script.file,
       documentRoot,
       passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
     });
     return buildEnvironment({
       inherited: deps.inherited,
@@ -226,10 +194,12 @@ function stdinFor(body: Body | undefined): 'pipe' | 'null' | number {
   return body.descriptor ?? 'pipe';
 }
 
-function asHttpError(error: unknown): never {
-  if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
-  // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
-  if (error instanceof NoSlot && error.why === 'left') throw new HttpError(499, 'its client left the line');
-  if (error instanceof NoSlot) throw noRoom(error.message, error);
-  throw error;
+function isNotExecutable(error: unknown): boolean {
+  return error instanceof SpawnError && error.code === 'EACCES';
+}
+
+function endingOf(exit: Exit): Ending {
+  return exit.signal === undefined
+    ? { how: `exit ${exit.code}`, cut: false }
+    : { how: `signal ${exit.signal}`, cut: true };
 }

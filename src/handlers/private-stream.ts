@@ -10,15 +10,7 @@ import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import { CLOSE } from '../stream/message.ts';
 import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
 import { queryValue, type Transport, transportOf } from '../stream/transport.ts';
-import {
-  byResponse,
-  byWebSocket,
-  NOBODY,
-  type Reception,
-  refuseCrossSite,
-  type Seat,
-  stayAway,
-} from './stream-clients.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 
 /** A backend that was started for a client that is still to be connected. */
@@ -31,12 +23,16 @@ export interface PrivateParts {
   start(call: Call): Promise<{ readonly connect: Connect; discard(): void }>;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
+  /** Ends what is left of the backends, where nobody else does. */
+  close?(): Promise<void>;
 }
 
 export class PrivateStream implements Handler {
   readonly kind = 'stream';
   readonly methods = STREAM_METHODS;
   readonly takesBody = true;
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
   private readonly channels = new Set<PrivateChannel>();
   /** Clients that cannot send over their own connection, by the name that they were given. */
   private readonly sessions = new Map<string, PrivateChannel>();
@@ -46,7 +42,6 @@ export class PrivateStream implements Handler {
   /** Everything that may refuse a client happens here, before the 101. */
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
-    refuseCrossSite(call);
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
     if (refused !== undefined) return refused;
@@ -78,8 +73,8 @@ export class PrivateStream implements Handler {
     for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await this.parts.close?.();
   }
 
   private form(transport: Transport): ResponseForm {

@@ -12,15 +12,7 @@ import { CLOSE } from '../stream/message.ts';
 import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
 import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import {
-  byResponse,
-  byWebSocket,
-  NOBODY,
-  type Reception,
-  refuseCrossSite,
-  type Seat,
-  stayAway,
-} from './stream-clients.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 import { endAnswer, pollAnswer } from './stream-poll.ts';
 
@@ -42,6 +34,8 @@ export class SharedStream implements Handler {
   readonly kind = 'stream';
   readonly methods = STREAM_METHODS;
   readonly takesBody = true;
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
   private readonly channels = new Map<string, SharedChannel>();
   private stopping = false;
 
@@ -54,7 +48,6 @@ export class SharedStream implements Handler {
 
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
-    refuseCrossSite(call);
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
     if (refused !== undefined) return refused;
@@ -101,7 +94,8 @@ export class SharedStream implements Handler {
     if (this.parts.plan.share !== 'credentials') return query;
     const { headers } = call.request;
     // A digest: the credentials themselves are not kept as a key.
-    const credentials = `${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
+    const user = call.user === undefined ? '' : `${call.user.type} ${call.user.name}`;
+    const credentials = `${user}\n${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
     return `${createHash('sha256').update(credentials).digest('base64')}\n${query}`;
   }
 
@@ -127,7 +121,7 @@ export class SharedStream implements Handler {
         start: (events) => this.parts.start(first, query, events),
         // The one of a stream that all share stays, with its history and its numbers.
         emptied: () => {
-          if (plan.share !== 'all') this.channels.delete(key);
+          if (plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
         },
       },
     );
@@ -145,14 +139,17 @@ export class SharedStream implements Handler {
     const member = channel.join(name, client, after, facts);
     return {
       message: (data) => {
-        void channel.fromClient(member, data).then((answer) => {
-          if (answer === false)
-            channel.close(member, {
-              code: CLOSE.tryAgainLater,
-              reason: 'the program does not read as fast as you send',
-            });
-          else if (answer !== true) channel.answer(member, answer);
-        });
+        channel.fromClient(member, data).then(
+          (answer) => {
+            if (answer === false)
+              channel.close(member, {
+                code: CLOSE.tryAgainLater,
+                reason: 'the program does not read as fast as you send',
+              });
+            else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+          },
+          (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
+        );
       },
       caughtUp: () => channel.caughtUp(member),
       close: (ending) => channel.close(member, ending),
@@ -168,19 +165,22 @@ export class SharedStream implements Handler {
     const name = queryValue(call.request.query, 'client');
     const member = name === undefined ? undefined : channel.member(name);
     if (name !== undefined && member === undefined) throw new HttpError(404, 'no such client');
-    const answer = await channel.fromClient(member, await bodyBytes(call.body, this.parts.reception.maxMessage));
+    const type = headerValue(call.request.headers, 'content-type');
+    const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
+    const answer = await channel.fromClient(member, message, type);
     if (answer === false) throw noRoom('the program does not take messages now');
     if (answer === true) return textReply(202, 'sent\n');
     return {
-      status: 200,
+      status: answer.status,
       headers: [
-        ['content-type', this.parts.reception.binary ? 'application/octet-stream' : 'text/plain; charset=utf-8'],
+        ['content-type', answer.type ?? 'text/plain; charset=utf-8'],
+        ['cache-control', 'no-store'],
       ],
-      body: answer,
+      body: answer.data,
     };
   }
 }
 
 function factsOf(call: Call): ClientFacts {
-  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: undefined };
+  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: call.user?.name };
 }

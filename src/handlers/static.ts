@@ -34,6 +34,7 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     kind: 'static',
     methods: ['GET', 'HEAD'],
     takesBody: false,
+    crossSite: 'open',
     handle: (call) => files.handle(call),
     errorPage: (status) => files.errorPage(status),
     drain: () => undefined,

@@ -1,9 +1,7 @@
 /** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
 import { headerValue, type Reply, type Upgrade } from '../engine/engine.ts';
-import { HttpError } from '../http/errors.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
-import { sameOrigin } from '../policy/origin.ts';
 import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
@@ -45,13 +43,6 @@ export const NOBODY: Seat = {
   vanished: () => {},
   left: () => {},
 };
-
-/** A page of another origin must not open a stream, by whatever transport. */
-export function refuseCrossSite(call: Call): void {
-  const { headers } = call.request;
-  if (!sameOrigin(headerValue(headers, 'origin'), headerValue(headers, 'host')))
-    throw new HttpError(403, 'a page of another origin');
-}
 
 /**
  * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,

@@ -23,12 +23,20 @@ export function streamPlan(config: StreamConfig): StreamPlan {
   const share = config.share ?? (polled ? 'all' : 'client');
   return {
     share,
-    history: config.history ?? SHORT_HISTORY,
-    // Who asks for history wants it shown; of a polled program the last answer is the state that a newcomer needs.
-    replay: config.replay ?? (polled ? 'last' : config.history === undefined ? 'none' : 'all'),
+    history: config.history ?? {
+      ...SHORT_HISTORY,
+      bytes: Math.max(SHORT_HISTORY.bytes, polled ? config.max_message : 0),
+    },
+    replay: config.replay ?? usualReplay(config),
     restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
     limits: { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
   };
+}
+
+/** Who asks for history wants it shown; but the last whole answer of a polled program is all that a newcomer needs. */
+function usualReplay(config: StreamConfig): StreamPlan['replay'] {
+  if (config.poll !== undefined && (config.message !== 'lines' || config.history === undefined)) return 'last';
+  return config.history === undefined ? 'none' : 'all';
 }

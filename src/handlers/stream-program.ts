@@ -2,6 +2,7 @@
 import type { StreamConfig } from '../config/schema.ts';
 import type { Request } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
+import type { User } from '../policy/auth.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
@@ -22,6 +23,10 @@ export interface StreamRequest {
   readonly id: string;
   readonly request: Request;
   readonly rest: string;
+  readonly user?: User | undefined;
+  /** Bytes that it will find on stdin, where that is known. */
+  readonly bodyLength?: number;
+  readonly passAuthorization?: boolean;
 }
 
 /** A request that is nobody's: what the program of a shared stream is told. */
@@ -47,23 +52,25 @@ export function streamProgram(
   config: StreamConfig,
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
-  const { command } = config;
-  if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
-  const [name, ...args] = command;
+  const command = config.command ?? (typeof config.poll === 'string' ? undefined : config.poll);
   const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
 
-  return async ({ id, request, rest }) => {
+  return async ({ id, request, rest, user, bodyLength = 0, passAuthorization = false }) => {
+    if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
+    const [name, ...args] = command;
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
       const variables = metaVariables(request, {
         id,
         version: parts.version,
-        bodyLength: 0,
+        bodyLength,
         scriptName: base,
         // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
         pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
         scriptFilename: file,
-        passAuthorization: false,
+        passAuthorization,
+        authType: user?.type,
+        remoteUser: user?.name,
       });
       const program = await parts.programs.start({
         owner: key,

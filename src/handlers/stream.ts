@@ -10,17 +10,23 @@ import type { BackendEvents } from '../stream/ends.ts';
 import { framing } from '../stream/framing.ts';
 import { KeepAlive } from '../stream/keepalive.ts';
 import { SilenceHint } from '../stream/silence.ts';
+import { connectParts } from './connect.ts';
 import { PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
 import type { Reception } from './stream-clients.ts';
 import { streamPlan } from './stream-plan.ts';
+import { type FindRoute, PolledStreams } from './stream-polled.ts';
 import { everybody, type StreamRequest } from './stream-program.ts';
 
 export interface StreamParts {
   readonly log: Log;
   readonly tallies: Tallies;
   readonly programs: Programs;
+  /** Of runnel. */
+  readonly version: string;
+  /** For a stream that polls another route. */
+  readonly find: FindRoute;
   /** Starts the route's program. */
   start(asked: StreamRequest): Promise<Program>;
 }
@@ -43,9 +49,15 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxMessage: config.max_message,
     binary: frames.binary,
   };
-  const protocol = (): undefined => undefined;
-  const backend = (program: Program, events: BackendEvents): ProcessBackend =>
-    new ProcessBackend(
+  // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
+  const protocol = (offered: readonly string[]) => offered.find((name) => config.subprotocols.includes(name));
+  if (config.connect !== undefined) {
+    const connect = connectParts(key, config.connect, config, { tallies: parts.tallies, framing: frames });
+    return new PrivateStream({ plan, reception, protocol, ...connect });
+  }
+  const silence = new SilenceHint(key, parts.log);
+  const backend = (program: Program, events: BackendEvents): ProcessBackend => {
+    const joined = new ProcessBackend(
       program,
       {
         framing: frames,
@@ -55,6 +67,10 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
       events,
     );
+    // Only now: whoever listens to stdout sets it flowing, and what flows before the backend listens would be lost.
+    if (!config.unbuffer) silence.watch(program);
+    return joined;
+  };
 
   if (plan.share === 'client') {
     return new PrivateStream({
@@ -67,6 +83,17 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
     });
   }
+  const polled =
+    config.poll === undefined
+      ? undefined
+      : new PolledStreams({
+          ...parts,
+          key,
+          config,
+          plan,
+          start: (asked) => programs.start(asked),
+          end: (program) => void parts.programs.end(program),
+        });
   const stream = new SharedStream({
     plan,
     reception,
@@ -75,14 +102,17 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxChannels: config.max_processes,
     options: {
       slowClient: config.slow_client,
-      maxBehind: config.max_behind,
+      maxBehind: Math.max(config.max_behind, config.max_message),
       maxQueue: config.max_queue,
       drainTimeout: config.drain_timeout,
       idleStop: config.start === 'boot' ? undefined : config.idle_stop,
       tagged: config.clients === 'tagged',
       binary: frames.binary,
     },
-    start: async (_first, query, events) => backend(await programs.start(everybody(key, query)), events),
+    start: async (first, query, events) =>
+      polled === undefined
+        ? backend(await programs.start(everybody(key, query)), events)
+        : await polled.backend(first, query, events),
   });
   if (config.start === 'boot') stream.boot();
   return stream;
@@ -91,15 +121,12 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
 /** The programs of one route, up to its bound. */
 class RoutePrograms {
   private running = 0;
-  private readonly silence: SilenceHint;
 
   constructor(
     private readonly key: string,
     private readonly config: StreamConfig,
     private readonly parts: StreamParts,
-  ) {
-    this.silence = new SilenceHint(key, parts.log);
-  }
+  ) {}
 
   async start(asked: StreamRequest): Promise<Program> {
     if (this.running >= this.config.max_processes) {
@@ -110,7 +137,6 @@ class RoutePrograms {
     try {
       const program = await this.parts.start(asked);
       void program.over.then(() => this.running--);
-      if (!this.config.unbuffer) this.silence.watch(program);
       return program;
     } catch (error) {
       this.running--;

@@ -14,3 +14,14 @@ export class HttpError extends Error {
     this.headers = options?.headers ?? [];
   }
 }
+
+/**
+ * A reply's body that was cut after its head had gone out, as an engine is told it. The request's log line has the reason already,
+ * so whoever hears of it from the engine leaves it at that.
+ */
+export class CutReply extends Error {
+  constructor(cause: Error) {
+    super(cause.message, { cause });
+    this.name = 'CutReply';
+  }
+}

@@ -1,5 +1,7 @@
 /** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
+
 import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
+import type { User } from '../policy/auth.ts';
 
 /** A request's body, received whole before the handler is asked (see `spool.ts`). */
 export interface Body {
@@ -18,12 +20,16 @@ export interface Call {
   readonly handshake: Handshake | undefined;
   /** Always there for handlers with `takesBody`; empty when the request had none. */
   readonly body: Body | undefined;
+  /** Who has proved to be whom, where the route asks for it. */
+  readonly user: User | undefined;
   /** The request's path below the route's: for the key "/app/" and the path "/app/x/y" it is "x/y"; "" for an exact match. */
   readonly rest: string;
   /** The client's host without port, in lower case; "" when it sent none. */
   readonly host: string;
   /** Times the request has re-entered the router by a local redirect (RFC 3875 section 6.2.2). */
   readonly redirects: number;
+  /** Milliseconds that whoever asks will wait, instead of the route's own times; undefined for a client. */
+  readonly patience?: number | undefined;
   /** Calls `listener` once if the client leaves before the answer is complete; at once if it has left already. */
   onAborted(listener: () => void): void;
   /** Adds to this request's log line, for example a program's exit status. */
@@ -45,6 +51,13 @@ export interface Handler {
   readonly methods: readonly string[] | undefined;
   /** Whether it wants the body; a handler that does not is never kept waiting for it. */
   readonly takesBody: boolean;
+  /**
+   * Whether pages of other origins may ask for it: "open" for documents, which a browser lets them load but not read;
+   * "same-origin" for streams. WebSockets are never open (see `policy/origin.ts`).
+   */
+  readonly crossSite: 'open' | 'same-origin';
+  /** It has a rule of its own for clients that are slow: `limits.reply_rate` does not hold for it. */
+  readonly pacesItself?: boolean;
   /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
   handle(call: Call): Answer | Promise<Answer>;
   /**

@@ -1,17 +1,21 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   target → route → method → policies → body → handler → answer
+ *   target → route → rate → preflight → method → origin → authentication → body → handler → answer
  *
- * Up to the body everything is decided at once, in the engine's callback.
+ * Up to the body everything is decided at once, in the engine's callback; only a password that was not seen lately takes a while,
+ * and its body is held back for so long.
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import type { Entry } from '../policy/auth.ts';
+import { decideOrigin } from '../policy/origin.ts';
+import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
 import type { Answer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Match } from './router.ts';
-import { spoolBody } from './spool.ts';
+import { type Spool, spoolBody } from './spool.ts';
 import { canonicalPath, requestHost } from './target.ts';
 import { Visit } from './visit.ts';
 
@@ -25,20 +29,57 @@ export class Pipeline {
   readonly serve = (exchange: Exchange): void => {
     const visit = new Visit(exchange, this.parts);
     try {
-      const { path, host } = this.target(exchange);
+      const { path, host } = this.target(visit);
       const match = this.route(host, path, visit);
+      // Counted before anything else is decided: what is refused costs, too.
+      if (this.rate(visit)) return;
+      if (this.preflight(visit, match.value)) return;
       this.method(match.value, exchange);
-      // Policies stand here, before a body is read, before a program starts, and for upgrades too.
-      if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(exchange.request.query)}`));
-      else if (match.value.handler.takesBody && exchange.hasBody) this.withBody(visit, match);
-      else this.handle(visit, match);
+      if (this.origin(visit, match.value)) return;
+      this.authenticate(visit, match);
     } catch (error) {
       visit.fail(error);
     }
   };
 
-  private target(exchange: Exchange): { path: string; host: string } {
-    const { request } = exchange;
+  /** Whether it may use this route; then it is served. */
+  private authenticate(visit: Visit, match: Match<Route>): void {
+    const { auth } = match.value;
+    // A program that names another path loses the query, but not who asks.
+    const entry = auth.decide({ ...visit.request, query: visit.exchange.request.query });
+    visit.request = auth.withoutToken(visit.request);
+    if (!(entry instanceof Promise)) {
+      this.enter(visit, match, entry, undefined);
+      return;
+    }
+    visit.watch();
+    // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
+    const spool = this.wantsBody(visit, match) ? this.spool(visit, match) : undefined;
+    spool?.hold();
+    entry
+      .then((late) => {
+        if (visit.exchange.aborted) throw new HttpError(499, 'the client left while its password was checked');
+        spool?.go();
+        this.enter(visit, match, late, spool);
+      })
+      .catch((error: unknown) => visit.fail(error));
+  }
+
+  /** Everything that may refuse it has spoken. */
+  private enter(visit: Visit, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
+    if (refused(visit, entry.refusal)) return;
+    if (entry.refusal === undefined) visit.user = entry.user;
+    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(visit.request.query)}`));
+    else if (held !== undefined || this.wantsBody(visit, match))
+      this.withBody(visit, match, held ?? this.spool(visit, match));
+    else this.handle(visit, match);
+  }
+
+  private wantsBody(visit: Visit, match: Match<Route>): boolean {
+    return match.value.handler.takesBody && visit.exchange.hasBody && visit.redirects === 0 && !match.needsSlash;
+  }
+
+  private target({ request }: Visit): { path: string; host: string } {
     if (request.method === 'CONNECT' || request.method === 'TRACE') {
       throw new HttpError(405, `${request.method} is never served`, {
         headers: [['allow', 'GET, HEAD, POST, OPTIONS']],
@@ -58,6 +99,35 @@ export class Pipeline {
     return match;
   }
 
+  /** Whether this address asks for too much in this second. */
+  private rate(visit: Visit): boolean {
+    return refused(
+      visit,
+      this.parts.policies.admission.decide(visit.request, visit.handshake !== undefined, performance.now()),
+    );
+  }
+
+  /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
+  private preflight(visit: Visit, { cors }: Route): boolean {
+    const { request } = visit;
+    if (!cors.isPreflight(request)) return false;
+    if (!cors.answers(request))
+      return refused(visit, {
+        status: 403,
+        because: 'cors.origins does not list it',
+        policy: 'preflight',
+        headers: [],
+      });
+    visit.answer({ status: 204, headers: cors.preflight(request), body: undefined });
+    return true;
+  }
+
+  /** Whether a page of another site is behind it where none is welcome. */
+  private origin(visit: Visit, route: Route): boolean {
+    const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
+    return refused(visit, decideOrigin(visit.request, visit.handshake !== undefined, rules));
+  }
+
   private method(route: Route, exchange: Exchange): void {
     const { methods } = route.handler;
     if (methods === undefined || methods.includes(exchange.request.method)) return;
@@ -68,9 +138,15 @@ export class Pipeline {
   }
 
   /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
-  private withBody(visit: Visit, match: Match<Route>): void {
+  private spool(visit: Visit, match: Match<Route>): Spool {
     const spool = spoolBody(visit.exchange, match.value.limits, visit.id);
     visit.attach(spool);
+    // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
+    spool.done.catch(() => undefined);
+    return spool;
+  }
+
+  private withBody(visit: Visit, match: Match<Route>, spool: Spool): void {
     spool.done.then(
       (body) => {
         visit.body = body;
@@ -114,9 +190,16 @@ export class Pipeline {
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
     visit.redirect(rawPath, query);
     const match = this.route(visit.host, path, visit);
-    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(query)}`));
-    else this.handle(visit, match);
+    // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
+    if (this.origin(visit, match.value)) return;
+    this.authenticate(visit, match);
   }
+}
+
+function refused(visit: Visit, refusal: Refusal | undefined): boolean {
+  if (refusal === undefined) return false;
+  visit.refuse(refusal);
+  return true;
 }
 
 function splitTarget(target: string): [string, string | undefined] {

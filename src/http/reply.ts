@@ -1,6 +1,7 @@
 /** The few replies that the gateway makes by itself. */
-import { STATUS_CODES } from 'node:http';
+
 import type { HeaderList, Reply } from '../engine/engine.ts';
+import { REASONS } from '../engine/reasons.ts';
 import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from './page.ts';
 
 const NO_STORE = ['cache-control', 'no-store'] as const;
@@ -35,7 +36,7 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
  */
 export function errorReply(status: number, id: string, headers: HeaderList, html: boolean): Reply {
   if (status < 400) return { status, headers, body: undefined };
-  const title = `${status} ${STATUS_CODES[status] ?? 'Error'}`;
+  const title = `${status} ${REASONS[status] ?? 'Error'}`;
   if (!html) return textReply(status, `${title}\n\nid ${id}\n`, headers);
   const sentence = SENTENCES.get(status) ?? (status < 500 ? 'This does not work.' : 'Something went wrong here.');
   const body = `${pageStart(title)}<div class="error">

@@ -1,23 +1,23 @@
 /** What the pipeline is made of: built routes, and the parts they share. */
-import type { Limits } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import type { BuiltPolicies, Policies } from '../policy/policies.ts';
 import type { Handler } from './handler.ts';
 import type { Router } from './router.ts';
 
 /** A route, built: what the router hands out. */
-export interface Route {
+export interface Route extends BuiltPolicies {
   /** Its key as configured: the name in logs and metrics. */
   readonly key: string;
   readonly handler: Handler;
   /** Fields that every reply gets unless it has them. */
   readonly headers: HeaderList;
-  readonly limits: Limits;
 }
 
 export interface PipelineParts {
   readonly router: Router<Route>;
+  readonly policies: Pick<Policies, 'admission' | 'unroutedCors'>;
   readonly log: Log;
   readonly tallies: Tallies;
   /** Whether each request gets a log line. */

@@ -23,6 +23,9 @@ export interface Spool {
   cancel(): void;
   /** Closes the file of a finished body, if there is one. */
   release(): void;
+  /** Takes as little of the body as can be, until `go`: it is not decided yet whether it is wanted. */
+  hold(): void;
+  go(): void;
 }
 
 /** Must be called before the engine's callback returns (see `Exchange.receive`). */
@@ -43,7 +46,11 @@ class BodySpool implements Spool, BodyReceiver {
   private writing = false;
   private paused = false;
   private ended = false;
+  private held = false;
   private readonly deadline: NodeJS.Timeout;
+  private readonly pace: NodeJS.Timeout | undefined;
+  /** Bytes at the end of the last window. */
+  private before = 0;
 
   constructor(
     private readonly exchange: Exchange,
@@ -57,6 +64,8 @@ class BodySpool implements Spool, BodyReceiver {
       () => this.fail(new HttpError(408, `the body did not arrive within ${limits.body_time} ms`)),
       limits.body_time,
     );
+    const { body_rate, rate_window } = limits;
+    if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
     exchange.receive(this);
     if (exchange.contentLength !== undefined && exchange.contentLength > limits.body) this.tooLarge();
   }
@@ -92,6 +101,16 @@ class BodySpool implements Spool, BodyReceiver {
     this.finishIfWhole();
   }
 
+  hold(): void {
+    this.held = true;
+    this.exchange.pauseBody();
+  }
+
+  go(): void {
+    this.held = false;
+    if (!this.paused) this.exchange.resumeBody();
+  }
+
   cancel(): void {
     if (this.settle === undefined) this.release();
     else this.fail(new HttpError(499, 'the client left before its body was complete'));
@@ -112,15 +131,29 @@ class BodySpool implements Spool, BodyReceiver {
 
   private finishIfWhole(): void {
     if (!this.ended || this.writing || this.unwritten.length > 0 || this.settle === undefined) return;
-    clearTimeout(this.deadline);
+    this.stopClocks();
     const { resolve } = this.settle;
     this.settle = undefined;
     if (this.spilling) resolve({ length: this.length, bytes: undefined, descriptor: this.file?.fd });
     else resolve({ length: this.length, bytes: Buffer.concat(this.inMemory, this.length), descriptor: undefined });
   }
 
-  private fail(error: HttpError): void {
+  private stopClocks(): void {
     clearTimeout(this.deadline);
+    clearInterval(this.pace);
+  }
+
+  private checkPace(): void {
+    const { body_rate, rate_window } = this.limits;
+    const brought = this.length - this.before;
+    this.before = this.length;
+    // While we hold it back ourselves, or all of it is here, its client is not to blame.
+    if (this.held || this.paused || this.ended || brought * 1000 >= body_rate * rate_window) return;
+    this.fail(new HttpError(408, `the body came slower than limits.body_rate (${body_rate} bytes a second)`));
+  }
+
+  private fail(error: HttpError): void {
+    this.stopClocks();
     const settle = this.settle;
     this.settle = undefined;
     this.inMemory = [];
@@ -147,7 +180,7 @@ class BodySpool implements Spool, BodyReceiver {
         if (this.settle === undefined) break;
         if (this.paused && this.unwrittenBytes < MAX_UNWRITTEN / 2) {
           this.paused = false;
-          this.exchange.resumeBody();
+          if (!this.held) this.exchange.resumeBody();
         }
       }
       this.writing = false;

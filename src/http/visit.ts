@@ -1,19 +1,14 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
-import type {
-  BodySink,
-  BodySource,
-  Exchange,
-  Handshake,
-  HeaderList,
-  Reply,
-  Request,
-  Upgrade,
-} from '../engine/engine.ts';
+import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
+import type { User } from '../policy/auth.ts';
+import { limitMessages } from '../policy/messages.ts';
+import type { Refusal } from '../policy/refusal.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import type { Body, Call } from './handler.ts';
+import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
 import { errorReply, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
@@ -32,6 +27,7 @@ export class Visit implements Call {
   readonly id: string;
   readonly handshake: Handshake | undefined;
   request: Request;
+  user: User | undefined;
   body: Body | undefined = NO_BODY;
   rest = '';
   host = '';
@@ -50,7 +46,7 @@ export class Visit implements Call {
     private readonly parts: PipelineParts,
   ) {
     this.id = parts.nextId();
-    this.request = exchange.request;
+    this.request = parts.policies.admission.behindProxy(exchange.request);
     this.handshake = exchange.handshake;
   }
 
@@ -102,14 +98,18 @@ export class Visit implements Call {
   answer(answer: Reply | Upgrade): void {
     this.spool?.release();
     if ('handlers' in answer) {
-      this.exchange.upgrade(answer);
+      this.exchange.upgrade(this.limited(answer));
       this.finish(101, 0);
       return;
     }
-    const reply = withHeaders(answer, this.route?.headers ?? []);
+    const named = withHeaders(answer, this.route?.headers ?? []);
+    const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
+    const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
     if (typeof reply.body === 'object' && 'start' in reply.body) {
-      const source = new CountedSource(reply.body, (sent, whole) => {
-        if (!whole && this.request.method !== 'HEAD') this.note('cut', 'yes');
+      const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
+      const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
+      const source = new PacedSource(reply.body, { rate, window }, (sent, cut) => {
+        if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
         this.finish(reply.status, sent);
       });
       this.exchange.reply({ ...reply, body: source });
@@ -155,10 +155,34 @@ export class Visit implements Call {
       .catch((trouble: unknown) => this.parts.log.error(describe(trouble), { id: this.id }));
   }
 
+  /** A policy's no. */
+  refuse(refusal: Refusal): void {
+    this.parts.tallies.policyRefused.add(1, this.route?.key ?? NO_ROUTE, refusal.policy);
+    this.fail(new HttpError(refusal.status, refusal.because, { headers: refusal.headers }));
+  }
+
+  /** A client of a stream may send only so much. */
+  private limited(upgrade: Upgrade): Upgrade {
+    const { route, parts } = this;
+    if (route === undefined || parts.policies.admission.isExempt(this.request.remoteAddress)) return upgrade;
+    const exceeded = (): void => parts.tallies.dropped.add(1, route.key, 'too_many_messages');
+    return { ...upgrade, handlers: limitMessages(upgrade.handlers, route.limits, exceeded) };
+  }
+
+  /** The client gets no more than it has, and can tell. */
+  private cut(reason: string): void {
+    this.note('cut', reason);
+    const route = this.route?.key ?? NO_ROUTE;
+    if (reason !== LEFT) this.parts.tallies.dropped.add(1, route, reason === TOO_SLOW ? 'slow_reply' : 'cut');
+    if (reason !== LEFT && !this.parts.logRequests)
+      this.parts.log.warn(`a reply was cut: ${reason}`, { id: this.id, route });
+  }
+
   private left(): void {
     if (this.gone) return;
     this.gone = true;
-    this.spool?.cancel();
+    // A handler that has the body may be about to hand its file on: then it is closed with the answer.
+    if (this.body === NO_BODY) this.spool?.cancel();
     for (const listener of this.abortListeners.splice(0)) listener();
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
@@ -179,51 +203,21 @@ export class Visit implements Call {
       ms: Math.round((performance.now() - this.started) * 10) / 10,
       route,
       client: request.remoteAddress,
+      ...(this.user === undefined ? {} : { user: this.user.name }),
       id: this.id,
       ...(this.gone ? { left: true } : {}),
       ...this.notes,
     };
-    log.info(`${request.method} ${request.path}${request.query === undefined ? '' : `?${request.query}`}`, fields);
+    log.info(
+      `${request.method} ${request.path}${request.query === undefined ? '' : `?${shown(request.query)}`}`,
+      fields,
+    );
   }
 }
 
-/** Counts what passes, and tells once when it is over. */
-class CountedSource implements BodySource {
-  readonly length: number | undefined;
-  private sent = 0;
-
-  constructor(
-    private readonly inner: BodySource,
-    private readonly over: (sent: number, whole: boolean) => void,
-  ) {
-    this.length = inner.length;
-  }
-
-  start(sink: BodySink): void {
-    this.inner.start({
-      write: (chunk, free) => {
-        this.sent += chunk.length;
-        return sink.write(chunk, free);
-      },
-      end: () => {
-        sink.end();
-        this.over(this.sent, true);
-      },
-      fail: (error) => {
-        sink.fail(error);
-        this.over(this.sent, false);
-      },
-    });
-  }
-
-  resume(): void {
-    this.inner.resume();
-  }
-
-  cancel(): void {
-    this.inner.cancel();
-    this.over(this.sent, false);
-  }
+/** A query for the log: without tokens, wherever somebody has written one (RFC 6750 section 5.3). */
+function shown(query: string): string {
+  return query.includes('access_token') ? query.replaceAll(/(access_token=)[^&]*/g, '$1(hidden)') : query;
 }
 
 /** An error and its causes, in one line: for the log only. */

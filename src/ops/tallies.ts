@@ -79,9 +79,28 @@ export class Tallies {
     'Bytes of request bodies (in) and reply bodies (out).',
     ['route', 'direction'],
   );
+  readonly policyRefused = new Tally(
+    'runnel_policy_refused_total',
+    'counter',
+    'Requests that a policy refused, by policy: origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
+    ['route', 'policy'],
+  );
+  readonly connectionsRefused = new Tally(
+    'runnel_connections_refused_total',
+    'counter',
+    'Connections that were one too many, by limit: max, address.',
+    ['listener', 'limit'],
+  );
   readonly connections = new Tally('runnel_connections', 'gauge', 'Open connections, WebSockets included.', [
     'listener',
   ]);
+
+  readonly busy = new Tally(
+    'runnel_busy_total',
+    'counter',
+    'Requests refused with 503 because others took every place: the line was full, or the wait (timeout) too long.',
+    ['route', 'reason'],
+  );
 
   readonly clients = new Tally('runnel_stream_clients', 'gauge', 'Clients that a stream has now.', ['route']);
   readonly clientsJoined = new Tally('runnel_stream_clients_total', 'counter', 'Clients that have joined a stream.', [
@@ -113,6 +132,13 @@ export class Tallies {
     ['route', 'reason'],
   );
 
+  readonly polls = new Tally(
+    'runnel_polls_total',
+    'counter',
+    'Times that the source of a polled stream was asked, by outcome: news, same, error.',
+    ['route', 'outcome'],
+  );
+
   readonly processes = new Tally('runnel_processes', 'gauge', 'Programs that run now.', ['route']);
   readonly processesStarted = new Tally('runnel_processes_started_total', 'counter', 'Programs that were started.', [
     'route',
@@ -128,6 +154,13 @@ export class Tallies {
     'counter',
     'Programs that could not be started, by reason.',
     ['route', 'reason'],
+  );
+
+  readonly connects = new Tally(
+    'runnel_connects_total',
+    'counter',
+    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, max, left, failed.',
+    ['route', 'outcome'],
   );
 
   /** Every tally, for the exposition. */

@@ -23,8 +23,10 @@ export interface CgiDocument {
   readonly reason: string | undefined;
   /** Names in lower case, one character for each byte; nothing of framing or of the connection is among them. */
   readonly headers: HeaderList;
-  /** The Content-Length, when there was exactly one valid number. */
+  /** The Content-Length, when there was exactly one valid number and no Transfer-Encoding. */
   readonly length: number | undefined;
+  /** The program has chunked the document by itself: see `Dechunker`. */
+  readonly chunked: boolean;
 }
 
 /** A local redirect (section 6.2.2): a path and perhaps a query. */
@@ -133,7 +135,11 @@ function respond(statusLine: string | undefined, fields: readonly (readonly [str
   const type = last('content-type');
   if (type) headers.push(['content-type', type]);
   const { status, reason } = given === undefined ? implied(location) : parseStatus(given);
-  return { kind: 'document', status, reason, headers, length: contentLength(fields) };
+  const coding = last('transfer-encoding')?.toLowerCase();
+  if (coding !== undefined && coding !== 'chunked' && coding !== 'identity')
+    throw new CgiOutputError(`a Transfer-Encoding that is not known here: ${shown(coding)}`);
+  const chunked = coding === 'chunked';
+  return { kind: 'document', status, reason, headers, length: chunked ? undefined : contentLength(fields), chunked };
 }
 
 /** What is passed on as it is; location and content-type are added by the caller, once. */

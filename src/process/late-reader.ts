@@ -48,8 +48,14 @@ export class LateReader extends Readable {
     if (this.destroyed || this.socket !== undefined) return;
     if (this.parts.isOver(this.descriptor)) {
       clearTimeout(this.timer);
-      this.push(null);
+      this.finish();
     } else this.watch();
+  }
+
+  /** Also where nobody listens: what is over is closed. */
+  private finish(): void {
+    this.push(null);
+    this.read(0);
   }
 
   private watch(): void {
@@ -61,6 +67,6 @@ export class LateReader extends Readable {
       if (!this.push(chunk)) socket.pause();
     });
     // Behind an end and behind an error.
-    socket.once('close', () => this.push(null));
+    socket.once('close', () => this.finish());
   }
 }

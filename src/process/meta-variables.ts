@@ -18,8 +18,8 @@ export interface RequestFacts {
   readonly pathInfo: string;
   /** PATH_TRANSLATED: `pathInfo` below the document root. Only used when `pathInfo` is not empty. */
   readonly pathTranslated?: string | undefined;
-  /** SCRIPT_FILENAME: the program's file. */
-  readonly scriptFilename: string;
+  /** SCRIPT_FILENAME: the program's file, where there is one that we know. */
+  readonly scriptFilename: string | undefined;
   readonly documentRoot?: string | undefined;
   /** SERVER_ADDR: the address of ours that the client reached, where it is known. */
   readonly serverAddress?: string | undefined;

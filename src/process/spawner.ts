@@ -9,13 +9,16 @@ export interface Choice {
   readonly spawner: Spawner;
   /** Set when the faster way was wanted and cannot be used here: one sentence for the log. */
   readonly reason?: string;
+  /** The FFI add-on's exports, for what else needs the C library; undefined where it is not used. */
+  readonly addon?: unknown;
 }
 
 /** "posix" and "auto" both fall back; the difference is the operator's expectation, so with "posix" the log line is a warning. */
 export function chooseSpawner(assets: Assets, wanted: 'auto' | 'posix' | 'child_process'): Choice {
   if (wanted === 'child_process') return { spawner: childProcessSpawner() };
   try {
-    return { spawner: posixSpawner(loadKoffi(assets)) };
+    const addon = loadKoffi(assets);
+    return { spawner: posixSpawner(addon), addon };
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     return {

@@ -23,6 +23,9 @@ export interface LifeEvents {
   emptied(): void;
 }
 
+/** How long somebody for whom it was started, or found running, may take to arrive, milliseconds. */
+const ARRIVAL = 10_000;
+
 export class BackendLife {
   /** The one that runs. */
   backend: Backend | undefined;
@@ -41,8 +44,9 @@ export class BackendLife {
     this.backoff = new Backoff(options.restart);
   }
 
-  /** Resolves when one runs or is about to be started again; rejects when it cannot be started. */
+  /** Somebody is about to come. Resolves when one runs or is about to be started again; rejects when it cannot be started. */
   ready(): Promise<void> {
+    this.expect();
     if (this.backend !== undefined || this.restarting !== undefined) return Promise.resolve();
     this.starting ??= this.events
       .start()
@@ -67,11 +71,7 @@ export class BackendLife {
   /** Somebody has left. */
   unused(): void {
     const { idleStop } = this.options;
-    if (idleStop === undefined || this.idle !== undefined || this.events.inUse()) return;
-    this.idle = setTimeout(() => {
-      this.release();
-      this.events.emptied();
-    }, idleStop);
+    if (idleStop !== undefined) this.stopAfter(idleStop);
   }
 
   /** It has ended by itself. False when it is not started again. */
@@ -100,7 +100,25 @@ export class BackendLife {
     this.events.started(backend);
     if (this.isAway) this.events.back();
     this.isAway = false;
-    this.unused();
+    this.expect();
+  }
+
+  /** Without this it could be stopped between the answer to a client and its arrival. */
+  private expect(): void {
+    const { idleStop } = this.options;
+    this.used();
+    if (idleStop !== undefined) this.stopAfter(Math.max(idleStop, ARRIVAL));
+  }
+
+  private stopAfter(milliseconds: number): void {
+    if (this.over || this.idle !== undefined || this.events.inUse()) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      // It is looked at again when it has started.
+      if (this.starting !== undefined) return;
+      this.release();
+      this.events.emptied();
+    }, milliseconds);
   }
 
   private again(why: string): void {

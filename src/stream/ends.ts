@@ -31,16 +31,37 @@ export interface Client {
   resume(): void;
 }
 
+/** A client's message to a backend that answers it. */
+export interface Question {
+  readonly data: Buffer;
+  /** Its media type, where the client has said one. */
+  readonly type: string | undefined;
+  /** Who asks: messages of one client are answered one after the other. */
+  readonly sender: string | undefined;
+}
+
+export interface Answered {
+  readonly data: Buffer;
+  /** Of HTTP. */
+  readonly status: number;
+  readonly type: string | undefined;
+}
+
 /** The other end. */
 export interface Backend {
   /** Bytes written that have not been taken. */
   readonly waiting: number;
   /** False: taken, but the backend is behind; `drained` will tell. */
   write(message: Buffer): boolean;
-  /** A message that is answered by itself; the answer is for its sender alone. Undefined where messages are not answered one by one. */
-  ask?(message: Buffer): Promise<Buffer>;
+  /**
+   * A message that is answered by itself; the answer is for its sender alone. False when there is no room for it; rejects with an
+   * `HttpError` when no answer comes. Undefined where messages are not answered one by one.
+   */
+  ask?(question: Question): Promise<Answered | false>;
   /** What a client that joins must have to understand the next message, instead of history. */
   snapshot?(): Buffer | undefined;
+  /** What everybody was told when it went wrong, as long as it is wrong: for a client that comes meanwhile. */
+  currentNotice?(): string | undefined;
   endInput(): void;
   pause(): void;
   resume(): void;
@@ -54,6 +75,8 @@ export interface BackendEvents {
   messages(batch: readonly Buffer[]): void;
   /** A line of a program's stderr, where clients are to get it. */
   aside(line: Buffer): void;
+  /** A sentence about the stream for everybody. */
+  notice(text: string): void;
   /** Everything that was waiting for the backend has been taken by it. */
   drained(): void;
   /** Once, and last. */

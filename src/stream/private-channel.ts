@@ -63,7 +63,12 @@ export class PrivateChannel implements BackendEvents {
     const { backend } = this;
     if (backend === undefined) this.counts.drop('no_program');
     else if (this.options.eofMessage?.equals(message)) backend.endInput();
-    else if (!backend.write(message) && backend.waiting > this.options.maxQueue) this.holdClient();
+    else if (backend.waiting > this.options.maxQueue && !this.clientPaused) this.overrun();
+    else {
+      // One message may go beyond the bound: it may be larger by itself, and the program may be about to read.
+      backend.write(message);
+      if (backend.waiting > this.options.maxQueue && this.client?.pause()) this.clientPaused = true;
+    }
   }
 
   /** The client has taken everything. */
@@ -89,6 +94,10 @@ export class PrivateChannel implements BackendEvents {
 
   aside(line: Buffer): void {
     this.deliver([line], 'stderr');
+  }
+
+  notice(text: string): void {
+    this.client?.notice({ kind: 'notice', text });
   }
 
   drained(): void {
@@ -143,14 +152,10 @@ export class PrivateChannel implements BackendEvents {
     );
   }
 
-  /** The program does not take what the client sends. */
-  private holdClient(): void {
-    if (this.clientPaused) return;
-    if (this.client?.pause()) this.clientPaused = true;
-    else {
-      this.counts.drop('input_overrun');
-      this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
-    }
+  /** The program does not take what the client sends, and the engine cannot hold the client back. */
+  private overrun(): void {
+    this.counts.drop('input_overrun');
+    this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
   }
 
   private attach(backend: Backend): void {

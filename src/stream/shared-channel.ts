@@ -6,10 +6,11 @@ import type { Log } from '../ops/log.ts';
 import { BackendLife } from './backend-life.ts';
 import type { BackoffTimes } from './backoff.ts';
 import type { StreamCounts } from './counts.ts';
-import type { Backend, BackendEvents, Origin } from './ends.ts';
+import type { Answered, Backend, BackendEvents, Origin, Question } from './ends.ts';
 import { History, type HistoryBounds, type Resumed } from './history.ts';
 import { type ClientFacts, Member } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
+import { Resuming } from './resuming.ts';
 import { openLine, parseTagged, tellLine } from './tagged.ts';
 
 export interface SharedOptions {
@@ -54,10 +55,13 @@ export class SharedChannel implements BackendEvents {
   private readonly members = new Map<string, Member>();
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
   private readonly life: BackendLife;
+  private readonly resuming: Resuming;
   private over = false;
   /** How the last backend ended, until there is another. */
   private lastEnding: Ending | undefined;
   private joined = 0;
+  /** Messages whose answers are awaited: of clients that may have no other connection. */
+  private asking = 0;
 
   constructor(
     epoch: string,
@@ -65,9 +69,15 @@ export class SharedChannel implements BackendEvents {
     private readonly parts: SharedParts,
   ) {
     this.history = new History(epoch, options.history);
+    this.resuming = new Resuming({
+      history: this.history,
+      replay: options.replay,
+      binary: options.binary,
+      backend: () => this.life.backend,
+    });
     this.life = new BackendLife(options, {
       start: () => parts.start(this),
-      inUse: () => this.members.size > 0 || this.waiting.size > 0,
+      inUse: () => this.members.size > 0 || this.waiting.size > 0 || this.asking > 0,
       started: (backend) => this.started(backend),
       away: (why, milliseconds) => {
         parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
@@ -105,6 +115,8 @@ export class SharedChannel implements BackendEvents {
     this.members.set(member.id, member);
     this.life.used();
     this.replay(member, after);
+    const current = this.life.backend?.currentNotice?.();
+    if (current !== undefined) client.notice({ kind: 'notice', text: current });
     if (this.options.tagged) this.life.backend?.write(openLine(member));
     return member;
   }
@@ -133,8 +145,12 @@ export class SharedChannel implements BackendEvents {
     if (latest !== undefined) this.give(member, [latest]);
   }
 
-  /** A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be dropped. */
-  async fromClient(member: Member | undefined, message: Buffer): Promise<Buffer | boolean> {
+  /**
+   * A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be
+   * dropped. Rejects with an `HttpError` when no answer came.
+   * @param type its media type, where the client has said one
+   */
+  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | boolean> {
     const { backend } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
@@ -143,7 +159,7 @@ export class SharedChannel implements BackendEvents {
       counts.drop('no_program');
       return false;
     }
-    if (backend.ask !== undefined) return await backend.ask(message);
+    if (backend.ask !== undefined) return await this.ask(backend, { data: message, type, sender: member?.id });
     if (backend.waiting > this.options.maxQueue) {
       counts.drop('input_overrun');
       return false;
@@ -155,16 +171,20 @@ export class SharedChannel implements BackendEvents {
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
     if (this.members.has(member.id)) this.give(member, [new Message(data, this.options.binary, '', 0)]);
+    else this.parts.counts.drop('client_gone');
+  }
+
+  /** A message of this client got no answer. */
+  unanswered(member: Member, why: string): void {
+    this.parts.counts.drop('no_answer');
+    this.parts.log.warn(why, { route: this.parts.counts.route });
+    member.client.notice({ kind: 'notice', text: 'your message got no answer' });
   }
 
   /** What came after `cursor`; undefined while there is no news. */
   news(cursor: string | undefined): News | undefined {
-    const known = cursor === undefined || cursor === '' ? undefined : this.history.after(cursor);
-    if (known !== undefined && known.messages.length === 0 && known.missed === 0) return undefined;
-    const resumed = known ?? {
-      messages: this.replayed(),
-      missed: cursor === undefined || cursor === '' ? 0 : undefined,
-    };
+    const resumed = this.resuming.from(cursor);
+    if (resumed.messages.length === 0 && resumed.missed === 0) return undefined;
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
   }
 
@@ -264,25 +284,23 @@ export class SharedChannel implements BackendEvents {
   }
 
   private replay(member: Member, after: string | undefined): void {
-    const resumed = after === undefined || after === '' ? undefined : this.history.after(after);
-    const messages = resumed?.messages ?? this.replayed();
-    // A snapshot is not in the history: who has lost it on the way cannot resume, and gets the next one.
-    const snapshot = resumed === undefined && this.life.backend?.snapshot !== undefined;
-    const id = snapshot ? '' : this.history.before(messages);
-    member.client.notice({ kind: 'joined', id, facts: { client: member.id } });
-    if (resumed === undefined && after !== undefined && after !== '')
-      member.client.notice({ kind: 'missed', count: undefined });
-    if (resumed !== undefined && resumed.missed !== 0) member.client.notice({ kind: 'missed', count: resumed.missed });
+    const { messages, missed, at } = this.resuming.from(after);
+    member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
+    if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     if (messages.length > 0) this.give(member, messages);
   }
 
-  private replayed(): readonly Message[] {
-    const snapshot = this.life.backend?.snapshot?.();
-    if (snapshot !== undefined)
-      return [new Message(snapshot, this.options.binary, this.history.lastId, this.history.lastSequence)];
-    if (this.options.replay === 'all') return this.history.all();
-    const last = this.options.replay === 'last' ? this.history.last() : undefined;
-    return last === undefined ? [] : [last];
+  private async ask(backend: Backend, question: Question): Promise<Answered | false> {
+    this.asking++;
+    this.life.used();
+    try {
+      const answer = (await backend.ask?.(question)) ?? false;
+      if (answer === false) this.parts.counts.drop('input_overrun');
+      return answer;
+    } finally {
+      this.asking--;
+      this.life.unused();
+    }
   }
 
   private tagged(line: Buffer): void {

@@ -14,6 +14,8 @@ export interface Context {
   readonly site: Site;
   /** How long one measurement takes, in seconds, its warming-up not counted. */
   readonly seconds: number;
+  /** Aborted when the bench is to stop: no further measurement is begun. */
+  readonly signal: AbortSignal;
 }
 
 export interface BenchCase {

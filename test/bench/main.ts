@@ -45,12 +45,24 @@ async function main(): Promise<number> {
   const missing = missingPrograms();
   if (missing.length > 0) console.error(`not installed: ${missing.join(', ')}; --install installs them`);
   process.stdout.write(`${machineFacts()}; ${rounds} rounds of ${seconds} s. No logs on either side.\n\n`);
+  const stopping = new AbortController();
+  // Not at once: what was started must be ended first.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => stopping.abort(new Error(name)));
+  const { signal } = stopping;
   const site = makeSite();
   try {
+    let failed = 0;
     for (const bench of wanted) {
-      process.stdout.write(`${tableOf(bench, await runCase(bench, rounds, { site, seconds }))}\n`);
+      if (signal.aborted) break;
+      try {
+        process.stdout.write(`${tableOf(bench, await runCase(bench, rounds, { site, seconds, signal }))}\n`);
+      } catch (error) {
+        // The others may still tell something.
+        console.error(`${bench.name} failed:`, error);
+        failed = 1;
+      }
     }
-    return 0;
+    return signal.aborted ? 1 : failed;
   } finally {
     site.remove();
   }

@@ -32,6 +32,7 @@ export async function runCase(bench: BenchCase, rounds: number, context: Context
     for (let round = 0; round < rounds; round++) {
       // Forwards and backwards, so that nobody always comes after the same one.
       for (const result of round % 2 === 0 ? results : results.toReversed()) {
+        context.signal.throwIfAborted();
         result.rounds.push(await bench.measure(result.peer, services.get(result.peer), context));
       }
     }

@@ -44,6 +44,11 @@ const WORDS: { readonly [name: string]: Word } = {
   anyOf: (wanted, value) => listOf(wanted).some((one) => fits(schemaOf(one), value)),
   oneOf: (wanted, value) => listOf(wanted).filter((one) => fits(schemaOf(one), value)).length === 1,
   required: (wanted, value) => !isTable(value) || listOf(wanted).every((name) => Object.hasOwn(value, String(name))),
+  dependencies: (wanted, value) =>
+    !isTable(value) ||
+    Object.entries(schemaOf(wanted)).every(
+      ([name, others]) => !(name in value) || listOf(others).every((other) => Object.hasOwn(value, String(other))),
+    ),
   properties: (wanted, value) =>
     !isTable(value) ||
     Object.entries(schemaOf(wanted)).every(([name, one]) => !(name in value) || fits(schemaOf(one), value[name])),

@@ -19,6 +19,7 @@ function reading(said: string[] = []): Reading {
     directory: '/etc/runnel',
     disk: {
       searchPath: ['/sbin', '/bin'],
+      read: () => ({ failed: 'ENOENT' }),
       executable: (path) => path === '/bin/true' || path === '/etc/runnel/run.sh',
       look(path) {
         if (path === '/srv' || path === '/etc/runnel' || path === '/') return { found: 'folder' };
@@ -142,11 +143,22 @@ describe('addresses', () => {
     [`unix:/${'x'.repeat(106)}`, `/${'x'.repeat(106)}`],
     [`unix:/${'x'.repeat(107)}`, undefined],
     [`unix:/${'é'.repeat(54)}`, undefined],
+    ['systemd:http', 'socket http'],
+    ['systemd:runnel.socket', 'socket runnel.socket'],
+    ['systemd:', undefined],
+    ['systemd:a b', undefined],
+    ['systemd:a:b', undefined],
   ];
   for (const [written, expected] of cases)
     test(JSON.stringify(written.slice(0, 40)), () => {
       const parsed = parseAddress(written, '/etc/runnel');
-      assert.equal(parsed && (parsed.kind === 'tcp' ? `${parsed.host} ${parsed.port}` : parsed.path), expected);
+      const brief =
+        parsed?.kind === 'tcp'
+          ? `${parsed.host} ${parsed.port}`
+          : parsed?.kind === 'unix'
+            ? parsed.path
+            : parsed && `socket ${parsed.socket}`;
+      assert.equal(brief, expected);
     });
 
   test("a socket's folder must be there", () => {

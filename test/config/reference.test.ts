@@ -18,6 +18,7 @@ test('docs/runnel.schema.json is what the schema says: otherwise run "npm run do
 test('the example of the page loads', () => {
   const disk = {
     searchPath: ['/bin'],
+    read: () => '',
     executable: () => true,
     look: (path: string) => ({ found: /\.cgi$|\/vmstat$/.test(path) ? ('file' as const) : ('folder' as const) }),
   };

@@ -43,7 +43,7 @@ describe('the distance of two words', () => {
 describe('a suggestion', () => {
   const tables = tablesOf(root);
   const cases: readonly (readonly [string, readonly string[], string | undefined])[] = [
-    ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"]'],
+    ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"]'],
     ['listen', ['format', 'level'], 'it is a key of the top of the file, [admin]'],
     ['limit', ['limits'], 'did you mean "limits"?'],
     ['engines', ['address'], 'known here: address'],
@@ -54,16 +54,18 @@ describe('a suggestion', () => {
 
   test('every table has its header', () =>
     assert.deepEqual(
-      tables.map((shape) => shape.header).filter((header) => !/\.(limits|cursor|history)\]/.test(header)),
+      tables.map((shape) => shape.header).filter((header) => !/\.(limits|cors|auth|cursor|history)\]/.test(header)),
       [
         '',
         '[[listen]]',
         '[static."/path"]',
         '[cgi."/path"]',
+        '[fastcgi."/path"]',
         '[stream."/path"]',
         '[processes]',
         '[admin]',
         '[defaults]',
+        '[connections]',
         '[log]',
       ],
     ));

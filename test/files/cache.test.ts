@@ -13,6 +13,15 @@ test('a value is fresh for its time and stale after it', () => {
   assert.equal(cache.bytes, 0);
 });
 
+test('a value ages in the second half of its time, until it is checked or stale', () => {
+  const cache = new FileCache<string>({ maxBytes: 10_000, freshFor: 1000 });
+  cache.put('a', 'x', 1, 5000);
+  assert.deepEqual([5500, 5501, 5999, 6000].map((now) => cache.ageing('a', now)), [false, true, true, false]); // biome-ignore format: one table
+  cache.put('a', 'x', 1, 5600);
+  assert.equal(cache.ageing('a', 5999), false);
+  assert.equal(cache.ageing('unknown', 5999), false);
+});
+
 test('the bound holds; the least recently checked goes first', () => {
   const cache = new FileCache<string>({ maxBytes: 10_000, freshFor: 1000 });
   for (const key of ['a', 'b', 'c']) cache.put(key, key, 2000, 0);

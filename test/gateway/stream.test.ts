@@ -318,11 +318,18 @@ for (const engine of ['uws', 'node'] as const) {
       await cycle(1000);
       await until('its sockets are closed', () => sockets() <= idle);
       const descriptors = descriptorsOf(running.pid).length;
-      const memory = memoryOf(running.pid, 'RssAnon');
-      await cycle(1000);
+      // A leak grows in every round; a heap that has not been collected yet does not.
+      const growth: number[] = [];
+      for (let round = 0; round < 4 && !growth.some((kib) => kib < 3000); round++) {
+        const memory = memoryOf(running.pid, 'RssAnon');
+        await cycle(1000);
+        growth.push(memoryOf(running.pid, 'RssAnon') - memory);
+      }
+      assert.ok(
+        growth.some((kib) => kib < 3000),
+        `KiB more after each 1,000 clients: ${growth.join(', ')}`,
+      );
       await until('no descriptor more than before', () => descriptorsOf(running.pid).length <= descriptors);
-      const grown = memoryOf(running.pid, 'RssAnon') - memory;
-      assert.ok(grown < 20_000, `${grown} KiB more after another 1,000 clients`);
       assert.equal(await running.stop(), 0);
     });
   });

@@ -13,6 +13,7 @@ import { HttpError } from '../../src/http/errors.ts';
 import { Log } from '../../src/ops/log.ts';
 import { type CallOptions, fakeCall } from '../support/call.ts';
 import { bodyOf } from '../support/collect.ts';
+import { defaultPolicies } from '../support/policies.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-static-'));
 const root = join(base, 'www');
@@ -43,7 +44,7 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       fallback: undefined,
       error_pages: new Map(),
       headers: new Map(),
-      limits: { body: 1000, body_memory: 1000, body_time: 1000 },
+      ...defaultPolicies(),
     },
     {
       route: '/',

@@ -92,6 +92,26 @@ for (const row of ROWS) {
       else assert.match(err, /No such device or address/);
     });
 
+    test('stderr is whole: of a program that is over at once, of one that lives on, of what it leaves behind', async () => {
+      const scripts = [
+        ['echo quick >&2', 'quick\n'],
+        ['true', ''],
+        ['sleep 0.1; echo slow >&2', 'slow\n'],
+        ['(exec >&-; sleep 0.1; echo left >&2) & exit 0', 'left\n'],
+      ] as const;
+      for (const [script, expected] of scripts) {
+        const child = await spawner.spawn(shell(script, { stdin: 'null' }));
+        const [, err] = await Promise.all([collect(child.stdout), collect(child.stderr)]);
+        assert.equal(err, expected, script);
+      }
+    });
+
+    test('stderr that nobody reads is closed when the program is over', async () => {
+      const child = await spawner.spawn(shell('exit 0', { stdin: 'null' }));
+      child.stdout.resume();
+      await until('the close', () => child.stderr?.closed === true);
+    });
+
     test('stdin "null" is at its end at once; stderr "null" leads nowhere', async () => {
       const child = await spawner.spawn(shell('cat; echo lost >&2; echo end', { stdin: 'null', stderr: 'null' }));
       assert.equal(child.stdin, undefined);

@@ -37,6 +37,7 @@ export function fakeCall(options: CallOptions = {}): FakeCall {
       listener: { name: 'test', secure: false, port: 8080 },
     },
     handshake: undefined,
+    user: undefined,
     body: options.body,
     rest: path.slice(route.length),
     host: 'board.test',

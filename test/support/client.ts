@@ -10,14 +10,17 @@ export interface Closed {
 
 export class TestSocket {
   readonly messages: string[] = [];
+  /** Whether each of them was binary. */
+  readonly binary: boolean[] = [];
   readonly closed: Promise<Closed>;
   /** What went wrong with the connection, if anything did. */
   error: Error | undefined;
   private readonly watchers = new Set<() => void>();
 
   private constructor(readonly ws: WebSocket) {
-    ws.on('message', (data: Buffer) => {
+    ws.on('message', (data: Buffer, binary) => {
       this.messages.push(data.toString());
+      this.binary.push(binary);
       for (const watcher of [...this.watchers]) watcher();
     });
     this.closed = new Promise((resolve) => {
@@ -42,11 +45,19 @@ export class TestSocket {
   /** The first `count` messages. Rejects when the socket closes before. */
   async first(count: number): Promise<readonly string[]> {
     await new Promise<void>((resolve, reject) => {
+      const deadline = setTimeout(
+        () =>
+          reject(
+            new Error(`${this.messages.length} of ${count} messages in 30 s: ${this.messages.slice(-3).join(' | ')}`),
+          ),
+        30_000,
+      );
       const look = (): void => {
         if (this.messages.length >= count) resolve();
         else if (this.ws.readyState === WebSocket.CLOSED)
           reject(new Error(`closed after ${this.messages.length} messages`, { cause: this.error }));
         else return;
+        clearTimeout(deadline);
         this.watchers.delete(look);
       };
       this.watchers.add(look);

@@ -35,6 +35,8 @@ export interface Setup {
   /** Files beside the configuration: path → text. Those that begin with "#!" become executable. */
   readonly files?: { readonly [path: string]: string | Buffer };
   readonly env?: NodeJS.ProcessEnv;
+  /** What starts the gateway, such as `prlimit --nofile=256`: it must become the gateway's process. */
+  readonly launcher?: readonly string[];
 }
 
 /** A folder with these files, removed after the test. */
@@ -53,16 +55,25 @@ export function folderWith(t: TestContext, files: { readonly [path: string]: str
 /** Starts `runnel serve` and waits until it says where it listens. It is ended with the test. */
 export async function startGateway(t: TestContext, setup: Setup): Promise<Running> {
   const folder = folderWith(t, { ...setup.files, 'runnel.toml': setup.config });
-  return await startRunnel(t, ['serve', '-c', join(folder, 'runnel.toml')], { folder, env: setup.env });
+  return await startRunnel(t, ['serve', '-c', join(folder, 'runnel.toml')], {
+    folder,
+    env: setup.env,
+    launcher: setup.launcher,
+  });
 }
 
 /** Starts any verb that listens. */
 export async function startRunnel(
   t: TestContext,
   args: readonly string[],
-  options: { readonly folder: string; readonly env?: NodeJS.ProcessEnv | undefined },
+  options: {
+    readonly folder: string;
+    readonly env?: NodeJS.ProcessEnv | undefined;
+    readonly launcher?: readonly string[] | undefined;
+  },
 ): Promise<Running> {
-  const child = spawn(process.execPath, [MAIN, ...args], {
+  const [program = '', ...rest] = [...(options.launcher ?? []), process.execPath, MAIN, ...args];
+  const child = spawn(program, rest, {
     cwd: options.folder,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -14,7 +14,10 @@ export interface RawReply {
   readonly complete: boolean;
 }
 
-export type RawAddress = number | { readonly path: string } | { readonly host: string; readonly port: number };
+export type RawAddress =
+  | number
+  | { readonly path: string }
+  | { readonly host: string; readonly port: number; readonly localAddress?: string };
 
 export class RawClient {
   closed = false;
@@ -152,7 +155,9 @@ function readChunks(bytes: Buffer, start: number, ended: boolean): ReadBody | un
     const size = lineEnd < 0 ? Number.NaN : Number.parseInt(bytes.toString('latin1', at, lineEnd), 16);
     const next = lineEnd + 2 + size + 2;
     if (Number.isNaN(size) || bytes.length < next) {
-      return ended ? { bytes: Buffer.concat(parts), end: bytes.length, complete: false } : undefined;
+      if (!ended) return undefined;
+      if (!Number.isNaN(size)) parts.push(bytes.subarray(lineEnd + 2, lineEnd + 2 + size));
+      return { bytes: Buffer.concat(parts), end: bytes.length, complete: false };
     }
     if (size === 0) return { bytes: Buffer.concat(parts), end: next, complete: true };
     parts.push(bytes.subarray(lineEnd + 2, lineEnd + 2 + size));

@@ -31,6 +31,19 @@ export class RecordingHost implements EngineHost {
 
   constructor(private readonly answer: (exchange: Exchange) => void) {}
 
+  /** Connections that are open, as the engine tells. */
+  connections = 0;
+  /** How many there may be. */
+  room = Number.POSITIVE_INFINITY;
+
+  opened(): boolean {
+    if (this.connections >= this.room) return false;
+    this.connections++;
+    return true;
+  }
+  closed(): void {
+    this.connections--;
+  }
   exchange(exchange: Exchange): void {
     this.requests.push(exchange.request);
     this.answer(exchange);

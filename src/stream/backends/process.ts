@@ -6,6 +6,7 @@ import { StderrLines } from '../../process/stderr.ts';
 import type { Backend, BackendEvents } from '../ends.ts';
 import { type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../message.ts';
+import { BackendInput } from './input.ts';
 
 export interface ProcessBackendOptions {
   readonly framing: Framing;
@@ -21,6 +22,7 @@ export class ProcessBackend implements Backend {
   private exit: Exit | undefined;
   private outputOver = false;
   private over = false;
+  private readonly input: BackendInput | undefined;
 
   constructor(
     private readonly program: Program,
@@ -37,7 +39,7 @@ export class ProcessBackend implements Backend {
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
-    stdin?.on('drain', () => events.drained());
+    this.input = stdin === undefined ? undefined : new BackendInput(stdin, () => events.drained());
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {
@@ -55,24 +57,17 @@ export class ProcessBackend implements Backend {
 
   /** Bytes written that the program has not taken. */
   get waiting(): number {
-    return this.program.stdin?.writableLength ?? 0;
+    return this.input?.waiting ?? 0;
   }
 
-  /**
-   * Writes one message. False: the program is behind; `drained` will tell. What is written to a stdin that the program
-   * has closed is lost, as in any pipe.
-   */
+  /** Writes one message. False: the program is behind; `drained` will tell. */
   write(message: Buffer): boolean {
-    const { stdin } = this.program;
-    if (stdin === undefined || !stdin.writable) return true;
-    const pieces = this.options.framing.encode(message);
-    // One write, not one for each piece: small messages go out in one system call.
-    return stdin.write(pieces.length === 1 && pieces[0] !== undefined ? pieces[0] : Buffer.concat(pieces));
+    return this.input?.write(this.options.framing.encode(message)) ?? true;
   }
 
   /** Closes the program's stdin while its stdout goes on. */
   endInput(): void {
-    this.program.stdin?.end();
+    this.input?.end();
   }
 
   pause(): void {
@@ -91,6 +86,7 @@ export class ProcessBackend implements Backend {
     this.over = true;
     this.program.stdout.resume();
     this.program.stderr?.resume();
+    this.input?.flush();
     this.options.endProgram(this.program);
   }
 

@@ -1,5 +1,5 @@
 /** A backend without a program: it ticks once a second and answers each message with itself. For `/.runnel/check`. */
-import type { Backend, BackendEvents } from '../ends.ts';
+import type { Answered, Backend, BackendEvents, Question } from '../ends.ts';
 
 const PERIOD = 1000;
 
@@ -12,8 +12,8 @@ export class TickingBackend implements Backend {
     this.timer = setInterval(() => events.messages([Buffer.from(String(Date.now()))]), PERIOD);
   }
 
-  ask(message: Buffer): Promise<Buffer> {
-    return Promise.resolve(message);
+  ask({ data, type }: Question): Promise<Answered> {
+    return Promise.resolve({ data, type, status: 200 });
   }
 
   write(): boolean {

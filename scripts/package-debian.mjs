@@ -1,0 +1,145 @@
+// Makes the Debian packages, dist/runnel_VERSION_ARCHITECTURE.deb, out of the executables that scripts/package.mjs has made.
+//
+//   npm run build && npm run package && node scripts/package-debian.mjs [--fast] [target …]
+//
+// --fast compresses little: for tests.
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { bashCompletion } from './package/completion.mjs';
+import { commandPage, configPage } from './package/man.mjs';
+import { TARGETS } from './package/targets.mjs';
+import { readVerbs } from './package/verbs.mjs';
+
+const DEMO = '/usr/share/runnel/demo';
+
+process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
+const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
+const changelog = readFileSync('deploy/debian/changelog', 'utf8');
+if (!changelog.startsWith(`runnel (${version}) `))
+  throw new Error(`deploy/debian/changelog has no entry for ${version}`);
+// Of the entry, so that two builds are equal.
+const date = new Date(/ {2}(\w{3}, .*)$/m.exec(changelog)[1]);
+const verbs = await readVerbs();
+const fast = process.argv.includes('--fast');
+const named = process.argv.slice(2).filter((word) => word !== '--fast');
+for (const name of named.length > 0 ? named : Object.keys(TARGETS)) makePackage(name, TARGETS[name]);
+
+function makePackage(name, target) {
+  const root = `dist/debian-${target.debian}`;
+  rmSync(root, { recursive: true, force: true });
+  put(root, 'usr/bin/runnel', readFileSync(`dist/runnel-${name}`), 0o755);
+  put(root, 'etc/runnel/runnel.toml', configuration());
+  cpSync('config/demo', join(root, DEMO), { recursive: true });
+  put(root, 'lib/systemd/system/runnel.service', readFileSync('deploy/systemd/runnel.service'));
+  put(root, 'usr/share/bash-completion/completions/runnel', bashCompletion(verbs));
+  const day = date.toISOString().slice(0, 10);
+  putGzip(root, 'usr/share/man/man1/runnel.1.gz', commandPage(verbs, version, day));
+  putGzip(root, 'usr/share/man/man5/runnel.toml.5.gz', configPage(version, day));
+  putGzip(root, 'usr/share/doc/runnel/changelog.gz', changelog);
+  put(root, 'usr/share/doc/runnel/copyright', copyright());
+  putGzip(root, 'usr/share/doc/runnel/third-party.txt.gz', readFileSync('dist/LICENSES'));
+  put(root, 'usr/share/doc/runnel/runnel.cdx.json', readFileSync('dist/runnel.cdx.json'));
+  put(root, 'usr/share/lintian/overrides/runnel', readFileSync('deploy/debian/lintian-overrides'));
+  const files = settle(root);
+  const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(file).size / 1024), 0);
+  const control = readFileSync('deploy/debian/control', 'utf8')
+    .replace('@VERSION@', version)
+    .replace('@ARCHITECTURE@', target.debian)
+    .replace('@SIZE@', String(kibibytes))
+    .replace('@NODE@', target.node.version);
+  put(root, 'DEBIAN/control', control);
+  put(root, 'DEBIAN/conffiles', '/etc/runnel/runnel.toml\n');
+  put(root, 'DEBIAN/md5sums', md5sums(root, files));
+  for (const script of ['postinst', 'prerm', 'postrm'])
+    put(root, `DEBIAN/${script}`, readFileSync(`deploy/debian/${script}`), 0o755);
+  settle(join(root, 'DEBIAN'));
+  const out = `dist/runnel_${version}_${target.debian}.deb`;
+  const compression = fast ? ['-Zgzip', '-z1'] : ['-Zxz', '-z6'];
+  const started = Date.now();
+  execFileSync('dpkg-deb', ['--root-owner-group', ...compression, '--build', root, out], {
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(date.getTime() / 1000) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  rmSync(root, { recursive: true });
+  const seconds = ((Date.now() - started) / 1000).toFixed(1);
+  console.log(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB, made in ${seconds} s`);
+}
+
+/** The demo's configuration, at the demo's new place, with another head. */
+function configuration() {
+  const demo = readFileSync('config/demo.toml', 'utf8');
+  const head = `# The gateway's configuration; "man runnel.toml" has every key. After a change:
+#
+#   runnel check -c /etc/runnel/runnel.toml && systemctl restart runnel
+#
+# As it comes, it serves a page about this machine on port 8080, from ${DEMO}.
+# Paths are relative to this file.
+`;
+  return head + demo.slice(demo.indexOf('\n\n') + 1).replaceAll('"demo/', `"${DEMO}/`);
+}
+
+/** In Debian's machine-readable form. The texts of what is inside of the executable are in a file beside it. */
+function copyright() {
+  const licence = readFileSync('node_modules/koffi/LICENSE.txt', 'utf8');
+  const mit = licence.slice(licence.indexOf('Permission is hereby')).trim().split('\n');
+  return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: runnel
+Comment:
+ The executable carries Node.js, uWebSockets.js and other software under
+ licences of their own: /usr/share/doc/runnel/third-party.txt.gz has their
+ names, their authors and the texts. Those under the Apache License 2.0 refer
+ to /usr/share/common-licenses/Apache-2.0.
+
+Files: *
+Copyright: 2026 The runnel authors
+License: Expat
+
+License: Expat
+${mit.map((line) => ` ${line.trim() === '' ? '.' : line.trimEnd()}`).join('\n')}
+`;
+}
+
+function put(root, path, content, mode = 0o644) {
+  const file = join(root, path);
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+  chmodSync(file, mode);
+}
+
+/** Without a name and a time inside, so that two builds are equal. */
+function putGzip(root, path, text) {
+  put(root, path, gzipSync(text, { level: 9 }));
+}
+
+/** Gives everything below a folder the modes and the time that it has in the package. Answers with the files, sorted. */
+function settle(root) {
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true });
+  const files = [];
+  for (const entry of entries) {
+    const path = join(entry.parentPath ?? entry.path, entry.name);
+    if (entry.isFile()) files.push(path);
+    chmodSync(path, entry.isDirectory() || (statSync(path).mode & 0o100) !== 0 ? 0o755 : 0o644);
+    utimesSync(path, date, date);
+  }
+  chmodSync(root, 0o755);
+  return files.sort();
+}
+
+function md5sums(root, files) {
+  const conffile = join(root, 'etc/runnel/runnel.toml');
+  const paths = files.filter((file) => file !== conffile).map((file) => file.slice(root.length + 1));
+  return execFileSync('md5sum', paths, { cwd: root });
+}

@@ -1,0 +1,107 @@
+// The manual pages, runnel(1) and runnel.toml(5), made from the commands' help and from the schema.
+
+import { formatValue } from '../../dist/src/config/problems.js';
+import { EXAMPLE } from '../../dist/src/config/reference.js';
+import { root } from '../../dist/src/config/schema.js';
+import { tablesOf } from '../../dist/src/config/suggest.js';
+
+/** runnel(1). @param date "2026-11-20". */
+export function commandPage(verbs, version, date) {
+  const flags = (verb) =>
+    Object.entries(verb.flags).map(([name, flag]) => {
+      const long = `\\fB\\-\\-${text(name)}\\fR${flag.value === undefined ? '' : ` \\fI${text(flag.value)}\\fR`}`;
+      const short = flag.short === undefined ? '' : `\\fB\\-${flag.short}\\fR, `;
+      return `.TP\n${short}${long}\n${text(flag.doc)}`;
+    });
+  return page('runnel', 1, 'User Commands', version, date, [
+    section('NAME', 'runnel \\- pages, CGI programs and live streams from one small gateway'),
+    section('SYNOPSIS', ...verbs.flatMap(({ usage }) => ['.nf', text(usage), '.fi'])),
+    section(
+      'DESCRIPTION',
+      'Runnel is an edge gateway for small Linux boards. It serves files, runs the CGI programs that are already there and turns',
+      'what programs print into live streams, from one process and one configuration, described in',
+      '.BR runnel.toml (5).',
+    ),
+    section('COMMANDS', ...verbs.flatMap((verb) => [`.SS ${text(verb.usage)}`, text(verb.doc), ...flags(verb)])),
+    section(
+      'EXIT STATUS',
+      ...[
+        ['0', 'Stopped cleanly.'],
+        ['1', 'The configuration is wrong; every problem of it was printed.'],
+        ['2', 'The command line is wrong.'],
+        ['70', 'An internal error.'],
+        ['71', 'The system refused: an address is in use, or is none of this machine.'],
+        ['73', 'The system refused for want of permission.'],
+      ].map(([code, meaning]) => `.TP\n.B ${code}\n${text(meaning)}`),
+    ),
+    section('SIGNALS', '.TP\n.BR TERM ", " INT', 'Drains and stops; a second one stops at once.'),
+    section(
+      'ENVIRONMENT',
+      '.TP\n.B RUNNEL_TMP',
+      'A folder where the native add\\-ons may be copied for the moment of loading them. It must be writable and not mounted noexec.',
+      '.TP\n.BR NOTIFY_SOCKET ", " WATCHDOG_USEC',
+      'As systemd sets them for a service of type notify.',
+      '.TP\n.B NO_COLOR',
+      'Plain log lines on a terminal.',
+    ),
+    section(
+      'FILES',
+      '.TP\n.IR runnel.toml ", " /etc/runnel/runnel.toml',
+      'The configuration, when none is named with \\-c.',
+    ),
+    section('SEE ALSO', '.BR runnel.toml (5),', '.BR systemd.service (5)'),
+  ]);
+}
+
+/** runnel.toml(5). */
+export function configPage(version, date) {
+  const tables = tablesOf(root).filter(({ header }) => !header.endsWith('.limits]') || header === '[defaults.limits]');
+  return page('runnel.toml', 5, 'File Formats', version, date, [
+    section('NAME', 'runnel.toml \\- configuration of the runnel gateway'),
+    section('SYNOPSIS', '.I /etc/runnel/runnel.toml'),
+    section(
+      'DESCRIPTION',
+      'A TOML file. The name of a table says what serves a path, its key says which: a key that ends in "/" is a prefix, any other is',
+      'exact, and the longest match wins.',
+      '.PP',
+      'Durations are strings with a unit: "250ms", "30s", "5m", "1.5h", "7d". Sizes are strings, "64KiB" (1024 bytes each) or "1MB" (a',
+      'million bytes), or a whole number of bytes. Paths are relative to the folder of the file. Commands are lists, the program first.',
+      '.PP',
+      'An unknown key, a wrong type or a value out of bounds is an error, and the gateway does not start with one.',
+      '.B runnel check',
+      'prints every one of them.',
+    ),
+    section('EXAMPLE', '.nf', ...EXAMPLE.trimEnd().split('\n').map(text), '.fi'),
+    section('TABLES', ...tables.flatMap(table)),
+    section('SEE ALSO', '.BR runnel (1)'),
+  ]);
+}
+
+function table({ header, fields, note }) {
+  return [
+    `.SS ${text(header === '' ? 'The top of the file' : header)}`,
+    ...(note === undefined ? [] : [text(note)]),
+    ...Object.entries(fields).map(([name, key]) => {
+      const preset = key.required
+        ? 'Required.'
+        : key.default === undefined
+          ? ''
+          : `Default: ${formatValue(key.default, [])}.`;
+      return `.TP\n.B ${text(name)}\n${text(`${key.doc} Must be ${key.kind.expected}. ${preset}`.trim())}`;
+    }),
+  ];
+}
+
+function page(name, number, manual, version, date, sections) {
+  return `${[`.TH ${name.toUpperCase()} ${number} "${date}" "runnel ${version}" "${manual}"`, ...sections].join('\n')}\n`;
+}
+
+function section(title, ...lines) {
+  return [`.SH ${title}`, ...lines].join('\n');
+}
+
+/** Text as roff takes it: no escapes, no requests, and hyphens that can be copied. */
+function text(plain) {
+  const escaped = plain.replaceAll('\\', '\\e').replaceAll('-', '\\-').replaceAll('…', '...').replaceAll('’', "'");
+  return escaped.replaceAll(/^([.'])/gm, '\\&$1');
+}

@@ -1,0 +1,25 @@
+/** Sockets that systemd has opened for the gateway (sd_listen_fds(3)): descriptors 3 and up, named in the environment. */
+import { ListenError } from './engine.ts';
+
+/** The first descriptor that is handed over. */
+const FIRST = 3;
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** The descriptor that has this name. Throws a `ListenError` when there is none, or more than one. */
+export function inheritedDescriptor(listener: string, socket: string, environment: Environment): number {
+  const { LISTEN_PID: pid, LISTEN_FDS: count = '', LISTEN_FDNAMES: names = '' } = environment;
+  const refuse = (detail: string): never => {
+    throw new ListenError(listener, 'ENOENT', detail);
+  };
+  if (pid !== String(process.pid) || !/^[1-9][0-9]{0,3}$/.test(count))
+    return refuse('systemd has handed over no socket; is there a socket unit, and was that one started?');
+  // Without FileDescriptorName= a socket has the name of its unit.
+  const known = Array.from({ length: Number(count) }, (_, index) => names.split(':')[index] || 'unknown');
+  const found = known.flatMap((name, index) => (name === socket ? [FIRST + index] : []));
+  const [descriptor, second] = found;
+  if (descriptor === undefined) return refuse(`systemd has handed over ${known.join(', ')}, but nothing of that name`);
+  if (second !== undefined)
+    return refuse(`systemd has handed over ${found.length} sockets of that name; give each its own`);
+  return descriptor;
+}

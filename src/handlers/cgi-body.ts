@@ -1,0 +1,102 @@
+/** The document of a CGI program as it is written, at the client's pace. */
+import type { Readable } from 'node:stream';
+import type { BodySink, BodySource } from '../engine/engine.ts';
+
+export class CgiBody implements BodySource {
+  private sink: BodySink | undefined;
+  /** What of a promised length has not been written yet. */
+  private remaining: number;
+  /** What came before `start`: the rest of the chunk that ended the header, and what was on its way when `pause` was called. */
+  private early: Buffer[] = [];
+  private resumed = false;
+  private over = false;
+  private outcome: { readonly error: Error | undefined } | undefined;
+
+  constructor(
+    private readonly stdout: Readable,
+    readonly length: number | undefined,
+    /** The client has left. */
+    private readonly left: () => void,
+  ) {
+    this.remaining = length ?? Number.POSITIVE_INFINITY;
+    stdout.pause();
+  }
+
+  start(sink: BodySink): void {
+    this.sink = sink;
+    const early = Buffer.concat(this.early);
+    this.early = [];
+    if (this.remaining === 0) {
+      this.complete();
+      return;
+    }
+    this.resumed = true;
+    if (early.length > 0) this.push(early);
+    if (this.over) return;
+    const { outcome } = this;
+    // A cut waits for the next turn, so that the client gets at least the head and what there was.
+    if (outcome?.error) setImmediate(() => this.finish(outcome.error));
+    else if (outcome) this.finish(undefined);
+    else if (this.resumed) this.stdout.resume();
+  }
+
+  resume(): void {
+    this.resumed = true;
+    if (!this.over) this.stdout.resume();
+  }
+
+  cancel(): void {
+    if (this.over) return;
+    this.over = true;
+    this.left();
+  }
+
+  /** Takes what the program has written. */
+  push(chunk: Buffer): void {
+    if (this.over) return;
+    if (!this.sink) {
+      this.early.push(chunk);
+      return;
+    }
+    const part = chunk.length > this.remaining ? chunk.subarray(0, this.remaining) : chunk;
+    this.remaining -= part.length;
+    this.resumed = false;
+    const more = this.sink.write(part);
+    if (this.remaining === 0) this.complete();
+    else if (more) this.resumed = true;
+    else if (!this.resumed) this.stdout.pause();
+  }
+
+  /** Whether its end depends on how it was ended. */
+  wantsEnding(): boolean {
+    return !this.over && this.length === undefined;
+  }
+
+  /** Nothing more comes; `error` says that this was not the end of the document. */
+  finish(error: Error | undefined): void {
+    if (this.over) return;
+    if (!this.sink) {
+      this.outcome ??= { error };
+      return;
+    }
+    this.over = true;
+    if (error) this.sink.fail(error);
+    else if (this.length !== undefined && this.remaining > 0) {
+      this.sink.fail(new Error(`it announced ${this.length} bytes and wrote ${this.length - this.remaining}`));
+    } else this.sink.end();
+    // What still comes is read and forgotten.
+    this.stdout.resume();
+  }
+
+  /** Takes nothing more and tells nobody. */
+  close(): void {
+    this.over = true;
+  }
+
+  /** All of the promised length is there; what the program still writes is read and forgotten. */
+  private complete(): void {
+    this.over = true;
+    this.sink?.end();
+    this.stdout.resume();
+  }
+}

@@ -1,0 +1,102 @@
+/** Finding the script that a request's path names below a folder: for CGI programs and for FastCGI applications alike. */
+import { performance } from 'node:perf_hooks';
+import type { Reply } from '../engine/engine.ts';
+import { FileCache } from '../files/cache.ts';
+import { type LocatedProgram, locateProgram } from '../files/locate.ts';
+import { Refused } from '../files/refused.ts';
+import { segmentsOf } from '../files/segments.ts';
+import { HttpError } from '../http/errors.ts';
+import type { Call } from '../http/handler.ts';
+import { redirectReply } from '../http/reply.ts';
+import { canonicalPath } from '../http/target.ts';
+
+/** A script, and how the path divides at it. */
+export interface Script {
+  readonly file: string;
+  /** SCRIPT_NAME and PATH_INFO, decoded. */
+  readonly scriptName: string;
+  readonly pathInfo: string;
+}
+
+/** Bytes and milliseconds for which it is remembered where a script was found. */
+const CACHE = { maxBytes: 512 * 1024, freshFor: 1000 };
+
+export class Scripts {
+  private readonly found = new FileCache<LocatedProgram>(CACHE);
+  private readonly base: string;
+
+  /**
+   * @param route The route's key.
+   * @param index Names of files that stand for their folder.
+   */
+  constructor(
+    private readonly root: string,
+    route: string,
+    private readonly index: readonly string[],
+  ) {
+    this.base = routeBase(route);
+  }
+
+  /** What `rest` names; undefined for a folder that has an index and was asked for without its slash. Rejects with an `HttpError`. */
+  async find(rest: string): Promise<Script | undefined> {
+    const found = await this.locate(rest).catch(asHttpError);
+    if (found === undefined) return undefined;
+    const name = found.script.filter((segment) => segment !== '').join('/');
+    return { file: found.file, scriptName: `${this.base}/${name}`, pathInfo: found.pathInfo };
+  }
+
+  private async locate(rest: string): Promise<LocatedProgram | undefined> {
+    const now = performance.now();
+    const known = this.found.fresh(rest, now);
+    if (known) return known;
+    const segments = segmentsOf(rest);
+    let found = await locateProgram(this.root, segments);
+    if (found === undefined) {
+      found = await this.indexOf(segments);
+      if (segments.at(-1) !== '') return undefined;
+    }
+    this.found.put(rest, found, found.file.length + found.pathInfo.length, now);
+    return found;
+  }
+
+  private async indexOf(folder: readonly string[]): Promise<LocatedProgram> {
+    for (const name of this.index) {
+      const found = await locateProgram(this.root, [...folder, name]).catch(unlessNotThere);
+      if (found) return found;
+    }
+    throw new Refused(403, 'a folder, not a program');
+  }
+}
+
+/** SCRIPT_NAME's beginning: the route's path, decoded, without a slash at its end. */
+export function routeBase(route: string): string {
+  return segmentsOf(route.slice(route.indexOf('/')))
+    .join('/')
+    .replace(/\/$/, '');
+}
+
+/** PATH_INFO where one program serves the whole route: what follows the route's path, from its slash on. */
+export function pathBelow(route: string, rest: string): string {
+  if (!route.endsWith('/')) return '';
+  try {
+    return `/${segmentsOf(rest).join('/')}`;
+  } catch (error) {
+    return asHttpError(error);
+  }
+}
+
+/** Sends the client to the folder's own path, so that relative links are right. */
+export function toFolder(call: Call): Reply {
+  const { path, query } = call.request;
+  return redirectReply(`${canonicalPath(path) ?? ''}/${query === undefined ? '' : `?${query}`}`);
+}
+
+function unlessNotThere(error: unknown): undefined {
+  if (error instanceof Refused && error.status === 404) return undefined;
+  throw error;
+}
+
+function asHttpError(error: unknown): never {
+  if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
+  throw error;
+}

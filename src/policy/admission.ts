@@ -1,0 +1,63 @@
+/** What an address may ask for in a second. The same for every route, so that many routes are no way around it. */
+import type { ConnectionsConfig } from '../config/schema.ts';
+import type { Request } from '../engine/engine.ts';
+import { AddressSet, addressKey, type Forwarded, forwarded, type Proxies } from './addresses.ts';
+import { Rates, retryAfter } from './rate.ts';
+import type { Refusal } from './refusal.ts';
+
+type AdmissionConfig = Pick<
+  ConnectionsConfig,
+  | 'requests_per_second'
+  | 'request_burst'
+  | 'upgrades_per_second'
+  | 'upgrade_burst'
+  | 'exempt'
+  | 'trusted_proxies'
+  | 'proxy_header'
+>;
+
+export class Admission {
+  private readonly requests: Rates | undefined;
+  private readonly upgrades: Rates | undefined;
+  private readonly exempt: AddressSet;
+  private readonly proxies: Proxies;
+
+  constructor(config: AdmissionConfig) {
+    const { requests_per_second: requests, upgrades_per_second: upgrades } = config;
+    if (requests > 0) this.requests = new Rates(requests, config.request_burst);
+    if (upgrades > 0) this.upgrades = new Rates(upgrades, config.upgrade_burst);
+    this.exempt = new AddressSet(config.exempt);
+    this.proxies = { trusted: new AddressSet(config.trusted_proxies), header: config.proxy_header };
+  }
+
+  /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
+  behindProxy(request: Request): Request {
+    const client: Forwarded | undefined = forwarded(request.remoteAddress, request.headers, this.proxies);
+    if (client === undefined) return request;
+    const { listener } = request;
+    const secure = client.secure ?? listener.secure;
+    return { ...request, remoteAddress: client.address, remotePort: undefined, listener: { ...listener, secure } };
+  }
+
+  /** Whether `address` has limits of its own. */
+  isExempt(address: string): boolean {
+    return address === '' || this.exempt.has(address);
+  }
+
+  /** Refuses what is one too many in this second. `now` in milliseconds. */
+  decide(request: Request, isUpgrade: boolean, now: number): Refusal | undefined {
+    const { remoteAddress } = request;
+    if (this.isExempt(remoteAddress)) return undefined;
+    const key = addressKey(remoteAddress);
+    const wait = this.requests?.take(key, now) ?? 0;
+    if (wait > 0) return tooMany('rate', 'more than connections.requests_per_second from one address', wait);
+    const upgradeWait = isUpgrade ? (this.upgrades?.take(key, now) ?? 0) : 0;
+    if (upgradeWait > 0)
+      return tooMany('upgrade_rate', 'more than connections.upgrades_per_second from one address', upgradeWait);
+    return undefined;
+  }
+}
+
+function tooMany(policy: Refusal['policy'], because: string, wait: number): Refusal {
+  return { status: 429, because, policy, headers: [['retry-after', retryAfter(wait)]] };
+}

@@ -1,0 +1,71 @@
+/** Holds the connection limits for every listener of a gateway, and counts what they let in and what not. */
+import type { ConnectionsConfig } from '../config/schema.ts';
+import type { EngineHost } from '../engine/engine.ts';
+import { addressText } from '../engine/heads.ts';
+import type { Log } from '../ops/log.ts';
+import { connectedPeers, openFilesLimit } from '../ops/open-files.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import { AddressSet } from './addresses.ts';
+import { ConnectionLimits } from './connections.ts';
+
+type Doors = Pick<EngineHost, 'opened' | 'closed'>;
+
+/** For the operator's own listener, which must answer while everything else is full. */
+export const UNGUARDED: Doors = { opened: () => true, closed: () => undefined };
+
+/** Open files that connections leave for everything else: programs' pipes, served files, the log. */
+const LEAST_RESERVE = 64;
+/** At most one log line about refused connections in this time, milliseconds. */
+const SAY_EVERY = 10_000;
+
+export class ConnectionGuard {
+  private readonly limits: ConnectionLimits;
+  private saidAt = Number.NEGATIVE_INFINITY;
+
+  /** @param ports those whose connections are meant, for the census */
+  constructor(
+    config: Pick<ConnectionsConfig, 'max' | 'max_per_address' | 'exempt' | 'trusted_proxies'>,
+    private readonly tallies: Tallies,
+    private readonly log: Log,
+    ports: () => readonly number[],
+  ) {
+    const files = openFilesLimit() ?? Number.POSITIVE_INFINITY;
+    const room = Math.max(1, files - Math.max(LEAST_RESERVE, Math.floor(files / 4)));
+    if (room < config.max)
+      log.warn(
+        `at most ${room} connections at once: the system allows ${files} open files, connections.max is ${config.max}`,
+      );
+    this.limits = new ConnectionLimits({
+      max: Math.min(config.max, room),
+      maxPerAddress: config.max_per_address,
+      exempt: [new AddressSet(config.exempt), new AddressSet(config.trusted_proxies)],
+      census: () => connectedPeers(new Set(ports())).map(addressText),
+    });
+  }
+
+  /** What an engine asks at the door of this listener. */
+  of(listener: string): Doors {
+    const open = this.tallies.connections.member(listener);
+    return {
+      opened: (address) => {
+        const limit = this.limits.opened(address, performance.now());
+        if (limit === undefined) open.value++;
+        else this.refuse(listener, limit, address);
+        return limit === undefined;
+      },
+      closed: (address) => {
+        this.limits.closed(address);
+        open.value--;
+      },
+    };
+  }
+
+  private refuse(listener: string, limit: 'max' | 'address', client: string): void {
+    this.tallies.connectionsRefused.add(1, listener, limit);
+    const now = performance.now();
+    if (now - this.saidAt < SAY_EVERY) return;
+    this.saidAt = now;
+    const key = limit === 'max' ? 'connections.max' : 'connections.max_per_address';
+    this.log.warn(`connections are refused: ${key} is reached`, { listener, client, open: this.limits.open });
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Cross-origin resource sharing by the Fetch standard (https://fetch.spec.whatwg.org/#http-cors-protocol), for one route. The lists
+ * come from the configuration; of a request only its origin is ever repeated, and only one that is listed.
+ */
+import type { CorsConfig } from '../config/schema.ts';
+import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
+
+/** All that a reply may say about other origins: taken off what a program prints. */
+const CORS_FIELD = /^access-control-/;
+const PREFLIGHT_VARY = ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers'];
+
+export class Cors {
+  private readonly exact: ReadonlySet<string>;
+  /** "https://*.example.org" as what comes before and behind the star. */
+  private readonly wildcards: readonly { readonly before: string; readonly behind: string }[];
+  private readonly everybody: boolean;
+
+  constructor(private readonly config: CorsConfig) {
+    const { origins } = config;
+    this.everybody = origins.includes('*');
+    this.exact = new Set(origins.filter((origin) => !origin.includes('*')));
+    this.wildcards = origins
+      .filter((origin) => origin.includes('://*.'))
+      .map((origin) => {
+        const star = origin.indexOf('*');
+        return { before: origin.slice(0, star), behind: origin.slice(star + 1) };
+      });
+  }
+
+  /** Whether any origin is listed at all: without one the route says nothing about other origins. */
+  get on(): boolean {
+    return this.everybody || this.exact.size > 0 || this.wildcards.length > 0;
+  }
+
+  /**
+   * Whether pages of this origin may do what only the same origin may otherwise: open a stream, send a form. "*" does not
+   * mean those that have no name of their own ("null", "file://"). `origin` is the field as sent.
+   */
+  welcomes(origin: string): boolean {
+    return this.lists(origin) || (this.everybody && /^https?:\/\//.test(origin));
+  }
+
+  /** Whether this origin itself is listed, or one of its kind: "*" lists nobody. */
+  lists(origin: string): boolean {
+    if (this.exact.has(origin)) return true;
+    return this.wildcards.some(({ before, behind }) => {
+      if (!origin.startsWith(before) || !origin.endsWith(behind)) return false;
+      const label = origin.slice(before.length, origin.length - behind.length);
+      return /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(label);
+    });
+  }
+
+  /** Whether this is a preflight (CORS-preflight fetch) that this route has to answer. */
+  isPreflight(request: Request): boolean {
+    return (
+      this.on &&
+      request.method === 'OPTIONS' &&
+      headerValue(request.headers, 'origin') !== undefined &&
+      headerValue(request.headers, 'access-control-request-method') !== undefined
+    );
+  }
+
+  /** Whether a preflight's origin may read answers at all. */
+  answers(request: Request): boolean {
+    return this.everybody || this.lists(headerValue(request.headers, 'origin') ?? '');
+  }
+
+  /** What a preflight of an allowed origin is told, beyond what every reply gets. */
+  preflight(request: Request): HeaderList {
+    const { methods, headers, max_age, private_network } = this.config;
+    const fields: (readonly [string, string])[] = [
+      ['access-control-allow-methods', methods.join(', ')],
+      ['access-control-max-age', String(Math.round(max_age / 1000))],
+      ['vary', PREFLIGHT_VARY.join(', ')],
+    ];
+    if (headers.length > 0) fields.push(['access-control-allow-headers', headers.join(', ')]);
+    // Private Network Access, a draft of the WICG: asked for by pages of the public Internet.
+    if (private_network && headerValue(request.headers, 'access-control-request-private-network') === 'true')
+      fields.push(['access-control-allow-private-network', 'true']);
+    return fields;
+  }
+
+  /** A reply's fields as this route has them: nothing that a program says about other origins, and what we say of `request`'s. */
+  apply(fields: HeaderList, request: Request): HeaderList {
+    if (!this.on) return fields;
+    const preflight = this.isPreflight(request);
+    const kept = preflight ? fields : fields.filter(([name]) => !CORS_FIELD.test(name));
+    const { credentials, expose } = this.config;
+    const origin = headerValue(request.headers, 'origin');
+    const ours: (readonly [string, string])[] = [];
+    if (this.everybody) ours.push(['access-control-allow-origin', '*']);
+    else if (origin !== undefined && this.lists(origin)) {
+      ours.push(['access-control-allow-origin', origin]);
+      if (credentials) ours.push(['access-control-allow-credentials', 'true']);
+    }
+    if (ours.length > 0 && expose.length > 0 && !preflight)
+      ours.push(['access-control-expose-headers', expose.join(', ')]);
+    return this.everybody ? [...kept, ...ours] : [...varyByOrigin(kept), ...ours];
+  }
+}
+
+/** The same fields with Origin in Vary, once: a cache must not give one origin's answer to another. */
+export function varyByOrigin(fields: HeaderList): HeaderList {
+  const members = fields
+    .filter(([name]) => name === 'vary')
+    .flatMap(([, value]) => value.split(','))
+    .map((member) => member.trim())
+    .filter((member) => member !== '');
+  if (members.includes('*')) return fields;
+  const has = members.some((member) => member.toLowerCase() === 'origin');
+  if (!has) members.push('Origin');
+  return [...fields.filter(([name]) => name !== 'vary'), ['vary', members.join(', ')]];
+}

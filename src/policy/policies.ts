@@ -1,0 +1,60 @@
+/** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
+import type { Config, RoutePolicies } from '../config/schema.ts';
+import type { Log } from '../ops/log.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import { Admission } from './admission.ts';
+import type { Auth } from './auth.ts';
+import { ConnectionGuard } from './connection-guard.ts';
+import { Cors } from './cors.ts';
+import { Logins } from './logins.ts';
+
+/** What a built route has of them. */
+export interface BuiltPolicies {
+  readonly limits: RoutePolicies['limits'];
+  readonly cors: Cors;
+  /** Whether other sites may send requests that change something. */
+  readonly crossSite: 'allow' | 'refuse';
+  readonly auth: Auth;
+}
+
+export class Policies {
+  readonly admission: Admission;
+  readonly guard: ConnectionGuard;
+  /** For what no route serves: a page of another origin may read a 404, too. */
+  readonly unroutedCors: Cors;
+  private readonly logins: Logins;
+
+  /** @param ports those that clients connect to */
+  constructor(
+    private readonly config: Config,
+    tallies: Tallies,
+    log: Log,
+    ports: () => readonly number[],
+  ) {
+    const { connections, defaults } = config;
+    this.admission = new Admission(connections);
+    this.guard = new ConnectionGuard(connections, tallies, log, ports);
+    this.unroutedCors = new Cors(defaults.cors);
+    this.logins = new Logins(connections.failed_logins, log);
+  }
+
+  of(route: RoutePolicies): BuiltPolicies {
+    return {
+      limits: route.limits,
+      cors: new Cors(route.cors),
+      crossSite: route.cross_site,
+      auth: this.logins.auth(route.auth),
+    };
+  }
+
+  /** Of the operator's own pages: open to whoever reaches their listener, and to pages of no other origin. */
+  ofAdmin(): BuiltPolicies {
+    const { limits, cors, auth } = this.config.defaults;
+    return this.of({
+      limits,
+      cors: { ...cors, origins: [] },
+      cross_site: 'refuse',
+      auth: { ...auth, require: 'none' },
+    });
+  }
+}

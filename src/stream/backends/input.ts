@@ -1,0 +1,88 @@
+/**
+ * What waits for a program's stdin, or for the server of a connection. Handed over in pieces of a bounded size, so that the number of bytes that wait is true: a stream of
+ * Node's counts everything that it was given as waiting until the last byte of it is gone. Small messages that come while a
+ * piece is under way go out together in one system call.
+ */
+import type { Writable } from 'node:stream';
+
+/** As much as a pipe holds. */
+const PIECE = 64 * 1024;
+
+export class BackendInput {
+  /** Bytes that have not been taken. */
+  waiting = 0;
+  private queue: Buffer[] = [];
+  private underWay = false;
+  private ending = false;
+
+  /**
+   * @param drained called whenever everything has been taken: who waits for that has a bound of its own, which may be smaller than
+   * what `write` calls behind
+   */
+  constructor(
+    private readonly stdin: Writable,
+    private readonly drained: () => void,
+  ) {}
+
+  /** False: taken, but the other end is behind. What is written after it has closed is lost, as in any pipe. */
+  write(pieces: readonly Buffer[]): boolean {
+    if (!this.stdin.writable || this.ending) return true;
+    for (const piece of pieces) {
+      this.queue.push(piece);
+      this.waiting += piece.length;
+    }
+    if (!this.underWay) this.next();
+    return this.waiting <= PIECE;
+  }
+
+  /** Closes stdin behind what waits. */
+  end(): void {
+    this.ending = true;
+    if (!this.underWay) this.stdin.end();
+  }
+
+  /** Gives everything to the stream at once and stops counting: the other end is about to be ended. */
+  flush(): void {
+    if (this.queue.length > 0 && this.stdin.writable) this.stdin.write(Buffer.concat(this.queue));
+    this.queue = [];
+  }
+
+  private next(): void {
+    const piece = this.take();
+    this.underWay = true;
+    this.stdin.write(piece, (error) => {
+      this.underWay = false;
+      this.waiting -= piece.length;
+      if (error != null) {
+        // The other end has closed: nothing that waits will ever be read.
+        this.queue = [];
+        this.waiting = 0;
+      }
+      if (this.queue.length > 0) this.next();
+      else this.empty();
+    });
+  }
+
+  private empty(): void {
+    if (this.ending) this.stdin.end();
+    this.drained();
+  }
+
+  /** The next piece: whole messages up to the size of a piece, or a part of a large one. */
+  private take(): Buffer {
+    const [first = Buffer.alloc(0)] = this.queue;
+    if (first.length > PIECE) {
+      this.queue[0] = first.subarray(PIECE);
+      return first.subarray(0, PIECE);
+    }
+    let count = 0;
+    let bytes = 0;
+    for (const message of this.queue) {
+      if (bytes + message.length > PIECE) break;
+      bytes += message.length;
+      count++;
+    }
+    const taken = this.queue.splice(0, count);
+    return taken.length === 1 ? first : Buffer.concat(taken, bytes);
+  }
+}

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { inheritedDescriptor } from '../../src/engine/inherited.ts';
+
+const LISTEN_PID = String(process.pid);
+
+test('a socket is found by its name', () => {
+  const environment = { LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'http:admin' };
+  assert.equal(inheritedDescriptor('systemd:http', 'http', environment), 3);
+  assert.equal(inheritedDescriptor('systemd:admin', 'admin', environment), 4);
+});
+
+test('one that is not there, or is there twice, is refused with what is there', () => {
+  const cases: readonly [{ [name: string]: string }, RegExp][] = [
+    [{}, /no socket; is there a socket unit/],
+    [{ LISTEN_PID: '1', LISTEN_FDS: '1', LISTEN_FDNAMES: 'http' }, /no socket/],
+    [{ LISTEN_PID, LISTEN_FDS: '0' }, /no socket/],
+    [{ LISTEN_PID, LISTEN_FDS: '-1' }, /no socket/],
+    [{ LISTEN_PID, LISTEN_FDS: '1' }, /handed over unknown, but/],
+    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'a:b' }, /handed over a, b, but nothing of that name/],
+    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'http:http' }, /2 sockets of that name/],
+  ];
+  for (const [environment, message] of cases)
+    assert.throws(() => inheritedDescriptor('systemd:http', 'http', environment), { name: 'ListenError', message });
+});

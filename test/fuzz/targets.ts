@@ -1,0 +1,192 @@
+/** What is fed with bytes by chance, and what must hold whatever they are. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { join } from 'node:path';
+import { addressBytes, parseAddressRange } from '../../src/config/address-range.ts';
+import { parseHtpasswd, parseTokens } from '../../src/config/credentials.ts';
+import { parseConfig } from '../../src/config/load.ts';
+import { formatProblem } from '../../src/config/problems.ts';
+import type { HeaderList, Request } from '../../src/engine/engine.ts';
+import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
+import { canonicalPath, requestHost } from '../../src/http/target.ts';
+import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
+import { Cors } from '../../src/policy/cors.ts';
+import { decideOrigin } from '../../src/policy/origin.ts';
+import { CgiHeader, CgiOutputError, type CgiResponse } from '../../src/process/cgi-output.ts';
+import { metaVariables } from '../../src/process/meta-variables.ts';
+import { configOf } from '../support/policies.ts';
+import type { Chance } from './mutate.ts';
+
+export interface Target {
+  readonly name: string;
+  readonly seeds: readonly Buffer[];
+  /** Throws what `assert` throws when something does not hold. */
+  run(bytes: Buffer, chance: Chance): void;
+}
+
+const SEEDS = join(import.meta.dirname, '../../../test/fuzz/seeds');
+const GOLDEN = join(import.meta.dirname, '../../../test/config/golden');
+
+function seeds(folder: string): readonly Buffer[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => readFileSync(join(folder, name)));
+}
+
+const DISK = {
+  searchPath: ['/bin'],
+  executable: () => true,
+  look: (path: string) => ({ found: path.includes('.') ? ('file' as const) : ('folder' as const) }),
+  read: (path: string) => path,
+};
+const CORS = new Cors(configOf({ defaults: { cors: { origins: ['https://*.example.org'] } } }).defaults.cors);
+const TRUSTED = new AddressSet(
+  [parseAddressRange('10.0.0.0/8'), parseAddressRange('::/1')].filter((range) => range !== undefined),
+);
+
+export const TARGETS: readonly Target[] = [
+  {
+    name: 'target',
+    seeds: seeds(join(SEEDS, 'target')),
+    run(bytes) {
+      const split = splitTarget(bytes.toString('latin1'), 'GET');
+      if (split === undefined) return;
+      assert(split.path.startsWith('/') || split.path === '*');
+      const path = canonicalPath(split.path);
+      if (path === undefined) return;
+      assert.equal(canonicalPath(path), path, 'one spelling');
+      assert(!path.includes('//') && !path.split('/').some((segment) => segment === '.' || segment === '..'), path);
+      assert(!path.includes('%00'));
+      decodeURIComponent(path.replaceAll(/%[89A-F][0-9A-F]/g, ''));
+    },
+  },
+  {
+    name: 'head',
+    seeds: seeds(join(SEEDS, 'head')),
+    run(bytes) {
+      const headers = fields(bytes);
+      const facts = readFacts(headers, '1.1');
+      if (typeof facts === 'string') return;
+      assert(facts.contentLength === undefined || (Number.isSafeInteger(facts.contentLength) && !facts.chunked));
+      requestHost(facts.host);
+      const opening = readOpening(headers, facts.hasBody);
+      if (opening.refused === undefined) assert(opening.handshake.protocols.every(isToken));
+      const request = asked(headers);
+      decideOrigin(request, facts.asksUpgrade, { cors: CORS, crossSite: 'same-origin', unsafe: 'refuse' });
+      const sent = CORS.apply(headers, request);
+      assert(sent.filter(([name]) => name === 'access-control-allow-origin').length <= 1);
+      const id = { id: 'x', version: '0', bodyLength: 0, scriptName: '', pathInfo: '', scriptFilename: '/x' };
+      for (const [name, value] of metaVariables(request, { ...id, passAuthorization: false })) {
+        assert.match(name, /^[A-Z0-9_]+$/);
+        assert(!value.includes('\0') && name !== 'HTTP_PROXY' && name !== 'HTTP_AUTHORIZATION');
+      }
+    },
+  },
+  {
+    name: 'cgi',
+    seeds: seeds(join(SEEDS, 'cgi')),
+    run(bytes, chance) {
+      const whole = cgi([bytes]);
+      const cuts: Buffer[] = [];
+      for (let at = 0; at < bytes.length; ) {
+        const next = at + 1 + chance.below(9);
+        cuts.push(bytes.subarray(at, next));
+        at = next;
+      }
+      assert.deepEqual(cgi(cuts), whole, 'the same, however it arrives');
+      if (whole === undefined || typeof whole === 'string' || whole.kind === 'local-redirect') return;
+      assert(whole.status >= 100 && whole.status <= 999);
+      for (const [name, value] of whole.headers) assert(isToken(name) && isFieldValue(value), `${name}: ${value}`);
+    },
+  },
+  {
+    name: 'htpasswd',
+    seeds: seeds(join(SEEDS, 'htpasswd')),
+    run(bytes) {
+      for (const [name, hash] of parseHtpasswd(bytes.toString()).entries) {
+        assert(!/[\x00-\x1f:\x7f]/.test(name) && name !== '');
+        assert(hash.length === 60 && Number(hash.slice(4, 6)) <= 15);
+      }
+    },
+  },
+  {
+    name: 'tokens',
+    seeds: seeds(join(SEEDS, 'tokens')),
+    run(bytes) {
+      for (const [digest, name] of parseTokens(bytes.toString()).entries)
+        assert(Buffer.from(digest, 'hex').length === 32 && name !== '');
+    },
+  },
+  {
+    name: 'proxies',
+    seeds: seeds(join(SEEDS, 'proxies')),
+    run(bytes) {
+      const value = bytes.toString('latin1');
+      for (const header of ['x-forwarded-for', 'forwarded'] as const) {
+        const seen = forwarded('10.0.0.1', [[header, value]], { trusted: TRUSTED, header });
+        if (seen === undefined) continue;
+        assert(isIP(seen.address) !== 0, seen.address);
+        assert(addressKey(seen.address).length > 0);
+      }
+      for (const text of [value, value.slice(0, 45)]) {
+        const range = parseAddressRange(text);
+        assert(range === undefined || (range.bytes.length === 16 && range.bits >= 0 && range.bits <= 128));
+        assert([undefined, 16].includes(addressBytes(text)?.length));
+      }
+    },
+  },
+  {
+    name: 'toml',
+    seeds: [...seeds(join(SEEDS, 'toml')), ...seeds(GOLDEN).filter((bytes) => bytes.includes('['))],
+    run(bytes) {
+      const result = parseConfig(bytes, 'fuzz.toml', { directory: '/etc/runnel', disk: DISK });
+      if (result.ok) return;
+      assert(result.problems.length > 0);
+      for (const problem of result.problems) {
+        const line = formatProblem(problem);
+        assert(!/[\x00-\x08\x0a-\x1f\x7f]/.test(line), JSON.stringify(line));
+      }
+    },
+  },
+];
+
+function fields(bytes: Buffer): HeaderList {
+  return bytes
+    .toString('latin1')
+    .split('\n')
+    .flatMap((line): [string, string][] => {
+      const colon = line.indexOf(':');
+      const [name, value] = [line.slice(0, colon).trim().toLowerCase(), line.slice(colon + 1).trim()];
+      // What else there may be in them, both engines refuse.
+      return isToken(name) && isFieldValue(value) ? [[name, value]] : [];
+    });
+}
+
+function asked(headers: HeaderList): Request {
+  const listener = { name: 'test', secure: false, port: 80 };
+  return {
+    method: 'POST',
+    path: '/',
+    query: undefined,
+    version: '1.1',
+    headers,
+    remoteAddress: '192.0.2.7',
+    remotePort: 1,
+    listener,
+  };
+}
+
+function cgi(chunks: readonly Buffer[]): CgiResponse | string | undefined {
+  const header = new CgiHeader(8192);
+  try {
+    for (const chunk of chunks) {
+      const found = header.feed(chunk);
+      if (found !== undefined) return found.response;
+    }
+    return undefined;
+  } catch (error) {
+    assert(error instanceof CgiOutputError, String(error));
+    return 'refused';
+  }
+}

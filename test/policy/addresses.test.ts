@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type AddressRange, parseAddressRange } from '../../src/config/address-range.ts';
+import type { HeaderList } from '../../src/engine/engine.ts';
+import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
+
+function ranges(...texts: readonly string[]): AddressSet {
+  return new AddressSet(
+    texts.map((text): AddressRange => {
+      const range = parseAddressRange(text);
+      assert(range !== undefined, text);
+      return range;
+    }),
+  );
+}
+
+describe('ranges', () => {
+  const CASES: readonly [range: string, address: string, inside: boolean][] = [
+    ['10.0.0.0/8', '10.255.0.1', true],
+    ['10.0.0.0/8', '11.0.0.1', false],
+    ['192.168.1.7', '192.168.1.7', true],
+    ['192.168.1.7', '192.168.1.8', false],
+    ['192.168.1.128/25', '192.168.1.127', false],
+    ['192.168.1.128/25', '192.168.1.200', true],
+    ['0.0.0.0/0', '203.0.113.9', true],
+    ['0.0.0.0/0', '2001:db8::1', false],
+    ['::/0', '203.0.113.9', true],
+    ['::ffff:10.0.0.0/104', '10.1.2.3', true],
+    ['fd00::/8', 'fd12::1', true],
+    ['fd00::/8', 'fe80::1', false],
+    ['2001:db8::1', '2001:0db8:0:0::1', true],
+    ['127.0.0.0/8', '', false],
+    ['127.0.0.0/8', 'localhost', false],
+  ];
+  for (const [range, address, inside] of CASES)
+    test(`${range} and "${address}"`, () => assert.equal(ranges(range).has(address), inside));
+  for (const text of [
+    '',
+    '10.0.0.0/33',
+    '::/129',
+    '10.0.0',
+    'fe80::1%eth0',
+    'board',
+    '10.0.0.0/8/8',
+    '10.0.0.0/',
+    '::1::',
+  ])
+    test(`"${text}" is none`, () => assert.equal(parseAddressRange(text), undefined));
+});
+
+test('one household has one name: IPv6 counts by its /64', () => {
+  assert.equal(addressKey('192.0.2.1'), '192.0.2.1');
+  assert.equal(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:2:ffff::9'));
+  assert.notEqual(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:3::1'));
+});
+
+describe('who is the client behind proxies', () => {
+  const CASES: readonly [
+    name: string,
+    peer: string,
+    fields: HeaderList,
+    client: string | undefined,
+    secure?: boolean,
+  ][] = [
+    ['the peer is no proxy of ours', '203.0.113.1', [['x-forwarded-for', '1.2.3.4']], undefined],
+    ['the proxy says nothing', '10.0.0.1', [], undefined],
+    ['one hop', '10.0.0.1', [['x-forwarded-for', '203.0.113.9']], '203.0.113.9'],
+    [
+      'what the client wrote itself stands before it',
+      '10.0.0.1',
+      [['x-forwarded-for', '1.2.3.4, 203.0.113.9']],
+      '203.0.113.9',
+    ],
+    ['two proxies of ours', '10.0.0.1', [['x-forwarded-for', '1.2.3.4, 203.0.113.9, 10.0.0.2']], '203.0.113.9'],
+    [
+      'two fields are one list',
+      '10.0.0.1',
+      [
+        ['x-forwarded-for', '203.0.113.9'],
+        ['x-forwarded-for', '10.0.0.2'],
+      ],
+      '203.0.113.9',
+    ],
+    ['nobody but proxies', '10.0.0.1', [['x-forwarded-for', '10.0.0.3, 10.0.0.2']], '10.0.0.3'],
+    [
+      'rubbish in front of a proxy of ours',
+      '10.0.0.1',
+      [['x-forwarded-for', '9.9.9.9, unknown, 10.0.0.2']],
+      '10.0.0.2',
+    ],
+    ['rubbish only', '10.0.0.1', [['x-forwarded-for', 'unknown']], undefined],
+    ['with a port', '10.0.0.1', [['x-forwarded-for', '203.0.113.9:4711']], '203.0.113.9'],
+    ['IPv6 with a port', '10.0.0.1', [['x-forwarded-for', '[2001:db8::9]:4711']], '2001:db8::9'],
+    [
+      'https',
+      '10.0.0.1',
+      [
+        ['x-forwarded-for', '203.0.113.9'],
+        ['x-forwarded-proto', 'https'],
+      ],
+      '203.0.113.9',
+      true,
+    ],
+    [
+      'http',
+      '10.0.0.1',
+      [
+        ['x-forwarded-for', '203.0.113.9'],
+        ['x-forwarded-proto', 'http'],
+      ],
+      '203.0.113.9',
+      false,
+    ],
+    ['the other field is not believed', '10.0.0.1', [['forwarded', 'for=1.2.3.4']], undefined],
+  ];
+  for (const [name, peer, fields, client, secure] of CASES)
+    test(name, () => {
+      const seen = forwarded(peer, fields, { trusted: ranges('10.0.0.0/8'), header: 'x-forwarded-for' });
+      assert.deepEqual(seen, client === undefined ? undefined : { address: client, secure });
+    });
+  test('Forwarded (RFC 7239)', () => {
+    const proxies = { trusted: ranges('10.0.0.0/8'), header: 'forwarded' } as const;
+    const value = 'for=1.2.3.4, For="[2001:db8::9]:47";proto=https;by=10.0.0.1, for=10.0.0.2;proto=http';
+    assert.deepEqual(forwarded('10.0.0.1', [['forwarded', value]], proxies), { address: '2001:db8::9', secure: true });
+    assert.equal(forwarded('10.0.0.1', [['forwarded', 'for=_hidden']], proxies), undefined);
+    assert.equal(forwarded('10.0.0.1', [['x-forwarded-for', '1.2.3.4']], proxies), undefined);
+  });
+});

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Socket, SocketHandlers } from '../../src/engine/engine.ts';
+import { limitMessages } from '../../src/policy/messages.ts';
+
+function trial(messages: number, bytes: number) {
+  let now = 0;
+  let received = 0;
+  let exceeded = 0;
+  const closes: number[] = [];
+  const handlers: SocketHandlers = {
+    open: () => undefined,
+    message: () => received++,
+    drain: () => undefined,
+    pong: () => undefined,
+    close: () => undefined,
+  };
+  const socket: Socket = {
+    send: () => true,
+    batch: (sends) => sends(),
+    bufferedAmount: 0,
+    ping: () => undefined,
+    close: (code) => closes.push(code),
+    terminate: () => undefined,
+    pause: () => true,
+    resume: () => undefined,
+  };
+  const limits = { messages_per_second: messages, message_bytes_per_second: bytes };
+  const limited = limitMessages(
+    handlers,
+    limits,
+    () => exceeded++,
+    () => now,
+  );
+  limited.open(socket);
+  return {
+    send(count: number, size = 1) {
+      for (let sent = 0; sent < count; sent++) limited.message(Buffer.alloc(size), false);
+    },
+    wait(milliseconds: number) {
+      now += milliseconds;
+    },
+    result: () => ({ received, exceeded, closes }),
+  };
+}
+
+describe('messages of one client', () => {
+  test("a second's worth at once, then at that pace", () => {
+    const client = trial(10, 0);
+    client.send(10);
+    client.wait(500);
+    client.send(5);
+    assert.deepEqual(client.result(), { received: 15, exceeded: 0, closes: [] });
+  });
+  test('one too many closes with 1008, once, and nothing more is handed on', () => {
+    const client = trial(10, 0);
+    client.send(20);
+    client.wait(10_000);
+    client.send(1);
+    assert.deepEqual(client.result(), { received: 10, exceeded: 1, closes: [1008] });
+  });
+  test('bytes, whatever the number of messages', () => {
+    const client = trial(0, 1000);
+    client.send(2, 500);
+    client.wait(500);
+    client.send(1, 501);
+    assert.deepEqual(client.result(), { received: 2, exceeded: 1, closes: [1008] });
+  });
+  test("a message that is larger than a second's worth passes, and is paid for afterwards", () => {
+    const client = trial(0, 1000);
+    client.send(1, 3000);
+    client.wait(1000);
+    client.send(1, 1);
+    assert.deepEqual(client.result(), { received: 1, exceeded: 1, closes: [1008] });
+  });
+  test('without limits the handlers are left as they are', () => {
+    const handlers = { open() {}, message() {}, drain() {}, pong() {}, close() {} };
+    assert.equal(
+      limitMessages(handlers, { messages_per_second: 0, message_bytes_per_second: 0 }, () => undefined),
+      handlers,
+    );
+  });
+});

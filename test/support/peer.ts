@@ -1,0 +1,38 @@
+/** A server behind the gateway that a test writes itself, on a port of the system or on a Unix socket. */
+import { createServer, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+
+export interface Peer {
+  readonly port: number;
+  /** Every connection so far. */
+  readonly sockets: readonly Socket[];
+}
+
+/** Ended with the test. Its sockets allow half-open and forgive errors. */
+export async function startPeer(t: TestContext, speak: (socket: Socket) => void, path?: string): Promise<Peer> {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    socket.on('error', () => undefined);
+    sockets.push(socket);
+    speak(socket);
+  });
+  await new Promise<void>((resolve) => {
+    if (path === undefined) server.listen(0, '127.0.0.1', resolve);
+    else server.listen(path, resolve);
+  });
+  t.after(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = server.address();
+  return { port: typeof address === 'object' && address !== null ? address.port : 0, sockets };
+}
+
+/** A port of 127.0.0.1 at which nobody listens: bound and let go of a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
