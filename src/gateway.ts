@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto';
 import type { Redirect } from './config/redirect.ts';
 import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { tlsSettings } from './config/tls.ts';
-import { urlOf } from './engine/address-text.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
+import { listeningUrl } from './engine/listening-url.ts';
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler, readyHandler } from './handlers/admin.ts';
+import { BROWSER_FILES, BrowserFiles } from './handlers/browser-files.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { fastcgiHandler } from './handlers/fastcgi.ts';
-import { hstsFields, httpsRedirect } from './handlers/https.ts';
+import { hstsFields, httpsRouter } from './handlers/https.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
@@ -24,7 +25,7 @@ import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
-import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { avoidCompiler, giveBack } from './ops/memory.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
@@ -120,8 +121,10 @@ class RunningGateway implements Gateway {
   async start(): Promise<void> {
     const { config } = this;
     this.router = new Router(this.routes());
+    const policies = this.policies.ofAdmin();
     for (const listen of config.listen) {
-      const router = listen.redirect === undefined ? this.router : this.redirectRouter(listen.redirect);
+      const router =
+        listen.redirect === undefined ? this.router : httpsRouter(this.httpsPort(listen.redirect), policies);
       const serve = this.pipeline(router, config.log.requests, hstsFields(listen.tls?.hsts));
       this.listeners.push(await this.listen(listen, serve));
     }
@@ -138,19 +141,12 @@ class RunningGateway implements Gateway {
     this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
     // Only our own executable: the pages of a Node that others run too are no loss.
     if (this.parts.assets.single && this.addon !== undefined)
-      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
-  }
-
-  private trim(): void {
-    try {
-      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
-    } catch (error) {
-      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
-    }
+      this.trimming = setTimeout(() => giveBack(this.addon, this.parts.log), TRIM_AFTER).unref();
   }
 
   private announce(what: string, listening: Listening, path: string): void {
-    this.parts.log.info(`${what} ${urlOf(listening)}${path}`, { port: listening.port, engine: listening.engine });
+    const { port, engine } = listening;
+    this.parts.log.info(`${what} ${listeningUrl(listening)}${path}`, { port, engine });
   }
 
   stop(reason: string): Promise<void> {
@@ -197,6 +193,13 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.fastcgi)
       add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
+    // Without a stream nobody needs them.
+    if (config.stream.size > 0) {
+      const [key, policies] = [BROWSER_FILES, this.policies.of(config.defaults)];
+      const handler = new BrowserFiles({ assets: this.parts.assets, log, tallies: this.tallies });
+      this.handlers.push(handler);
+      entries.push({ key, value: { key, handler, headers: [], ...policies } });
+    }
     return entries;
   }
 
@@ -235,13 +238,10 @@ class RunningGateway implements Gateway {
     ];
   }
 
-  /** Everything goes to HTTPS: to the port that is configured, or else the first TLS listener's. */
-  private redirectRouter(redirect: Redirect): Router<Route> {
+  /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
+  private httpsPort(redirect: Redirect): () => number {
     const secure = this.config.listen.findIndex(({ tls }) => tls !== undefined);
-    const handler = httpsRedirect(() => redirect.port ?? this.listeners[secure]?.port ?? 443);
-    return new Router([
-      { key: '/', value: { key: 'redirect', handler, headers: [], ...this.policies.ofAdmin(), crossSite: 'allow' } },
-    ]);
+    return () => redirect.port ?? this.listeners[secure]?.port ?? 443;
   }
 
   private pipeline(router: Router<Route>, logRequests: boolean, headers: HeaderList): Pipeline {

@@ -4,17 +4,18 @@ import type { HeaderList } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
+import type { Route } from '../http/route.ts';
+import { Router } from '../http/router.ts';
 
 /**
  * Sends every client of a plain listener to the same path over HTTPS.
  * @param port where HTTPS is, asked for each request because a port of the system's choosing is known late
  */
-export function httpsRedirect(port: () => number): Handler {
+function httpsRedirect(port: () => number): Handler {
   return {
     kind: 'redirect',
     methods: undefined,
     takesBody: false,
-    // Whether other sites may send this is for HTTPS to decide.
     crossSite: 'open',
     handle({ request, host }) {
       if (host === '') throw new HttpError(400, 'no Host field, so there is no address to be sent to');
@@ -30,6 +31,13 @@ export function httpsRedirect(port: () => number): Handler {
     drain: () => undefined,
     close: () => Promise.resolve(),
   };
+}
+
+/** The routes of a plain listener that sends everybody to HTTPS: `httpsRedirect` for everything. */
+export function httpsRouter(port: () => number, policies: Omit<Route, 'key' | 'handler' | 'headers'>): Router<Route> {
+  // Whether another site may send something is for HTTPS to decide.
+  const route: Route = { ...policies, crossSite: 'allow', key: 'redirect', handler: httpsRedirect(port), headers: [] };
+  return new Router([{ key: '/', value: route }]);
 }
 
 /** Strict-Transport-Security (RFC 6797). `maxAge` in milliseconds; undefined: no such promise. */

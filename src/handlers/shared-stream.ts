@@ -5,16 +5,16 @@ import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
-import { eventStream, plainStream } from '../stream/clients/response.ts';
+import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import type { ClientFacts } from '../stream/member.ts';
 import { CLOSE } from '../stream/message.ts';
 import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
-import { queryValue, streamQuery, transportOf } from '../stream/transport.ts';
+import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, type Seat } from './stream-clients.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
-import { pollAnswer } from './stream-poll.ts';
+import { endAnswer, pollAnswer } from './stream-poll.ts';
 
 export interface SharedStreamParts {
   readonly plan: StreamPlan;
@@ -49,10 +49,16 @@ export class SharedStream implements Handler {
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    const refused = stayAway(call, transport);
+    if (refused !== undefined) return refused;
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
     const channel = this.channel(this.keyOf(call, query), call, query);
+    if (transport === 'poll') {
+      const over = endAnswer(call, channel, this.parts.reception);
+      if (over !== undefined) return over;
+    }
     await channel.ready();
     if (this.stopping) throw noRoom('the gateway is stopping');
     if (transport === 'post') return await this.post(call, channel);
@@ -65,10 +71,8 @@ export class SharedStream implements Handler {
       );
     }
     const last = headerValue(request.headers, 'last-event-id') ?? after;
-    // Reserved before it joins, because the first event tells it.
-    const name = channel.reserve();
-    return byResponse(this.parts.reception, this.form(transport, name), transport, (client) =>
-      this.seat(channel, name, client, last, factsOf(call)),
+    return byResponse(this.parts.reception, this.form(transport), transport, (client) =>
+      this.seat(channel, channel.reserve(), client, last, factsOf(call)),
     );
   }
 
@@ -81,11 +85,9 @@ export class SharedStream implements Handler {
     return Promise.resolve();
   }
 
-  private form(transport: string, name?: string) {
-    const { binary } = this.parts.reception;
-    return transport === 'events'
-      ? eventStream(binary, name === undefined ? {} : { client: name })
-      : plainStream(binary);
+  private form(transport: Transport): ResponseForm {
+    const { binary, keepAlive } = this.parts.reception;
+    return transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
   }
 
   private keyOf(call: Call, query: string): string {

@@ -1,13 +1,15 @@
 /** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
-import type { Reply, Upgrade } from '../engine/engine.ts';
+import { headerValue, type Reply, type Upgrade } from '../engine/engine.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
-import { ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
+import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
+import { earlyPings } from '../stream/early-pings.ts';
 import type { Client } from '../stream/ends.ts';
 import type { KeepAlive, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
+import type { Transport } from '../stream/transport.ts';
 
 /** A client's place in its channel. */
 export interface Seat {
@@ -42,6 +44,15 @@ export const NOBODY: Seat = {
   left: () => {},
 };
 
+/**
+ * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,
+ * section 9.2.3). Undefined for everybody else.
+ */
+export function stayAway(call: Call, transport: Transport): Reply | undefined {
+  if (transport !== 'events' || headerValue(call.request.headers, 'last-event-id') !== ENDED_ID) return undefined;
+  return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
+}
+
 /** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
 export function byWebSocket(
   reception: Reception,
@@ -52,13 +63,14 @@ export function byWebSocket(
   const { keepAlive, binary } = reception;
   let seat: Seat | undefined;
   let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
   return {
     protocol: options.protocol,
     headers: [],
     maxMessage: reception.maxMessage,
     handlers: {
       open(socket) {
-        const client = new WebSocketClient(socket, options.numbered, () => watch?.message());
+        const client = new WebSocketClient(socket, options.numbered, keepAlive.pingInterval, () => watch?.message());
         reception.counts.joined('websocket');
         watch = keepAlive.add(
           client,
@@ -66,6 +78,7 @@ export function byWebSocket(
           () => seat?.vanished(),
         );
         seat = join(client);
+        if (options.numbered) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
       },
       message(data, isBinary) {
         watch?.message();
@@ -83,6 +96,7 @@ export function byWebSocket(
       },
       pong: () => watch?.heard(),
       close(code, reason) {
+        stopEarly?.();
         if (watch !== undefined) keepAlive.remove(watch);
         reception.counts.left(code);
         reception.log.info(`${call.request.path} closed`, {
@@ -107,10 +121,13 @@ export function byResponse(
   const { keepAlive, counts } = reception;
   let seat: Seat | undefined;
   let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
     delivered: () => watch?.message(),
     caughtUp: () => seat?.caughtUp(),
+    alive: () => watch?.heard(),
     left(code) {
+      stopEarly?.();
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);
       seat?.left();
@@ -135,6 +152,7 @@ export function byResponse(
           () => seat?.vanished(),
         );
         client.start(sink);
+        if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
         seat = join(client);
       },
       resume: () => client.resume(),

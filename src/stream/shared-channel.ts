@@ -57,6 +57,8 @@ export class SharedChannel implements BackendEvents {
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
   private over = false;
+  /** How the last backend ended, until there is another. */
+  private lastEnding: Ending | undefined;
   private joined = 0;
   /** Messages whose answers are awaited: of clients that may have no other connection. */
   private asking = 0;
@@ -186,6 +188,11 @@ export class SharedChannel implements BackendEvents {
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
   }
 
+  /** How the stream ended for a long-poll that followed it, and was between two requests then; undefined while it goes on. */
+  endedAfter(cursor: string): Ending | undefined {
+    return this.history.after(cursor) === undefined ? undefined : this.lastEnding;
+  }
+
   /** Calls `listener` once at the next message or the end. Returns what takes it back. */
   onNews(listener: (ending: Ending | undefined) => void): () => void {
     this.life.used();
@@ -210,7 +217,9 @@ export class SharedChannel implements BackendEvents {
   drained(): void {}
 
   ended(ending: Ending): void {
-    if (!this.over && !this.life.ended(ending)) this.closeAll(ending);
+    if (this.over || this.life.ended(ending)) return;
+    this.lastEnding = ending;
+    this.closeAll(ending);
   }
 
   /** Tells everybody something about the stream. */
@@ -275,7 +284,8 @@ export class SharedChannel implements BackendEvents {
   }
 
   private replay(member: Member, after: string | undefined): void {
-    const { messages, missed } = this.resuming.from(after);
+    const { messages, missed, at } = this.resuming.from(after);
+    member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     if (messages.length > 0) this.give(member, messages);
   }
@@ -312,6 +322,7 @@ export class SharedChannel implements BackendEvents {
   }
 
   private started(backend: Backend): void {
+    this.lastEnding = undefined;
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }

@@ -195,7 +195,7 @@ for (const engine of ['uws', 'node'] as const) {
         const events = await fetch(running.url('/exit/3'), { headers: { accept: 'text/event-stream' } });
         assert.match(
           await events.text(),
-          /^retry: 2000\nevent: open\ndata: \{"session":"[0-9a-f]{24}"\}\n\ndata: last words\n\nevent: end\ndata: \{"code":1011,"reason":"exit 3"\}\n\n$/,
+          /^(: {62}\n){32}retry: 2000\n\nevent: joined\ndata: \{"session":"[0-9a-f]{24}","ping":25000\}\n\ndata: last words\n\nid: end\nevent: end\ndata: \{"code":1011,"reason":"exit 3"\}\n\n$/,
         );
       });
 

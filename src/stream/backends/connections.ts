@@ -1,5 +1,4 @@
 /** The connections of one route to the server behind it: made with a deadline, counted, bounded, ended. */
-import { lookup as systemLookup } from 'node:dns';
 import { connect, type LookupFunction, type Socket, type SocketConstructorOpts } from 'node:net';
 import type { Remote } from '../../config/remote.ts';
 
@@ -147,10 +146,13 @@ function sharedLookup(): LookupFunction {
     }
     const callbacks = [callback];
     pending.set(key, callbacks);
-    systemLookup(name, options, (...answer) => {
-      pending.delete(key);
-      for (const each of callbacks) each(...answer);
-    });
+    // Loaded with the first name: a gateway without such a stream does not need it.
+    void import('node:dns').then(({ lookup }) =>
+      lookup(name, options, (...answer) => {
+        pending.delete(key);
+        for (const each of callbacks) each(...answer);
+      }),
+    );
   };
 }
 

@@ -1,8 +1,8 @@
-/** Where a listener can be reached, in words for a person. */
+/** The address of a listener, for people. */
 import type { Listening } from './engine.ts';
 
 /** What a person would type to get there. */
-export function urlOf(listening: Listening): string {
+export function listeningUrl(listening: Listening): string {
   if (listening.port === undefined) return listening.name;
   const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
   const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
