@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
+import { listeningUrl } from './engine/listening-url.ts';
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
 import { healthHandler, metricsHandler } from './handlers/admin.ts';

@@ -219,7 +219,7 @@ for (const engine of ['uws', 'node'] as const) {
         assert.equal((await post('you')).status, 202);
         await until(/data: hello you\n\n/);
         assert.equal((await post('all')).status, 202);
-        await until(/data: bye all\n\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}/);
+        await until(/data: bye all\n\nid: end\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}/);
         assert.equal((await post('late')).status, 404);
         assert.equal((await fetch(running.url('/greet?transport=poll'))).status, 400);
       });
