@@ -6,5 +6,5 @@ export function listeningUrl(listening: Listening): string {
   if (listening.port === undefined) return listening.name;
   const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
   const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
-  return `http://${typed}:${listening.port}/`;
+  return `${listening.secure ? 'https' : 'http'}://${typed}:${listening.port}/`;
 }

@@ -10,6 +10,7 @@ import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import { CLOSE } from '../stream/message.ts';
 import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
 import { queryValue, type Transport, transportOf } from '../stream/transport.ts';
+import { noRoom } from './start-error.ts';
 import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 
@@ -86,8 +87,11 @@ export class PrivateStream implements Handler {
   private async post(call: Call): Promise<Answer> {
     const channel = this.sessions.get(queryValue(call.request.query, 'session') ?? '');
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
-    channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
-    return textReply(202, 'sent\n');
+    const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
+    if (taken === 'sent') return textReply(202, 'sent\n');
+    throw noRoom(
+      taken === 'away' ? 'the program is being started again' : 'the program does not read as fast as you send',
+    );
   }
 
   private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
@@ -107,7 +111,9 @@ export class PrivateStream implements Handler {
     client.notice({ kind: 'joined', id: '', facts: session === undefined ? {} : { session } });
     channel.join(client, connect(channel));
     return {
-      message: (data) => channel.fromClient(data),
+      message: (data) => {
+        if (channel.fromClient(data) === 'full') channel.overrun();
+      },
       caughtUp: () => channel.clientDrained(),
       close: (ending) => channel.finish(ending),
       vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),

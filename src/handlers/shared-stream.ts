@@ -55,12 +55,18 @@ export class SharedStream implements Handler {
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
-    const channel = this.channel(this.keyOf(call, query), call, query);
+    const key = this.keyOf(call, query);
+    const channel = this.channel(key, call, query);
     if (transport === 'poll') {
       const over = endAnswer(call, channel, this.parts.reception);
       if (over !== undefined) return over;
     }
-    await channel.ready();
+    try {
+      await channel.ready();
+    } catch (error) {
+      if (channel.unused) this.forget(key, channel);
+      throw error;
+    }
     if (this.stopping) throw noRoom('the gateway is stopping');
     if (transport === 'post') return await this.post(call, channel);
     if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
@@ -103,6 +109,7 @@ export class SharedStream implements Handler {
   private channel(key: string, first: Call | undefined, query: string): SharedChannel {
     const known = this.channels.get(key);
     if (known !== undefined) return known;
+    if (this.channels.size >= this.parts.maxChannels) this.makeRoom();
     if (this.channels.size >= this.parts.maxChannels)
       throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
     const { plan, reception, options } = this.parts;
@@ -120,14 +127,26 @@ export class SharedStream implements Handler {
         counts: reception.counts,
         log: reception.log,
         start: (events) => this.parts.start(first, query, events),
-        // The one of a stream that all share stays, with its history and its numbers.
-        emptied: () => {
-          if (plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
-        },
+        emptied: () => this.forget(key, channel),
       },
     );
     this.channels.set(key, channel);
     return channel;
+  }
+
+  /** The one of a stream that all share stays, with its history and its numbers. */
+  private forget(key: string, channel: SharedChannel): void {
+    if (this.parts.plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
+  }
+
+  /** Closes one that nobody watches any more, before its idle_stop is over. */
+  private makeRoom(): void {
+    for (const [key, channel] of this.channels) {
+      if (!channel.unused) continue;
+      channel.finish({ code: CLOSE.goingAway, reason: 'nobody was there' });
+      this.channels.delete(key);
+      return;
+    }
   }
 
   private seat(
@@ -142,12 +161,14 @@ export class SharedStream implements Handler {
       message: (data) => {
         channel.fromClient(member, data).then(
           (answer) => {
-            if (answer === false)
+            if (answer === 'full')
               channel.close(member, {
                 code: CLOSE.tryAgainLater,
                 reason: 'the program does not read as fast as you send',
               });
-            else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+            else if (answer === 'away')
+              client.notice({ kind: 'notice', text: 'your message was lost: the program is away' });
+            else if (answer !== 'sent' && answer.data.length > 0) channel.answer(member, answer.data);
           },
           (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
         );
@@ -169,8 +190,8 @@ export class SharedStream implements Handler {
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
     const answer = await channel.fromClient(member, message, type);
-    if (answer === false) throw noRoom('the program does not take messages now');
-    if (answer === true) return textReply(202, 'sent\n');
+    if (answer === 'away' || answer === 'full') throw noRoom('the program does not take messages now');
+    if (answer === 'sent') return textReply(202, 'sent\n');
     return {
       status: answer.status,
       headers: [

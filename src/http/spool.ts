@@ -66,8 +66,9 @@ class BodySpool implements Spool, BodyReceiver {
     );
     const { body_rate, rate_window } = limits;
     if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
-    exchange.receive(this);
+    // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
     if (exchange.contentLength !== undefined && exchange.contentLength > limits.body) this.tooLarge();
+    else exchange.receive(this);
   }
 
   chunk(bytes: Buffer): void {

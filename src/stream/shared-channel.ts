@@ -9,9 +9,13 @@ import type { Answered, Backend, BackendEvents, Origin, Question } from './ends.
 import { History, type Resumed } from './history.ts';
 import { type ClientFacts, Member } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
+import type { Taken } from './private-channel.ts';
 import { Resuming } from './resuming.ts';
 import type { SharedOptions } from './shared-options.ts';
 import { openLine, parseTagged, tellLine } from './tagged.ts';
+
+/** What a message costs in a client's buffer beside its data: frame, id, field names. Bytes. */
+const FRAME = 64;
 
 export interface SharedParts {
   readonly counts: StreamCounts;
@@ -55,7 +59,7 @@ export class SharedChannel implements BackendEvents {
     });
     this.life = new BackendLife(options, {
       start: () => parts.start(this),
-      inUse: () => this.members.size > 0 || this.waiting.size > 0 || this.asking > 0,
+      inUse: () => this.inUse(),
       started: (backend) => this.started(backend),
       away: (why, milliseconds) => {
         parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
@@ -66,8 +70,9 @@ export class SharedChannel implements BackendEvents {
     });
   }
 
-  get size(): number {
-    return this.members.size;
+  /** Nobody is there and nothing waits for it. */
+  get unused(): boolean {
+    return !this.inUse();
   }
 
   /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
@@ -91,18 +96,22 @@ export class SharedChannel implements BackendEvents {
   join(name: string, client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
     const member = new Member(name, client, facts);
     this.members.set(member.id, member);
+    if (this.over) {
+      this.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
+      return member;
+    }
     this.life.used();
     this.replay(member, after);
     const current = this.life.backend?.currentNotice?.();
     if (current !== undefined) client.notice({ kind: 'notice', text: current });
-    if (this.options.tagged) this.life.backend?.write(openLine(member));
+    if (this.options.tagged) this.tell(openLine(member));
     return member;
   }
 
   leave(member: Member): void {
     clearTimeout(member.closing);
     if (!this.members.delete(member.id)) return;
-    if (this.options.tagged) this.life.backend?.write(tellLine(member, 'close', undefined));
+    if (this.options.tagged) this.tell(tellLine(member, 'close', undefined));
     this.life.unused();
   }
 
@@ -113,6 +122,7 @@ export class SharedChannel implements BackendEvents {
 
   /** The client has taken everything. */
   caughtUp(member: Member): void {
+    member.allowance = 0;
     if (!member.skipping) return;
     const { skipped, latest } = member;
     member.skipping = false;
@@ -124,26 +134,28 @@ export class SharedChannel implements BackendEvents {
   }
 
   /**
-   * A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be
-   * dropped. Rejects with an `HttpError` when no answer came.
+   * A message from a client. Resolves with the answer, if this backend answers messages one by one; otherwise with what became of
+   * it. Rejects with an `HttpError` when no answer came.
    * @param type its media type, where the client has said one
    */
-  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | boolean> {
+  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | Taken> {
     const { backend } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
     counts.inBytes.value += message.length;
     if (backend === undefined) {
       counts.drop('no_program');
-      return false;
+      return 'away';
     }
-    if (backend.ask !== undefined) return await this.ask(backend, { data: message, type, sender: member?.id });
+    if (backend.ask !== undefined) {
+      return (await this.ask(backend, { data: message, type, sender: member?.id })) || 'full';
+    }
     if (backend.waiting > this.options.maxQueue) {
       counts.drop('input_overrun');
-      return false;
+      return 'full';
     }
     backend.write(this.options.tagged ? tellLine(member, 'message', message) : message);
-    return true;
+    return 'sent';
   }
 
   /** Gives one client a message of its own, outside of the stream's numbers. */
@@ -215,6 +227,10 @@ export class SharedChannel implements BackendEvents {
 
   // ---- inside ----
 
+  private inUse(): boolean {
+    return this.members.size > 0 || this.waiting.size > 0 || this.asking > 0;
+  }
+
   private publish(batch: readonly Buffer[]): void {
     const numbered = batch.map((data) => {
       const { id, sequence } = this.history.next();
@@ -236,7 +252,10 @@ export class SharedChannel implements BackendEvents {
     }
     counts.out.value += batch.length;
     for (const message of batch) counts.outBytes.value += message.data.length;
-    if (!member.client.deliver(batch, origin) && member.client.bufferedAmount > this.options.maxBehind)
+    if (
+      !member.client.deliver(batch, origin) &&
+      member.client.bufferedAmount > this.options.maxBehind + member.allowance
+    )
       this.behind(member);
   }
 
@@ -265,7 +284,20 @@ export class SharedChannel implements BackendEvents {
     const { messages, missed, at } = this.resuming.from(after);
     member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
+    // What it gets of the past at once does not make it slow.
+    member.allowance = messages.reduce((sum, message) => sum + message.data.length + FRAME, 0);
     if (messages.length > 0) this.give(member, messages);
+  }
+
+  /** Tells a tagged program of a client. One that does not read its input is started again: it could not be told the truth any more. */
+  private tell(line: Buffer): void {
+    const { backend } = this.life;
+    if (backend === undefined) return;
+    if (backend.waiting <= this.options.maxQueue) backend.write(line);
+    else {
+      this.parts.counts.drop('input_overrun');
+      this.ended({ code: CLOSE.internalError, reason: 'it does not read its input' });
+    }
   }
 
   private async ask(backend: Backend, question: Question): Promise<Answered | false> {

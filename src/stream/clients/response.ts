@@ -137,8 +137,9 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.sink?.fail(new Error('the client was dropped'));
   }
 
+  /** It never sends: what comes for it by POST is answered one by one. */
   pause(): boolean {
-    return true;
+    return false;
   }
 
   resume(): void {
