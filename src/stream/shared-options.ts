@@ -1,8 +1,12 @@
-/** What a route's configuration decides about a shared stream. */
+/** What a shared stream is given, and what it gives a long-poll. */
+import type { Log } from '../ops/log.ts';
 import type { BackoffTimes } from './backoff.ts';
-import type { HistoryBounds } from './history.ts';
+import type { StreamCounts } from './counts.ts';
+import type { Backend, BackendEvents } from './ends.ts';
+import type { HistoryBounds, Resumed } from './history.ts';
 import type { Ending } from './message.ts';
 
+/** What the route's configuration decides. */
 export interface SharedOptions {
   readonly history: HistoryBounds;
   /** What a client that joins anew gets of it. */
@@ -23,4 +27,19 @@ export interface SharedOptions {
   readonly tagged: boolean;
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
+}
+
+export interface SharedParts {
+  readonly counts: StreamCounts;
+  readonly log: Log;
+  /** Starts a backend that tells `events`. */
+  start(events: BackendEvents): Promise<Backend>;
+  /** The backend was stopped because nobody is there. */
+  emptied(): void;
+}
+
+/** What a long-poll gets: what is new, or how it ended. */
+export interface News extends Resumed {
+  readonly cursor: string;
+  readonly ending: Ending | undefined;
 }
