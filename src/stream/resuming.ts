@@ -19,7 +19,20 @@ export interface Beginning extends Resumed {
 }
 
 export class Resuming {
+  /** The last id before the backend said anything; undefined once somebody has had what came after it. */
+  private begunAfter: string | undefined;
+
   constructor(private readonly parts: ResumingParts) {}
+
+  /** A backend was started. What it says before its first client has come is that client's, whatever `replay` says. */
+  begun(): void {
+    this.begunAfter = this.parts.history.lastId;
+  }
+
+  /** Somebody listens from here on. */
+  heard(): void {
+    this.begunAfter = undefined;
+  }
 
   /** What a client gets that names the last message it has; "" or undefined names none. */
   from(id: string | undefined): Beginning {
@@ -45,6 +58,7 @@ export class Resuming {
     const snapshot = this.snapshot();
     if (snapshot !== undefined) return [new Message(snapshot, binary, history.lastId, history.lastSequence)];
     if (replay === 'all') return history.all();
+    if (this.begunAfter !== undefined) return history.after(this.begunAfter)?.messages ?? [];
     const last = replay === 'last' ? history.last() : undefined;
     return last === undefined ? [] : [last];
   }

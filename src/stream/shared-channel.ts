@@ -261,6 +261,7 @@ export class SharedChannel implements BackendEvents {
 
   private replay(member: Member, after: string | undefined): void {
     const { messages, missed, at } = this.resuming.from(after);
+    this.resuming.heard();
     member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     // What it gets of the past at once does not make it slow.
@@ -312,6 +313,7 @@ export class SharedChannel implements BackendEvents {
 
   private started(backend: Backend): void {
     this.lastEnding = undefined;
+    if (this.members.size === 0) this.resuming.begun();
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }
