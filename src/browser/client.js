@@ -358,8 +358,8 @@
       var name = me.facts.client ? 'client' : 'session';
       var to = me.facts[name] ? address(name, me.facts[name]) : base;
       ask('POST', to, {}, me.queue[0], me.facts.encoding, function (status, answer) {
-        if (status === 200 && me.alive) emit('message', { data: answer, lastEventId: '' });
-        else if (status !== 202) emit('error', { reason: 'not sent: ' + (status || 'no connection') });
+        if (status < 200 || status > 299) emit('error', { reason: 'not sent: ' + (status || 'no connection') });
+        else if (status !== 202 && me.alive && answer) emit('message', { data: answer, lastEventId: '' });
         me.queue.shift();
         if (me.queue.length && me.alive) post(me);
         else if (me.queue.length) emit('error', { reason: 'not sent: ' + me.queue.length });

@@ -9,7 +9,8 @@ import { eventStream, plainStream, type ResponseForm } from '../stream/clients/r
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import type { ClientFacts } from '../stream/member.ts';
 import { CLOSE } from '../stream/message.ts';
-import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
+import { SharedChannel } from '../stream/shared-channel.ts';
+import type { SharedOptions } from '../stream/shared-options.ts';
 import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
 import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';

@@ -2,7 +2,8 @@
 import { headerValue } from '../engine/engine.ts';
 import type { Answer, Call } from '../http/handler.ts';
 import type { Ending, Message } from '../stream/message.ts';
-import type { News, SharedChannel } from '../stream/shared-channel.ts';
+import type { SharedChannel } from '../stream/shared-channel.ts';
+import type { News } from '../stream/shared-options.ts';
 import { queryValue } from '../stream/transport.ts';
 import type { Reception } from './stream-clients.ts';
 

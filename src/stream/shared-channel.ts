@@ -2,57 +2,18 @@
  * Joins all the clients of a stream to one backend: one process for every viewer. The backend never waits for a client; what a
  * client does not take in time is dropped by the route's rule, and counted.
  */
-import type { Log } from '../ops/log.ts';
 import { BackendLife } from './backend-life.ts';
-import type { BackoffTimes } from './backoff.ts';
-import type { StreamCounts } from './counts.ts';
 import type { Answered, Backend, BackendEvents, Origin, Question } from './ends.ts';
-import { History, type HistoryBounds, type Resumed } from './history.ts';
+import { History } from './history.ts';
 import { type ClientFacts, Member } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
 import type { Taken } from './private-channel.ts';
 import { Resuming } from './resuming.ts';
+import type { News, SharedOptions, SharedParts } from './shared-options.ts';
 import { openLine, parseTagged, tellLine } from './tagged.ts';
 
 /** What a message costs in a client's buffer beside its data: frame, id, field names. Bytes. */
 const FRAME = 64;
-
-export interface SharedOptions {
-  readonly history: HistoryBounds;
-  /** What a client that joins anew gets of it. */
-  readonly replay: 'none' | 'last' | 'all';
-  readonly slowClient: 'disconnect' | 'drop' | 'latest';
-  /** Bytes that a client may be behind. */
-  readonly maxBehind: number;
-  /** Bytes of clients' messages that may wait for the backend. */
-  readonly maxQueue: number;
-  /** Milliseconds that a client that is being closed has to take what it is behind. */
-  readonly drainTimeout: number;
-  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
-  readonly idleStop: number | undefined;
-  /** Whether a backend with this ending is started again for those who are there. */
-  restartWanted(ending: Ending): boolean;
-  readonly restart: BackoffTimes;
-  /** Whether the program is told who speaks, and says to whom it answers. */
-  readonly tagged: boolean;
-  /** Whether messages are binary to clients. */
-  readonly binary: boolean;
-}
-
-export interface SharedParts {
-  readonly counts: StreamCounts;
-  readonly log: Log;
-  /** Starts a backend that tells `events`. */
-  start(events: BackendEvents): Promise<Backend>;
-  /** The backend was stopped because nobody is there. */
-  emptied(): void;
-}
-
-/** What a long-poll gets: what is new, or how it ended. */
-export interface News extends Resumed {
-  readonly cursor: string;
-  readonly ending: Ending | undefined;
-}
 
 export class SharedChannel implements BackendEvents {
   readonly history: History;
@@ -81,7 +42,7 @@ export class SharedChannel implements BackendEvents {
     });
     this.life = new BackendLife(options, {
       start: () => parts.start(this),
-      inUse: () => this.inUse(),
+      inUse: () => !this.unused,
       started: (backend) => this.started(backend),
       away: (why, milliseconds) => {
         parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
@@ -94,7 +55,7 @@ export class SharedChannel implements BackendEvents {
 
   /** Nobody is there and nothing waits for it. */
   get unused(): boolean {
-    return !this.inUse();
+    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0;
   }
 
   /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
@@ -248,10 +209,6 @@ export class SharedChannel implements BackendEvents {
   }
 
   // ---- inside ----
-
-  private inUse(): boolean {
-    return this.members.size > 0 || this.waiting.size > 0 || this.asking > 0;
-  }
 
   private publish(batch: readonly Buffer[]): void {
     const numbered = batch.map((data) => {

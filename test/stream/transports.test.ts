@@ -76,7 +76,7 @@ replay = "last"
 [stream."/quiet"]
 command = ["cat"]
 share = "all"
-ping_interval = "100ms"
+ping_interval = "500ms"
 [stream."/lives"]
 command = ["./lives.sh"]
 share = "all"
@@ -250,7 +250,7 @@ for (const engine of ['uws', 'node'] as const) {
           const { port } = await start(t, engine);
           const to = { port, path: '/quiet' };
           const client = new StreamClient(way, to).start();
-          await client.until(() => told(client, 'ping').length >= 12, 'pings');
+          await client.until(() => told(client, 'ping').length >= 7, 'pings');
           await post(to, '', 'still here');
           await client.until(() => client.messages.length === 1, 'a message');
           client.stop();
