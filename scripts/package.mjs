@@ -117,7 +117,7 @@ function strip(program, file, name) {
 /** The pages as pairs of name and file, in the order of their names. */
 function pages() {
   return readdirSync('src/browser', { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && !entry.name.endsWith('.ts'))
+    .filter((entry) => entry.isFile() && !/(?<!\.d)\.ts$/.test(entry.name))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
     .map((path) => [path.slice('src/'.length), path]);

@@ -1,13 +1,18 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
+import type { Redirect } from './config/redirect.ts';
 import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
+import { tlsSettings } from './config/tls.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
+import { listeningUrl } from './engine/listening-url.ts';
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
-import { healthHandler, metricsHandler } from './handlers/admin.ts';
+import { healthHandler, metricsHandler, readyHandler } from './handlers/admin.ts';
+import { BROWSER_FILES, BrowserFiles } from './handlers/browser-files.ts';
 import { cgiHandler } from './handlers/cgi.ts';
 import { fastcgiHandler } from './handlers/fastcgi.ts';
+import { hstsFields, httpsRouter } from './handlers/https.ts';
 import { type Launch, planLaunch } from './handlers/launch.ts';
 import { staticHandler } from './handlers/static.ts';
 import { streamHandler } from './handlers/stream.ts';
@@ -20,7 +25,7 @@ import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
-import { avoidCompiler, dropExecutable } from './ops/memory.ts';
+import { avoidCompiler, giveBack } from './ops/memory.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
@@ -29,8 +34,10 @@ import { Tallies } from './ops/tallies.ts';
 import { UNGUARDED } from './policy/connection-guard.ts';
 import { Policies } from './policy/policies.ts';
 import { readSystem } from './process/confine.ts';
-import { type ProgramEvents, Programs } from './process/programs.ts';
+import { programEvents } from './process/program-events.ts';
+import { Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
+import { Certificates } from './tls/certificates.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
@@ -45,6 +52,8 @@ export interface Gateway {
   /** Where /metrics is, when it is anywhere. */
   readonly admin: Listening | undefined;
   readonly tallies: Tallies;
+  /** Of every TLS listener. */
+  readonly certificates: Certificates;
   /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
   stop(reason: string): Promise<void>;
 }
@@ -76,6 +85,7 @@ class RunningGateway implements Gateway {
   admin: Listening | undefined;
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
+  readonly certificates: Certificates;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
   private readonly policies: Policies;
   private readonly system = readSystem();
@@ -104,17 +114,24 @@ class RunningGateway implements Gateway {
     this.addon = addon;
     // Not with a Node of the owner's: there a debugger may be wanted.
     if (parts.assets.single && addon !== undefined) shield(addon);
+    this.certificates = new Certificates(parts.log, this.tallies);
     this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
   }
 
   async start(): Promise<void> {
     const { config } = this;
     this.router = new Router(this.routes());
-    const serve = this.pipeline(this.router, config.log.requests);
-    for (const listen of config.listen) this.listeners.push(await this.listen(listen, serve));
+    const policies = this.policies.ofAdmin();
+    for (const listen of config.listen) {
+      const router =
+        listen.redirect === undefined ? this.router : httpsRouter(this.httpsPort(listen.redirect), policies);
+      const serve = this.pipeline(router, config.log.requests, hstsFields(listen.tls?.hsts));
+      this.listeners.push(await this.listen(listen, serve));
+    }
     if (config.admin !== undefined) {
-      const admin = this.pipeline(new Router(await this.adminRoutes()), false);
-      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
+      const admin = this.pipeline(new Router(await this.adminRoutes()), false, []);
+      const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
+      this.admin = await this.listen(listen, admin, false);
     }
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
@@ -124,19 +141,12 @@ class RunningGateway implements Gateway {
     this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
     // Only our own executable: the pages of a Node that others run too are no loss.
     if (this.parts.assets.single && this.addon !== undefined)
-      this.trimming = setTimeout(() => this.trim(), TRIM_AFTER).unref();
-  }
-
-  private trim(): void {
-    try {
-      this.parts.log.debug('gave back what only the start needed', { bytes: dropExecutable(this.addon) });
-    } catch (error) {
-      this.parts.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
-    }
+      this.trimming = setTimeout(() => giveBack(this.addon, this.parts.log), TRIM_AFTER).unref();
   }
 
   private announce(what: string, listening: Listening, path: string): void {
-    this.parts.log.info(`${what} ${url(listening)}${path}`, { port: listening.port, engine: listening.engine });
+    const { port, engine } = listening;
+    this.parts.log.info(`${what} ${listeningUrl(listening)}${path}`, { port, engine });
   }
 
   stop(reason: string): Promise<void> {
@@ -183,6 +193,13 @@ class RunningGateway implements Gateway {
     for (const [key, route] of config.fastcgi)
       add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
     for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
+    // Without a stream nobody needs them.
+    if (config.stream.size > 0) {
+      const [key, policies] = [BROWSER_FILES, this.policies.of(config.defaults)];
+      const handler = new BrowserFiles({ assets: this.parts.assets, log, tallies: this.tallies });
+      this.handlers.push(handler);
+      entries.push({ key, value: { key, handler, headers: [], ...policies } });
+    }
     return entries;
   }
 
@@ -209,19 +226,30 @@ class RunningGateway implements Gateway {
     const { createMetrics } = await import('./ops/metrics.ts');
     this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
     const policies = this.policies.ofAdmin();
+    const ready = readyHandler(() => this.certificates.states(Date.now()));
     const route = (key: string, handler: Handler): Entry<Route> => ({
       key,
       value: { key, handler, headers: [], ...policies },
     });
-    return [route('/metrics', metricsHandler(this.metrics)), route('/healthz', healthHandler())];
+    return [
+      route('/metrics', metricsHandler(this.metrics)),
+      route('/healthz', healthHandler()),
+      route('/readyz', ready),
+    ];
   }
 
-  private pipeline(router: Router<Route>, logRequests: boolean): Pipeline {
+  /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
+  private httpsPort(redirect: Redirect): () => number {
+    const secure = this.config.listen.findIndex(({ tls }) => tls !== undefined);
+    return () => redirect.port ?? this.listeners[secure]?.port ?? 443;
+  }
+
+  private pipeline(router: Router<Route>, logRequests: boolean, headers: HeaderList): Pipeline {
     const run = randomBytes(3).toString('hex');
     let count = 0;
     const nextId = (): string => `${run}-${(++count).toString(36)}`;
     const { policies, tallies } = this;
-    return new Pipeline({ router, policies, log: this.parts.log, tallies, logRequests, nextId });
+    return new Pipeline({ router, policies, log: this.parts.log, tallies, headers, logRequests, nextId });
   }
 
   /** The ports that clients connect to; not the operator's own. */
@@ -232,10 +260,11 @@ class RunningGateway implements Gateway {
   private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
     const { header_bytes, header_time, keep_alive } = this.config.connections;
-    const wanted = listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const name = listen.address.text;
+    const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
+    const wanted = tls !== undefined || listen.address.kind === 'systemd' ? 'node' : listen.engine;
     const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
     if (fallback !== undefined) this.slower.add(fallback);
-    const name = listen.address.text;
     const host: EngineHost = {
       ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
       exchange: pipeline.serve,
@@ -256,6 +285,7 @@ class RunningGateway implements Gateway {
       headerTimeout: header_time,
       keepAliveTimeout: keep_alive,
       maxMessage,
+      tls,
     };
     return await engine.listen(options, host);
   }
@@ -263,6 +293,7 @@ class RunningGateway implements Gateway {
   // ---- stopping ----
 
   private async drainAndClose(reason: string): Promise<void> {
+    this.certificates.close();
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
     clearTimeout(this.trimming);
     this.readiness.stopping(reason);
@@ -286,30 +317,4 @@ class RunningGateway implements Gateway {
     await Promise.race([Promise.all(everything.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);
   }
-}
-
-/** What a person would type to get there. */
-function url(listening: Listening): string {
-  if (listening.port === undefined) return listening.name;
-  const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
-  const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
-  return `http://${typed}:${listening.port}/`;
-}
-
-/** Feeds the counts and the log from what happens to programs. */
-function programEvents(tallies: Tallies, log: Log): ProgramEvents {
-  return {
-    started(owner) {
-      tallies.processesStarted.add(1, owner);
-      tallies.processes.add(1, owner);
-    },
-    ended(owner, reason, exit) {
-      tallies.processes.add(-1, owner);
-      tallies.processesEnded.add(1, owner, reason);
-      if (reason === 'abandoned') log.error('a program hangs in the kernel and cannot be killed', { route: owner });
-      else log.debug('program ended', { route: owner, reason, exit: exit?.signal ?? exit?.code });
-    },
-    refused: (owner, code) => tallies.processesRefused.add(1, owner, code),
-    watchdogLost: (reason) => log.warn(reason),
-  };
 }

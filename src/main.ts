@@ -8,11 +8,12 @@ import { help } from './cli/help.ts';
 import { run } from './cli/run.ts';
 import { schema } from './cli/schema.ts';
 import { serve } from './cli/serve.ts';
+import { tls } from './cli/tls.ts';
 import { token } from './cli/token.ts';
 import { version } from './cli/version.ts';
 import { nearest } from './config/suggest.ts';
 
-const VERBS: readonly Verb[] = [serve, check, run, hashPassword, token, schema, version];
+const VERBS: readonly Verb[] = [serve, check, run, tls, hashPassword, token, schema, version];
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;

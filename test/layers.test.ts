@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['process', 'files', 'fastcgi'],
   ['engine'],
   ['config'],
+  ['tls'],
   ['ops'],
 ];
 /** Code for the browser: a world of its own. */

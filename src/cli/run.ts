@@ -21,7 +21,8 @@ export const run: Verb = {
   async run({ flags, words }) {
     if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
     const { listen = ':8080', engine = 'auto', directory } = flags;
-    const stream = { command: words, ...(directory === undefined ? {} : { directory }) };
+    // A person is watching: lines are to come as they are printed.
+    const stream = { command: words, unbuffer: true, ...(directory === undefined ? {} : { directory }) };
     const result = readConfig({ listen: [{ address: listen, engine }], stream: { '/': stream } }, 'the command line');
     if (!result.ok)
       throw new UsageError(

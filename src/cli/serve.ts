@@ -9,6 +9,7 @@ import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
 import { planConfinement, readSystem } from '../process/confine.ts';
+import { TlsTrouble } from '../tls/trouble.ts';
 import { EXIT } from './exit.ts';
 import type { Given, Verb } from './flags.ts';
 
@@ -25,7 +26,7 @@ export const serve: Verb = {
   name: 'serve',
   usage: 'runnel serve [-c FILE]',
   brief: 'run the gateway (the default command)',
-  doc: 'Runs the gateway. TERM and INT drain and stop it; a second one stops it at once.',
+  doc: 'Runs the gateway. TERM and INT drain and stop it, a second one stops it at once; HUP reads certificates anew.',
   flags: { config: configFlag },
   words: false,
   async run(given) {
@@ -49,7 +50,10 @@ export function readConfig(given: Given): Config | undefined {
       return 'problems' in plan ? plan.problems : [];
     },
   });
-  if (result.ok) return result.config;
+  if (result.ok) {
+    for (const doubt of result.doubts) process.stderr.write(`warning: ${formatProblem(doubt)}\n`);
+    return result.config;
+  }
   for (const problem of result.problems) process.stderr.write(`${formatProblem(problem)}\n`);
   const count = result.problems.length;
   process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
@@ -74,6 +78,7 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     process.on('unhandledRejection', (error) =>
       log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
+    process.on('SIGHUP', () => void gateway.certificates.reload());
     const signal = await signals.next();
     log.info(`${signal}: stopping`);
     const stopped = gateway.stop(`the gateway is stopping (${signal})`);
@@ -82,6 +87,11 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     log.info('stopped');
     return EXIT.ok;
   } catch (error) {
+    if (error instanceof TlsTrouble) {
+      // It was in order when the configuration was checked a moment ago.
+      log.error(error.message);
+      return EXIT.config;
+    }
     if (!(error instanceof ListenError)) throw error;
     log.error(error.message);
     return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;

@@ -84,7 +84,7 @@ function canonicalHost(host: string): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
-const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream'] as const;
+export const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream'] as const;
 
 function routePaths(file: RawTable): readonly (readonly [table: string, key: string])[] {
   return ROUTE_TABLES.flatMap((table) => {

@@ -15,8 +15,11 @@ export interface Disk {
   readonly searchPath: readonly string[];
 }
 
+/** PATH when the gateway itself has none, as an init script may start it: the shell's own default, sbin included. */
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 /** The real file system, with the PATH of this process unless another is given. */
-export function realDisk(searchPath = process.env['PATH'] ?? ''): Disk {
+export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk {
   return {
     searchPath: searchPath.split(':').filter((folder) => folder !== ''),
     look(path) {

@@ -16,6 +16,8 @@ export interface Reading {
   wrong(path: KeyPath, value: unknown, expected: string): void;
   /** Anything else that is wrong at `path`: a whole sentence without its full stop, and what to do about it. */
   problem(path: KeyPath, sentence: string, hint?: string | undefined): void;
+  /** Something at `path` that may be a mistake, but is not one for certain: the gateway starts all the same. */
+  doubt(path: KeyPath, sentence: string): void;
   /** A key that nobody knows; `known` are the ones that could have been meant. */
   unknown(path: KeyPath, known: readonly string[]): void;
 }

@@ -133,6 +133,23 @@ export const folder: Kind<string> = {
   },
 };
 
+/** A file that exists, made absolute from the folder of the configuration file. */
+export const file: Kind<string> = {
+  expected: 'the path of a file',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    const path = absolute(value, reading.directory);
+    if (path === undefined) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const seen = reading.disk.look(path);
+    if ('found' in seen && seen.found === 'file') return path;
+    const trouble = 'failed' in seen ? reasonInWords(seen.failed) : 'is not a regular file';
+    reading.problem(at, `the file ${named(String(value), path)} ${trouble}`);
+    return undefined;
+  },
+};
 /**
  * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
  *

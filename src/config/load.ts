@@ -4,6 +4,7 @@ import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { deepFreeze } from './freeze.ts';
 import type { KeyPath, Reading } from './kind.ts';
+import { checkHosts, checkListeners } from './listeners.ts';
 import { checkAuth, checkCors } from './policy-checks.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
@@ -15,7 +16,7 @@ import type { RawTable } from './tables.ts';
 import { parseToml } from './toml.ts';
 
 export type LoadResult =
-  | { readonly ok: true; readonly config: Config; readonly file: string }
+  | { readonly ok: true; readonly config: Config; readonly file: string; readonly doubts: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** What a configuration is read against; left out, it is what lies around the file. */
@@ -53,6 +54,7 @@ export function readConfig(
   placeOf: PlaceOf = () => undefined,
 ): LoadResult {
   const problems: Problem[] = [];
+  const doubts: Problem[] = [];
   const report = (path: KeyPath, message: string, hint?: string) => {
     const place = placeOf(path);
     problems.push({ file, line: place?.line, column: place?.column, path: formatPath(path), message, hint });
@@ -62,10 +64,16 @@ export function readConfig(
     disk: around.disk ?? realDisk(),
     wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
     problem: report,
+    doubt: (path, message) => {
+      const place = placeOf(path);
+      doubts.push({ file, line: place?.line, column: place?.column, path: formatPath(path), message, hint: undefined });
+    },
     unknown: (path, known) => report(path, 'unknown key', suggestion(String(path.at(-1)), known, tablesOf(root))),
   };
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
+  checkListeners(table, reading);
+  if (read !== undefined) checkHosts(read, reading);
   checkCors(table, reading);
   checkAuth(table, reading);
   if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
@@ -73,7 +81,7 @@ export function readConfig(
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
   if (read === undefined) throw new Error('a kind refused a value without saying why');
-  return { ok: true, config: deepFreeze(complete(read)), file };
+  return { ok: true, config: deepFreeze(complete(read)), file, doubts: sortProblems(doubts) };
 }
 
 function troubled(file: string, trouble: SourceTrouble): LoadResult {

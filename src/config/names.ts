@@ -16,6 +16,8 @@ function routeKeyProblem(host: string, path: string): { sentence: string; instea
     const sentence = 'a path is written without percent-encoding';
     return decoded === undefined ? { sentence } : { sentence, instead: host + decoded };
   }
+  if (path === '/.runnel' || path.startsWith('/.runnel/'))
+    return { sentence: 'paths below "/.runnel/" are the gateway\'s own: its client for browsers, and its check page' };
   if (path !== posix.normalize(path)) {
     const sentence = 'a path has no empty, "." or ".." segments';
     return { sentence, instead: host + posix.normalize(path) };

@@ -77,12 +77,13 @@ function section(shape: TableShape): string {
   return `${[title, '', ...about(shape), ...head, ...rows].join('\n')}\n`;
 }
 
-/** What the key that holds a table says of it. */
+/** What the key that holds a table says of it, and what must hold between its keys. */
 function about({ header, note }: TableShape): readonly string[] {
-  const name = /^\[+([a-z]+)/.exec(header)?.[1];
+  const name = /^\[+([a-z]+)(?:\."\/path")?\]+$/.exec(header)?.[1];
   const fields: Fields = root.fields;
-  const key = name === undefined || isPolicy(header) ? undefined : fields[name];
-  return key === undefined ? [] : [note === undefined ? key.doc : `${key.doc} ${note}`, ''];
+  const doc = name === undefined ? undefined : fields[name]?.doc;
+  const text = [doc, note].filter((part) => part !== undefined).join(' ');
+  return text === '' ? [] : [text, ''];
 }
 
 function row(name: string, key: Key<unknown>, header: string): string {

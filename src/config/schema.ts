@@ -10,9 +10,11 @@ import { address, boolean, choice, duration, folder, integer, size, text } from 
 import { socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
+import { redirect } from './redirect.ts';
 import { staticKeys } from './static-keys.ts';
 import { streamKeys } from './stream-keys.ts';
 import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
+import { tls } from './tls.ts';
 
 export type { AuthConfig, ConnectionsConfig, CorsConfig } from './policy-keys.ts';
 
@@ -80,7 +82,12 @@ const listen = table(
     engine: preset(
       choice('auto', 'uws', 'node'),
       'auto',
-      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0.',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+    ),
+    tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+    redirect: optional(
+      redirect,
+      'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
   socketNeedsNode,

@@ -133,6 +133,22 @@ export function exactlyOne(...names: readonly [string, ...string[]]): Rule {
   };
 }
 
+/** Of these keys at most one may be set. */
+export function atMostOne(...names: readonly [string, string, ...string[]]): Rule {
+  return {
+    note: `At most one of ${names.map((name) => `\`${name}\``).join(', ')} can be set.`,
+    json: { not: { anyOf: pairs(names).map((required) => ({ required })) } },
+    check(value, at, reading) {
+      const [first, ...others] = names.filter((name) => Object.hasOwn(value, name));
+      for (const other of others) reading.problem([...at, other], `cannot be set together with "${first}"`);
+    },
+  };
+}
+
+function pairs(names: readonly string[]): readonly (readonly [string, string])[] {
+  return names.flatMap((one, index) => names.slice(index + 1).map((other) => [one, other] as const));
+}
+
 /** These keys mean something only beside `owner`. */
 export function needs(owner: string, ...names: readonly string[]): Rule {
   return {

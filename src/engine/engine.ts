@@ -3,6 +3,7 @@
  * suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
  * what an engine hands up is a copy, what it takes down is data.
  */
+import type { CertificateStore } from '../tls/store.ts';
 
 /**
  * Header fields in the order they were sent, names in lower case, repeated names kept apart. Values have one character per byte
@@ -25,6 +26,39 @@ export interface Request {
   /** Undefined where the engine cannot tell (`uws`) and over a Unix socket. */
   readonly remotePort: number | undefined;
   readonly listener: ListenerFacts;
+  /** Undefined over a plain connection. */
+  readonly tls?: ConnectionTls | undefined;
+  /** What the client showed; undefined when it showed none or was not asked. Only a verified one says who it is. */
+  readonly peerCertificate?: PeerCertificate | undefined;
+}
+
+/** How a connection is encrypted. */
+export interface ConnectionTls {
+  /** "TLSv1.2" or "TLSv1.3". */
+  readonly protocol: string;
+  /** OpenSSL's name of the suite. */
+  readonly cipher: string;
+  /** The host that the client asked for in the handshake (RFC 6066 section 3). */
+  readonly serverName: string | undefined;
+}
+
+/** A client's certificate. Names are written as RFC 4514 has it, the most specific part first. */
+export interface PeerCertificate {
+  readonly subject: string;
+  readonly issuer: string;
+  /** The subject's common name, as it stands there. */
+  readonly commonName: string | undefined;
+  /** Hexadecimal, upper case. */
+  readonly serial: string;
+  /** SHA-256, hexadecimal in pairs with colons. */
+  readonly fingerprint256: string;
+  /** As in the certificate: "Nov 20 07:00:00 2026 GMT". */
+  readonly validFrom: string;
+  readonly validTo: string;
+  /** Issued by an authority of the listener, valid now, and not revoked. */
+  readonly verified: boolean;
+  /** Why it is not verified: OpenSSL's word for it, such as "CERT_HAS_EXPIRED". */
+  readonly problem: string | undefined;
 }
 
 /** What a request knows of the listener it came through. */
@@ -189,6 +223,8 @@ export interface ListenOptions {
   readonly keepAliveTimeout: number;
   /** Largest `maxMessage` of any route, bytes: an engine that needs one number for all takes this. */
   readonly maxMessage: number;
+  /** Undefined: plain. Only the engine `node` speaks TLS. */
+  readonly tls?: CertificateStore | undefined;
 }
 
 export type ListenAddress =
@@ -201,6 +237,7 @@ export type ListenAddress =
 export interface Listening {
   readonly engine: EngineName;
   readonly name: string;
+  readonly secure: boolean;
   /** The port really bound; undefined for a Unix socket. */
   readonly port: number | undefined;
   /** Accepts no more connections; each open one is closed after the reply it is waiting for. */

@@ -1,6 +1,10 @@
 /** One connection of the engine on Node: which requests it still owes an answer, and how it refuses the next. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Request } from './engine.ts';
+
+/** What every request of one connection says of its TLS. */
+export type SecureFacts = Pick<Request, 'tls' | 'peerCertificate'>;
 
 /** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
 export const LINGER = 2000;
@@ -10,7 +14,11 @@ export class Connection {
   last = false;
   private readonly unanswered = new Set<ServerResponse>();
 
-  constructor(readonly socket: Socket) {}
+  constructor(
+    readonly socket: Socket,
+    /** What the TLS handshake told; undefined for a plain connection. */
+    readonly secure?: SecureFacts,
+  ) {}
 
   began(response: ServerResponse): void {
     this.unanswered.add(response);

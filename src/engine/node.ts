@@ -1,6 +1,6 @@
 /**
- * The engine on node:http and `ws`: it speaks HTTP/1.0, pipelines, knows the client's port, and serves where the native engine
- * cannot be loaded.
+ * The engine on node:http and `ws`: it speaks TLS and HTTP/1.0, pipelines, knows the client's port, and serves where the native
+ * engine cannot be loaded.
  */
 import { createServer, IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -12,6 +12,7 @@ import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-chec
 import { Connection } from './node-connection.ts';
 import { NodeExchange, type NodeShared } from './node-exchange.ts';
 import { Takeover } from './node-takeover.ts';
+import { routeSecure, secureServer, strangerReason } from './node-tls.ts';
 import { Upgrader } from './node-upgrade.ts';
 
 /** How often Node looks for heads that are overdue. Milliseconds. */
@@ -22,12 +23,18 @@ const MAX_TURNED_AWAY = 16;
 export function nodeEngine(): Engine {
   return {
     name: 'node',
-    listen: (options, host) => new NodeListener((settings) => createServer(settings), false, options, host).listen(),
+    async listen(options, host) {
+      const { tls } = options;
+      const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout);
+      return await new NodeListener(makeServer, options, host).listen();
+    },
   };
 }
 
 class NodeListener {
   private readonly server: Server;
+  /** As they came; over TLS those of `connections` are others, and come only after the handshake. */
+  private readonly accepted = new Set<Socket>();
   private readonly connections = new Map<Socket, Connection>();
   private readonly shared: NodeShared;
   private facts: ListenerFacts;
@@ -36,11 +43,10 @@ class NodeListener {
 
   constructor(
     makeServer: (settings: ServerOptions) => Server,
-    private readonly secure: boolean,
     private readonly options: ListenOptions,
     private readonly host: EngineHost,
   ) {
-    this.facts = { name: options.name, secure, port: undefined };
+    this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
     this.shared = { host, drain: new Drain(() => this.dropAll()), upgrader: new Upgrader() };
     this.server = makeServer({
       IncomingMessage: Incoming,
@@ -74,7 +80,7 @@ class NodeListener {
     this.server.on('error', (error) => this.host.failed(error));
     const bound = this.server.address();
     const port = typeof bound === 'object' ? bound?.port : undefined;
-    this.facts = { name, secure: this.secure, port };
+    this.facts = { name, secure: this.facts.secure, port };
     const stop = () => {
       if (this.stopped) return;
       this.stopped = true;
@@ -86,29 +92,33 @@ class NodeListener {
       stop();
       this.dropAll();
     };
-    return { engine: 'node', name, port, stop, drained: this.shared.drain.drained, close };
+    return { engine: 'node', name, secure: this.facts.secure, port, stop, drained: this.shared.drain.drained, close };
   }
 
   /** One connection too many is told so, while there is room even for that. */
-  private turnAway(socket: Socket, connection: Connection): void {
+  private turnAway(socket: Socket, connection: Connection | undefined): void {
     this.turnedAway++;
-    if (this.secure || this.turnedAway > MAX_TURNED_AWAY) socket.destroy();
+    // Over TLS it could only be told after a handshake, which is what costs.
+    if (connection === undefined || this.turnedAway > MAX_TURNED_AWAY) socket.destroy();
     else connection.refuse(503, 'too many connections');
   }
 
   private dropAll(): void {
-    for (const socket of this.connections.keys()) socket.destroy();
+    for (const socket of this.accepted) socket.destroy();
   }
 
   private route(): void {
     const { server } = this;
+    const { tls } = this.options;
     server.on('connection', (socket: Socket) => {
       const address = plainAddress(socket.remoteAddress);
-      const connection = new Connection(socket);
-      this.connections.set(socket, connection);
+      const connection = tls === undefined ? new Connection(socket) : undefined;
+      this.accepted.add(socket);
+      if (connection !== undefined) this.connections.set(socket, connection);
       this.shared.drain.opened();
       const admitted = this.host.opened(address);
       socket.once('close', () => {
+        this.accepted.delete(socket);
         this.connections.delete(socket);
         this.shared.drain.closed();
         if (admitted) this.host.closed(address);
@@ -116,6 +126,14 @@ class NodeListener {
       });
       if (!admitted) this.turnAway(socket, connection);
     });
+    if (tls !== undefined)
+      routeSecure(server, {
+        opened: (socket, facts) => {
+          this.connections.set(socket, new Connection(socket, facts));
+          socket.once('close', () => this.connections.delete(socket));
+        },
+        refused: (reason, address) => this.host.refused(reason, address),
+      });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));
     // An expectation that we do not know is not worth a refusal (RFC 9110 section 10.1.1 permits both).
@@ -146,6 +164,12 @@ class NodeListener {
       this.refuse(socket, 505, 'an HTTP version other than 1.0 and 1.1');
       return;
     }
+    const { secure } = connection;
+    const stranger = this.options.tls?.requiresClient === true ? strangerReason(secure?.peerCertificate) : undefined;
+    if (stranger !== undefined) {
+      this.refuse(socket, 403, stranger);
+      return;
+    }
     const method = incoming.method ?? '';
     const target = splitTarget(incoming.url ?? '', method);
     if (target === undefined) {
@@ -171,6 +195,7 @@ class NodeListener {
       remoteAddress: plainAddress(socket.remoteAddress),
       remotePort: socket.remotePort,
       listener: this.facts,
+      ...secure,
     };
     const opening =
       facts.asksUpgrade && method === 'GET' && version === '1.1' ? readOpening(headers, facts.hasBody) : undefined;

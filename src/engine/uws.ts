@@ -96,7 +96,7 @@ class UwsListener {
       stop();
       this.app.close();
     };
-    return { engine: 'uws', name, port, stop, drained: this.shared.drain.drained, close };
+    return { engine: 'uws', secure: false, name, port, stop, drained: this.shared.drain.drained, close };
   }
 
   /** Exclusive: otherwise any number of programs could listen on the same port, each getting some of the connections. */

@@ -5,12 +5,13 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { Backoff } from '../stream/backoff.ts';
-import { eventStream, plainStream } from '../stream/clients/response.ts';
+import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import { CLOSE } from '../stream/message.ts';
 import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
-import { queryValue, transportOf } from '../stream/transport.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, type Seat } from './stream-clients.ts';
+import { queryValue, type Transport, transportOf } from '../stream/transport.ts';
+import { noRoom } from './start-error.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 
 /** A backend that was started for a client that is still to be connected. */
@@ -43,10 +44,12 @@ export class PrivateStream implements Handler {
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    const refused = stayAway(call, transport);
+    if (refused !== undefined) return refused;
     if (transport === 'post') return await this.post(call);
     if (transport === 'poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (request.method === 'HEAD')
-      return { ...byResponse(this.parts.reception, this.form(transport, ''), transport, () => NOBODY) };
+      return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
     let left = false;
     call.onAborted(() => {
       left = true;
@@ -56,12 +59,13 @@ export class PrivateStream implements Handler {
     const { reception } = this.parts;
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
-      return byWebSocket(reception, call, { numbered: false, protocol }, (client) =>
+      const numbered = queryValue(request.query, 'after') !== undefined;
+      return byWebSocket(reception, call, { numbered, protocol }, (client) =>
         this.seat(call, client, started.connect, undefined),
       );
     }
     const session = randomBytes(12).toString('hex');
-    return byResponse(reception, this.form(transport, session), transport, (client) =>
+    return byResponse(reception, this.form(transport), transport, (client) =>
       this.seat(call, client, started.connect, session),
     );
   }
@@ -74,17 +78,20 @@ export class PrivateStream implements Handler {
     await this.parts.close?.();
   }
 
-  private form(transport: 'websocket' | 'events' | 'plain', session: string) {
-    const { binary } = this.parts.reception;
-    return transport === 'events' ? eventStream(binary, { session }) : plainStream(binary);
+  private form(transport: Transport): ResponseForm {
+    const { binary, keepAlive } = this.parts.reception;
+    return transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
   }
 
   /** A message of a client whose connection only goes one way. */
   private async post(call: Call): Promise<Answer> {
     const channel = this.sessions.get(queryValue(call.request.query, 'session') ?? '');
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
-    channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
-    return textReply(202, 'sent\n');
+    const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
+    if (taken === 'sent') return textReply(202, 'sent\n');
+    throw noRoom(
+      taken === 'away' ? 'the program is being started again' : 'the program does not read as fast as you send',
+    );
   }
 
   private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
@@ -101,9 +108,12 @@ export class PrivateStream implements Handler {
     });
     this.channels.add(channel);
     if (session !== undefined) this.sessions.set(session, channel);
+    client.notice({ kind: 'joined', id: '', facts: session === undefined ? {} : { session } });
     channel.join(client, connect(channel));
     return {
-      message: (data) => channel.fromClient(data),
+      message: (data) => {
+        if (channel.fromClient(data) === 'full') channel.overrun();
+      },
       caughtUp: () => channel.clientDrained(),
       close: (ending) => channel.finish(ending),
       vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),

@@ -5,17 +5,18 @@ import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
-import { eventStream, plainStream } from '../stream/clients/response.ts';
+import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { StreamCounts } from '../stream/counts.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import type { ClientFacts, Member } from '../stream/member.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
-import { SharedChannel, type SharedOptions } from '../stream/shared-channel.ts';
-import { queryValue, streamQuery, transportOf } from '../stream/transport.ts';
+import { SharedChannel } from '../stream/shared-channel.ts';
+import type { SharedOptions } from '../stream/shared-options.ts';
+import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, type Seat } from './stream-clients.ts';
+import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
-import { pollAnswer } from './stream-poll.ts';
+import { endAnswer, pollAnswer } from './stream-poll.ts';
 
 export interface SharedStreamParts {
   readonly plan: StreamPlan;
@@ -50,11 +51,23 @@ export class SharedStream implements Handler {
   async handle(call: Call): Promise<Answer> {
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    const refused = stayAway(call, transport);
+    if (refused !== undefined) return refused;
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
-    const channel = this.channel(this.keyOf(call, query), call, query);
-    await channel.ready();
+    const key = this.keyOf(call, query);
+    const channel = this.channel(key, call, query);
+    if (transport === 'poll') {
+      const over = endAnswer(call, channel, this.parts.reception);
+      if (over !== undefined) return over;
+    }
+    try {
+      await channel.ready();
+    } catch (error) {
+      if (channel.unused) this.forget(key, channel);
+      throw error;
+    }
     if (this.stopping) throw noRoom('the gateway is stopping');
     if (transport === 'post') return await this.post(call, channel);
     if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
@@ -66,10 +79,8 @@ export class SharedStream implements Handler {
       );
     }
     const last = headerValue(request.headers, 'last-event-id') ?? after;
-    // Reserved before it joins, because the first event tells it.
-    const name = channel.reserve();
-    return byResponse(this.parts.reception, this.form(transport, name), transport, (client) =>
-      this.seat(channel, name, client, last, factsOf(call)),
+    return byResponse(this.parts.reception, this.form(transport), transport, (client) =>
+      this.seat(channel, channel.reserve(), client, last, factsOf(call)),
     );
   }
 
@@ -82,11 +93,9 @@ export class SharedStream implements Handler {
     return Promise.resolve();
   }
 
-  private form(transport: string, name?: string) {
-    const { binary } = this.parts.reception;
-    return transport === 'events'
-      ? eventStream(binary, name === undefined ? {} : { client: name })
-      : plainStream(binary);
+  private form(transport: Transport): ResponseForm {
+    const { binary, keepAlive } = this.parts.reception;
+    return transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
   }
 
   private keyOf(call: Call, query: string): string {
@@ -101,6 +110,7 @@ export class SharedStream implements Handler {
   private channel(key: string, first: Call | undefined, query: string): SharedChannel {
     const known = this.channels.get(key);
     if (known !== undefined) return known;
+    if (this.channels.size >= this.parts.maxChannels) this.makeRoom();
     if (this.channels.size >= this.parts.maxChannels)
       throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
     const { plan, reception, options } = this.parts;
@@ -118,14 +128,26 @@ export class SharedStream implements Handler {
         counts: reception.counts,
         log: reception.log,
         start: (events) => this.parts.start(first, query, events),
-        // The one of a stream that all share stays, with its history and its numbers.
-        emptied: () => {
-          if (plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
-        },
+        emptied: () => this.forget(key, channel),
       },
     );
     this.channels.set(key, channel);
     return channel;
+  }
+
+  /** The one of a stream that all share stays, with its history and its numbers. */
+  private forget(key: string, channel: SharedChannel): void {
+    if (this.parts.plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
+  }
+
+  /** Closes one that nobody watches any more, before its idle_stop is over. */
+  private makeRoom(): void {
+    for (const [key, channel] of this.channels) {
+      if (!channel.unused) continue;
+      channel.finish({ code: CLOSE.goingAway, reason: 'nobody was there' });
+      this.channels.delete(key);
+      return;
+    }
   }
 
   private seat(
@@ -145,8 +167,8 @@ export class SharedStream implements Handler {
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
     const answer = await channel.fromClient(member, message, type);
-    if (answer === false) throw noRoom('the program does not take messages now');
-    if (answer === true) return textReply(202, 'sent\n');
+    if (answer === 'away' || answer === 'full') throw noRoom('the program does not take messages now');
+    if (answer === 'sent') return textReply(202, 'sent\n');
     return {
       status: answer.status,
       headers: [
@@ -170,12 +192,14 @@ class SharedSeat implements Seat {
     const { channel, member } = this;
     channel.fromClient(member, data).then(
       (answer) => {
-        if (answer === false)
+        if (answer === 'full')
           channel.close(member, {
             code: CLOSE.tryAgainLater,
             reason: 'the program does not read as fast as you send',
           });
-        else if (answer !== true && answer.data.length > 0) channel.answer(member, answer.data);
+        else if (answer === 'away')
+          member.client.notice({ kind: 'notice', text: 'your message was lost: the program is away' });
+        else if (answer !== 'sent' && answer.data.length > 0) channel.answer(member, answer.data);
       },
       (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),
     );

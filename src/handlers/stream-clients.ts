@@ -1,13 +1,15 @@
 /** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
-import type { Reply, Socket, SocketHandlers, Upgrade } from '../engine/engine.ts';
+import { headerValue, type Reply, type Socket, type SocketHandlers, type Upgrade } from '../engine/engine.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
-import { ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
+import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
 import { WebSocketClient } from '../stream/clients/websocket.ts';
 import type { StreamCounts } from '../stream/counts.ts';
+import { earlyPings } from '../stream/early-pings.ts';
 import type { Client } from '../stream/ends.ts';
 import type { KeepAlive, Owner, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
+import type { Transport } from '../stream/transport.ts';
 
 /** A client's place in its channel. */
 export interface Seat {
@@ -42,6 +44,15 @@ export const NOBODY: Seat = {
   left: () => {},
 };
 
+/**
+ * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,
+ * section 9.2.3). Undefined for everybody else.
+ */
+export function stayAway(call: Call, transport: Transport): Reply | undefined {
+  if (transport !== 'events' || headerValue(call.request.headers, 'last-event-id') !== ENDED_ID) return undefined;
+  return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
+}
+
 /** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
 export function byWebSocket(
   reception: Reception,
@@ -65,6 +76,7 @@ class StreamSocket implements SocketHandlers, Owner {
   private seat: Seat | undefined;
   private watch: Watch | undefined;
   private join: ((client: Client) => Seat) | undefined;
+  private stopEarly: (() => void) | undefined;
 
   constructor(
     private readonly reception: Reception,
@@ -78,12 +90,14 @@ class StreamSocket implements SocketHandlers, Owner {
 
   open(socket: Socket): void {
     const { join } = this;
+    const { keepAlive, counts } = this.reception;
     // It knows the whole request.
     this.join = undefined;
-    const client = new WebSocketClient(socket, this.numbered, this);
-    this.reception.counts.joined('websocket');
-    this.watch = this.reception.keepAlive.add(client, this);
+    const client = new WebSocketClient(socket, this.numbered, keepAlive.pingInterval, this);
+    counts.joined('websocket');
+    this.watch = keepAlive.add(client, this);
     this.seat = join?.(client);
+    if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
   }
 
   message(data: Buffer, isBinary: boolean): void {
@@ -109,6 +123,7 @@ class StreamSocket implements SocketHandlers, Owner {
 
   close(code: number, reason: string): void {
     const { keepAlive, counts, log } = this.reception;
+    this.stopEarly?.();
     if (this.watch !== undefined) keepAlive.remove(this.watch);
     counts.left(code);
     log.info(`${this.path} closed`, {
@@ -143,10 +158,13 @@ export function byResponse(
   const { keepAlive, counts } = reception;
   let seat: Seat | undefined;
   let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
     delivered: () => watch?.message(),
     caughtUp: () => seat?.caughtUp(),
+    alive: () => watch?.heard(),
     left(code) {
+      stopEarly?.();
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);
       seat?.left();
@@ -170,6 +188,7 @@ export function byResponse(
           vanished: () => seat?.vanished(),
         });
         client.start(sink);
+        if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
         seat = join(client);
       },
       resume: () => client.resume(),

@@ -1,11 +1,19 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
+import { headerValue } from '../engine/engine.ts';
 import type { Answer, Call } from '../http/handler.ts';
-import type { Ending } from '../stream/message.ts';
-import type { News, SharedChannel } from '../stream/shared-channel.ts';
+import type { Ending, Message } from '../stream/message.ts';
+import type { SharedChannel } from '../stream/shared-channel.ts';
+import type { News } from '../stream/shared-options.ts';
 import { queryValue } from '../stream/transport.ts';
 import type { Reception } from './stream-clients.ts';
 
-/** Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds. */
+/** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next poll is answered at once. */
+const MOST_BYTES = 64 * 1024;
+
+/**
+ * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds; after less
+ * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
+ */
 export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = reception;
@@ -22,7 +30,7 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
       // In the next turn: a program's lines that come together go together.
       setImmediate(() => resolve(reply(channel.news(cursor), channel, binary, ending)));
     };
-    const timer = setTimeout(() => done(undefined), wait);
+    const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
     const take = channel.onNews(done);
     call.onAborted(() => {
       clearTimeout(timer);
@@ -32,17 +40,42 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
   });
 }
 
+/** The last answer of a stream that ended between two polls; undefined for one that goes on, or that the client does not know. */
+export function endAnswer(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
+  const cursor = queryValue(call.request.query, 'cursor') ?? '';
+  const ending = channel.endedAfter(cursor);
+  return ending === undefined ? undefined : reply(channel.news(cursor), channel, reception.binary, ending);
+}
+
+/** Milliseconds; undefined without a preference. */
+function preferredWait(call: Call): number | undefined {
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(headerValue(call.request.headers, 'prefer') ?? '')?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
+/** As many messages as go into one answer, at least one, and where the next poll goes on. */
+function firstOf(messages: readonly Message[], lastId: string): { batch: readonly Message[]; cursor: string } {
+  let bytes = 0;
+  const end = messages.findIndex((message, at) => {
+    bytes += message.data.length;
+    return at > 0 && bytes > MOST_BYTES;
+  });
+  const batch = end < 0 ? messages : messages.slice(0, end);
+  return { batch, cursor: end < 0 ? lastId : (batch.at(-1)?.id ?? lastId) };
+}
+
 function reply(news: News | undefined, channel: SharedChannel, binary: boolean, ending: Ending | undefined): Answer {
-  const messages = (news?.messages ?? []).map((message) => ({
+  const { batch, cursor } = firstOf(news?.messages ?? [], channel.history.lastId);
+  const messages = batch.map((message) => ({
     id: message.id,
     data: binary ? message.data.toString('base64') : message.payload.toString(),
   }));
   const body = {
-    cursor: channel.history.lastId,
+    cursor,
     messages,
     ...(news?.missed === 0 || news === undefined ? {} : { missed: news.missed ?? null }),
     ...(binary ? { encoding: 'base64' } : {}),
-    ...(ending === undefined ? {} : { end: ending }),
+    ...(ending === undefined || cursor !== channel.history.lastId ? {} : { end: ending }),
   };
   return {
     status: 200,

@@ -20,6 +20,8 @@ export interface PipelineParts {
   readonly policies: Pick<Policies, 'admission' | 'unroutedCors'>;
   readonly log: Log;
   readonly tallies: Tallies;
+  /** Fields that every reply gets unless it or its route has them. */
+  readonly headers: HeaderList;
   /** Whether each request gets a log line. */
   readonly logRequests: boolean;
   /** A name for the next request, unique in this run. */

@@ -1,6 +1,6 @@
 /**
  * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
- * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too (`design.md` section 5).
+ * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
@@ -66,8 +66,9 @@ class BodySpool implements Spool, BodyReceiver {
     );
     const { body_rate, rate_window } = limits;
     if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
-    exchange.receive(this);
+    // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
     if (exchange.contentLength !== undefined && exchange.contentLength > limits.body) this.tooLarge();
+    else exchange.receive(this);
   }
 
   chunk(bytes: Buffer): void {

@@ -102,7 +102,7 @@ export class Visit implements Call {
       this.finish(101, 0);
       return;
     }
-    const named = withHeaders(answer, this.route?.headers ?? []);
+    const named = withHeaders(withHeaders(answer, this.route?.headers ?? []), this.parts.headers);
     const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
     const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
     if (typeof reply.body === 'object' && 'start' in reply.body) {

@@ -4,8 +4,10 @@
  * After the start it gives back the pages of the executable that only the start needed; where memory is small it also does
  * without the optimising compiler.
  */
+
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
+import type { Log } from './log.ts';
 
 /** At or under this limit the optimising compiler costs more than it brings: its code alone is 6 to 8 MiB of the executable. */
 export const SMALL_MEMORY = 48 << 20;
@@ -86,4 +88,13 @@ export function dropExecutable(addon: unknown): number {
     closeSync(descriptor);
   }
   return dropped;
+}
+
+/** The same, where it can be done; what became of it goes to the log. */
+export function giveBack(addon: unknown, log: Log): void {
+  try {
+    log.debug('gave back what only the start needed', { bytes: dropExecutable(addon) });
+  } catch (error) {
+    log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

@@ -37,6 +37,11 @@ export class Tally<const Names extends readonly string[]> {
     this.member(...values).value += amount;
   }
 
+  /** A gauge of something that is there no more. */
+  remove(...values: { [K in keyof Names]: string }): void {
+    this.entries.delete(values.join('\n'));
+  }
+
   /** The value of one member, 0 before the first `add`. */
   get(...values: { [K in keyof Names]: string }): number {
     return this.entries.get(values.join('\n'))?.value ?? 0;
@@ -95,6 +100,18 @@ export class Tallies {
     'listener',
   ]);
 
+  readonly certificateExpiry = new Tally(
+    'runnel_tls_certificate_expiry_seconds',
+    'gauge',
+    'When a certificate (or the first of its chain) expires, in seconds since 1970.',
+    ['listener', 'name'],
+  );
+  readonly certificateReloads = new Tally(
+    'runnel_tls_certificate_reloads_total',
+    'counter',
+    'Certificates read anew while running, by result: ok, failed.',
+    ['listener', 'result'],
+  );
   readonly busy = new Tally(
     'runnel_busy_total',
     'counter',

@@ -2,12 +2,10 @@
  * The environment of every program that runnel starts, CGI and streams alike, built from empty: nothing of the gateway's
  * own environment gets in unless it is named.
  */
+import { DEFAULT_PATH } from '../config/disk.ts';
 
 /** What a program gets of the gateway's environment unasked. */
 const ALWAYS_PASSED = ['PATH', 'LANG', 'LC_ALL', 'TZ'] as const;
-
-/** PATH when the gateway itself has none, as an init script may start it: the shell's own default, sbin included. */
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /**
  * What tells the program who asks for what. It decides on these (how much to read, whom to obey), so a constant from the

@@ -80,8 +80,27 @@ export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMa
   set('SCRIPT_FILENAME', facts.scriptFilename);
   set('SERVER_ADDR', facts.serverAddress);
   set('UNIQUE_ID', facts.id);
+  addTls(request, set);
   addHeaders(result, headers, facts.passAuthorization);
   return result;
+}
+
+/** As Apache's mod_ssl names them. Who the client is, is said only of a verified certificate: old programs ask for the name alone. */
+function addTls(request: Request, set: (name: string, value: string | undefined) => void): void {
+  const { tls, peerCertificate: peer } = request;
+  if (tls === undefined) return;
+  set('SSL_PROTOCOL', tls.protocol);
+  set('SSL_CIPHER', tls.cipher);
+  set('SSL_TLS_SNI', tls.serverName);
+  set('SSL_CLIENT_VERIFY', peer === undefined ? 'NONE' : peer.verified ? 'SUCCESS' : `FAILED:${peer.problem}`);
+  if (peer === undefined || !peer.verified) return;
+  set('SSL_CLIENT_S_DN', peer.subject);
+  set('SSL_CLIENT_S_DN_CN', peer.commonName);
+  set('SSL_CLIENT_I_DN', peer.issuer);
+  set('SSL_CLIENT_M_SERIAL', peer.serial);
+  set('SSL_CLIENT_FINGERPRINT_SHA256', peer.fingerprint256);
+  set('SSL_CLIENT_V_START', peer.validFrom);
+  set('SSL_CLIENT_V_END', peer.validTo);
 }
 
 /** Section 4.1.18: HTTP_*, one variable a name. */

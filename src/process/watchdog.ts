@@ -2,7 +2,7 @@
  * The watchdog: when the gateway is killed with KILL it cannot end its programs any more, and one that neither reads nor writes
  * would never notice. So one small shell is told of every program on its stdin, and ends what is left when that stdin ends.
  */
-import { DEFAULT_PATH } from './environment.ts';
+import { DEFAULT_PATH } from '../config/disk.ts';
 import type { Child, Spawner } from './spawn.ts';
 
 /**

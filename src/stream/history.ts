@@ -44,6 +44,11 @@ export class History {
     return this.sequence;
   }
 
+  /** The id by which a client resumes that has everything before these messages, which are the newest. */
+  before(messages: readonly Message[]): string {
+    return this.idOf((messages[0]?.sequence ?? this.sequence + 1) - 1);
+  }
+
   /** The number and the id for the next message. */
   next(): { readonly id: string; readonly sequence: number } {
     this.sequence++;

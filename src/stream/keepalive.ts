@@ -65,6 +65,11 @@ export class KeepAlive {
   private timer: NodeJS.Timeout | undefined;
   private readonly period: number;
 
+  /** Milliseconds. */
+  get pingInterval(): number {
+    return this.times.pingInterval;
+  }
+
   constructor(private readonly times: KeepAliveTimes) {
     const { pingInterval, idleTimeout = pingInterval, maxLifetime = pingInterval } = times;
     this.period = Math.max(10, Math.min(pingInterval, idleTimeout, maxLifetime) / 4);

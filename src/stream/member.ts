@@ -13,6 +13,8 @@ export class Member {
   /** It is over its bound, and gets nothing until it has caught up. */
   skipping = false;
   skipped = 0;
+  /** Bytes that it may be behind beyond the bound: what it got of the past when it joined. */
+  allowance = 0;
   /** `slow_client = "latest"`: what it gets then. */
   latest: Message | undefined;
   /** It is being closed. */

@@ -18,6 +18,9 @@ export interface ChannelOptions {
   readonly restart: Restart | undefined;
 }
 
+/** What became of a client's message: the program is away (being started again), or does not read. */
+export type Taken = 'sent' | 'away' | 'full';
+
 export interface Restart {
   /** Whether this ending calls for it. */
   wanted(ending: Ending): boolean;
@@ -55,20 +58,26 @@ export class PrivateChannel implements BackendEvents {
 
   // ---- from the client ----
 
-  /** A message from the client. */
-  fromClient(message: Buffer): void {
-    if (this.over) return;
+  /** A message from the client. What is not "sent" was dropped, and counted. */
+  fromClient(message: Buffer): Taken {
+    if (this.over) return 'away';
     this.counts.in.value++;
     this.counts.inBytes.value += message.length;
     const { backend } = this;
-    if (backend === undefined) this.counts.drop('no_program');
-    else if (this.options.eofMessage?.equals(message)) backend.endInput();
-    else if (backend.waiting > this.options.maxQueue && !this.clientPaused) this.overrun();
-    else {
+    if (backend === undefined) {
+      this.counts.drop('no_program');
+      return 'away';
+    }
+    if (this.options.eofMessage?.equals(message)) backend.endInput();
+    else if (backend.waiting > this.options.maxQueue && !this.clientPaused) {
+      this.counts.drop('input_overrun');
+      return 'full';
+    } else {
       // One message may go beyond the bound: it may be larger by itself, and the program may be about to read.
       backend.write(message);
       if (backend.waiting > this.options.maxQueue && this.client?.pause()) this.clientPaused = true;
     }
+    return 'sent';
   }
 
   /** The client has taken everything. */
@@ -121,9 +130,10 @@ export class PrivateChannel implements BackendEvents {
     this.stop();
     const { client } = this;
     if (client !== undefined) {
-      client.close(ending);
-      // The close waits behind what the client has not taken, and a vanished client never takes it.
+      // The close waits behind what the client has not taken, and a vanished client never takes it. Set before the close, because
+      // a client that has taken everything is gone when that returns.
       this.closing = setTimeout(() => client.terminate(), this.options.drainTimeout);
+      client.close(ending);
     }
     this.left();
   }
@@ -152,9 +162,8 @@ export class PrivateChannel implements BackendEvents {
     );
   }
 
-  /** The program does not take what the client sends, and the engine cannot hold the client back. */
-  private overrun(): void {
-    this.counts.drop('input_overrun');
+  /** The program does not take what the client sends, and the client cannot be held back: ends the stream. */
+  overrun(): void {
     this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
   }
 

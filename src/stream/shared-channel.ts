@@ -2,53 +2,18 @@
  * Joins all the clients of a stream to one backend: one process for every viewer. The backend never waits for a client; what a
  * client does not take in time is dropped by the route's rule, and counted.
  */
-import type { Log } from '../ops/log.ts';
 import { BackendLife } from './backend-life.ts';
-import type { BackoffTimes } from './backoff.ts';
-import type { StreamCounts } from './counts.ts';
 import type { Answered, Backend, BackendEvents, Origin, Question } from './ends.ts';
-import { History, type HistoryBounds, type Resumed } from './history.ts';
+import { History } from './history.ts';
 import { type ClientFacts, Member } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
+import type { Taken } from './private-channel.ts';
 import { Resuming } from './resuming.ts';
+import type { News, SharedOptions, SharedParts } from './shared-options.ts';
 import { openLine, parseTagged, tellLine } from './tagged.ts';
 
-export interface SharedOptions {
-  readonly history: HistoryBounds;
-  /** What a client that joins anew gets of it. */
-  readonly replay: 'none' | 'last' | 'all';
-  readonly slowClient: 'disconnect' | 'drop' | 'latest';
-  /** Bytes that a client may be behind. */
-  readonly maxBehind: number;
-  /** Bytes of clients' messages that may wait for the backend. */
-  readonly maxQueue: number;
-  /** Milliseconds that a client that is being closed has to take what it is behind. */
-  readonly drainTimeout: number;
-  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
-  readonly idleStop: number | undefined;
-  /** Whether a backend with this ending is started again for those who are there. */
-  restartWanted(ending: Ending): boolean;
-  readonly restart: BackoffTimes;
-  /** Whether the program is told who speaks, and says to whom it answers. */
-  readonly tagged: boolean;
-  /** Whether messages are binary to clients. */
-  readonly binary: boolean;
-}
-
-export interface SharedParts {
-  readonly counts: StreamCounts;
-  readonly log: Log;
-  /** Starts a backend that tells `events`. */
-  start(events: BackendEvents): Promise<Backend>;
-  /** The backend was stopped because nobody is there. */
-  emptied(): void;
-}
-
-/** What a long-poll gets: what is new, or how it ended. */
-export interface News extends Resumed {
-  readonly cursor: string;
-  readonly ending: Ending | undefined;
-}
+/** What a message costs in a client's buffer beside its data: frame, id, field names. Bytes. */
+const FRAME = 64;
 
 export class SharedChannel implements BackendEvents {
   readonly history: History;
@@ -57,6 +22,8 @@ export class SharedChannel implements BackendEvents {
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
   private over = false;
+  /** How the last backend ended, until there is another. */
+  private lastEnding: Ending | undefined;
   private joined = 0;
   /** Messages whose answers are awaited: of clients that may have no other connection. */
   private asking = 0;
@@ -75,7 +42,7 @@ export class SharedChannel implements BackendEvents {
     });
     this.life = new BackendLife(options, {
       start: () => parts.start(this),
-      inUse: () => this.members.size > 0 || this.waiting.size > 0 || this.asking > 0,
+      inUse: () => !this.unused,
       started: (backend) => this.started(backend),
       away: (why, milliseconds) => {
         parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
@@ -86,8 +53,9 @@ export class SharedChannel implements BackendEvents {
     });
   }
 
-  get size(): number {
-    return this.members.size;
+  /** Nobody is there and nothing waits for it. */
+  get unused(): boolean {
+    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0;
   }
 
   /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
@@ -111,18 +79,22 @@ export class SharedChannel implements BackendEvents {
   join(name: string, client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
     const member = new Member(name, client, facts);
     this.members.set(member.id, member);
+    if (this.over) {
+      this.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
+      return member;
+    }
     this.life.used();
     this.replay(member, after);
     const current = this.life.backend?.currentNotice?.();
     if (current !== undefined) client.notice({ kind: 'notice', text: current });
-    if (this.options.tagged) this.life.backend?.write(openLine(member));
+    if (this.options.tagged) this.tell(openLine(member));
     return member;
   }
 
   leave(member: Member): void {
     clearTimeout(member.closing);
     if (!this.members.delete(member.id)) return;
-    if (this.options.tagged) this.life.backend?.write(tellLine(member, 'close', undefined));
+    if (this.options.tagged) this.tell(tellLine(member, 'close', undefined));
     this.life.unused();
   }
 
@@ -133,6 +105,7 @@ export class SharedChannel implements BackendEvents {
 
   /** The client has taken everything. */
   caughtUp(member: Member): void {
+    member.allowance = 0;
     if (!member.skipping) return;
     const { skipped, latest } = member;
     member.skipping = false;
@@ -144,26 +117,28 @@ export class SharedChannel implements BackendEvents {
   }
 
   /**
-   * A message from a client. Resolves with the answer, if this backend answers messages one by one; false when it had to be
-   * dropped. Rejects with an `HttpError` when no answer came.
+   * A message from a client. Resolves with the answer, if this backend answers messages one by one; otherwise with what became of
+   * it. Rejects with an `HttpError` when no answer came.
    * @param type its media type, where the client has said one
    */
-  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | boolean> {
+  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | Taken> {
     const { backend } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
     counts.inBytes.value += message.length;
     if (backend === undefined) {
       counts.drop('no_program');
-      return false;
+      return 'away';
     }
-    if (backend.ask !== undefined) return await this.ask(backend, { data: message, type, sender: member?.id });
+    if (backend.ask !== undefined) {
+      return (await this.ask(backend, { data: message, type, sender: member?.id })) || 'full';
+    }
     if (backend.waiting > this.options.maxQueue) {
       counts.drop('input_overrun');
-      return false;
+      return 'full';
     }
     backend.write(this.options.tagged ? tellLine(member, 'message', message) : message);
-    return true;
+    return 'sent';
   }
 
   /** Gives one client a message of its own, outside of the stream's numbers. */
@@ -184,6 +159,11 @@ export class SharedChannel implements BackendEvents {
     const resumed = this.resuming.from(cursor);
     if (resumed.messages.length === 0 && resumed.missed === 0) return undefined;
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
+  }
+
+  /** How the stream ended for a long-poll that followed it, and was between two requests then; undefined while it goes on. */
+  endedAfter(cursor: string): Ending | undefined {
+    return this.history.after(cursor) === undefined ? undefined : this.lastEnding;
   }
 
   /** Calls `listener` once at the next message or the end. Returns what takes it back. */
@@ -210,7 +190,9 @@ export class SharedChannel implements BackendEvents {
   drained(): void {}
 
   ended(ending: Ending): void {
-    if (!this.over && !this.life.ended(ending)) this.closeAll(ending);
+    if (this.over || this.life.ended(ending)) return;
+    this.lastEnding = ending;
+    this.closeAll(ending);
   }
 
   /** Tells everybody something about the stream. */
@@ -251,7 +233,10 @@ export class SharedChannel implements BackendEvents {
     }
     counts.out.value += batch.length;
     counts.outBytes.value += bytes;
-    if (!member.client.deliver(batch, origin) && member.client.bufferedAmount > this.options.maxBehind)
+    if (
+      !member.client.deliver(batch, origin) &&
+      member.client.bufferedAmount > this.options.maxBehind + member.allowance
+    )
       this.behind(member);
   }
 
@@ -277,9 +262,25 @@ export class SharedChannel implements BackendEvents {
   }
 
   private replay(member: Member, after: string | undefined): void {
-    const { messages, missed } = this.resuming.from(after);
+    const { messages, missed, at } = this.resuming.from(after);
+    this.resuming.heard();
+    member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
-    if (messages.length > 0) this.give(member, messages, bytesOf(messages));
+    const bytes = bytesOf(messages);
+    // What it gets of the past at once does not make it slow.
+    member.allowance = bytes + messages.length * FRAME;
+    if (messages.length > 0) this.give(member, messages, bytes);
+  }
+
+  /** Tells a tagged program of a client. One that does not read its input is started again: it could not be told the truth any more. */
+  private tell(line: Buffer): void {
+    const { backend } = this.life;
+    if (backend === undefined) return;
+    if (backend.waiting <= this.options.maxQueue) backend.write(line);
+    else {
+      this.parts.counts.drop('input_overrun');
+      this.ended({ code: CLOSE.internalError, reason: 'it does not read its input' });
+    }
   }
 
   private async ask(backend: Backend, question: Question): Promise<Answered | false> {
@@ -314,6 +315,8 @@ export class SharedChannel implements BackendEvents {
   }
 
   private started(backend: Backend): void {
+    this.lastEnding = undefined;
+    if (this.members.size === 0) this.resuming.begun();
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }

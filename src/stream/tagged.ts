@@ -16,8 +16,12 @@ export interface Said {
   readonly data: Buffer;
 }
 
+const MAX_QUERY = 1024;
+
 export function openLine(member: Member): Buffer {
-  const { address, query, user } = member.facts;
+  const { address, user } = member.facts;
+  // The client chooses it, and may choose a long one.
+  const query = member.facts.query.slice(0, MAX_QUERY);
   return Buffer.from(
     JSON.stringify({ client: member.id, event: 'open', address, query, ...(user === undefined ? {} : { user }) }),
   );

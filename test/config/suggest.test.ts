@@ -58,6 +58,9 @@ describe('a suggestion', () => {
       [
         '',
         '[[listen]]',
+        '[listen.tls]',
+        '[[listen.tls.certificates]]',
+        '[listen.tls.client]',
         '[static."/path"]',
         '[cgi."/path"]',
         '[fastcgi."/path"]',

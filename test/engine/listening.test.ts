@@ -10,7 +10,7 @@ import { chooseEngine } from '../../src/engine/choose.ts';
 import { type Exchange, type ListenAddress, ListenError } from '../../src/engine/engine.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
-import { ENGINES, MAX_HEADER_BYTES, Trial, text } from '../support/trial.ts';
+import { CONTRACT, MAX_HEADER_BYTES, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 import { Client, Recorded, upgradeTo } from '../support/websocket.ts';
 
@@ -18,7 +18,7 @@ const GET = 'GET / HTTP/1.1\r\nHost: board.test\r\n\r\n';
 const folder = mkdtempSync(join(tmpdir(), 'engine-'));
 after(() => rmSync(folder, { recursive: true }));
 
-async function listenCode(name: (typeof ENGINES)[number], address: ListenAddress): Promise<string> {
+async function listenCode(name: (typeof CONTRACT)[number], address: ListenAddress): Promise<string> {
   try {
     const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')), { address });
     await trial.close();
@@ -43,10 +43,10 @@ async function freePort(): Promise<number> {
   return address.port;
 }
 
-for (const name of ENGINES) {
+for (const name of CONTRACT) {
   describe(`${name}: listening`, { concurrency: true }, () => {
     test('a port in use by either engine or another program is refused', async () => {
-      for (const holder of ENGINES) {
+      for (const holder of CONTRACT) {
         const trial = await Trial.start(holder, (exchange) => exchange.reply(text('ok')));
         const { port } = trial;
         assert.equal(await listenCode(name, { kind: 'tcp', host: '127.0.0.1', port }), 'EADDRINUSE');

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Exchange, Reply } from '../../src/engine/engine.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
-import { ENGINES, PatternSource, Trial, text } from '../support/trial.ts';
+import { CONTRACT, PatternSource, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const HOST = 'Host: board.test\r\n';
 const GET = `GET / HTTP/1.1\r\n${HOST}\r\n`;
 const MB = 1 << 20;
 
-for (const name of ENGINES) {
+for (const name of CONTRACT) {
   describe(`${name}: replies`, { concurrency: true }, () => {
     test('a small reply has its length, a Date, our headers and no Server', async () => {
       const trial = await Trial.start(name, (exchange) =>

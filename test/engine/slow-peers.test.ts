@@ -3,11 +3,11 @@
  * (8 to 12), so this takes longer than that: all rows wait at the same time.
  */
 import assert from 'node:assert/strict';
-import { connect } from 'node:net';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RawClient } from '../support/raw.ts';
-import { ENGINES, PatternSource, Trial, text } from '../support/trial.ts';
+import { connectTo } from '../support/secure.ts';
+import { CONTRACT, PatternSource, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const HOST = 'Host: board.test\r\n';
@@ -16,7 +16,7 @@ const LONG = 14_000;
 const MB = 1 << 20;
 
 describe('slow peers', { concurrency: true }, () => {
-  for (const name of ENGINES) {
+  for (const name of CONTRACT) {
     for (const taken of [true, false]) {
       test(`${name}: a body of one byte a second, ${taken ? 'taken' : 'taken by nobody'}`, async () => {
         let answer: (() => void) | undefined;
@@ -69,7 +69,7 @@ describe('slow peers', { concurrency: true }, () => {
         const total = 30 * MB;
         const source = new PatternSource(total, known ? total : undefined);
         const trial = await Trial.start(name, (exchange) => exchange.reply({ status: 200, headers: [], body: source }));
-        const socket = connect({ host: '127.0.0.1', port: trial.port });
+        const socket = await connectTo({ host: '127.0.0.1', port: trial.port });
         socket.pause();
         let received = 0;
         socket.on('data', (bytes: Buffer) => {

@@ -15,6 +15,12 @@ import { Cors } from '../../src/policy/cors.ts';
 import { decideOrigin } from '../../src/policy/origin.ts';
 import { CgiHeader, CgiOutputError, type CgiResponse } from '../../src/process/cgi-output.ts';
 import { metaVariables } from '../../src/process/meta-variables.ts';
+import { parseRevocationLists } from '../../src/tls/client-authority.ts';
+import { elements } from '../../src/tls/der.ts';
+import { doubtsAbout, parseIdentity } from '../../src/tls/identity.ts';
+import { findByName } from '../../src/tls/names.ts';
+import { TlsTrouble } from '../../src/tls/trouble.ts';
+import { Authority, revocationList } from '../support/certificates.ts';
 import { configOf } from '../support/policies.ts';
 import type { Chance } from './mutate.ts';
 
@@ -27,6 +33,15 @@ export interface Target {
 
 const SEEDS = join(import.meta.dirname, '../../../test/fuzz/seeds');
 const GOLDEN = join(import.meta.dirname, '../../../test/config/golden');
+
+/** What is wrong with a file of certificates is said in one way only. */
+function troubled(act: () => unknown): void {
+  try {
+    act();
+  } catch (error) {
+    if (!(error instanceof TlsTrouble)) throw error;
+  }
+}
 
 function seeds(folder: string): readonly Buffer[] {
   return readdirSync(folder, { withFileTypes: true })
@@ -45,7 +60,37 @@ const TRUSTED = new AddressSet(
   [parseAddressRange('10.0.0.0/8'), parseAddressRange('::/1')].filter((range) => range !== undefined),
 );
 
+const AUTHORITY = new Authority('Fuzz');
+const BOARD = AUTHORITY.server(['board.test', '*.board.test', '10.0.0.1']);
+const LOCKED = BOARD.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }).toString();
+
 export const TARGETS: readonly Target[] = [
+  {
+    name: 'certificates',
+    seeds: [
+      BOARD.certificate + BOARD.pem,
+      BOARD.pem + AUTHORITY.certificate + BOARD.certificate,
+      BOARD.certificate + LOCKED,
+      revocationList(AUTHORITY, [BOARD]),
+    ].map((text) => Buffer.from(text)),
+    run(bytes) {
+      const text = bytes.toString('latin1');
+      const files = { certificate: 'f', key: 'f', passphrase: undefined };
+      troubled(() => {
+        const identity = parseIdentity(text, text, files, {});
+        assert(identity.leaf.checkPrivateKey(identity.key));
+        doubtsAbout(identity, 0);
+        for (const name of identity.names.filter((each) => !each.includes('*'))) findByName([identity.names], name);
+      });
+      troubled(() => parseRevocationLists(text, 'f'));
+      // Raw bytes too: base64 that was changed mostly is no base64.
+      try {
+        for (const { content } of elements(bytes)) elements(content);
+      } catch (error) {
+        assert(error instanceof RangeError, String(error));
+      }
+    },
+  },
   {
     name: 'target',
     seeds: seeds(join(SEEDS, 'target')),

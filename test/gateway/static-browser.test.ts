@@ -1,14 +1,12 @@
 /** What a browser makes of it: sound that is sought in, a page that is kept, errors and folders that are seen. Needs Chromium. */
 import assert from 'node:assert/strict';
-import { existsSync, truncateSync, writeFileSync } from 'node:fs';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { type Browser, chromium } from 'playwright-core';
+import { describe, test } from 'node:test';
+import { noBrowser, testBrowser } from '../support/browser.ts';
 import { until } from '../support/processes.ts';
 import { serve } from '../support/static-site.ts';
 
-const CHROMIUM = '/usr/bin/chromium';
-const skip = existsSync(CHROMIUM) ? false : 'needs chromium';
 const SECOND = 48_000 * 2 * 2;
 const DURATION = 400;
 
@@ -30,24 +28,8 @@ function wavHead(bytes: number): Buffer {
   return head;
 }
 
-describe('in a browser', { skip }, () => {
-  let started: Promise<Browser> | undefined;
-  const browser = (): Promise<Browser> => {
-    started ??= chromium.launch({
-      executablePath: CHROMIUM,
-      args: [
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-quic',
-        '--no-first-run',
-        '--disable-background-networking',
-        '--disable-component-update',
-        '--disable-sync',
-      ],
-    });
-    return started;
-  };
-  after(async () => (await started)?.close());
+describe('in a browser', { skip: noBrowser }, () => {
+  const browser = testBrowser();
 
   for (const element of ['audio', 'video'])
     test(`<${element}> seeks by Range`, async (t) => {

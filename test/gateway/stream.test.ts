@@ -195,7 +195,7 @@ for (const engine of ['uws', 'node'] as const) {
         const events = await fetch(running.url('/exit/3'), { headers: { accept: 'text/event-stream' } });
         assert.match(
           await events.text(),
-          /^retry: 2000\nevent: open\ndata: \{"session":"[0-9a-f]{24}"\}\n\ndata: last words\n\nevent: end\ndata: \{"code":1011,"reason":"exit 3"\}\n\n$/,
+          /^(: {62}\n){32}retry: 2000\n\nevent: joined\ndata: \{"session":"[0-9a-f]{24}","ping":25000\}\n\ndata: last words\n\nid: end\nevent: end\ndata: \{"code":1011,"reason":"exit 3"\}\n\n$/,
         );
       });
 
@@ -219,7 +219,7 @@ for (const engine of ['uws', 'node'] as const) {
         assert.equal((await post('you')).status, 202);
         await until(/data: hello you\n\n/);
         assert.equal((await post('all')).status, 202);
-        await until(/data: bye all\n\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}/);
+        await until(/data: bye all\n\nid: end\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}/);
         assert.equal((await post('late')).status, 404);
         assert.equal((await fetch(running.url('/greet?transport=poll'))).status, 400);
       });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { buildEnvironment, DEFAULT_PATH, type EnvironmentSources } from '../../src/process/environment.ts';
+import { DEFAULT_PATH } from '../../src/config/disk.ts';
+import { buildEnvironment, type EnvironmentSources } from '../../src/process/environment.ts';
 
 function build(changes: Partial<EnvironmentSources>): { [name: string]: string } {
   const empty: EnvironmentSources = {

@@ -1,5 +1,6 @@
 /** A client that sends exactly the bytes it is told to, and reads what comes back: for what no proper client would send. */
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
+import { connectTo } from './secure.ts';
 import { until } from './until.ts';
 
 export interface RawReply {
@@ -35,12 +36,7 @@ export class RawClient {
 
   static async connect(address: RawAddress): Promise<RawClient> {
     const target = typeof address === 'number' ? { host: '127.0.0.1', port: address } : address;
-    const socket = connect(target);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('connect', resolve);
-      socket.once('error', reject);
-    });
-    return new RawClient(socket);
+    return new RawClient(await connectTo(target));
   }
 
   /** Strings have one character per byte. */

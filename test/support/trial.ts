@@ -16,9 +16,19 @@ import type {
 import { nodeEngine } from '../../src/engine/node.ts';
 import { uwsEngine } from '../../src/engine/uws.ts';
 import { openAssets } from '../../src/ops/assets.ts';
+import { markSecure, testStore } from './secure.ts';
 
+/** What the contract is held against: each engine, and `node` with TLS. */
+export type Row = EngineName | 'tls';
+export const CONTRACT: readonly Row[] = ['uws', 'node', 'tls'];
+/** Where TLS makes no difference, or its own buffers would be what is measured. */
 export const ENGINES: readonly EngineName[] = ['uws', 'node'];
 export const MAX_HEADER_BYTES = 16 * 1024;
+
+/** The engine of a row. */
+export function engineName(row: Row): EngineName {
+  return row === 'tls' ? 'node' : row;
+}
 
 export function engineOf(name: EngineName): Promise<Engine> {
   return name === 'uws' ? uwsEngine(openAssets(), MAX_HEADER_BYTES) : Promise.resolve(nodeEngine());
@@ -63,13 +73,17 @@ export class Trial {
   ) {}
 
   static async start(
-    name: EngineName,
+    row: Row,
     answer: (exchange: Exchange) => void,
     changes: Partial<ListenOptions> = {},
   ): Promise<Trial> {
-    const engine = await engineOf(name);
+    const engine = await engineOf(engineName(row));
     const host = new RecordingHost(answer);
-    return new Trial(host, await engine.listen(listenOptions(changes), host));
+    const tls = row === 'tls' ? await testStore() : undefined;
+    const options = listenOptions({ tls, ...changes });
+    const trial = new Trial(host, await engine.listen(options, host));
+    if (tls !== undefined) markSecure(options.address.kind === 'unix' ? options.address.path : trial.port);
+    return trial;
   }
 
   get port(): number {

@@ -1,6 +1,7 @@
 /** A WebSocket client for tests, and handlers that remember what they were told. */
 import { WebSocket } from 'ws';
 import type { Exchange, HeaderList, Socket, SocketHandlers } from '../../src/engine/engine.ts';
+import { isSecure } from './secure.ts';
 import { until } from './until.ts';
 
 /** The server's end: what the handlers were told, in order. */
@@ -73,7 +74,10 @@ export class Client {
   }
 
   static async connect(port: number, protocols: string[] = [], path = '/'): Promise<Client> {
-    const native = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, { perMessageDeflate: false });
+    const native = new WebSocket(`${isSecure(port) ? 'wss' : 'ws'}://127.0.0.1:${port}${path}`, protocols, {
+      perMessageDeflate: false,
+      rejectUnauthorized: false,
+    });
     const client = new Client(native);
     native.on('upgrade', (response) => {
       for (const [name, value] of Object.entries(response.headers)) client.headers.set(name, String(value));

@@ -1,6 +1,6 @@
 // "Say something": a line goes to `cat` and comes back, and the time it took is shown.
 
-import { LineSocket } from './line-socket.js';
+import { follow } from './live.js';
 
 /** The answer's place shows at most this much of what was said. */
 const QUOTE_LENGTH = 40;
@@ -14,9 +14,8 @@ export function startEcho(path) {
   let waiting = [];
   const times = [];
 
-  const socket = new LineSocket({
+  const stream = follow({
     path,
-    silence: 0,
     onOpen() {
       waiting = [];
     },
@@ -24,28 +23,31 @@ export function startEcho(path) {
       if (times.length === 0 || name !== 'live')
         state.textContent = name === 'live' ? 'cat is waiting' : `${name}: ${detail}`;
     },
-    onLine(text) {
-      const sent = waiting.shift();
-      if (sent === undefined) return;
-      const took = performance.now() - sent;
-      times.push(took);
-      if (times.length > 1000) times.shift();
-      const quote = text.length > QUOTE_LENGTH ? `${text.slice(0, QUOTE_LENGTH)}…` : text;
-      answer.textContent = `Back after ${took.toFixed(1)} ms: “${quote}”`;
-      const said = times.length === 1 ? 'one line' : `${times.length} lines`;
-      state.textContent = `${said} so far, the quickest in ${Math.min(...times).toFixed(1)} ms`;
+    onLines(lines) {
+      for (const { data } of lines) back(data);
     },
   });
-  socket.connect();
+
+  function back(text) {
+    const sent = waiting.shift();
+    if (sent === undefined) return;
+    const took = performance.now() - sent;
+    times.push(took);
+    if (times.length > 1000) times.shift();
+    const quote = text.length > QUOTE_LENGTH ? `${text.slice(0, QUOTE_LENGTH)}…` : text;
+    answer.textContent = `Back after ${took.toFixed(1)} ms: “${quote}”`;
+    const said = times.length === 1 ? 'one line' : `${times.length} lines`;
+    state.textContent = `${said} so far, the quickest in ${Math.min(...times).toFixed(1)} ms`;
+  }
 
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     const sent = performance.now();
-    if (socket.send(input.value || input.placeholder)) {
+    if (stream.send(input.value || input.placeholder)) {
       waiting.push(sent);
       input.value = '';
     } else {
-      socket.hurry();
+      stream.again();
       answer.textContent = 'Not sent: there is no connection.';
     }
     input.focus();

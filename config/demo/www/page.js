@@ -2,14 +2,13 @@
 
 import { MachineClock } from './clock.js';
 import { startEcho } from './echo.js';
-import { LineSocket } from './line-socket.js';
+import { follow } from './live.js';
 import { Poller } from './poller.js';
 import { formatUptime } from './reading.js';
 import { Side } from './side.js';
 
 const POLL_MS = 2000;
-/** live.sh prints every half second: after this long something is wrong. */
-const SILENCE_MS = 6000;
+const WAYS = { websocket: 'one WebSocket', events: 'one event stream', poll: 'long polls' };
 /** 30 pictures a second are smooth at this speed and cost half. */
 const FRAME_MS = 33;
 const AGE_MS = 100;
@@ -65,24 +64,30 @@ function feed(side, text) {
   if (!side.flowing || calm.matches) side.draw(now, tops());
 }
 
-const socket = new LineSocket({
+const stream = follow({
   path: '/live/machine',
-  silence: SILENCE_MS,
   onState: (state, detail) => live.state(state, detail),
-  onOpen() {
+  onOpen(transport, first) {
+    live.set('way', WAYS[transport]);
     live.count('requests');
-    live.count('programs');
-    live.gap(performance.now());
+    // One for all viewers; it may have been there before this page.
+    if (first) live.count('programs');
   },
-  onLine(text) {
-    // A server's frame has a head of 2 bytes, of 4 from 126 bytes on (RFC 6455 section 5.2).
-    const size = new Blob([text]).size;
-    live.count('bytes', size + (size < 126 ? 2 : 4));
-    document.getElementById('raw').textContent = text;
-    feed(live, text);
+  onMissed: () => live.gap(performance.now()),
+  onLines(lines) {
+    // Of many that come at once the newest tells the time: it came quickest.
+    const newest = lines[lines.length - 1];
+    live.meet(newest.data, performance.now());
+    for (const { data, lastEventId } of lines) {
+      // A server's frame has a head of 2 bytes, of 4 from 126 bytes on (RFC 6455 section 5.2); the id is a line before the data.
+      const size = new Blob([data]).size + lastEventId.length + 4;
+      live.count('bytes', size + (size < 126 ? 2 : 4));
+      feed(live, data);
+    }
+    document.getElementById('raw').textContent = newest.data;
   },
 });
-live.part('again').addEventListener('click', () => socket.connect());
+live.part('again').addEventListener('click', () => stream.again());
 
 const poller = new Poller({
   path: '/cgi-bin/status.cgi',
@@ -126,7 +131,6 @@ function recolor() {
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolor);
 recolor();
 
-socket.connect();
 poller.start();
 startEcho('/live/echo');
 requestAnimationFrame(frame);

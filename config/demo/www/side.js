@@ -73,6 +73,15 @@ export class Side {
     return sample;
   }
 
+  /** Learns the machine's time from a line that is to be taken later. */
+  meet(text, now) {
+    try {
+      this.clock.observe(JSON.parse(text).uptime, now);
+    } catch {
+      // `take` will tell.
+    }
+  }
+
   /** The stream has begun anew: what lies between must not be joined by a line. */
   gap(now) {
     this.sample = null;

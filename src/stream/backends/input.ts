@@ -7,6 +7,8 @@ import type { Writable } from 'node:stream';
 
 /** As much as a pipe holds. */
 const PIECE = 64 * 1024;
+/** Pieces that wait are put together up to this size. */
+const SMALL = 4096;
 
 export class BackendInput {
   /** Bytes that have not been taken. */
@@ -27,12 +29,20 @@ export class BackendInput {
   /** False: taken, but the other end is behind. What is written after it has closed is lost, as in any pipe. */
   write(pieces: readonly Buffer[]): boolean {
     if (!this.stdin.writable || this.ending) return true;
-    for (const piece of pieces) {
-      this.queue.push(piece);
-      this.waiting += piece.length;
-    }
-    if (!this.underWay) this.next();
+    for (const piece of pieces) this.push(piece);
+    if (!this.underWay && this.queue.length > 0) this.next();
     return this.waiting <= PIECE;
+  }
+
+  /** Small pieces are put together, because each by itself costs more than it holds; empty ones are nothing. */
+  private push(piece: Buffer): void {
+    if (piece.length === 0) return;
+    this.waiting += piece.length;
+    const last = this.queue.length - 1;
+    const before = this.queue[last];
+    if (before !== undefined && before.length + piece.length <= SMALL)
+      this.queue[last] = Buffer.concat([before, piece]);
+    else this.queue.push(piece);
   }
 
   /** Closes stdin behind what waits. */

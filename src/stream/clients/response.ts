@@ -2,7 +2,8 @@
 import type { BodySink, BodySource } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
 import type { Watched } from '../keepalive.ts';
-import { type Ending, eventOf, type Message } from '../message.ts';
+import { CLOSE, type Ending, eventOf, type Message } from '../message.ts';
+import { noticeText } from '../notice-text.ts';
 
 /** How messages look in the response. */
 export interface ResponseForm {
@@ -12,25 +13,44 @@ export interface ResponseForm {
   message(message: Message, origin: Origin): Buffer;
   notice(notice: Notice): Buffer;
   ending(ending: Ending): Buffer;
-  /** What shows that the connection lives, where there is something that the reader overlooks. */
-  readonly ping: Buffer | undefined;
+  /** What shows that the connection lives, and that the next comes in `due` milliseconds; where there is something that the reader overlooks. */
+  readonly ping: ((due: number | undefined) => Buffer) | undefined;
 }
 
 const NOTHING = Buffer.alloc(0);
 
-/** An event stream (HTML standard, section 9.2). Binary data are base64, which the first event says. */
-export function eventStream(binary: boolean, facts: { readonly [name: string]: string }): ResponseForm {
-  const told = binary ? { ...facts, encoding: 'base64' } : facts;
+/**
+ * Comments of 2 KiB: virus scanners and some proxies hold the first bytes back until about so many have come, and old browsers
+ * show a script nothing before. In short lines, because small devices read with small buffers.
+ */
+const PADDING = `:${' '.repeat(62)}\n`.repeat(32);
+const OPENING = Buffer.from(`${PADDING}retry: 2000\n\n`);
+/** The id of the last event of a stream that is over for good. */
+export const ENDED_ID = 'end';
+
+/**
+ * An event stream (HTML standard, section 9.2). Binary data are base64, which the first event says.
+ * @param pingInterval milliseconds, told to the client so that it can find out that the line is dead
+ */
+export function eventStream(binary: boolean, pingInterval: number): ResponseForm {
+  const about = { ping: pingInterval, ...(binary ? { encoding: 'base64' } : {}) };
   return {
     contentType: 'text/event-stream',
-    // A padding comment gets the first bytes past proxies and antivirus programs that wait for some.
-    opening: () => Buffer.concat([Buffer.from('retry: 2000\n'), eventOf('open', JSON.stringify(told), '')]),
+    opening: () => OPENING,
     message: (message, origin) =>
       origin === 'stdout' ? message.event : eventOf('stderr', message.data.toString(), ''),
-    notice: (notice) => eventOf(notice.kind, notice.kind === 'missed' ? String(notice.count ?? '') : notice.text, ''),
-    ending: (ending) => eventOf('end', JSON.stringify(ending), ''),
-    ping: Buffer.from(':\n\n'),
+    // The id of the first one makes a browser's EventSource resume from there, though no message has come yet.
+    notice: (notice) => eventOf(notice.kind, noticeText(notice, about), notice.kind === 'joined' ? notice.id : ''),
+    // A browser comes again by itself after any end. With this id it is told not to, unless coming again makes sense.
+    ending: (ending) => eventOf('end', JSON.stringify(ending), isForGood(ending) ? ENDED_ID : ''),
+    // An event and not a comment, so that a page can see that the line lives.
+    ping: (due = pingInterval) => eventOf('ping', String(due), ''),
   };
+}
+
+/** The program has ended, or the stream was idle: not a server that restarts, nor a client that was too slow. */
+function isForGood({ code }: Ending): boolean {
+  return code === CLOSE.normal || code === CLOSE.internalError;
 }
 
 /** What `curl -N` shows: a line a message, or the bytes as they are. */
@@ -55,6 +75,8 @@ export interface ResponseEvents {
   delivered(): void;
   /** The client has caught up with everything. */
   caughtUp(): void;
+  /** The client takes bytes: the only sign of life that there is of one that cannot speak. */
+  alive(): void;
   /** The response is over: by `close`, or because the client left. Once, and last. */
   left(code: number): void;
 }
@@ -93,10 +115,13 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.flush();
   }
 
-  ping(): void {
-    if (this.form.ping === undefined || this.blocked) return;
-    this.queue(this.form.ping);
-    this.flush();
+  /** @param due milliseconds until the next one */
+  ping(due?: number): void {
+    if (this.form.ping !== undefined) {
+      this.queue(this.form.ping(due));
+      this.flush();
+    }
+    if (!this.blocked) this.events.alive();
   }
 
   close(ending: Ending): void {
@@ -112,13 +137,15 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.sink?.fail(new Error('the client was dropped'));
   }
 
+  /** It never sends: what comes for it by POST is answered one by one. */
   pause(): boolean {
-    return true;
+    return false;
   }
 
   resume(): void {
     // Called by the engine: the client takes bytes again. As a `Client` it has nothing to resume: it never sends.
     this.blocked = false;
+    this.events.alive();
     this.flush();
     if (!this.behind || this.pendingBytes > 0 || this.over) return;
     this.behind = false;

@@ -3,16 +3,19 @@ import type { Socket } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
 import type { Watched } from '../keepalive.ts';
 import type { Ending, Message } from '../message.ts';
+import { noticeText } from '../notice-text.ts';
 
 /**
- * Messages from stdout are of the framing's type, text or binary; those from stderr are of the other type, which is how a
- * client tells them apart. A client that asked for numbers (`?after=`) gets each message with its id, and notices as text messages
- * that begin with a line `event:KIND`.
+ * A plain client gets the messages and nothing else: those from stdout are of the framing's type, text or binary, those from stderr
+ * of the other type, which is how it tells them apart. One that asked for numbers (`?after=`) gets each message with its id, and
+ * everything else as text messages that begin with a line `event:KIND`: what stderr says, notices, pings that a page can see.
  */
 export class WebSocketClient implements Client, Watched {
   constructor(
     private readonly socket: Socket,
     private readonly numbered: boolean,
+    /** Milliseconds between pings: a numbered client is told, so that it can find out that the line is dead. */
+    private readonly pingInterval: number,
     private readonly owner: { /** Called for each delivery. */ delivered(): void },
   ) {}
 
@@ -22,26 +25,23 @@ export class WebSocketClient implements Client, Watched {
 
   deliver(batch: readonly Message[], origin: Origin): boolean {
     this.owner.delivered();
-    const numbered = this.numbered && origin === 'stdout';
     const [only] = batch;
-    if (batch.length === 1 && only !== undefined)
-      return this.socket.send(numbered ? only.numbered : only.payload, only.binary);
+    if (batch.length === 1 && only !== undefined) return this.send(only, origin);
     let caughtUp = true;
     this.socket.batch(() => {
-      for (const message of batch)
-        caughtUp = this.socket.send(numbered ? message.numbered : message.payload, message.binary);
+      for (const message of batch) caughtUp = this.send(message, origin);
     });
     return caughtUp;
   }
 
-  /** A plain client has asked for the messages and nothing else. */
   notice(notice: Notice): void {
-    if (!this.numbered) return;
-    this.socket.send(`event:${notice.kind}\n${notice.kind === 'missed' ? (notice.count ?? '') : notice.text}`, false);
+    if (this.numbered) this.event(notice.kind, noticeText(notice, { ping: this.pingInterval }));
   }
 
-  ping(): void {
+  /** @param due milliseconds until the next one, which a numbered client is told */
+  ping(due = this.pingInterval): void {
     this.socket.ping();
+    if (this.numbered) this.event('ping', String(due));
   }
 
   close(ending: Ending): void {
@@ -50,6 +50,16 @@ export class WebSocketClient implements Client, Watched {
 
   terminate(): void {
     this.socket.terminate();
+  }
+
+  private send(message: Message, origin: Origin): boolean {
+    if (!this.numbered) return this.socket.send(message.payload, message.binary);
+    if (origin === 'stderr') return this.event('stderr', message.data.toString());
+    return this.socket.send(message.numbered, message.binary);
+  }
+
+  private event(kind: string, text: string): boolean {
+    return this.socket.send(`event:${kind}\n${text}`, false);
   }
 
   pause(): boolean {

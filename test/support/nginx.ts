@@ -1,0 +1,58 @@
+/** nginx in front of a gateway, with what the test puts into its `location`. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { folderWith } from './gateway.ts';
+import { until } from './processes.ts';
+import { tcpProxy } from './tcp-proxy.ts';
+
+export const NGINX = '/usr/sbin/nginx';
+
+/** @returns the port on which it serves. It listens on a Unix socket behind that, because nginx cannot ask the system for a port. */
+export async function nginx(t: TestContext, gatewayPort: number, location: string): Promise<number> {
+  const folder = folderWith(t, {
+    'nginx.conf': `
+daemon off;
+master_process off;
+error_log stderr;
+pid nginx.pid;
+events {}
+http {
+  access_log off;
+  client_body_temp_path body;
+  proxy_temp_path proxy;
+  fastcgi_temp_path fastcgi;
+  uwsgi_temp_path uwsgi;
+  scgi_temp_path scgi;
+  server {
+    listen unix:nginx.sock;
+    location / {
+      proxy_pass http://127.0.0.1:${gatewayPort};
+      ${location}
+    }
+  }
+}
+`,
+  });
+  const child = spawn(NGINX, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let noise = '';
+  child.stderr.on('data', (bytes: Buffer) => {
+    noise += bytes.toString();
+  });
+  const exited = once(child, 'exit');
+  t.after(async () => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await exited;
+  });
+  const socket = join(folder, 'nginx.sock');
+  await until('nginx listens', () => {
+    if (child.exitCode !== null) throw new Error(`nginx ended: ${noise}`);
+    return existsSync(socket);
+  });
+  return (await tcpProxy(t, { to: socket })).port;
+}
