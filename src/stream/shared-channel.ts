@@ -157,6 +157,7 @@ export class SharedChannel implements BackendEvents {
   /** What came after `cursor`; undefined while there is no news. */
   news(cursor: string | undefined): News | undefined {
     const resumed = this.resuming.from(cursor);
+    this.resuming.heard(); // The poll goes on from its cursor.
     if (resumed.messages.length === 0 && resumed.missed === 0) return undefined;
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
   }
