@@ -1,7 +1,5 @@
 /** `runnel tls`: reads a chain and says who will trust it, or makes certificates for a LAN. */
 import { UsageError, type Verb } from './flags.ts';
-import { checkChain } from './tls-check.ts';
-import { makeSelfSigned } from './tls-self-signed.ts';
 
 export const tls: Verb = {
   name: 'tls',
@@ -28,10 +26,13 @@ runnel tls self-signed NAME… [--out FOLDER] [--days N]
       const [target] = names;
       if (target === undefined || names.length > 1)
         throw new UsageError('runnel tls check needs one HOST[:PORT] or FILE');
-      return await checkChain(target);
+      return await (await import('./tls-check.ts')).checkChain(target);
     }
     if (what === 'self-signed')
-      return makeSelfSigned(names, { out: textOf(given['out']), days: textOf(given['days']) });
+      return (await import('./tls-self-signed.ts')).makeSelfSigned(names, {
+        out: textOf(given['out']),
+        days: textOf(given['days']),
+      });
     throw new UsageError('runnel tls needs to be told what: check or self-signed');
   },
 };

@@ -3,7 +3,6 @@
  * transports get through to here, and the stream that it tries them on.
  */
 import { createHash } from 'node:crypto';
-import { gzipSync } from 'node:zlib';
 import type { HeaderList, Reply } from '../engine/engine.ts';
 import { conditionsOf, precondition } from '../files/validators.ts';
 import { chooseCoding, listField } from '../http/accept.ts';
@@ -48,11 +47,11 @@ export class BrowserFiles implements Handler {
     this.stream = checkStream(BROWSER_FILES, parts.log, parts.tallies);
   }
 
-  handle(call: Call): Answer | Promise<Answer> {
+  async handle(call: Call): Promise<Answer> {
     const { rest } = call;
-    if (rest === 'check/stream') return this.stream.handle(call);
+    if (rest === 'check/stream') return await this.stream.handle(call);
     if (rest === 'check/') return redirectReply(`${BROWSER_FILES}check`);
-    const file = this.file(rest);
+    const file = await this.file(rest);
     if (call.request.method === 'POST') throw new HttpError(405, 'a file', { headers: [['allow', 'GET, HEAD']] });
     return answer(file, call);
   }
@@ -65,18 +64,21 @@ export class BrowserFiles implements Handler {
     return this.stream.close();
   }
 
-  private file(name: string): BrowserFile {
+  private async file(name: string): Promise<BrowserFile> {
     const known = this.files.get(name);
     if (known !== undefined) return known;
     const { assets } = this.parts;
+    // Loaded with the first file: most gateways never show one.
+    const { gzipSync } = await import('node:zlib');
+    const compress = (bytes: Buffer): Buffer => gzipSync(bytes, { level: 9 });
     const read = (): BrowserFile => {
       switch (name) {
         case 'client.js':
-          return browserFile(withoutComments(assets.read('browser/client.js').toString()), SCRIPT);
+          return browserFile(withoutComments(assets.read('browser/client.js').toString()), SCRIPT, compress);
         case 'client.d.ts':
-          return browserFile(assets.read('browser/client.d.ts').toString(), 'text/plain; charset=utf-8');
+          return browserFile(assets.read('browser/client.d.ts').toString(), 'text/plain; charset=utf-8', compress);
         case 'check':
-          return browserFile(assets.read('browser/check.html').toString(), 'text/html; charset=utf-8');
+          return browserFile(assets.read('browser/check.html').toString(), 'text/html; charset=utf-8', compress);
         default:
           throw new HttpError(404, 'nothing of this name ships with runnel');
       }
@@ -92,7 +94,7 @@ function withoutComments(script: string): string {
   return script.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '');
 }
 
-function browserFile(text: string, contentType: string): BrowserFile {
+function browserFile(text: string, contentType: string, compress: (bytes: Buffer) => Buffer): BrowserFile {
   const identity = Buffer.from(text);
   const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 16)}"`;
   const headers: HeaderList = [
@@ -102,7 +104,7 @@ function browserFile(text: string, contentType: string): BrowserFile {
     ['vary', 'Accept-Encoding'],
     ['x-content-type-options', 'nosniff'],
   ];
-  return { identity, gzip: gzipSync(identity, { level: 9 }), etag, headers };
+  return { identity, gzip: compress(identity), etag, headers };
 }
 
 function answer(file: BrowserFile, call: Call): Reply {

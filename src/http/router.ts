@@ -1,4 +1,4 @@
-/** Which route serves a path: the longest match wins (`design.md` section 3). */
+/** Which route serves a path: the longest match wins. */
 
 /** One route, as the router sees it: its key as configured, and whatever the caller hangs on it. */
 export interface Entry<T> {

@@ -1,6 +1,6 @@
 /**
  * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
- * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too (`design.md` section 5).
+ * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too.
  */
 import { constants } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 /**
- * How messages lie in a program's bytes (`design.md` section 8). Pure: bytes in, messages out, at any split; what is held between two
+ * How messages lie in a program's bytes. Pure: bytes in, messages out, at any split; what is held between two
  * pushes is bounded by the largest message.
  */
 

@@ -1,4 +1,4 @@
-/** How a client wants a stream, by what its request asks (`design.md`'s section on clients). Pure. */
+/** How a client wants a stream, by what its request asks. Pure. */
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 
 export type Transport = 'websocket' | 'events' | 'poll' | 'post' | 'plain';
