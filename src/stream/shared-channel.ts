@@ -314,7 +314,7 @@ export class SharedChannel implements BackendEvents {
 
   private started(backend: Backend): void {
     this.lastEnding = undefined;
-    if (this.members.size === 0) this.resuming.begun();
+    if (this.members.size === 0 && this.options.idleStop !== undefined) this.resuming.begun();
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }
