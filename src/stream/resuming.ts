@@ -24,7 +24,7 @@ export class Resuming {
 
   constructor(private readonly parts: ResumingParts) {}
 
-  /** A backend was started. What it says before its first client has come is that client's, whatever `replay` says. */
+  /** A backend was started for a client. What it says before that has come is the client's, whatever `replay` says. */
   begun(): void {
     this.begunAfter = this.parts.history.lastId;
   }

@@ -157,6 +157,7 @@ export class SharedChannel implements BackendEvents {
   /** What came after `cursor`; undefined while there is no news. */
   news(cursor: string | undefined): News | undefined {
     const resumed = this.resuming.from(cursor);
+    this.resuming.heard(); // The poll goes on from its cursor.
     if (resumed.messages.length === 0 && resumed.missed === 0) return undefined;
     return { ...resumed, cursor: this.history.lastId, ending: undefined };
   }
@@ -316,7 +317,7 @@ export class SharedChannel implements BackendEvents {
 
   private started(backend: Backend): void {
     this.lastEnding = undefined;
-    if (this.members.size === 0) this.resuming.begun();
+    if (this.members.size === 0 && this.options.idleStop !== undefined) this.resuming.begun();
     if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
   }
 }
