@@ -3,7 +3,8 @@
  * client does not take in time is dropped by the route's rule, and counted.
  */
 import { BackendLife } from './backend-life.ts';
-import type { Answered, Backend, BackendEvents, Origin, Question } from './ends.ts';
+import { Delivery } from './delivery.ts';
+import type { Answered, Backend, BackendEvents, Question } from './ends.ts';
 import { History } from './history.ts';
 import { type ClientFacts, Member } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
@@ -21,6 +22,7 @@ export class SharedChannel implements BackendEvents {
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
+  private readonly delivery: Delivery;
   private over = false;
   /** How the last backend ended, until there is another. */
   private lastEnding: Ending | undefined;
@@ -34,6 +36,7 @@ export class SharedChannel implements BackendEvents {
     private readonly parts: SharedParts,
   ) {
     this.history = new History(epoch, options.history);
+    this.delivery = new Delivery(options, parts.counts);
     this.resuming = new Resuming({
       history: this.history,
       replay: options.replay,
@@ -80,7 +83,7 @@ export class SharedChannel implements BackendEvents {
     const member = new Member(name, client, facts);
     this.members.set(member.id, member);
     if (this.over) {
-      this.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
+      this.delivery.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
       return member;
     }
     this.life.used();
@@ -101,19 +104,6 @@ export class SharedChannel implements BackendEvents {
   /** The client with this name, for a message that came by another way than its connection. */
   member(id: string): Member | undefined {
     return this.members.get(id);
-  }
-
-  /** The client has taken everything. */
-  caughtUp(member: Member): void {
-    member.allowance = 0;
-    if (!member.skipping) return;
-    const { skipped, latest } = member;
-    member.skipping = false;
-    member.skipped = 0;
-    member.latest = undefined;
-    const missed = latest === undefined ? skipped : skipped - 1;
-    if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
-    if (latest !== undefined) this.give(member, [latest], latest.data.length);
   }
 
   /**
@@ -143,7 +133,8 @@ export class SharedChannel implements BackendEvents {
 
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
-    if (this.members.has(member.id)) this.give(member, [new Message(data, this.options.binary, '', 0)], data.length);
+    if (this.members.has(member.id))
+      this.delivery.give(member, [new Message(data, this.options.binary, '', 0)], data.length);
     else this.parts.counts.drop('client_gone');
   }
 
@@ -176,6 +167,16 @@ export class SharedChannel implements BackendEvents {
     };
   }
 
+  /** The client has taken everything. */
+  caughtUp(member: Member): void {
+    this.delivery.caughtUp(member);
+  }
+
+  /** Closes one client behind what it has not taken. */
+  close(member: Member, ending: Ending): void {
+    this.delivery.close(member, ending);
+  }
+
   // ---- the backend ----
 
   messages(batch: readonly Buffer[]): void {
@@ -185,7 +186,7 @@ export class SharedChannel implements BackendEvents {
 
   aside(line: Buffer): void {
     const message = new Message(line, !this.options.binary, '', 0);
-    for (const member of this.members.values()) this.give(member, [message], line.length, 'stderr');
+    for (const member of this.members.values()) this.delivery.give(member, [message], line.length, 'stderr');
   }
 
   drained(): void {}
@@ -218,47 +219,13 @@ export class SharedChannel implements BackendEvents {
     });
     for (const message of numbered) this.history.add(message);
     const bytes = bytesOf(numbered);
-    for (const member of this.members.values()) this.give(member, numbered, bytes);
+    for (const member of this.members.values()) this.delivery.give(member, numbered, bytes);
     for (const listener of [...this.waiting]) listener(undefined);
   }
 
   /** @param bytes of the batch's data: counted once for all members */
-  private give(member: Member, batch: readonly Message[], bytes: number, origin: Origin = 'stdout'): void {
-    const { counts } = this.parts;
-    if (member.closing !== undefined) return;
-    if (member.skipping) {
-      counts.drop('client_too_slow', batch.length);
-      member.skipped += batch.length;
-      if (this.options.slowClient === 'latest' && origin === 'stdout') member.latest = batch.at(-1);
-      return;
-    }
-    counts.out.value += batch.length;
-    counts.outBytes.value += bytes;
-    if (
-      !member.client.deliver(batch, origin) &&
-      member.client.bufferedAmount > this.options.maxBehind + member.allowance
-    )
-      this.behind(member);
-  }
-
-  private behind(member: Member): void {
-    if (this.options.slowClient !== 'disconnect') {
-      member.skipping = true;
-      return;
-    }
-    this.parts.counts.drop('client_too_slow');
-    this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
-  }
-
-  /** Closes one client behind what it has not taken; one that takes nothing is dropped. */
-  close(member: Member, ending: Ending): void {
-    if (member.closing !== undefined) return;
-    member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
-    member.client.close(ending);
-  }
-
   private closeAll(ending: Ending): void {
-    for (const member of [...this.members.values()]) this.close(member, ending);
+    for (const member of [...this.members.values()]) this.delivery.close(member, ending);
     for (const listener of [...this.waiting]) listener(ending);
   }
 
@@ -270,7 +237,7 @@ export class SharedChannel implements BackendEvents {
     const bytes = bytesOf(messages);
     // What it gets of the past at once does not make it slow.
     member.allowance = bytes + messages.length * FRAME;
-    if (messages.length > 0) this.give(member, messages, bytes);
+    if (messages.length > 0) this.delivery.give(member, messages, bytes);
   }
 
   /** Tells a tagged program of a client. One that does not read its input is started again: it could not be told the truth any more. */
