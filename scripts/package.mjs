@@ -62,7 +62,14 @@ async function bundle() {
     define: { 'import.meta.url': '"single:"' },
     logLevel: 'warning',
   });
+  const out = join(WORK, MAIN);
+  writeFileSync(out, onlyAscii(readFileSync(out, 'utf8')));
   return result.metafile;
+}
+
+/** V8 keeps the text of a program with two bytes for each character as soon as one needs them; esbuild leaves such in regular expressions. */
+function onlyAscii(source) {
+  return source.replace(/[^\x00-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 async function makeTarget(name, target) {

@@ -25,7 +25,7 @@ import type { Route } from './http/route.ts';
 import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
-import { avoidCompiler, giveBack } from './ops/memory.ts';
+import { MemoryKeeper } from './ops/memory-keeper.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
 import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
@@ -70,12 +70,10 @@ export async function startGateway(config: Config, parts: GatewayParts): Promise
   return gateway;
 }
 
-/** Milliseconds after the start, when what only the start needed is given back. */
-const TRIM_AFTER = 250;
 /** Milliseconds that programs have to end, KILL included, when the gateway stops. */
 const STOP_PROGRAMS = 5000;
 /** Bytes of small files that are kept in memory. */
-const FILE_CACHE = 8 << 20;
+const FILE_CACHE = { usual: 8 << 20, small: 1 << 20 };
 /** Milliseconds that they are served without a look at the disk. */
 const FILE_FRESH = 1000;
 
@@ -86,15 +84,14 @@ class RunningGateway implements Gateway {
   private readonly handlers: Handler[] = [];
   private readonly programs: Programs;
   readonly certificates: Certificates;
-  private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
+  private readonly files: FileCache<Resource>;
   private readonly policies: Policies;
   private readonly system = readSystem();
   private router: Router<Route> | undefined;
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
   private readonly readiness: Readiness;
-  private readonly addon: unknown;
-  private trimming: NodeJS.Timeout | undefined;
+  private readonly memory: MemoryKeeper;
   private metrics: Metrics | undefined;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
@@ -104,14 +101,16 @@ class RunningGateway implements Gateway {
     private readonly parts: GatewayParts,
   ) {
     this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
-    const limit = memoryLimit();
-    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
     const wanted = config.processes.spawner;
     const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
     if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
     this.readiness = openReadiness(process.env, addon, parts.log);
-    this.addon = addon;
+    this.memory = new MemoryKeeper(memoryLimit(), addon, parts.assets.single, parts.log);
+    this.files = new FileCache<Resource>({
+      maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'],
+      freshFor: FILE_FRESH,
+    });
     // Not with a Node of the owner's: there a debugger may be wanted.
     if (parts.assets.single && addon !== undefined) shield(addon);
     this.certificates = new Certificates(parts.log, this.tallies);
@@ -139,9 +138,7 @@ class RunningGateway implements Gateway {
     if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
     this.parts.log.info('ready');
     this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
-    // Only our own executable: the pages of a Node that others run too are no loss.
-    if (this.parts.assets.single && this.addon !== undefined)
-      this.trimming = setTimeout(() => giveBack(this.addon, this.parts.log), TRIM_AFTER).unref();
+    this.memory.start();
   }
 
   private announce(what: string, listening: Listening, path: string): void {
@@ -295,7 +292,7 @@ class RunningGateway implements Gateway {
   private async drainAndClose(reason: string): Promise<void> {
     this.certificates.close();
     const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
-    clearTimeout(this.trimming);
+    this.memory.stop();
     this.readiness.stopping(reason);
     for (const listening of everything) listening.stop();
     for (const handler of this.handlers) handler.drain(reason);

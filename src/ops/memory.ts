@@ -1,24 +1,9 @@
 /**
- * What the gateway does about its own memory. `docs/memory.md` has what each costs and brings.
- *
- * After the start it gives back the pages of the executable that only the start needed; where memory is small it also does
- * without the optimising compiler.
+ * What the gateway gives back to the system: pages of the executable that only the start needed, and free memory of the C library's
+ * allocator. `docs/memory.md` has what each brings.
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
-import type { Log } from './log.ts';
-
-/** At or under this limit the optimising compiler costs more than it brings: its code alone is 6 to 8 MiB of the executable. */
-export const SMALL_MEMORY = 48 << 20;
-
-/** Switches the optimising compiler off where `limit` (bytes) is small. True when it did. To be called before much has run. */
-export function avoidCompiler(limit: number | undefined): boolean {
-  if (limit === undefined || limit > SMALL_MEMORY) return false;
-  setFlagsFromString('--no-opt');
-  setFlagsFromString('--no-maglev');
-  return true;
-}
 
 export interface Mapping {
   readonly start: bigint;
@@ -57,16 +42,21 @@ interface ForeignFunctions {
   load(library: string): { func(prototype: string): unknown };
 }
 
+function libc(addon: unknown): ReturnType<ForeignFunctions['load']> {
+  return (addon as ForeignFunctions).load('libc.so.6');
+}
+
 /** The same on x64, arm64 and arm. */
 const MADV_DONTNEED = 4;
 const POSIX_FADV_DONTNEED = 4;
+const M_ARENA_MAX = -8;
 
 /**
  * Gives back the pages of the executable: out of this process, and out of the page cache as far as nobody else uses them. Answers with
  * the bytes of the mappings. Throws where the C library or /proc is not as expected.
  */
 export function dropExecutable(addon: unknown): number {
-  const library = (addon as ForeignFunctions).load('libc.so.6');
+  const library = libc(addon);
   const madvise = library.func('int madvise(uintptr_t address, size_t length, int advice)') as (
     address: bigint,
     length: number,
@@ -90,11 +80,14 @@ export function dropExecutable(addon: unknown): number {
   return dropped;
 }
 
-/** The same, where it can be done; what became of it goes to the log. */
-export function giveBack(addon: unknown, log: Log): void {
-  try {
-    log.debug('gave back what only the start needed', { bytes: dropExecutable(addon) });
-  } catch (error) {
-    log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
-  }
+/**
+ * A function that gives the allocator's free pages back, and answers whether there were any. From now on there is one arena for all
+ * threads: each would keep free memory of its own. Throws where the C library is not glibc.
+ */
+export function allocatorTrimmer(addon: unknown): () => boolean {
+  const library = libc(addon);
+  const mallopt = library.func('int mallopt(int parameter, int value)') as (parameter: number, value: number) => number;
+  const trim = library.func('int malloc_trim(size_t pad)') as (pad: number) => number;
+  mallopt(M_ARENA_MAX, 1);
+  return () => trim(0) === 1;
 }

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { loadKoffi } from '../../src/engine/addon.ts';
 import { openAssets } from '../../src/ops/assets.ts';
-import { avoidCompiler, dropExecutable, droppable, SMALL_MEMORY } from '../../src/ops/memory.ts';
+import { allocatorTrimmer, dropExecutable, droppable } from '../../src/ops/memory.ts';
 import { groupFiles, memoryLimit } from '../../src/ops/memory-limit.ts';
 
 const SMAPS = `00400000-01c9a000 r--p 00000000 fe:00 123                            /opt/runnel
@@ -73,19 +71,7 @@ test('the files of the groups, from the innermost to the root', () => {
   assert.deepEqual(groupFiles('7:memory:/\n3:cpu:/x\nnonsense\n'), ['/sys/fs/cgroup/memory/memory.limit_in_bytes']);
 });
 
-test('the compiler is switched off where memory is small, and only there', () => {
-  assert.equal(avoidCompiler(undefined), false);
-  assert.equal(avoidCompiler(SMALL_MEMORY + 1), false);
-  // In a process of its own, as there is no way back.
-  const module = fileURLToPath(new URL('../../src/ops/memory.js', import.meta.url));
-  const script = `import { avoidCompiler } from ${JSON.stringify(module)};
-    const small = avoidCompiler(${SMALL_MEMORY});
-    function add(a, b) { return a + b }
-    for (let i = 0; i < 1e6; i += 1) add(i, i);
-    // Bits of %GetOptimizationStatus (V8's runtime.h): 4 and 5 are "optimised" and "by Maglev".
-    console.log(small, %GetOptimizationStatus(add) & 0b110000);`;
-  const run = spawnSync(process.execPath, ['--allow-natives-syntax', '--input-type=module', '-e', script], {
-    encoding: 'utf8',
-  });
-  assert.equal(run.stdout, 'true 0\n', run.stderr);
+test('free memory of the allocator goes back', () => {
+  const trim = allocatorTrimmer(loadKoffi(openAssets()));
+  assert.equal(typeof trim(), 'boolean');
 });
