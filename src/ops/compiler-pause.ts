@@ -5,8 +5,8 @@
 
 /** Major faults in a second that are more than a change of load brings. */
 const MANY = 100;
-/** Seconds with as many, one after the other, until the compiler pauses. A first compilation takes one. */
-const PATIENCE = 2;
+/** Seconds with as many, one after the other, until the compiler pauses. */
+const PATIENCE = 1;
 /** Seconds without, until it may go on. */
 const CALM = 60;
 

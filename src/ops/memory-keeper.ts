@@ -9,6 +9,9 @@ import { allocatorTrimmer, dropExecutable } from './memory.ts';
 /** At or under this limit (bytes) the keeper goes on after the start. */
 export const SMALL_MEMORY = 64 << 20;
 
+/** Under this limit (bytes) there is never room for the optimising compiler: 4 MiB of code, and as much for its work. */
+export const TINY_MEMORY = 30 << 20;
+
 /** Milliseconds after the start, when what only the start needed is given back. */
 const AFTER_START = 250;
 /** Milliseconds between two looks. */
@@ -21,6 +24,7 @@ const BUSY = 50_000;
 export class MemoryKeeper {
   /** True where memory is small. */
   readonly small: boolean;
+  private readonly tiny: boolean;
   private timer: NodeJS.Timeout | undefined;
   private readonly pause = new CompilerPause();
   private trim: (() => boolean) | undefined;
@@ -40,11 +44,18 @@ export class MemoryKeeper {
     private readonly log: Log,
   ) {
     this.small = limit !== undefined && limit <= SMALL_MEMORY;
+    this.tiny = limit !== undefined && limit < TINY_MEMORY;
+    if (this.tiny) setFlagsFromString('--no-opt');
+    // The listeners are still to come, and with them the other add-on.
+    if (this.small) this.giveBack();
   }
 
   /** To be called when the gateway is ready. */
   start(): void {
-    if (this.small) this.log.info('memory is small: collecting early', { bytes: this.limit });
+    if (this.small)
+      this.log.info(`memory is small: collecting early${this.tiny ? ', no optimising compiler' : ''}`, {
+        bytes: this.limit,
+      });
     this.timer = setTimeout(() => this.afterStart(), AFTER_START).unref();
   }
 
@@ -54,10 +65,15 @@ export class MemoryKeeper {
   }
 
   private afterStart(): void {
+    this.giveBack();
+    if (this.small) this.timer = setInterval(() => this.look(), EVERY).unref();
+  }
+
+  private giveBack(): void {
     forgetStart();
     if (this.addon !== undefined) {
       try {
-        this.trim = allocatorTrimmer(this.addon);
+        this.trim ??= allocatorTrimmer(this.addon);
         this.trim();
         const bytes = this.own ? dropExecutable(this.addon) : 0;
         this.log.debug('gave back what only the start needed', { bytes });
@@ -66,7 +82,6 @@ export class MemoryKeeper {
       }
     }
     this.remember();
-    if (this.small) this.timer = setInterval(() => this.look(), EVERY).unref();
   }
 
   private look(): void {
@@ -82,7 +97,7 @@ export class MemoryKeeper {
     }
     if (busy || this.wasBusy) this.trim?.();
     this.wasBusy = busy;
-    this.watchCompiler();
+    if (!this.tiny) this.watchCompiler();
   }
 
   private remember(): void {
