@@ -1,40 +1,63 @@
 // Runs the single executable inside of memory groups of several sizes, page cache included, under load, and prints a table.
 //
-//   npm run package && sudo node scripts/measure-memory.mjs [MiB …]      without sizes: unlimited 64 32 24 20
+//   npm run package && sudo npm run measure:memory -- [MiB …]      without sizes: 32 28 24 22 20
 //
-// On an ext4 of its own with the default read-ahead of 128 KiB (a loop device), its cache empty at each start: how much of the
-// executable is charged to a group depends on that more than on anything else. Needs root, wrk and 500 MB in /var/tmp.
+// In turn without a limit and with each, ROUNDS times (3), so that other work on the machine meets all of them; medians are printed, and next
+// to each rate the gateway's own processor time for one, which others disturb less. Every start is on an ext4 of its own with the default
+// read-ahead of 128 KiB (a loop device), its cache empty: how much of the executable is charged to a group depends on that more than on
+// anything else. Needs root, wrk and 500 MB in /var/tmp. CGI=no leaves the CGI program out.
 import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { WebSocket } from 'ws';
 import { MemoryGroup } from './memory-group.mjs';
+import { median, processorTime, request, upgrade, Waiting } from './memory-load.mjs';
 
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const SECONDS = 3;
 const VIEWERS = 200;
 const STREAMS = 10;
 const LINE = 'the quick brown fox jumps over the lazy dog and runs on';
+/** Every 10 ms on each stream: 80,000 messages a second to all viewers together. */
+const LINES = 4;
+/** Milliseconds until a gateway counts as one that does not start. */
+const READY = 20_000;
 
-const sizes = process.argv.length > 2 ? process.argv.slice(2) : ['unlimited', '64', '32', '24', '20'];
+const sizes = ['unlimited', ...(process.argv.length > 2 ? process.argv.slice(2) : ['32', '28', '24', '22', '20'])];
 const folder = mkdtempSync('/var/tmp/runnel-memory-');
 const disk = join(folder, 'disk');
 let device;
 try {
   prepareDisk();
-  const shared = prepareConfig();
+  const rows = new Map(sizes.map((size) => [size, []]));
+  for (let round = 0; round < ROUNDS; round += 1)
+    for (const size of sizes) rows.get(size).push(await measure(size === 'unlimited' ? undefined : Number(size) << 20));
+  console.log(`${STREAMS} streams, ${VIEWERS} viewers; medians of ${ROUNDS} rounds, loads of ${SECONDS} s each`);
   console.log(
-    `${STREAMS} streams, ${shared ? VIEWERS : STREAMS} viewers ${shared ? 'that share them' : '(a program each)'}; load of ${SECONDS} s each`,
+    '| limit | ready | page/s | µs | CGI/s | µs | messages/s | µs | idle MiB | of it anonymous | after MiB | of it anonymous |',
   );
-  console.log('| limit | ready | page/s | CGI/s | messages/s | peak MiB | after MiB | of it anonymous |');
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
-  for (const size of sizes) console.log(await row(size, shared ? VIEWERS : STREAMS));
+  console.log(`|${' --- |'.repeat(12)}`);
+  for (const [size, found] of rows) console.log(row(size, found));
 } finally {
   if (device !== undefined) {
     execFileSync('umount', [disk]);
     execFileSync('losetup', ['-d', device]);
   }
   rmSync(folder, { recursive: true });
+}
+
+function row(size, rounds) {
+  const good = rounds.filter(({ failed }) => failed === undefined);
+  const bad = rounds.filter(({ failed }) => failed !== undefined).map(({ failed }) => failed);
+  const cell = (key, digits = 0) => {
+    const value = median(good.map((found) => found[key]));
+    return Number.isNaN(value) ? '–' : value.toFixed(digits);
+  };
+  const cells = [`${cell('ready')} ms`];
+  for (const load of ['page', 'cgi', 'message']) cells.push(cell(load), cell(`${load}Time`, 1));
+  for (const memory of ['idle', 'idleAnonymous', 'now', 'anonymous']) cells.push(cell(memory, 1));
+  const failures = bad.length === 0 ? '' : ` (${bad.length} of ${rounds.length} failed: ${bad.join('; ')})`;
+  return `| ${size}${size === 'unlimited' ? '' : ' MiB'}${failures} | ${cells.join(' | ')} |`;
 }
 
 function prepareDisk() {
@@ -47,106 +70,85 @@ function prepareDisk() {
   execFileSync('blockdev', ['--setra', '256', device]);
   execFileSync('mount', [device, disk]);
   for (let index = 0; index < STREAMS; index += 1) execFileSync('mkfifo', [join(folder, `source-${index}`)]);
-}
-
-/** Answers whether viewers can share a stream. */
-function prepareConfig() {
   cpSync('dist/runnel-linux-x64', join(disk, 'runnel'));
   cpSync('config/demo', join(disk, 'demo'), { recursive: true });
-  for (const share of ['all', 'client']) {
-    const streams = Array.from(
-      { length: STREAMS },
-      (_, index) =>
-        `[stream."/live/${index}"]\ncommand = ["cat", "${join(folder, `source-${index}`)}"]\nshare = "${share}"\n`,
-    );
-    writeFileSync(
-      join(disk, 'runnel.toml'),
-      `[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "demo/www"\n[cgi."/cgi-bin/"]\nroot = "demo/cgi-bin"\n${streams.join('')}[log]\nrequests = false\n`,
-    );
-    try {
-      execFileSync(join(disk, 'runnel'), ['check', '-c', join(disk, 'runnel.toml')], { stdio: 'ignore' });
-      return share === 'all';
-    } catch {
-      // This version does not share.
-    }
-  }
-  throw new Error('the configuration is wrong');
+  const streams = Array.from(
+    { length: STREAMS },
+    (_, index) => `[stream."/live/${index}"]\ncommand = ["cat", "${join(folder, `source-${index}`)}"]\nshare = "all"\n`,
+  );
+  writeFileSync(
+    join(disk, 'runnel.toml'),
+    `[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "demo/www"\n[cgi."/cgi-bin/"]\nroot = "demo/cgi-bin"\n${streams.join('')}[log]\nrequests = false\n`,
+  );
 }
 
-async function row(size, viewers) {
+async function measure(limit) {
   // Empties its cache.
   execFileSync('umount', [disk]);
   execFileSync('mount', [device, disk]);
-  const group = new MemoryGroup('runnel-measure', size === 'unlimited' ? undefined : Number(size) << 20);
+  const group = new MemoryGroup('runnel-measure', limit);
   const started = performance.now();
   const gateway = spawn(
     'sh',
     ['-c', group.enter('exec "$@"'), 'sh', join(disk, 'runnel'), 'serve', '-c', join(disk, 'runnel.toml')],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
+    { stdio: ['ignore', 'pipe', 'ignore'] },
   );
   const exited = new Promise((resolve) => gateway.once('exit', (code, signal) => resolve(signal ?? code)));
   let output = '';
   gateway.stdout.on('data', (bytes) => (output += bytes));
+  const found = {};
   try {
     while (!output.includes('"ready"')) {
-      if (gateway.exitCode !== null || gateway.signalCode !== null || performance.now() - started > 60_000)
-        return `| ${size} | not: ${gateway.signalCode ?? gateway.exitCode ?? 'after a minute'} | | | | | | |`;
-      await delay(2);
+      if (gateway.exitCode !== null || gateway.signalCode !== null || performance.now() - started > READY)
+        return { failed: 'not ready' };
+      await delay(1);
     }
-    const ready = Math.round(performance.now() - started);
-    const base = `127.0.0.1:${/"port":(\d+)/.exec(output)[1]}`;
-    const page = await wrk(`http://${base}/`, 10);
-    const cgi = await wrk(`http://${base}/cgi-bin/status.cgi`, 4);
-    const messages = await view(base, viewers);
+    found.ready = performance.now() - started;
+    const port = Number(/"port":(\d+)/.exec(output)[1]);
     await delay(1000);
-    const { peak, now, anonymous } = group.figures();
-    const mebibytes = [peak, now, anonymous].map((bytes) => (bytes / 2 ** 20).toFixed(1));
-    return `| ${size} | ${ready} ms | ${page} | ${cgi} | ${messages} | ${mebibytes.join(' | ')} |`;
+    const idle = group.figures();
+    await load(found, 'page', gateway.pid, () => request(`http://127.0.0.1:${port}/`, 10, SECONDS));
+    if (process.env.CGI !== 'no')
+      await load(found, 'cgi', gateway.pid, () => request(`http://127.0.0.1:${port}/cgi-bin/status.cgi`, 4, SECONDS));
+    await load(found, 'message', gateway.pid, () => view(port));
+    const { now, anonymous } = group.figures();
+    const memory = { idle: idle.now, idleAnonymous: idle.anonymous, now, anonymous };
+    for (const [name, bytes] of Object.entries(memory)) found[name] = bytes / 2 ** 20;
+    return found;
+  } catch (error) {
+    return { failed: error.message };
   } finally {
     gateway.kill('SIGTERM');
+    const hard = setTimeout(() => gateway.kill('SIGKILL'), 10_000);
     await exited;
+    clearTimeout(hard);
     await group.remove();
   }
 }
 
-async function wrk(url, connections) {
-  const child = spawn('wrk', ['-t1', `-c${connections}`, `-d${SECONDS}`, url], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let text = '';
-  child.stdout.on('data', (bytes) => (text += bytes));
-  await new Promise((resolve) => child.once('close', resolve));
-  const bad = /Non-2xx.*: (\d+)/.exec(text)?.[1];
-  return `${Math.round(Number(/Requests\/sec: +([0-9.]+)/.exec(text)?.[1]))}${bad === undefined ? '' : ` (${bad} refused)`}`;
+/** Runs a load, and writes into `found` its rate and the gateway's microseconds for one. */
+async function load(found, name, pid, run) {
+  const before = processorTime(pid);
+  const { rate, count, refused } = await run();
+  if (refused > 0) throw new Error(`${refused} ${name}s refused`);
+  found[name] = rate;
+  found[`${name}Time`] = (processorTime(pid) - before) / count;
 }
 
 /** Messages that all viewers together get in a second. */
-async function view(base, viewers) {
-  let count = 0;
-  const sockets = await Promise.all(
-    Array.from({ length: viewers }, (_, index) => {
-      const socket = new WebSocket(`ws://${base}/live/${index % STREAMS}`, { perMessageDeflate: false });
-      socket.on('message', () => (count += 1));
-      return new Promise((resolve) => {
-        socket.once('open', () => resolve(socket));
-        socket.once('error', () => resolve(undefined));
-      });
-    }),
-  );
+async function view(port) {
+  const viewers = new Waiting();
+  await viewers.open(port, VIEWERS, (index) => upgrade(`/live/${index % STREAMS}`));
   // What the programs print comes from here, so that making it takes none of the group's memory.
   const sources = Array.from({ length: STREAMS }, (_, index) => openSync(join(folder, `source-${index}`), 'r+'));
   const feeding = setInterval(() => {
-    for (const source of sources) writeSync(source, `${LINE}\n`);
+    for (const source of sources) writeSync(source, `${LINE}\n`.repeat(LINES));
   }, 10);
-  await delay(500);
-  count = 0;
   await delay(SECONDS * 1000);
-  const rate = Math.round(count / SECONDS);
   clearInterval(feeding);
+  // Each line comes as one frame with a head of two bytes.
+  const count = viewers.bytes / (LINE.length + 2);
   for (const source of sources) closeSync(source);
-  for (const socket of sockets) socket?.terminate();
-  const open = sockets.filter((socket) => socket !== undefined).length;
-  return open === viewers ? rate : `${rate} (${viewers - open} refused)`;
+  viewers.close();
+  return { rate: count / SECONDS, count, refused: viewers.refused };
 }
