@@ -1,5 +1,4 @@
 /** Reads a secret: from a pipe its first line, from a terminal what is typed, unseen and twice. Never from the command line. */
-import { createInterface } from 'node:readline';
 import type { ReadStream } from 'node:tty';
 import { UsageError } from './flags.ts';
 
@@ -15,6 +14,7 @@ export async function readSecret(what: string): Promise<string> {
 }
 
 async function firstLine(): Promise<string> {
+  const { createInterface } = await import('node:readline');
   for await (const line of createInterface({ input: process.stdin })) return line;
   return '';
 }
