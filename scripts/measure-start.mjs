@@ -25,11 +25,12 @@ try {
     if (!existsSync(program)) continue;
     const rounds = [];
     for (let round = 0; round < times; round++) rounds.push(await measure(program, [...args, 'serve', '-c', config]));
+    const fastest = Math.min(...rounds.map(({ ready }) => ready));
     const median = (key) => rounds.map((found) => found[key]).sort((a, b) => a - b)[rounds.length >> 1];
     const memory = ['Rss', 'Pss', 'Anonymous'].map((key) => `${key} ${(median(key) / 1024).toFixed(1)} MiB`).join(', ');
     const size = (statSync(program).size / 1e6).toFixed(1);
     console.log(
-      `${[program, ...args].join(' ')} (${size} MB): first answer ${median('ready').toFixed(0)} ms, ${memory}`,
+      `${[program, ...args].join(' ')} (${size} MB): first answer ${median('ready').toFixed(0)} ms (the fastest ${fastest.toFixed(0)}), ${memory}`,
     );
   }
 } finally {
