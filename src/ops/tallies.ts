@@ -112,6 +112,24 @@ export class Tallies {
     'Certificates read anew while running, by result: ok, failed.',
     ['listener', 'result'],
   );
+  readonly reloads = new Tally(
+    'runnel_config_reloads_total',
+    'counter',
+    'Reloads of the configuration, by result: ok, failed (the one before stays).',
+    ['result'],
+  );
+  readonly lastReload = new Tally(
+    'runnel_config_last_reload_successful',
+    'gauge',
+    'Whether the last reload of the configuration succeeded; 1 when there was none.',
+    [],
+  );
+  readonly lastReloadSuccess = new Tally(
+    'runnel_config_last_reload_success_timestamp_seconds',
+    'gauge',
+    'When the configuration that is in force was read, in seconds since 1970.',
+    [],
+  );
   readonly busy = new Tally(
     'runnel_busy_total',
     'counter',

@@ -23,7 +23,12 @@ export class ConnectionLimits {
   private unknownEnds = false;
   private lastCensus = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly options: ConnectionLimitsOptions) {}
+  constructor(private options: ConnectionLimitsOptions) {}
+
+  /** Other limits from now on. Connections above them stay. */
+  change(options: ConnectionLimitsOptions): void {
+    this.options = options;
+  }
 
   get open(): number {
     return this.total;

@@ -98,6 +98,8 @@ export class CertificateStore {
 
   /** Keeps `server` supplied from now on, until `close`. */
   attach(server: TlsServer, lookEvery = LOOK_EVERY): void {
+    // A listener that is opened again has another server.
+    this.close();
     this.server = server;
     const rotate = setInterval(() => server.setTicketKeys(randomBytes(48)), ROTATE_EVERY);
     const look = setInterval(() => void this.look(false), lookEvery);
