@@ -2,6 +2,7 @@
  * The listeners of a gateway: opened all or none, kept over a reload where they did not change, and let go of in good order. Each has
  * a door, which says by which pipeline its requests go: with another configuration by another one.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Engine, type EngineHost, ListenError, type Listening } from '../engine/engine.ts';
 import type { CertificateStore } from '../tls/store.ts';
 import { type Place, planListeners } from './listener-plan.ts';
@@ -53,6 +54,12 @@ export interface Opened {
   /** From here on they are the gateway's. Those that are gone get so many milliseconds for their connections. */
   commit(patience: number): void;
 }
+
+/** How long an address that is in use may take to become free, and how often it is tried meanwhile. Milliseconds. */
+const PLACE_TIME = 1000;
+const PLACE_LOOK = 50;
+
+const serveNobody: Serve = () => undefined;
 
 export class Listeners {
   private doors: readonly Door[] = [];
@@ -144,13 +151,30 @@ export class Listeners {
     const { listen, admin, serve } = want;
     // Asked for each request, because the next configuration has another one.
     const current: { serve: Serve } = { serve };
-    const opened = await this.parts.open(want, hinges, (exchange) => current.serve(exchange));
+    const opened = await this.openPatiently(want, hinges, (exchange) => current.serve(exchange));
     return Object.assign(current, { listen, admin, hinges, ...opened });
+  }
+
+  /**
+   * A program that was started a moment ago still has a listener that we have closed, until it becomes another program; on a busy
+   * board that takes a while. Not at the start, where nothing was closed.
+   */
+  private async openPatiently(want: Wanted, hinges: Hinges, serve: Serve): ReturnType<ListenerParts['open']> {
+    const deadline = performance.now() + (this.doors.length === 0 ? 0 : PLACE_TIME);
+    for (;;) {
+      try {
+        return await this.parts.open(want, hinges, serve);
+      } catch (error) {
+        const inUse = error instanceof ListenError && error.code === 'EADDRINUSE';
+        if (!inUse || performance.now() > deadline) throw error;
+        await delay(PLACE_LOOK);
+      }
+    }
   }
 
   /** It was closed for nothing. Its connections go on, for as long as they would have without that. */
   private async reopen(old: Door): Promise<void> {
-    this.linger(old.listening);
+    this.linger(old);
     try {
       const again = await this.openOne(old, old.hinges);
       this.doors = this.doors.map((door) => (door === old ? again : door));
@@ -166,17 +190,20 @@ export class Listeners {
     const { name } = listening;
     if (listen.address.kind === 'systemd') this.givenBack.add(listen.address.socket);
     listening.stop();
-    this.linger(listening, patience);
+    this.linger(door, patience);
     this.release(hinges);
     if (!this.doors.some((other) => other.listening.name === name)) this.parts.gone(name);
   }
 
-  private linger(listening: Listening, patience?: number): void {
+  private linger(door: Door, patience?: number): void {
+    const { listening } = door;
     this.leaving.add(listening);
     const enough = patience === undefined ? undefined : setTimeout(() => listening.close(), patience);
     void listening.drained.then(() => {
       clearTimeout(enough);
       this.leaving.delete(listening);
+      // uWebSockets.js never forgets a listener; what was behind it must not stay with it.
+      door.serve = serveNobody;
     });
   }
 
