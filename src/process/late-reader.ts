@@ -8,6 +8,10 @@ import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { POLLHUP, POLLIN } from './posix-calls.ts';
 
+/** How often, and how long after each other in milliseconds, the pipe of a program that is gone is looked at before it is watched. */
+const LOOKS = 3;
+const LOOK_AGAIN_AFTER = 1;
+
 export interface LateReaderParts {
   /** How long the program may live before the pipe is watched: how late its first bytes may be, milliseconds. */
   readonly watchAfter: number;
@@ -23,6 +27,7 @@ export interface LateReaderParts {
 
 export class LateReader extends Readable {
   private socket: Socket | undefined;
+  private over = false;
 
   /** Closes `descriptor` when it is over or destroyed. */
   constructor(
@@ -32,7 +37,7 @@ export class LateReader extends Readable {
     super();
     // Left to run out: to take it away costs more than to let it find nothing to do.
     setTimeout(() => this.watch(), parts.watchAfter);
-    void parts.exited.then(() => this.look());
+    void parts.exited.then(() => this.look(LOOKS));
   }
 
   override _read(): void {
@@ -45,38 +50,40 @@ export class LateReader extends Readable {
     done(error);
   }
 
-  /** The program is gone; what it has started may still have the pipe. */
-  private look(): void {
-    if (this.destroyed || this.socket !== undefined) return;
+  /**
+   * The program is gone, but not always is its pipe over: what it has started may still have it, and so has, until its exec, any
+   * program that is being started at this moment. That is over in a fraction of a millisecond, so it is worth another look.
+   */
+  private look(looks: number): void {
+    if (this.over || this.destroyed || this.socket !== undefined) return;
     const state = this.parts.poll(this.descriptor);
-    if ((state & POLLHUP) === 0) {
-      this.watch();
-      return;
-    }
-    if ((state & POLLIN) !== 0) this.takeAll();
-    this.finish();
+    const over = (state & POLLHUP) !== 0;
+    if ((state & POLLIN) !== 0) this.readNow(over);
+    if (over) this.finish();
+    else if (looks > 1) setTimeout(() => this.look(looks - 1), LOOK_AGAIN_AFTER);
+    else this.watch();
   }
 
-  /** Nobody can write any more, so no read waits. */
-  private takeAll(): void {
+  /** There is something to read, so the first read does not wait; nor does any, when nobody can write any more. */
+  private readNow(over: boolean): void {
     const { scratch } = this.parts;
     for (;;) {
       const length = readSync(this.descriptor, scratch, 0, scratch.length, null);
-      if (length === 0) return;
-      this.push(Buffer.from(scratch.subarray(0, length)));
-      if (length < scratch.length || this.destroyed) return;
+      if (length > 0) this.push(Buffer.from(scratch.subarray(0, length)));
+      if (!over || length < scratch.length || this.destroyed) return;
     }
   }
 
   /** Also where nobody listens: what is over is closed. */
   private finish(): void {
-    if (this.destroyed) return;
+    if (this.over || this.destroyed) return;
+    this.over = true;
     this.push(null);
     this.read(0);
   }
 
   private watch(): void {
-    if (this.destroyed || this.socket !== undefined || this.readableEnded) return;
+    if (this.over || this.destroyed || this.socket !== undefined) return;
     const socket = this.parts.open(this.descriptor);
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
