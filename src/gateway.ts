@@ -143,12 +143,12 @@ class RunningGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const { changes, opened, commit } = await this.prepare(this.first, this.built.policies);
+    const { changes, commit } = await this.prepare(this.first, this.built.policies);
     commit();
     this.exchange(changes);
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
-    this.announce(opened);
+    this.announce([]);
     this.parts.log.info('ready');
     this.reloading.loaded();
     this.readiness.ready(this.status());
@@ -205,9 +205,9 @@ class RunningGateway implements Gateway {
     for (const handler of begun) handler.begin?.();
   }
 
-  private announce({ added, changed }: Opened): void {
+  private announce(before: readonly Door[]): void {
     for (const door of this.listeners.open) {
-      if (!added.includes(door) && !changed.includes(door)) continue;
+      if (before.includes(door)) continue;
       const { port, engine } = door.listening;
       const [what, path] = door.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
       this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}`, { port, engine });
@@ -233,13 +233,14 @@ class RunningGateway implements Gateway {
     const { config: before, policies: old } = this.built;
     const policies = new Policies(config, this.tallies, log, () => this.ports(), old);
     const { changes, opened, commit } = await this.prepare(config, policies);
+    const { open } = this.listeners;
     commit();
     const tables = changedTables(before, config);
     if (tables.includes('connections')) policies.takeOver();
     this.programs.allow(config.processes.max);
     log.setLevel(config.log.level);
     this.exchange(changes);
-    this.announce(opened);
+    this.announce(open);
     const listeners = (doors: readonly Door[]) => doors.map(({ listening }) => `listen "${listening.name}"`);
     const list = (...names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
     log.info('the configuration is reloaded', {

@@ -22,6 +22,22 @@ export function sameOpening(a: ListenConfig, b: ListenConfig): boolean {
   return same(a.address, b.address) && a.engine === b.engine && same(tlsOpening(a), tlsOpening(b));
 }
 
+/** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */
+export function otherTls(a: ListenConfig, b: ListenConfig): boolean {
+  return (
+    same(a.address, b.address) &&
+    a.engine === b.engine &&
+    a.tls !== undefined &&
+    b.tls !== undefined &&
+    // A server is told once whether to ask.
+    asksClients(a.tls) === asksClients(b.tls)
+  );
+}
+
+function asksClients({ client }: NonNullable<ListenConfig['tls']>): boolean {
+  return client !== undefined && client.mode !== 'off';
+}
+
 /** `names` come from the certificates themselves, which are watched anyway. */
 function tlsOpening({ tls }: ListenConfig): object | undefined {
   return tls === undefined ? undefined : { ...tls, hsts: undefined, names: undefined };

@@ -20,7 +20,10 @@ export interface Hinges {
 }
 
 /** A listener at work. */
-export interface Door extends Place {
+export interface Door {
+  listen: Place['listen'];
+  readonly admin: boolean;
+  readonly port: number | undefined;
   readonly hinges: Hinges;
   readonly listening: Listening;
   /** Largest message that it was opened for, bytes. */
@@ -32,6 +35,8 @@ export interface Door extends Place {
 export interface ListenerParts {
   /** Rejects with a `TlsTrouble`. */
   prepare(place: Place): Promise<Hinges>;
+  /** Reads other certificates. Rejects with a `TlsTrouble`; otherwise resolves with what puts them in force. */
+  otherTls(store: CertificateStore, place: Place): Promise<() => void>;
   /** Rejects with a `ListenError`. */
   open(place: Place, hinges: Hinges, serve: Serve): Promise<Pick<Door, 'listening' | 'maxMessage'>>;
   release(store: CertificateStore): void;
@@ -44,7 +49,7 @@ export interface ListenerParts {
 /** Doors that are open for a configuration that is not in force yet. */
 export interface Opened {
   readonly added: readonly Door[];
-  /** Those that have taken the place of others. */
+  /** Those that have taken the place of others, or serve other certificates. */
   readonly changed: readonly Door[];
   /** Those whose place nobody has taken. */
   readonly removed: readonly Door[];
@@ -88,7 +93,12 @@ export class Listeners {
     const plan = planListeners(this.doors, wanted);
     const undo: (() => void | Promise<void>)[] = [];
     const doors = new Map<Wanted, Door>(plan.kept);
+    const tls: (() => void)[] = [];
     try {
+      for (const { open: door, wanted: want } of plan.otherTls) {
+        const { store } = door.hinges;
+        if (store !== undefined) tls.push(await this.parts.otherTls(store, want));
+      }
       const hinges = new Map<Wanted, Hinges>();
       for (const { wanted: want } of plan.opening) {
         const made = await this.prepareOne(want);
@@ -119,12 +129,14 @@ export class Listeners {
       plan.opening.flatMap((each) => (where(each.inTheWay) ? (doors.get(each.wanted) ?? []) : []));
     return {
       added: opened((inTheWay) => inTheWay.length === 0),
-      changed: opened((inTheWay) => inTheWay.length > 0),
+      changed: [...plan.otherTls.map(({ open }) => open), ...opened((inTheWay) => inTheWay.length > 0)],
       removed: plan.unwanted.filter((door) => !replaced.has(door)),
-      kept: [...plan.kept.values()],
+      kept: [...plan.kept.values()].filter((door) => !plan.otherTls.some(({ open }) => open === door)),
       unchangeable: plan.unchangeable,
       commit: (patience) => {
         for (const [want, door] of plan.kept) door.serve = want.serve;
+        for (const apply of tls) apply();
+        for (const { open: door, wanted: want } of plan.otherTls) door.listen = want.listen;
         this.doors = wanted.flatMap((want) => doors.get(want) ?? []);
         for (const door of plan.unwanted) this.letGo(door, patience);
       },
@@ -152,7 +164,7 @@ export class Listeners {
     // Asked for each request, because the next configuration has another one.
     const current: { serve: Serve } = { serve };
     const opened = await this.openPatiently(want, hinges, (exchange) => current.serve(exchange));
-    return Object.assign(current, { listen, admin, hinges, ...opened });
+    return Object.assign(current, { listen, admin, port: opened.listening.port, hinges, ...opened });
   }
 
   /**

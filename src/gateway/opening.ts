@@ -36,6 +36,9 @@ export function opening(parts: OpeningParts): ListenerParts {
       if (fallback !== undefined) parts.slower(fallback);
       return { engine, store: tls && (await certificates.open(address.text, tlsSettings(tls))) };
     },
+    async otherTls(store, { listen: { tls } }) {
+      return tls === undefined ? () => undefined : await store.prepare(tlsSettings(tls));
+    },
     async open({ listen, admin }, { engine, store }, serve) {
       const name = listen.address.text;
       const host: EngineHost = {
