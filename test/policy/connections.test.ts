@@ -78,3 +78,15 @@ describe('connection limits', () => {
     assert.equal(door.asked, 0);
   });
 });
+
+test('other limits hold for those to come, and what is open is still counted', () => {
+  const options = { max: 3, maxPerAddress: 3, exempt: [], census: () => [] };
+  const connections = new ConnectionLimits(options);
+  for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2']) connections.opened(address, 0);
+  assert.equal(connections.opened('192.0.2.3', 0), 'max');
+  connections.change({ ...options, max: 5, maxPerAddress: 2 });
+  assert.equal(connections.opened('192.0.2.1', 0), 'address');
+  assert.equal(connections.opened('192.0.2.3', 0), undefined);
+  connections.change({ ...options, max: 2 });
+  assert.deepEqual([connections.open, connections.opened('192.0.2.4', 0)], [4, 'max']);
+});
