@@ -114,6 +114,8 @@ export interface Reply {
   readonly body: Uint8Array | string | BodySource | undefined;
   /** Closes the connection after this reply. */
   readonly close?: boolean | undefined;
+  /** This very object is given again and again, and never changes: an engine may keep what it makes of its head. */
+  readonly lasting?: boolean | undefined;
 }
 
 /** A switch to WebSocket, as data (RFC 6455 section 4.2.2). */

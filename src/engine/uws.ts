@@ -20,6 +20,7 @@ import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
 import { UwsAnchor } from './uws-anchor.ts';
 import { UwsExchange } from './uws-exchange.ts';
+import { LastingHeads } from './uws-head.ts';
 import { Liveness } from './uws-liveness.ts';
 import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import type { SocketData } from './uws-socket.ts';
@@ -69,7 +70,13 @@ class UwsListener {
   ) {
     this.app = uws.App();
     this.facts = { name: options.name, secure: false, port: undefined };
-    this.shared = { host, drain: new Drain(() => this.app.close()), liveness: new Liveness(), anchor: new UwsAnchor() };
+    this.shared = {
+      host,
+      drain: new Drain(() => this.app.close()),
+      liveness: new Liveness(),
+      anchor: new UwsAnchor(),
+      heads: new LastingHeads(),
+    };
     this.route();
   }
 
