@@ -15,8 +15,6 @@ export interface Arrival {
 
 export interface ProxyRules {
   readonly isProxy: (remoteAddress: string) => boolean;
-  /** Whoever can open a Unix socket may say whose connection it is. */
-  isUnix(): boolean;
   /** Milliseconds for the preface. */
   readonly deadline: number;
 }
@@ -34,9 +32,22 @@ export class Arrivals {
   ) {}
 
   /** Takes every connection of `server`; with `rules`, only from proxies, and what they write in front of it first. */
-  watch(server: Server, rules: ProxyRules | undefined): void {
-    if (rules === undefined) server.on('connection', (socket: Socket) => this.serve(socket, this.enter(socket)));
-    else gateConnections(server, (socket, pass) => this.awaitPreface(socket, rules, pass));
+  watch(server: Server, isUnix: () => boolean, rules: ProxyRules | undefined): void {
+    // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
+    const gone = (socket: Socket): boolean => socket.remoteAddress === undefined && !isUnix();
+    if (rules === undefined)
+      server.on('connection', (socket: Socket) => {
+        if (gone(socket)) socket.destroy();
+        else this.serve(socket, this.enter(socket));
+      });
+    else
+      gateConnections(server, (socket, pass) => {
+        // An error is always followed by the close, which is what counts.
+        socket.on('error', () => {});
+        if (gone(socket)) socket.destroy();
+        else if (isUnix() || rules.isProxy(directPeer(socket).address)) this.awaitPreface(socket, rules.deadline, pass);
+        else this.refuse(socket);
+      });
   }
 
   peerOf(socket: Socket | undefined): Peer | undefined {
@@ -62,23 +73,21 @@ export class Arrivals {
     return arrival;
   }
 
-  /** Until the client is known the connection counts as the proxy's. */
-  private awaitPreface(socket: Socket, rules: ProxyRules, pass: () => void): void {
-    // An error is always followed by the close, which is what counts.
-    socket.on('error', () => {});
+  private refuse(socket: Socket): void {
     const { address } = directPeer(socket);
-    // Over TCP a peer that has gone by now has no address, but what it has sent can still be read: it is nobody's proxy.
-    if (!rules.isUnix() && !rules.isProxy(address)) {
-      socket.destroy();
-      this.host.refused('a connection that does not come from one of connections.trusted_proxies', address);
-      return;
-    }
+    socket.destroy();
+    this.host.refused('a connection that does not come from one of connections.trusted_proxies', address);
+  }
+
+  /** Until the client is known the connection counts as the proxy's. Whoever can open a Unix socket is one. */
+  private awaitPreface(socket: Socket, deadline: number, pass: () => void): void {
     const arrival = this.enter(socket);
     if (!arrival.admitted) {
       this.serve(socket, arrival);
       return;
     }
-    takePreface(socket, rules.deadline, {
+    const { address } = arrival.peer;
+    takePreface(socket, deadline, {
       taken: ({ client, length }) => {
         if (client !== undefined) {
           this.host.closed(address);

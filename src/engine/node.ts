@@ -119,7 +119,7 @@ class NodeListener {
     const { server } = this;
     const { tls, isProxy, headerTimeout: deadline } = this.options;
     const isUnix = (): boolean => server.listening && this.facts.port === undefined;
-    this.arrivals.watch(server, isProxy && { isProxy, isUnix, deadline });
+    this.arrivals.watch(server, isUnix, isProxy && { isProxy, deadline });
     if (tls !== undefined)
       routeSecure(server, {
         opened: (socket, raw, facts) => {
