@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { TestSocket } from '../support/client.ts';
+import { ask, TestSocket } from '../support/client.ts';
 import { folderWith, startGateway } from '../support/gateway.ts';
 import { freePort, PROXY_DEADLINE, soon, startProxy } from '../support/proxy.ts';
 
@@ -41,10 +41,10 @@ for (const { program, file, check, run, own } of SERVERS)
     if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return t.skip(`needs ${program}`);
     const gateway = await startGateway(t, {
       config:
-        '[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "www"\n[cgi."/cgi-bin/"]\nroot = "cgi"\n[stream."/echo"]\ncommand = ["cat"]\n',
+        '[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "www"\n[cgi."/cgi-bin/"]\nroot = "cgi"\n[stream."/echo"]\ncommand = ["cat"]\n[connections]\ntrusted_proxies = ["127.0.0.1"]\n',
       files: {
         'www/index.html': 'the page',
-        'cgi/name': '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n$SERVER_NAME"\n',
+        'cgi/name': '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n$SERVER_NAME $REMOTE_ADDR $REQUEST_SCHEME"\n',
       },
     });
     const port = await freePort();
@@ -61,7 +61,10 @@ for (const { program, file, check, run, own } of SERVERS)
     const noise = startProxy(t, program, run(path), options.env);
     const base = `127.0.0.1:${port}`;
     assert.equal(await soon(async () => await (await fetch(`http://${base}/`)).text(), noise), 'the page');
-    assert.equal(await (await fetch(`http://${base}/cgi-bin/name`)).text(), '127.0.0.1');
+    // A client that says who it is, says so to nobody.
+    const lies = { 'X-Forwarded-For': '203.0.113.7', 'X-Forwarded-Proto': 'https' };
+    const name = await ask(port, '/cgi-bin/name', { localAddress: '127.0.0.2', headers: lies });
+    assert.equal(name.body, '127.0.0.1 127.0.0.2 http');
     const socket = await TestSocket.open(`ws://${base}/echo`, { origin: `http://${base}` });
     socket.ws.send('through');
     assert.deepEqual(await socket.first(1), ['through']);
