@@ -16,7 +16,10 @@ export interface SpawnOptions {
   readonly stdin: 'pipe' | 'null' | number;
   /** Only a spawner that has `terminals` makes one; others take it for a pipe. A pipe when left out. */
   readonly stdout?: 'pipe' | 'terminal' | undefined;
-  readonly stderr: 'pipe' | 'null';
+  /** As `stdin`. */
+  readonly stderr: 'pipe' | 'null' | number;
+  /** It is likely to be over in a moment, so its first output may be handed on some milliseconds late if that spares work. */
+  readonly brief?: boolean | undefined;
   /** The id of the user whose program it becomes when that is not the gateway's: the pipes are to be his. */
   readonly pipeOwner?: number | undefined;
 }
@@ -50,6 +53,8 @@ export interface Spawner {
   readonly terminals: boolean;
   /** Rejects with a `SpawnError` before anything ran. */
   spawn(options: SpawnOptions): Promise<Child>;
+  /** Opens an empty file without a name, in memory if there is a way; the caller closes it. Throws with the reason. */
+  memoryFile(): number;
   /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */
   close(): void;
 }
