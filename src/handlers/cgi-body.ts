@@ -1,6 +1,7 @@
 /** The document of a CGI program as it is written, at the client's pace. */
-import type { Readable } from 'node:stream';
+
 import type { BodySink, BodySource } from '../engine/engine.ts';
+import type { Output } from '../process/spawn.ts';
 
 export class CgiBody implements BodySource {
   private sink: BodySink | undefined;
@@ -13,7 +14,7 @@ export class CgiBody implements BodySource {
   private outcome: { readonly error: Error | undefined } | undefined;
 
   constructor(
-    private readonly stdout: Readable,
+    private readonly stdout: Output,
     readonly length: number | undefined,
     /** The client has left. */
     private readonly left: () => void,

@@ -3,18 +3,20 @@
  * program has lived for a while. Of one that has ended before, everything lies in the pipe, and one look takes it out. That spares
  * a socket, and the waking for each of its events, which cost more than all else that is done for a small program.
  */
+import { EventEmitter } from 'node:events';
 import { closeSync, readSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import type { Delay } from './delay.ts';
 import { POLLHUP, POLLIN } from './posix-calls.ts';
+import type { Output } from './spawn.ts';
 
 /** How often, and how long after each other in milliseconds, the pipe of a program that is gone is looked at before it is watched. */
 const LOOKS = 3;
 const LOOK_AGAIN_AFTER = 1;
 
 export interface LateReaderParts {
-  /** How long the program may live before the pipe is watched: how late its first bytes may be, milliseconds. */
-  readonly watchAfter: number;
+  /** How long the program may live before the pipe is watched: how late its first bytes may be. */
+  readonly delay: Delay;
   /** Settles when the program has been reaped. */
   readonly exited: Promise<unknown>;
   /** What poll(2) has to say of a pipe at this moment: POLLIN, POLLHUP, both or 0. */
@@ -25,9 +27,16 @@ export interface LateReaderParts {
   readonly open: (descriptor: number) => Socket;
 }
 
-export class LateReader extends Readable {
+/** As much of a `Readable` as is needed: making one, and letting it end, is what this class is to spare. */
+export class LateReader extends EventEmitter implements Output {
+  closed = false;
   private socket: Socket | undefined;
+  private flowing = false;
+  /** What came while nobody wanted it. */
+  private waiting: Buffer[] = [];
+  /** Nothing more comes. */
   private over = false;
+  private destroyed = false;
 
   /** Closes `descriptor` when it is over or destroyed. */
   constructor(
@@ -35,19 +44,51 @@ export class LateReader extends Readable {
     private readonly parts: LateReaderParts,
   ) {
     super();
-    // Left to run out: to take it away costs more than to let it find nothing to do.
-    setTimeout(() => this.watch(), parts.watchAfter);
+    parts.delay.add(() => this.watch());
     void parts.exited.then(() => this.look(LOOKS));
   }
 
-  override _read(): void {
-    this.socket?.resume();
+  override on(event: string, listener: (...values: never[]) => void): this {
+    super.on(event, listener as (...values: unknown[]) => void);
+    if (event === 'data') this.resume();
+    return this;
   }
 
-  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+  pause(): void {
+    this.flowing = false;
+    this.socket?.pause();
+  }
+
+  resume(): void {
+    if (this.flowing) return;
+    this.flowing = true;
+    if (this.waiting.length > 0) process.nextTick(() => this.handOn());
+    else this.socket?.resume();
+  }
+
+  destroy(): void {
+    if (this.destroyed) return;
+    this.destroyed = true;
+    this.waiting = [];
     if (this.socket === undefined) closeSync(this.descriptor);
     else this.socket.destroy();
-    done(error);
+    process.nextTick(() => this.close());
+  }
+
+  private handOn(): void {
+    while (this.flowing && !this.destroyed) {
+      const chunk = this.waiting.shift();
+      if (chunk === undefined) break;
+      this.emit('data', chunk);
+    }
+    if (this.destroyed || this.waiting.length > 0) return;
+    if (this.over) this.end();
+    else if (this.flowing) this.socket?.resume();
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.flowing && this.waiting.length === 0) this.emit('data', chunk);
+    else this.waiting.push(chunk);
   }
 
   /**
@@ -69,17 +110,28 @@ export class LateReader extends Readable {
     const { scratch } = this.parts;
     for (;;) {
       const length = readSync(this.descriptor, scratch, 0, scratch.length, null);
-      if (length > 0) this.push(Buffer.from(scratch.subarray(0, length)));
+      if (length > 0) this.take(Buffer.from(scratch.subarray(0, length)));
       if (!over || length < scratch.length || this.destroyed) return;
     }
   }
 
-  /** Also where nobody listens: what is over is closed. */
+  /** What is over is closed, also where nobody listens, unless there is something to be had first. */
   private finish(): void {
     if (this.over || this.destroyed) return;
     this.over = true;
-    this.push(null);
-    this.read(0);
+    if (this.waiting.length === 0) this.end();
+  }
+
+  private end(): void {
+    this.destroyed = true;
+    if (this.socket === undefined) closeSync(this.descriptor);
+    this.emit('end');
+    this.close();
+  }
+
+  private close(): void {
+    this.closed = true;
+    this.emit('close');
   }
 
   private watch(): void {
@@ -87,7 +139,8 @@ export class LateReader extends Readable {
     const socket = this.parts.open(this.descriptor);
     this.socket = socket;
     socket.on('data', (chunk: Buffer) => {
-      if (!this.push(chunk)) socket.pause();
+      this.take(chunk);
+      if (!this.flowing) socket.pause();
     });
     // Behind an end and behind an error.
     socket.once('close', () => this.finish());

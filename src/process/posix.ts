@@ -8,6 +8,7 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
+import { Delay } from './delay.ts';
 import { ProcessGroup } from './group.ts';
 import { LateReader } from './late-reader.ts';
 import { type Before, FileActions } from './posix-actions.ts';
@@ -15,7 +16,7 @@ import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls } from './p
 import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
-import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { type Child, type Exit, type Output, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
 /** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
@@ -61,6 +62,8 @@ class PosixSpawner implements Spawner {
   private readonly free: Slot[];
   private readonly queue: ((slot: Slot) => void)[] = [];
   private readonly two = new Int32Array(2);
+  private readonly stdoutDelay = new Delay(STDOUT_AFTER);
+  private readonly stderrDelay = new Delay(STDERR_AFTER);
   private readonly scratch = Buffer.allocUnsafeSlow(PIPE_BYTES);
   /** Declared with the first program that wants one: most gateways have none. */
   private loadedTerminals: Terminals | undefined;
@@ -202,14 +205,14 @@ class PosixSpawner implements Spawner {
     if (stdin) closeSync(stdin.read);
     closeSync(programsEnd(stdout));
     if (stderr) closeSync(stderr.write);
-    const late = (descriptor: number, watchAfter: number): Readable =>
-      new LateReader(descriptor, { watchAfter, exited, poll: this.poll, scratch: this.scratch, open: reader });
+    const late = (descriptor: number, delay: Delay): Output =>
+      new LateReader(descriptor, { delay, exited, poll: this.poll, scratch: this.scratch, open: reader });
     return {
       pid,
       stdin: stdin && writer(stdin.write),
       stdout:
-        'slave' in stdout ? terminalReader(stdout) : brief ? late(stdout.read, STDOUT_AFTER) : reader(stdout.read),
-      stderr: stderr && late(stderr.read, STDERR_AFTER),
+        'slave' in stdout ? terminalReader(stdout) : brief ? late(stdout.read, this.stdoutDelay) : reader(stdout.read),
+      stderr: stderr && late(stderr.read, this.stderrDelay),
       exited,
       signalGroup: (signal) => group.signal(signal),
     };

@@ -2,7 +2,7 @@
  * Starting a program: the one interface, for CGI and streams alike. `posix.ts` (posix_spawn by FFI, off the loop) and
  * `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over both.
  */
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 export interface SpawnOptions {
   /** An absolute path, already found and resolved (see `findProgram`). */
@@ -24,6 +24,21 @@ export interface SpawnOptions {
   readonly pipeOwner?: number | undefined;
 }
 
+/** What a program writes, as it comes: a `Readable`, or as much of one as is used here. */
+export interface Output {
+  /** 'close' has been told. */
+  readonly closed: boolean;
+  /** Listening to 'data' sets it flowing. 'close' comes behind an end, behind an error, and after `destroy`. */
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'end' | 'close' | 'error', listener: () => void): unknown;
+  once(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  once(event: 'end' | 'close' | 'error', listener: () => void): unknown;
+  off(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
+}
+
 /** How a process ended: a status or a signal. */
 export type Exit =
   | { readonly code: number; readonly signal: undefined }
@@ -36,8 +51,8 @@ export type Exit =
 export interface Child {
   readonly pid: number;
   readonly stdin: Writable | undefined;
-  readonly stdout: Readable;
-  readonly stderr: Readable | undefined;
+  readonly stdout: Output;
+  readonly stderr: Output | undefined;
   /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */
   readonly exited: Promise<Exit>;
   /** Signals the whole process group, also after the leader has exited; 0 only asks. False when nobody is left in it. */
