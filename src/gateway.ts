@@ -1,7 +1,7 @@
 /** The composition root: a configuration becomes a running gateway. */
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from './config/redirect.ts';
-import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
+import type { Config, ListenerConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
 import { tlsSettings } from './config/tls.ts';
 import { chooseEngine } from './engine/choose.ts';
 import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
@@ -130,8 +130,7 @@ class RunningGateway implements Gateway {
     }
     if (config.admin !== undefined) {
       const admin = this.pipeline(new Router(await this.adminRoutes()), false, []);
-      const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
-      this.admin = await this.listen(listen, admin, false);
+      this.admin = await this.listen({ address: config.admin.listen, engine: 'node' }, admin, false);
     }
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
@@ -257,16 +256,17 @@ class RunningGateway implements Gateway {
     return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
+  private async listen(listen: ListenerConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
     const { log, assets } = this.parts;
     const { header_bytes, header_time, keep_alive } = this.config.connections;
     const name = listen.address.text;
     const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
-    const wanted = tls !== undefined || listen.address.kind === 'systemd' ? 'node' : listen.engine;
+    const wanted =
+      tls !== undefined || listen.proxy_protocol || listen.address.kind === 'systemd' ? 'node' : listen.engine;
     const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
     if (fallback !== undefined) this.slower.add(fallback);
     const host: EngineHost = {
-      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
+      ...(guarded ? this.policies.guard.of(name, listen.proxy_protocol) : UNGUARDED),
       exchange: pipeline.serve,
       refused: (why, client) => {
         this.tallies.refused.add(1, name);
@@ -277,15 +277,15 @@ class RunningGateway implements Gateway {
         log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
       },
     };
-    const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
     const options: ListenOptions = {
       name,
       address: listen.address,
       maxHeaderBytes: header_bytes,
       headerTimeout: header_time,
       keepAliveTimeout: keep_alive,
-      maxMessage,
+      maxMessage: Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message)),
       tls,
+      isProxy: listen.proxy_protocol ? this.policies.isProxy : undefined,
     };
     return await engine.listen(options, host);
   }

@@ -227,6 +227,11 @@ export interface ListenOptions {
   readonly maxMessage: number;
   /** Undefined: plain. Only the engine `node` speaks TLS. */
   readonly tls?: CertificateStore | undefined;
+  /**
+   * Set: every connection begins with a PROXY preface, and only a peer of whom this says yes may send one; others are closed and
+   * reported to `refused`. Whoever may open a Unix socket is such a peer. Only the engine `node` can do this.
+   */
+  readonly isProxy?: ((remoteAddress: string) => boolean) | undefined;
 }
 
 export type ListenAddress =

@@ -83,6 +83,9 @@ class UwsListener {
   async listen(): Promise<Listening> {
     const { name, address } = this.options;
     if (address.kind === 'systemd') throw new ListenError(name, 'EINVAL', 'this engine takes no socket from systemd');
+    // It would read a preface of version 2 from everybody, and demand it from nobody.
+    if (this.options.isProxy !== undefined)
+      throw new ListenError(name, 'EINVAL', 'this engine does not serve the PROXY protocol');
     checkPort(name, address);
     if (address.kind === 'unix') await freeUnixPath(name, address.path);
     const socket = this.open();

@@ -100,7 +100,7 @@ export class Tallies {
   readonly refused = new Tally(
     'runnel_http_refused_total',
     'counter',
-    'Malformed requests that an engine answered or dropped by itself.',
+    'Malformed requests, and connections without their PROXY preface, that an engine answered or dropped by itself.',
     ['listener'],
   );
   readonly aborted = new Tally(

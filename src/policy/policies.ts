@@ -2,6 +2,7 @@
 import type { Config, RoutePolicies } from '../config/schema.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { AddressSet } from './addresses.ts';
 import { Admission } from './admission.ts';
 import type { Auth } from './auth.ts';
 import { ConnectionGuard } from './connection-guard.ts';
@@ -20,6 +21,8 @@ export interface BuiltPolicies {
 export class Policies {
   readonly admission: Admission;
   readonly guard: ConnectionGuard;
+  /** Whether this is the address of a proxy that we trust. */
+  readonly isProxy: (address: string) => boolean;
   /** For what no route serves: a page of another origin may read a 404, too. */
   readonly unroutedCors: Cors;
   private readonly logins: Logins;
@@ -33,6 +36,8 @@ export class Policies {
   ) {
     const { connections, defaults } = config;
     this.admission = new Admission(connections);
+    const proxies = new AddressSet(connections.trusted_proxies);
+    this.isProxy = (address) => proxies.has(address);
     this.guard = new ConnectionGuard(connections, tallies, log, ports);
     this.unroutedCors = new Cors(defaults.cors);
     this.logins = new Logins(connections.failed_logins, log);
