@@ -128,6 +128,7 @@ class RunningGateway implements Gateway {
     this.listeners = new Listeners(
       opening({
         ...{ assets, log, tallies, certificates, guard, connections: first.connections },
+        isProxy: (address) => this.built.policies.isProxy(address),
         maxMessage: () => this.largest,
         slower: (why) => this.slower.add(why),
       }),

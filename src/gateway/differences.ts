@@ -1,6 +1,6 @@
 /** What two configurations have in common: pure comparisons, for a reload. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, ListenConfig } from '../config/schema.ts';
+import type { Config, ListenerConfig } from '../config/schema.ts';
 
 /** Whether two values of a configuration mean the same. The order of a map's entries counts: the first pattern that fits wins. */
 export function same(a: unknown, b: unknown): boolean {
@@ -18,15 +18,19 @@ function isPlain(value: unknown): value is { readonly [name: string]: unknown } 
 }
 
 /** Whether a listener can stay open: everything is the same but what only concerns its answers (`redirect`, `hsts`). */
-export function sameOpening(a: ListenConfig, b: ListenConfig): boolean {
-  return same(a.address, b.address) && a.engine === b.engine && same(tlsOpening(a), tlsOpening(b));
+export function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
+  return sameSocket(a, b) && same(tlsOpening(a), tlsOpening(b));
+}
+
+function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
+  const { proxy_protocol: preface = false } = a;
+  return same(a.address, b.address) && a.engine === b.engine && preface === (b.proxy_protocol ?? false);
 }
 
 /** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */
-export function otherTls(a: ListenConfig, b: ListenConfig): boolean {
+export function otherTls(a: ListenerConfig, b: ListenerConfig): boolean {
   return (
-    same(a.address, b.address) &&
-    a.engine === b.engine &&
+    sameSocket(a, b) &&
     a.tls !== undefined &&
     b.tls !== undefined &&
     // A server is told once whether to ask.
@@ -34,17 +38,17 @@ export function otherTls(a: ListenConfig, b: ListenConfig): boolean {
   );
 }
 
-function asksClients({ client }: NonNullable<ListenConfig['tls']>): boolean {
+function asksClients({ client }: NonNullable<ListenerConfig['tls']>): boolean {
   return client !== undefined && client.mode !== 'off';
 }
 
 /** `names` come from the certificates themselves, which are watched anyway. */
-function tlsOpening({ tls }: ListenConfig): object | undefined {
+function tlsOpening({ tls }: ListenerConfig): object | undefined {
   return tls === undefined ? undefined : { ...tls, hsts: undefined, names: undefined };
 }
 
 /** Whether both cannot be open at one time. */
-export function samePlace(a: ListenConfig['address'], b: ListenConfig['address']): boolean {
+export function samePlace(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
   if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path;
   if (a.kind === 'systemd') return b.kind === 'systemd' && a.socket === b.socket;
   // One of them may be every address of the machine.

@@ -41,7 +41,7 @@ export class Entrances {
     });
     if (config.admin === undefined) return wanted;
     const pages = this.pipeline(new Router(await this.adminRoutes(policies)), policies, false, []);
-    const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
+    const listen = { address: config.admin.listen, engine: 'node' } as const;
     return [...wanted, { listen, admin: true, serve: pages.serve }];
   }
 

@@ -1,9 +1,9 @@
 /** Which listeners stay open, which have to be opened, and which stand in their way: decided before anything is done. */
-import type { ListenConfig } from '../config/schema.ts';
+import type { ListenerConfig } from '../config/schema.ts';
 import { otherTls, sameOpening, samePlace } from './differences.ts';
 
 export interface Place {
-  readonly listen: ListenConfig;
+  readonly listen: ListenerConfig;
   /** The operator's own. */
   readonly admin: boolean;
   /** Of one that is open: the port really bound. */
@@ -51,12 +51,12 @@ export function planListeners<Open extends Place, Wanted extends Place>(
   return { kept, otherTls: changing, opening, unwanted: [...left], unchangeable };
 }
 
-function bound({ listen: { address }, port }: Place): ListenConfig['address'] {
+function bound({ listen: { address }, port }: Place): ListenerConfig['address'] {
   return address.kind === 'tcp' && port !== undefined ? { ...address, port } : address;
 }
 
 /** A socket of systemd is handed over once: closed, it could not be opened otherwise. */
-function canStay(open: ListenConfig, wanted: ListenConfig): boolean {
+function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {
   return (
     sameOpening(open, wanted) ||
     otherTls(open, wanted) ||

@@ -19,6 +19,8 @@ export interface OpeningParts {
   readonly guard: ConnectionGuard;
   /** In force from the start to the end of the process. */
   readonly connections: Pick<ConnectionsConfig, 'header_bytes' | 'header_time' | 'keep_alive'>;
+  /** Whether this is the address of a proxy that is trusted now. */
+  isProxy(address: string): boolean;
   /** Largest message that a listener has to take, bytes. */
   maxMessage(): number;
   /** The engine that was wanted cannot be had here. */
@@ -30,9 +32,9 @@ export function opening(parts: OpeningParts): ListenerParts {
   const { header_bytes, header_time, keep_alive } = parts.connections;
   return {
     async prepare({ listen }) {
-      const { address, tls } = listen;
-      const wanted = tls !== undefined || address.kind === 'systemd' ? 'node' : listen.engine;
-      const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
+      const { address, tls, proxy_protocol } = listen;
+      const needsNode = tls !== undefined || proxy_protocol || address.kind === 'systemd';
+      const { engine, fallback } = await chooseEngine(needsNode ? 'node' : listen.engine, assets, header_bytes);
       if (fallback !== undefined) parts.slower(fallback);
       return { engine, store: tls && (await certificates.open(address.text, tlsSettings(tls))) };
     },
@@ -42,7 +44,7 @@ export function opening(parts: OpeningParts): ListenerParts {
     async open({ listen, admin }, { engine, store }, serve) {
       const name = listen.address.text;
       const host: EngineHost = {
-        ...(admin ? UNGUARDED : guard.of(name)),
+        ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
         exchange: serve,
         refused: (why, client) => {
           tallies.refused.add(1, name);
@@ -63,6 +65,7 @@ export function opening(parts: OpeningParts): ListenerParts {
         keepAliveTimeout: keep_alive,
         maxMessage,
         tls: store,
+        isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
       return { listening: await engine.listen(options, host), maxMessage };
     },

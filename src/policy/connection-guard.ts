@@ -53,18 +53,18 @@ export class ConnectionGuard {
     };
   }
 
-  /** What an engine asks at the door of this listener. */
-  of(listener: string): Doors {
+  /** What an engine asks at the door of this listener. `named`: proxies in front of it say whose the connections are. */
+  of(listener: string, named = false): Doors {
     const open = this.tallies.connections.member(listener);
     return {
       opened: (address) => {
-        const limit = this.limits.opened(address, performance.now());
+        const limit = this.limits.opened(address, performance.now(), named);
         if (limit === undefined) open.value++;
         else this.refuse(listener, limit, address);
         return limit === undefined;
       },
       closed: (address) => {
-        this.limits.closed(address);
+        this.limits.closed(address, named);
         open.value--;
       },
     };

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Config, RoutePolicies } from '../config/schema.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { AddressSet } from './addresses.ts';
 import { Admission } from './admission.ts';
 import type { Auth } from './auth.ts';
 import { ConnectionGuard } from './connection-guard.ts';
@@ -21,6 +22,8 @@ export interface BuiltPolicies {
 export class Policies {
   readonly admission: Admission;
   readonly guard: ConnectionGuard;
+  /** Whether this is the address of a proxy that we trust. */
+  readonly isProxy: (address: string) => boolean;
   /** For what no route serves: a page of another origin may read a 404, too. */
   readonly unroutedCors: Cors;
   private readonly logins: Logins;
@@ -41,6 +44,8 @@ export class Policies {
     this.admission = unchanged ? before.admission : new Admission(connections);
     // One for all: it counts what is open, under whichever configuration that was opened.
     this.guard = before?.guard ?? new ConnectionGuard(connections, tallies, log, ports);
+    const proxies = new AddressSet(connections.trusted_proxies);
+    this.isProxy = (address) => proxies.has(address);
     this.unroutedCors = new Cors(defaults.cors);
     this.logins =
       before?.config.connections.failed_logins === connections.failed_logins

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAddress } from '../../src/config/kinds.ts';
 import { readConfig } from '../../src/config/load.ts';
-import type { Config, ListenConfig } from '../../src/config/schema.ts';
+import type { Config, ListenerConfig } from '../../src/config/schema.ts';
 import { changedTables, needRestart, same, samePlace } from '../../src/gateway/differences.ts';
 import { planListeners } from '../../src/gateway/listener-plan.ts';
 
@@ -32,7 +32,7 @@ const SAME: readonly [string, unknown, unknown, boolean][] = [
 ];
 for (const [name, a, b, expected] of SAME) test(`same: ${name}`, () => assert.equal(same(a, b), expected));
 
-function address(text: string): ListenConfig['address'] {
+function address(text: string): ListenerConfig['address'] {
   const parsed = parseAddress(text, '/run');
   assert(parsed !== undefined);
   return parsed;
@@ -51,7 +51,10 @@ for (const [a, b, expected] of PLACES)
   test(`${a} and ${b}: ${expected ? 'one place' : 'two places'}`, () =>
     assert.equal(samePlace(address(a), address(b)), expected));
 
-type Listen = Pick<ListenConfig, 'engine'> & { readonly address: string; readonly redirect?: ListenConfig['redirect'] };
+type Listen = Pick<ListenerConfig, 'engine'> & {
+  readonly address: string;
+  readonly redirect?: ListenerConfig['redirect'];
+};
 function place({ address: text, engine, redirect }: Listen, admin = false) {
   return { admin, listen: { address: address(text), engine, redirect, tls: undefined } };
 }
@@ -85,6 +88,14 @@ test('listeners: what stays, what is opened, and in which order', () => {
   ]);
   assert.deepEqual(plan.unwanted, [b, c, metrics]);
   assert.deepEqual(plan.unchangeable, [inherited]);
+});
+
+test('a listener that expects another beginning is another one', () => {
+  const open = place({ address: ':80', engine: 'node' });
+  const wanted = { ...open, listen: { ...open.listen, proxy_protocol: true } };
+  assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open] }]);
+  const said = { ...open, listen: { ...open.listen, proxy_protocol: false } };
+  assert.equal(planListeners([open], [said]).kept.get(said), open);
 });
 
 test('two listeners on ports of the system are two', () => {

@@ -28,6 +28,8 @@ function limits(max: number, maxPerAddress: number, exempt = '127.0.0.1') {
       open.splice(open.indexOf(address), 1);
       connections.closed(told ? address : undefined);
     },
+    name: (address: string, now = 0) => connections.opened(address, now, true),
+    unname: (address: string) => connections.closed(address, true),
     get asked() {
       return asked;
     },
@@ -66,6 +68,22 @@ describe('connection limits', () => {
     assert.equal(door.asked, 1);
     assert.equal(door.open('a', 1300), undefined);
     assert.equal(door.asked, 2);
+  });
+  test('whom a proxy has named no census finds, and none forgets', () => {
+    const door = limits(100, 2);
+    assert.deepEqual(
+      ['a', 'a', 'a'].map((address) => door.name(address)),
+      [undefined, undefined, 'address'],
+    );
+    door.open('b');
+    door.open('b');
+    door.close('b', false);
+    assert.equal(door.open('b', 1000), undefined);
+    assert.equal(door.asked, 1);
+    assert.equal(door.name('a', 1001), 'address');
+    assert.equal(door.open('a', 1400), 'address', 'one address is one client, whoever says so');
+    door.unname('a');
+    assert.equal(door.name('a', 1002), undefined);
   });
   test('nobody is asked while there are fewer than one address may have', () => {
     const door = limits(100, 3);
