@@ -88,7 +88,7 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
   try {
     const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
     // From the beginning: without anybody to hear it, HUP would end the process.
-    process.on('SIGHUP', () => void starting.then((gateway) => gateway.reload()).catch(() => undefined));
+    process.on('SIGHUP', () => void starting.then((gateway) => gateway.reload(), startFailed));
     const gateway = await starting;
     // An error that nobody caught is a mistake of ours: it is logged whole, and the other connections go on.
     process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
@@ -116,6 +116,9 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     await log.flush();
   }
 }
+
+/** Whoever awaits the start tells. */
+function startFailed(): void {}
 
 /** TERM and INT, one after the other. */
 class Signals {

@@ -2,7 +2,6 @@
  * The listeners of a gateway: opened all or none, kept over a reload where they did not change, and let go of in good order. Each has
  * a door, which says by which pipeline its requests go: with another configuration by another one.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Engine, type EngineHost, ListenError, type Listening } from '../engine/engine.ts';
 import type { CertificateStore } from '../tls/store.ts';
 import { type Place, planListeners } from './listener-plan.ts';
@@ -179,7 +178,7 @@ export class Listeners {
       } catch (error) {
         const inUse = error instanceof ListenError && error.code === 'EADDRINUSE';
         if (!inUse || performance.now() > deadline) throw error;
-        await delay(PLACE_LOOK);
+        await new Promise((resolve) => setTimeout(resolve, PLACE_LOOK));
       }
     }
   }

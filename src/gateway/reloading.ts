@@ -55,11 +55,13 @@ export class Reloading {
   }
 
   private async work(): Promise<void> {
-    const { readiness, certificates, status } = this.parts;
+    const { readiness, certificates, log, status } = this.parts;
     while (this.wanted && !this.closed) {
       this.wanted = false;
       readiness.reloading();
-      await certificates.reload();
+      await certificates
+        .reload()
+        .catch((error: unknown) => log.error(`the certificates were not read anew: ${inWords(error)}`));
       const trouble = await this.configuration();
       readiness.ready(trouble === undefined ? status() : `${status()}; the last reload failed: ${trouble}`);
     }
