@@ -5,19 +5,22 @@
  * A CGI program that ends with a status other than 0 has not thereby failed: old scripts end with `[ … ] && …`. Its document is cut
  * only when a signal ended it, or when it wrote less than the Content-Length that it had announced.
  */
-import type { Readable } from 'node:stream';
+
 import type { BodySource } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer } from '../http/handler.ts';
 import { NoBody } from '../http/no-body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from '../process/cgi-output.ts';
 import { Dechunker } from '../process/dechunk.ts';
+import type { Output } from '../process/spawn.ts';
 import { CgiBody } from './cgi-body.ts';
 import type { Ending, Responder } from './responder.ts';
 import { noRoom } from './start-error.ts';
 
 /** Longest header, bytes. */
 const MAX_HEADER = 64 * 1024;
+/** Longest document that is handed over at once, bytes: what a pipe holds. */
+const SMALL = 64 * 1024;
 /** How long after its output's end a responder is given to say how it ended, before that is taken for a good end, milliseconds. */
 const ENDING_AFTER_OUTPUT = 500;
 /** The same, where it has not even written a header and the log should say why. */
@@ -42,7 +45,7 @@ export interface CgiRunOptions {
 export class CgiRun {
   /** Rejects with an `HttpError`: 502, 504, or 499 when the client left before. */
   readonly answer: Promise<Answer>;
-  private readonly stdout: Readable;
+  private readonly stdout: Output;
   private readonly header = new CgiHeader(MAX_HEADER);
   private body: CgiBody | undefined;
   private dechunker: Dechunker | undefined;
@@ -110,6 +113,7 @@ export class CgiRun {
     if (response.kind === 'local-redirect') this.resolve({ localRedirect: response.target });
     else if (this.options.head) this.resolve(reply(response, new NoBody(response.length)));
     else if (response.status === 204 || response.status === 304) this.resolve(reply(response, undefined));
+    else if (isWhole(response, rest)) this.resolve(reply(response, rest.subarray(0, response.length)));
     else {
       this.body = new CgiBody(this.stdout, response.length, () => this.leave());
       if (response.chunked) this.dechunker = new Dechunker();
@@ -181,7 +185,12 @@ export class CgiRun {
   }
 }
 
-function reply(document: CgiDocument, body: BodySource | undefined): Answer {
+/** Whether all of a small document is there already, as it is when a program was over before anybody looked. */
+function isWhole({ length, chunked }: CgiDocument, bytes: Buffer): boolean {
+  return !chunked && length !== undefined && length <= bytes.length && length <= SMALL;
+}
+
+function reply(document: CgiDocument, body: BodySource | Buffer | undefined): Answer {
   return { status: document.status, reason: document.reason, headers: document.headers, body };
 }
 
@@ -195,6 +204,6 @@ async function within(promise: Promise<unknown>, milliseconds: number): Promise<
   clearTimeout(timer);
 }
 
-function closing(stream: Readable): Promise<void> {
+function closing(stream: Output): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve));
 }

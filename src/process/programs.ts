@@ -69,7 +69,7 @@ export class Programs {
    */
   constructor(
     private readonly spawner: Spawner,
-    private readonly max: number,
+    private max: number,
     private readonly events: ProgramEvents,
   ) {
     this.watchdog = new Watchdog(spawner, (reason) => events.watchdogLost(reason));
@@ -83,6 +83,11 @@ export class Programs {
   /** Programs that run or are being started. */
   get size(): number {
     return this.entries.size + this.starting.size;
+  }
+
+  /** Another bound from now on. Programs above it go on. */
+  allow(max: number): void {
+    this.max = max;
   }
 
   /** The process id of the shell that ends the programs of a gateway that was killed; it is not one of the programs. */
@@ -150,14 +155,17 @@ export class Programs {
   }
 
   private async spawn(options: StartOptions): Promise<Program> {
-    await this.watchdog.ready();
-    const { file, argv, wrapper = [] } = options;
-    const child = await this.spawner.spawn({ ...options, ...wrap(wrapper, file, argv) });
+    const watched = this.watchdog.ready();
+    if (watched !== undefined) await watched;
+    const { file, argv, wrapper } = options;
+    const child = await this.spawner.spawn(wrapper?.length ? { ...options, ...wrap(wrapper, file, argv) } : options);
     let finish: () => void = () => undefined;
     const over = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const program: Program = { ...child, owner: options.owner, over };
+    // Written out: to spread an object into another one costs more than all else here.
+    const { pid, stdin, stdout, stderr, exited, signalGroup } = child;
+    const program: Program = { pid, stdin, stdout, stderr, exited, signalGroup, owner: options.owner, over };
     const entry: Entry = {
       program,
       times: options.ending,
@@ -167,14 +175,14 @@ export class Programs {
       exitedByItself: false,
     };
     this.entries.set(program, entry);
-    this.watchdog.add(child.pid);
+    this.watchdog.add(pid);
     this.events.started(options.owner);
-    void child.exited.then((exit) => {
+    void exited.then((exit) => {
       entry.exit = exit;
       entry.exitedByItself = entry.ending === undefined;
       this.overByItself(entry);
     });
-    child.stdout.once('close', () => this.overByItself(entry));
+    stdout.once('close', () => this.overByItself(entry));
     return program;
   }
 
