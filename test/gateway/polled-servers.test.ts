@@ -114,6 +114,11 @@ async function file(running: Running, site: OldSite, { fileCondition }: OldProgr
   }
   site.write('two');
   assert.deepEqual(await viewer.first(2), ['one', 'two']);
+  // Twice within what is most often one second.
+  site.write('three', false);
+  assert.deepEqual(await viewer.first(3), ['one', 'two', 'three']);
+  site.write('the last', false);
+  assert.deepEqual(await viewer.first(4), ['one', 'two', 'three', 'the last']);
   viewer.close();
 }
 

@@ -110,8 +110,8 @@ export interface OldSite {
   runs(): number;
   /** What page.cgi prints from now on: head and body. */
   print(output: string): void;
-  /** What /file.txt says from now on. */
-  write(content: string): void;
+  /** What /file.txt says from now on. @param settled whether its time is long ago, and another one each time */
+  write(content: string, settled?: boolean): void;
   /** Ends the server: nobody listens at the port then. */
   stop(): Promise<void>;
   /** At the same port again. */
@@ -158,11 +158,11 @@ export async function oldSite(t: TestContext, program: OldProgram): Promise<OldS
     writeFileSync(join(www, 'cgi-bin', name), text, { mode: 0o755 });
   writeFileSync(join(www, 'large.bin'), Buffer.alloc(LARGE_FILE));
   let writes = 0;
-  const replace = (path: string, content: string): void => {
+  const replace = (path: string, content: string, settled = true): void => {
     writeFileSync(`${path}.new`, content);
     // In seconds, like Last-Modified, and in the past, so that each is another time.
     const time = Math.floor(Date.now() / 1000) - 1000 + ++writes;
-    utimesSync(`${path}.new`, time, time);
+    if (settled) utimesSync(`${path}.new`, time, time);
     renameSync(`${path}.new`, path);
   };
   const server = await listening(t, program, { www, folder });
@@ -175,7 +175,7 @@ export async function oldSite(t: TestContext, program: OldProgram): Promise<OldS
     runs: () =>
       existsSync(join(state, 'runs')) ? readFileSync(join(state, 'runs'), 'latin1').split('\n').length - 1 : 0,
     print: (output) => replace(join(state, 'output'), output),
-    write: (content) => replace(join(www, 'file.txt'), content),
+    write: (content, settled) => replace(join(www, 'file.txt'), content, settled),
     stop: () => server.stop(),
     start: () => server.start(),
   };
