@@ -1,6 +1,7 @@
 /** The document of a CGI program as it is written, at the client's pace. */
-import type { Readable } from 'node:stream';
+
 import type { BodySink, BodySource } from '../engine/engine.ts';
+import type { Output } from '../process/spawn.ts';
 
 export class CgiBody implements BodySource {
   private sink: BodySink | undefined;
@@ -13,7 +14,7 @@ export class CgiBody implements BodySource {
   private outcome: { readonly error: Error | undefined } | undefined;
 
   constructor(
-    private readonly stdout: Readable,
+    private readonly stdout: Output,
     readonly length: number | undefined,
     /** The client has left. */
     private readonly left: () => void,
@@ -33,10 +34,7 @@ export class CgiBody implements BodySource {
     this.resumed = true;
     if (early.length > 0) this.push(early);
     if (this.over) return;
-    const { outcome } = this;
-    // A cut waits for the next turn, so that the client gets at least the head and what there was.
-    if (outcome?.error) setImmediate(() => this.finish(outcome.error));
-    else if (outcome) this.finish(undefined);
+    if (this.outcome) this.concludeSoon();
     else if (this.resumed) this.stdout.resume();
   }
 
@@ -72,20 +70,32 @@ export class CgiBody implements BodySource {
     return !this.over && this.length === undefined;
   }
 
-  /** Nothing more comes; `error` says that this was not the end of the document. */
+  /** Nothing more comes; `error` says that this was not the end of the document. The first call counts. */
   finish(error: Error | undefined): void {
+    if (this.over || this.outcome) return;
+    this.outcome = { error };
+    if (this.sink) this.concludeSoon();
+  }
+
+  /** A cut waits for the next turn, so that the client gets at least the head and what there was. */
+  private concludeSoon(): void {
+    const error = this.outcome?.error ?? this.shortfall();
+    if (error) setImmediate(() => this.conclude(error));
+    else this.conclude(undefined);
+  }
+
+  private conclude(error: Error | undefined): void {
     if (this.over) return;
-    if (!this.sink) {
-      this.outcome ??= { error };
-      return;
-    }
     this.over = true;
-    if (error) this.sink.fail(error);
-    else if (this.length !== undefined && this.remaining > 0) {
-      this.sink.fail(new Error(`it announced ${this.length} bytes and wrote ${this.length - this.remaining}`));
-    } else this.sink.end();
+    if (error) this.sink?.fail(error);
+    else this.sink?.end();
     // What still comes is read and forgotten.
     this.stdout.resume();
+  }
+
+  private shortfall(): Error | undefined {
+    if (this.length === undefined || this.remaining === 0) return undefined;
+    return new Error(`it announced ${this.length} bytes and wrote ${this.length - this.remaining}`);
   }
 
   /** Takes nothing more and tells nobody. */

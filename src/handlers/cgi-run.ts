@@ -5,13 +5,14 @@
  * A CGI program that ends with a status other than 0 has not thereby failed: old scripts end with `[ … ] && …`. Its document is cut
  * only when a signal ended it, or when it wrote less than the Content-Length that it had announced.
  */
-import type { Readable } from 'node:stream';
+
 import type { BodySource } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer } from '../http/handler.ts';
 import { NoBody } from '../http/no-body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from '../process/cgi-output.ts';
 import { Dechunker } from '../process/dechunk.ts';
+import type { Output } from '../process/spawn.ts';
 import { CgiBody } from './cgi-body.ts';
 import type { Ending, Responder } from './responder.ts';
 import { noRoom } from './start-error.ts';
@@ -42,7 +43,7 @@ export interface CgiRunOptions {
 export class CgiRun {
   /** Rejects with an `HttpError`: 502, 504, or 499 when the client left before. */
   readonly answer: Promise<Answer>;
-  private readonly stdout: Readable;
+  private readonly stdout: Output;
   private readonly header = new CgiHeader(MAX_HEADER);
   private body: CgiBody | undefined;
   private dechunker: Dechunker | undefined;
@@ -195,6 +196,6 @@ async function within(promise: Promise<unknown>, milliseconds: number): Promise<
   clearTimeout(timer);
 }
 
-function closing(stream: Readable): Promise<void> {
+function closing(stream: Output): Promise<void> {
   return new Promise((resolve) => stream.once('close', resolve));
 }

@@ -59,6 +59,8 @@ class CgiPrograms {
   private readonly places: Places;
   private readonly running = new Set<Program>();
   private readonly scripts: Scripts | undefined;
+  /** A copy, because `process.env` asks the C library each time. */
+  private readonly inherited: Readonly<NodeJS.ProcessEnv>;
   /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
   private readonly interpreters: readonly (readonly [extension: string, program: string])[];
 
@@ -68,6 +70,7 @@ class CgiPrograms {
   ) {
     const { route, tallies } = deps;
     const { root, index, max_processes: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.inherited = { ...deps.inherited };
     this.places = new Places({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
     this.interpreters = [...config.interpreters].sort(([a], [b]) => b.length - a.length);
@@ -97,13 +100,14 @@ class CgiPrograms {
     const script = await scripts.find(call.rest);
     if (script === undefined) return undefined;
     const interpreter = this.interpreters.find(([extension]) => script.file.endsWith(extension))?.[1];
-    if (interpreter === undefined) return { ...script, program: script.file, argv: [script.file] };
-    return { ...script, program: this.find(interpreter), argv: [interpreter, script.file] };
+    const { file, scriptName, pathInfo } = script;
+    if (interpreter === undefined) return { file, scriptName, pathInfo, program: file, argv: [file] };
+    return { file, scriptName, pathInfo, program: this.find(interpreter), argv: [interpreter, file] };
   }
 
   private find(program: string): string {
     try {
-      return findProgram(program, this.deps.inherited['PATH'], '/');
+      return findProgram(program, this.inherited['PATH'], '/');
     } catch (error) {
       throw asStartError(error);
     }
@@ -123,6 +127,7 @@ class CgiPrograms {
         directory: config.directory ?? dirname(command.file),
         stdin: stdinFor(body),
         stderr: 'pipe',
+        brief: true,
         ...deps.launch.options,
       });
       this.running.add(program);
@@ -180,7 +185,7 @@ class CgiPrograms {
       remoteUser: call.user?.name,
     });
     return buildEnvironment({
-      inherited: deps.inherited,
+      inherited: this.inherited,
       base: deps.launch.base,
       passEnv: config.pass_env,
       env: config.env,

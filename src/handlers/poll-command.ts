@@ -1,9 +1,9 @@
 /** A polled source that is a command: what it prints until it ends is the answer, and an exit status other than 0 is none. */
-import type { Readable } from 'node:stream';
+
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Program } from '../process/programs.ts';
-import type { Exit } from '../process/spawn.ts';
+import type { Exit, Output } from '../process/spawn.ts';
 import { StderrLines } from '../process/stderr.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from '../stream/poll-source.ts';
 import { everybody, type StreamRequest } from './stream-program.ts';
@@ -96,7 +96,7 @@ async function startProgram(parts: PollCommandParts, asked: PollRequest): Promis
 }
 
 /** What it said last may still be in the pipe. */
-function lastWords(stderr: Readable): Promise<void> {
+function lastWords(stderr: Output): Promise<void> {
   if (stderr.closed) return Promise.resolve();
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, AFTER_FAILURE);

@@ -1,10 +1,10 @@
 /** What answers a request by writing a header and a document: a CGI program, or a FastCGI application over its connection. */
-import type { Readable } from 'node:stream';
+import type { Output } from '../process/spawn.ts';
 
 export interface Responder {
   /** Header and document. Closes after its end, or without one. */
-  readonly stdout: Readable;
-  readonly stderr: Readable | undefined;
+  readonly stdout: Output;
+  readonly stderr: Output | undefined;
   /** Settles as soon as it is known how it ended; output may still be on its way then. */
   readonly ended: Promise<Ending>;
   /** Settles when nothing is left of it. */

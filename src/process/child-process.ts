@@ -6,11 +6,22 @@
  */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { openNameless } from '../ops/nameless.ts';
 import { ProcessGroup } from './group.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 
 export function childProcessSpawner(): Spawner {
-  return { name: 'child_process', terminals: false, spawn: start, close: () => undefined };
+  return { name: 'child_process', terminals: false, spawn: start, memoryFile, close: () => undefined };
+}
+
+function memoryFile(): number {
+  try {
+    return openNameless('/dev/shm');
+  } catch {
+    // Not everywhere is there a file system in memory.
+    return openNameless(tmpdir());
+  }
 }
 
 async function start(options: SpawnOptions): Promise<Child> {
@@ -25,7 +36,7 @@ async function start(options: SpawnOptions): Promise<Child> {
 
 function launch(options: SpawnOptions): ChildProcess {
   const input = options.stdin === 'null' ? 'ignore' : options.stdin;
-  const stdio: StdioOptions = [input, 'pipe', options.stderr === 'null' ? 'ignore' : 'pipe'];
+  const stdio: StdioOptions = [input, 'pipe', options.stderr === 'null' ? 'ignore' : options.stderr];
   const [argv0, ...rest] = options.argv;
   try {
     return spawn(options.file, rest, {

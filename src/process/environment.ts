@@ -64,7 +64,8 @@ export function buildEnvironment(sources: EnvironmentSources): ReadonlyMap<strin
 }
 
 function put(result: Map<string, string>, name: string, value: string): void {
-  if (!/^[^=\0]+$/.test(name)) throw new RangeError(`${JSON.stringify(name)} cannot be the name of a variable`);
+  if (name === '' || name.includes('=') || name.includes('\0'))
+    throw new RangeError(`${JSON.stringify(name)} cannot be the name of a variable`);
   // Passed on, it would end the value early, and what follows could pass for a variable of its own. The value is not shown: it may be secret.
   if (value.includes('\0')) throw new RangeError(`the value of the variable ${name} has a NUL in it`);
   result.set(name, value);

@@ -14,6 +14,8 @@ export interface PosixCalls {
   errno(): number;
   /** pipe2(2): two descriptors into `two`. */
   pipe2(two: Int32Array, flags: number): number;
+  /** memfd_create(2). */
+  memoryFile(name: string, flags: number): number;
   kill(to: number, signal: number): number;
   waitpid(pid: number, status: Int32Array, options: number): number;
   waitid(type: number, id: number, info: Int32Array, options: number): number;
@@ -40,6 +42,7 @@ export interface PosixCalls {
 }
 
 export const O_CLOEXEC = 0o2000000;
+export const MFD_CLOEXEC = 1;
 export const WNOHANG = 1;
 export const WEXITED = 4;
 export const WNOWAIT = 0x1000000;
@@ -82,6 +85,7 @@ export function posixCalls(addon: unknown): PosixCalls {
     address: (buffer) => BigInt(koffi.address(buffer)),
     errno: () => koffi.errno(),
     pipe2: declare('int pipe2(void *two, int flags)'),
+    memoryFile: declare('int memfd_create(const char *name, unsigned int flags)'),
     kill: declare('int kill(int to, int signal)'),
     waitpid: declare('int waitpid(int pid, void *status, int options)'),
     waitid: declare('int waitid(int type, int id, void *info, int options)'),

@@ -9,7 +9,12 @@ const FIRST_BYTES = 8 << 10;
 /** Memory for the vectors of one start at a time. It lies outside V8's heap and does not move. */
 export class VectorMemory {
   private block = Buffer.alloc(0);
+  /** The same memory, for pointers. */
+  private words = new Uint32Array(0);
   private base = 0n;
+  /** The two halves of `base`. */
+  private low = 0;
+  private high = 0;
 
   constructor(
     private readonly pointerSize: number,
@@ -24,34 +29,45 @@ export class VectorMemory {
     argv: readonly string[],
     env: ReadonlyMap<string, string>,
   ): { argv: bigint; envp: bigint } | 'E2BIG' | 'EINVAL' {
-    const variables = Array.from(env, ([name, value]) => `${name}=${value}`);
-    const strings = [...argv, ...variables];
-    if (strings.some((string) => string.includes('\0'))) return 'EINVAL';
-    const tables = (strings.length + 2) * this.pointerSize;
+    // In one string, because each writing into memory outside of the heap costs more than what it writes.
+    let strings = '';
+    for (const argument of argv) strings += `${argument}\0`;
+    for (const [name, value] of env) strings += `${name}=${value}\0`;
+    const count = argv.length + env.size;
+    const tables = (count + 2) * this.pointerSize;
     // UTF-8 takes at most three bytes for one unit of a string.
-    const needed = strings.reduce((sum, string) => sum + string.length * 3 + 1, tables);
+    const needed = tables + strings.length * 3;
     if (needed > MAX_BYTES) return 'E2BIG';
     this.makeRoom(needed);
-    this.block.fill(0, 0, tables);
-    let free = tables;
-    strings.forEach((string, index) => {
+    const end = tables + this.block.write(strings, tables);
+    let start = tables;
+    for (let index = 0; index < count; index++) {
       // The null pointer between the two tables is one slot.
-      this.writePointer(index < argv.length ? index : index + 1, this.base + BigInt(free));
-      free += this.block.write(string, free);
-      this.block[free++] = 0;
-    });
+      this.point(index < argv.length ? index : index + 1, start);
+      while (this.block[start] !== 0) start++;
+      start++;
+    }
+    if (start !== end) return 'EINVAL';
+    this.point(argv.length, undefined);
+    this.point(count + 1, undefined);
     return { argv: this.base, envp: this.base + BigInt((argv.length + 1) * this.pointerSize) };
   }
 
   private makeRoom(needed: number): void {
     const large = this.block.length > KEEP_BYTES;
     if (needed <= this.block.length && !large) return;
-    this.block = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, needed));
+    this.block = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, (needed + 7) & ~7));
+    this.words = new Uint32Array(this.block.buffer, this.block.byteOffset, this.block.length >> 2);
     this.base = this.address(this.block);
+    this.low = Number(this.base & 0xffffffffn);
+    this.high = Number(this.base >> 32n);
   }
 
-  private writePointer(slot: number, value: bigint): void {
-    if (this.pointerSize === 8) this.block.writeBigUInt64LE(value, slot * 8);
-    else this.block.writeUInt32LE(Number(value), slot * 4);
+  /** Writes a pointer to the byte at `offset` into a slot of the tables, least significant word first; the null pointer for undefined. */
+  private point(slot: number, offset: number | undefined): void {
+    const at = (slot * this.pointerSize) >> 2;
+    const low = offset === undefined ? 0 : this.low + offset;
+    this.words[at] = low;
+    if (this.pointerSize === 8) this.words[at + 1] = offset === undefined ? 0 : this.high + (low > 0xffffffff ? 1 : 0);
   }
 }

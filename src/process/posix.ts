@@ -8,14 +8,15 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
+import { Delay } from './delay.ts';
 import { ProcessGroup } from './group.ts';
 import { LateReader } from './late-reader.ts';
 import { type Before, FileActions } from './posix-actions.ts';
-import { O_CLOEXEC, POLLHUP, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
+import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
 import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
 import { Reaper } from './reaper.ts';
-import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { type Child, type Exit, type Output, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
 /** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
@@ -28,6 +29,12 @@ export function posixSpawner(koffi: unknown): Spawner {
 
 /** More than a pid_t needs: over 64, so that V8 keeps it off its heap, where it might move. */
 const PID_BYTES = 128;
+
+/** How late the first bytes of a program may be read, milliseconds: of a brief one's stdout, and of any one's stderr. */
+const STDOUT_AFTER = 4;
+const STDERR_AFTER = 20;
+/** What a pipe holds. */
+const PIPE_BYTES = 64 << 10;
 
 /** What one start in progress needs to itself. */
 interface Slot {
@@ -55,6 +62,9 @@ class PosixSpawner implements Spawner {
   private readonly free: Slot[];
   private readonly queue: ((slot: Slot) => void)[] = [];
   private readonly two = new Int32Array(2);
+  private readonly stdoutDelay = new Delay(STDOUT_AFTER);
+  private readonly stderrDelay = new Delay(STDERR_AFTER);
+  private readonly scratch = Buffer.allocUnsafeSlow(PIPE_BYTES);
   /** Declared with the first program that wants one: most gateways have none. */
   private loadedTerminals: Terminals | undefined;
 
@@ -93,6 +103,12 @@ class PosixSpawner implements Spawner {
     }
   }
 
+  memoryFile(): number {
+    const descriptor = this.calls.memoryFile('runnel', MFD_CLOEXEC);
+    if (descriptor < 0) throw new Error(`no file in memory: ${errorName(this.calls.errno())}`);
+    return descriptor;
+  }
+
   close(): void {
     this.reaper.close();
     for (const slot of this.free) slot.actions.close();
@@ -121,7 +137,7 @@ class PosixSpawner implements Spawner {
       for (const descriptor of open) closeSync(descriptor);
       throw error instanceof SpawnError ? error : new SpawnError(file, 'EIO', { cause: error });
     }
-    return this.adopt(pid.readInt32LE(0), pipes);
+    return this.adopt(pid.readInt32LE(0), pipes, options.brief === true);
   }
 
   private openPipes(options: SpawnOptions, open: number[]): Pipes {
@@ -159,17 +175,17 @@ class PosixSpawner implements Spawner {
     return this.loadedTerminals.open();
   }
 
-  private before({ stdin, directory }: SpawnOptions, pipes: Pipes): Before {
+  private before({ stdin, stderr, directory }: SpawnOptions, pipes: Pipes): Before {
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
-    const error = pipes.stderr?.write ?? this.nothing;
+    const error = pipes.stderr?.write ?? (typeof stderr === 'number' ? stderr : this.nothing);
     return { input, output: programsEnd(pipes.stdout), error, directory };
   }
 
-  private readonly isOver = (descriptor: number): boolean => {
+  private readonly poll = (descriptor: number): number => {
     this.two[0] = descriptor;
     this.two[1] = POLLIN;
     this.calls.poll(this.two, 1, 0);
-    return (this.two[1] ?? 0) >> 16 === POLLHUP;
+    return (this.two[1] ?? 0) >> 16;
   };
 
   /** Not `process.kill`, which throws where nobody is left: the usual case, once for every program, and dear. */
@@ -177,7 +193,7 @@ class PosixSpawner implements Spawner {
     this.calls.kill(to, signal === 0 ? 0 : constants.signals[signal]) === 0 ||
     this.calls.errno() === constants.errno.EPERM;
 
-  private adopt(pid: number, pipes: Pipes): Child {
+  private adopt(pid: number, pipes: Pipes, brief: boolean): Child {
     const group = new ProcessGroup(pid, this.send);
     const exited = new Promise<Exit>((resolve) => {
       this.reaper.watch(pid, (exit) => {
@@ -189,11 +205,14 @@ class PosixSpawner implements Spawner {
     if (stdin) closeSync(stdin.read);
     closeSync(programsEnd(stdout));
     if (stderr) closeSync(stderr.write);
+    const late = (descriptor: number, delay: Delay): Output =>
+      new LateReader(descriptor, { delay, exited, poll: this.poll, scratch: this.scratch, open: reader });
     return {
       pid,
       stdin: stdin && writer(stdin.write),
-      stdout: 'slave' in stdout ? terminalReader(stdout) : reader(stdout.read),
-      stderr: stderr && new LateReader(stderr.read, { exited, isOver: this.isOver, open: reader }),
+      stdout:
+        'slave' in stdout ? terminalReader(stdout) : brief ? late(stdout.read, this.stdoutDelay) : reader(stdout.read),
+      stderr: stderr && late(stderr.read, this.stderrDelay),
       exited,
       signalGroup: (signal) => group.signal(signal),
     };

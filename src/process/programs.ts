@@ -150,14 +150,17 @@ export class Programs {
   }
 
   private async spawn(options: StartOptions): Promise<Program> {
-    await this.watchdog.ready();
-    const { file, argv, wrapper = [] } = options;
-    const child = await this.spawner.spawn({ ...options, ...wrap(wrapper, file, argv) });
+    const watched = this.watchdog.ready();
+    if (watched !== undefined) await watched;
+    const { file, argv, wrapper } = options;
+    const child = await this.spawner.spawn(wrapper?.length ? { ...options, ...wrap(wrapper, file, argv) } : options);
     let finish: () => void = () => undefined;
     const over = new Promise<void>((resolve) => {
       finish = resolve;
     });
-    const program: Program = { ...child, owner: options.owner, over };
+    // Written out: to spread an object into another one costs more than all else here.
+    const { pid, stdin, stdout, stderr, exited, signalGroup } = child;
+    const program: Program = { pid, stdin, stdout, stderr, exited, signalGroup, owner: options.owner, over };
     const entry: Entry = {
       program,
       times: options.ending,
@@ -167,14 +170,14 @@ export class Programs {
       exitedByItself: false,
     };
     this.entries.set(program, entry);
-    this.watchdog.add(child.pid);
+    this.watchdog.add(pid);
     this.events.started(options.owner);
-    void child.exited.then((exit) => {
+    void exited.then((exit) => {
       entry.exit = exit;
       entry.exitedByItself = entry.ending === undefined;
       this.overByItself(entry);
     });
-    child.stdout.once('close', () => this.overByItself(entry));
+    stdout.once('close', () => this.overByItself(entry));
     return program;
   }
 

@@ -44,7 +44,7 @@ export class Reaper {
   watch(pid: number, reaped: (exit: Exit) => void): void {
     this.waiting.set(pid, reaped);
     // Its SIGCHLD may have come before it was known here.
-    process.nextTick(() => this.take(pid));
+    if (this.sawUnknown) process.nextTick(() => this.take(pid));
   }
 
   close(): void {

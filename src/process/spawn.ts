@@ -2,7 +2,7 @@
  * Starting a program: the one interface, for CGI and streams alike. `posix.ts` (posix_spawn by FFI, off the loop) and
  * `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over both.
  */
-import type { Readable, Writable } from 'node:stream';
+import type { Writable } from 'node:stream';
 
 export interface SpawnOptions {
   /** An absolute path, already found and resolved (see `findProgram`). */
@@ -16,9 +16,27 @@ export interface SpawnOptions {
   readonly stdin: 'pipe' | 'null' | number;
   /** Only a spawner that has `terminals` makes one; others take it for a pipe. A pipe when left out. */
   readonly stdout?: 'pipe' | 'terminal' | undefined;
-  readonly stderr: 'pipe' | 'null';
+  /** As `stdin`. */
+  readonly stderr: 'pipe' | 'null' | number;
+  /** It is likely to be over in a moment, so its first output may be handed on some milliseconds late if that spares work. */
+  readonly brief?: boolean | undefined;
   /** The id of the user whose program it becomes when that is not the gateway's: the pipes are to be his. */
   readonly pipeOwner?: number | undefined;
+}
+
+/** What a program writes, as it comes: a `Readable`, or as much of one as is used here. */
+export interface Output {
+  /** 'close' has been told. */
+  readonly closed: boolean;
+  /** Listening to 'data' sets it flowing. 'close' comes behind an end, behind an error, and after `destroy`. */
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'end' | 'close' | 'error', listener: () => void): unknown;
+  once(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  once(event: 'end' | 'close' | 'error', listener: () => void): unknown;
+  off(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  destroy(): unknown;
 }
 
 /** How a process ended: a status or a signal. */
@@ -33,8 +51,8 @@ export type Exit =
 export interface Child {
   readonly pid: number;
   readonly stdin: Writable | undefined;
-  readonly stdout: Readable;
-  readonly stderr: Readable | undefined;
+  readonly stdout: Output;
+  readonly stderr: Output | undefined;
   /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */
   readonly exited: Promise<Exit>;
   /** Signals the whole process group, also after the leader has exited; 0 only asks. False when nobody is left in it. */
@@ -50,6 +68,8 @@ export interface Spawner {
   readonly terminals: boolean;
   /** Rejects with a `SpawnError` before anything ran. */
   spawn(options: SpawnOptions): Promise<Child>;
+  /** Opens an empty file without a name, in memory if there is a way; the caller closes it. Throws with the reason. */
+  memoryFile(): number;
   /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */
   close(): void;
 }

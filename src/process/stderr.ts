@@ -2,7 +2,7 @@
  * Reads what a program writes to stderr, line by line. It is always read, so that the program is never blocked by it; what is kept
  * and told is bounded: the length of a line, the lines a second, the number of last lines.
  */
-import type { Readable } from 'node:stream';
+import type { Output } from './spawn.ts';
 
 export interface StderrOptions {
   /** Is told each line, without its line break. What follows in a line that is too long is left out and marked. */
@@ -35,7 +35,7 @@ export class StderrLines {
   private second: NodeJS.Timeout | undefined;
 
   constructor(
-    stream: Readable,
+    stream: Output,
     private readonly options: StderrOptions,
   ) {
     this.maxLine = options.maxLine ?? 4096;

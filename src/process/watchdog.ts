@@ -1,47 +1,33 @@
 /**
  * The watchdog: when the gateway is killed with KILL it cannot end its programs any more, and one that neither reads nor writes
- * would never notice. So one small shell is told of every program on its stdin, and ends what is left when that stdin ends.
+ * would never notice. So one small shell waits for the end of its stdin, which comes when the gateway is gone, and then ends
+ * whatever stands in the table that it has as its descriptor 2.
  */
 import { DEFAULT_PATH } from '../config/disk.ts';
+import { GroupTable } from './group-table.ts';
 import type { Child, Spawner } from './spawn.ts';
 
-/**
- * "+ 123" adds a process group, "- 123" takes it out. `kill -s TERM -- -123` is what dash and bash understand,
- * `kill -TERM -123` what busybox does.
- */
+/** `kill -s TERM -- -123` is what dash and bash understand, `kill -TERM -123` what busybox does. */
 export const WATCHDOG_SCRIPT = `
 trap "" INT TERM HUP QUIT PIPE USR1 USR2
-L=" "
-while read -r o p; do
-  case $o in
-    +) L="$L$p " ;;
-    -) case $L in *" $p "*) L="\${L%% $p *} \${L#* $p }" ;; esac ;;
-  esac
-done
+exec 3<&2 2>/dev/null
+while read -r _; do :; done
+L=
+while read -r p; do case $p in [1-9]*) L="$L $p" ;; esac; done <&3
 end() { for p in $L; do kill -s $1 -- "-$p" || kill -$1 "-$p"; done; }
 case $L in *[0-9]*) end TERM; sleep 1; end KILL ;; esac
 `;
 
-/** What may wait to be read by the shell. It reads at once; one that does not is hung or stopped. */
-const MAX_BACKLOG = 64 << 10;
-/**
- * How long the end of a program may go untold, in milliseconds, so that one write and one waking of the shell do for many short ones.
- * Too short for its number to come round and be another's.
- */
-const TELL_ENDS_AFTER = 10;
 /** At least this long, in milliseconds, between two starts of it. */
 const RESTART_AFTER = 1000;
 /** How long the shell may take to end by itself, milliseconds. */
 const CLOSE_WITHIN = 3000;
 
 export class Watchdog {
-  private readonly groups = new Set<number>();
+  private table: GroupTable | undefined;
   private shell: Child | undefined;
   private starting: Promise<void> | undefined;
   private timer: NodeJS.Timeout | undefined;
-  /** What is to be told of programs that have ended. */
-  private ends = '';
-  private endsTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
   /** @param lost Is told in a sentence whenever programs are without their watchdog. It comes back by itself. */
@@ -60,17 +46,11 @@ export class Watchdog {
   }
 
   add(group: number): void {
-    this.groups.add(group);
-    this.tellWithEnds(`+ ${group}\n`);
+    this.table?.add(group);
   }
 
   remove(group: number): void {
-    this.groups.delete(group);
-    this.ends += `- ${group}\n`;
-    this.endsTimer ??= setTimeout(() => {
-      this.endsTimer = undefined;
-      this.tellWithEnds('');
-    }, TELL_ENDS_AFTER);
+    this.table?.remove(group);
   }
 
   /** The shell's process id, for tests and the status page. */
@@ -83,34 +63,35 @@ export class Watchdog {
     this.closed = true;
     clearTimeout(this.timer);
     await this.starting;
+    this.table?.clear();
     const shell = this.shell;
-    if (shell === undefined) return;
-    clearTimeout(this.endsTimer);
-    this.tellWithEnds('');
-    shell.stdin?.end();
-    const timer = setTimeout(() => shell.signalGroup('SIGKILL'), CLOSE_WITHIN);
-    await shell.exited;
-    clearTimeout(timer);
+    if (shell !== undefined) {
+      shell.stdin?.end();
+      const timer = setTimeout(() => shell.signalGroup('SIGKILL'), CLOSE_WITHIN);
+      await shell.exited;
+      clearTimeout(timer);
+    }
+    this.table?.close();
+    this.table = undefined;
   }
 
   private async start(): Promise<void> {
     try {
+      this.table ??= new GroupTable(this.spawner.memoryFile(), (error) => this.lost(describe('cannot be told', error)));
       const shell = await this.spawner.spawn({
         file: '/bin/sh',
         argv: ['runnel-watchdog', '-c', WATCHDOG_SCRIPT],
         env: new Map([['PATH', DEFAULT_PATH]]),
         directory: '/',
         stdin: 'pipe',
-        stderr: 'null',
+        stderr: this.table.descriptor,
       });
       shell.stdout.destroy();
       this.shell = shell;
       void shell.exited.then(() => this.gone(shell));
     } catch (error) {
-      this.failed(`the watchdog cannot be started: ${error instanceof Error ? error.message : String(error)}`);
-      return;
+      this.failed(describe('cannot be started', error));
     }
-    this.tell([...this.groups].map((group) => `+ ${group}\n`).join(''));
   }
 
   private gone(shell: Child): void {
@@ -124,26 +105,12 @@ export class Watchdog {
     if (this.closed) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
-      if (this.groups.size > 0) void this.ready();
+      if ((this.table?.size ?? 0) > 0) void this.ready();
     }, RESTART_AFTER);
     this.timer.unref();
   }
+}
 
-  private tellWithEnds(text: string): void {
-    const all = this.ends + text;
-    this.ends = '';
-    this.tell(all);
-  }
-
-  private tell(text: string): void {
-    const stdin = this.shell?.stdin;
-    if (stdin === undefined || text === '') return;
-    if (stdin.writableLength > MAX_BACKLOG) {
-      // `gone` follows, and the next one is told everything.
-      this.shell?.signalGroup('SIGKILL');
-      return;
-    }
-    // A write that fails means that the shell has died, which `gone` hears of.
-    stdin.write(text);
-  }
+function describe(what: string, error: unknown): string {
+  return `the watchdog ${what}: ${error instanceof Error ? error.message : String(error)}`;
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Ended, Ending, type EndingStep, type EndingTimes, within } from '../../src/process/ending.ts';
 import type { Child, Exit, Spawner } from '../../src/process/spawn.ts';
-import { alive, firstLine, keepAlive, killQuietly, makeSpawner, SPAWNERS, shell, until } from './support.ts';
+import { alive, firstLine, keepAlive, killQuietly, makeSpawner, readable, SPAWNERS, shell, until } from './support.ts';
 
 const SOON = 30;
 /** So long that a step of this time is only over because the program is. */
@@ -121,7 +121,7 @@ for (const name of SPAWNERS) {
 
     test('a full pipe that nobody reads does not keep a program', async () => {
       const child = await spawner.spawn(shell('exec yes', { stderr: 'null' }));
-      child.stdout.once('readable', () => undefined);
+      readable(child.stdout).once('readable', () => undefined);
       const ended = await new Ending(child, timesFor('interrupt')).done;
       assert.deepEqual(ended, { exit: signal('SIGINT'), step: 'interrupt', complete: true });
       child.stdout.destroy();

@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import type { Spawner } from '../../src/process/spawn.ts';
 import { StderrLines, type StderrOptions } from '../../src/process/stderr.ts';
-import { keepAlive, makeSpawner, shell } from './support.ts';
+import { collect, keepAlive, makeSpawner, shell } from './support.ts';
 
 async function read(chunks: readonly (string | Buffer)[], options: Omit<StderrOptions, 'line'> = {}) {
   const told: string[] = [];
@@ -87,7 +87,7 @@ describe('stderr of a program', { timeout: 60_000 }, () => {
     const lines = new StderrLines(child.stderr, { line: (text) => told.push(text), maxLine: 100 });
     child.stdout.resume();
     assert.deepEqual(await child.exited, { code: 6, signal: undefined });
-    if (!child.stderr.closed) await once(child.stderr, 'close');
+    await collect(child.stderr);
     assert.deepEqual(told, [`${'x'.repeat(100)} … (cut)`]);
     assert.deepEqual(lines.lastLines, told);
   });

@@ -1,10 +1,11 @@
 /** What the tests of this folder share: spawners to run over, programs to start, and conditions to wait for. */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Readable } from 'node:stream';
+
+import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openAssets } from '../../src/ops/assets.ts';
 import { type ProcessStat, parseStat } from '../../src/process/process-table.ts';
-import type { Child, Spawner, SpawnOptions } from '../../src/process/spawn.ts';
+import type { Child, Output, Spawner, SpawnOptions } from '../../src/process/spawn.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
 
 export const SPAWNERS = ['posix', 'child_process'] as const;
@@ -32,25 +33,39 @@ export function shell(script: string, changes: Partial<SpawnOptions> = {}): Spaw
   };
 }
 
-export async function collect(stream: Readable | undefined): Promise<string> {
-  if (stream === undefined) return '';
-  const chunks: Buffer[] = [];
-  for await (const chunk of stream) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString();
+/** All that comes to the end of it. */
+export function collect(output: Output | undefined): Promise<string> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    const done = (): void => resolve(Buffer.concat(chunks).toString());
+    if (output === undefined || output.closed) {
+      done();
+      return;
+    }
+    output.on('data', (chunk) => chunks.push(chunk));
+    output.once('close', done);
+    output.resume();
+  });
 }
 
-/** The first line that a program prints; the stream stays open. */
-export function firstLine(stream: Readable): Promise<string> {
+/** The whole interface of what a program that is not brief writes. */
+export function readable(output: Output): Readable {
+  if (!(output instanceof Readable)) throw new TypeError('not a Readable');
+  return output;
+}
+
+/** The first line that a program prints; the output stays open. */
+export function firstLine(output: Output): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = '';
     const onData = (chunk: Buffer) => {
       text += chunk.toString();
       if (!text.includes('\n')) return;
-      stream.off('data', onData);
+      output.off('data', onData);
       resolve(text.slice(0, text.indexOf('\n')));
     };
-    stream.on('data', onData);
-    stream.once('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
+    output.on('data', onData);
+    output.once('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
   });
 }
 

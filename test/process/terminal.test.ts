@@ -12,6 +12,7 @@ import {
   keepAlive,
   killQuietly,
   makeSpawner,
+  readable,
   shell,
   statOf,
   until,
@@ -56,7 +57,7 @@ describe('a terminal for stdout', { timeout: 60_000 }, () => {
     const child = await spawner.spawn({ ...shell('cat', { stdout: 'terminal' }) });
     child.stdin?.end(bytes);
     const chunks: Buffer[] = [];
-    for await (const chunk of child.stdout) chunks.push(chunk as Buffer);
+    for await (const chunk of readable(child.stdout)) chunks.push(chunk as Buffer);
     assert.deepEqual(Buffer.concat(chunks), bytes);
   });
 
@@ -83,7 +84,7 @@ describe('a terminal for stdout', { timeout: 60_000 }, () => {
       for (let turns = 0; turns < 5; turns++) await turn();
       let length = 0;
       // Slowly: every chunk stops the reading and starts it again.
-      for await (const chunk of child.stdout) {
+      for await (const chunk of readable(child.stdout)) {
         length += (chunk as Buffer).length;
         await turn();
       }
@@ -108,7 +109,7 @@ describe('a terminal for stdout', { timeout: 60_000 }, () => {
     t.after(() => killQuietly(child));
     child.stdout.pause();
     await until('yes is blocked in write', () => statOf(child.pid)?.state === 'S');
-    assert.ok(child.stdout.readableLength <= 128 << 10);
+    assert.ok(readable(child.stdout).readableLength <= 128 << 10);
     let length = 0;
     child.stdout.on('data', (chunk: Buffer) => {
       length += chunk.length;

@@ -1,0 +1,90 @@
+/** The table of process groups that the watchdog reads. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { GroupTable } from '../../src/process/group-table.ts';
+import { until } from './support.ts';
+
+function withTable(look: (table: GroupTable, groups: () => string[]) => void | Promise<void>) {
+  return async (): Promise<void> => {
+    const folder = mkdtempSync(join(tmpdir(), 'runnel-table-'));
+    const file = join(folder, 'table');
+    const table = new GroupTable(openSync(file, 'wx+'), (error) => assert.fail(String(error)));
+    const groups = (): string[] =>
+      readFileSync(file, 'latin1')
+        .split('\n')
+        .map((line) => line.trim())
+        .filter((line) => line !== '');
+    try {
+      await look(table, groups);
+    } finally {
+      table.close();
+      rmSync(folder, { recursive: true });
+    }
+  };
+}
+
+describe('the table', () => {
+  test(
+    'has a group the moment it is added',
+    withTable((table, groups) => {
+      table.add(7);
+      table.add(4_194_304);
+      assert.deepEqual(groups(), ['7', '4194304']);
+      assert.equal(table.size, 2);
+    }),
+  );
+
+  test(
+    'gives the place of one that has ended to the next, whose number may be shorter',
+    withTable((table, groups) => {
+      table.add(4_194_304);
+      table.remove(4_194_304);
+      table.add(7);
+      assert.deepEqual(groups(), ['7']);
+    }),
+  );
+
+  test(
+    'forgets one that has ended, by itself or when asked',
+    withTable(async (table, groups) => {
+      for (const group of [1, 2, 3]) table.add(group);
+      table.remove(2);
+      await until('it is out', () => !groups().includes('2'));
+      assert.deepEqual(groups(), ['1', '3']);
+      table.remove(1);
+      table.clear();
+      assert.deepEqual(groups(), ['3']);
+    }),
+  );
+
+  test(
+    'does not mind one that it does not know',
+    withTable((table, groups) => {
+      table.remove(9);
+      assert.deepEqual(groups(), []);
+    }),
+  );
+
+  test(
+    'does not grow with the number of groups that there were',
+    withTable((table, groups) => {
+      for (let group = 1; group < 10_000; group++) {
+        table.add(group);
+        table.remove(group);
+      }
+      table.add(77);
+      assert.deepEqual(groups(), ['77']);
+    }),
+  );
+
+  test('says what cannot be written', () => {
+    const problems: unknown[] = [];
+    const table = new GroupTable(openSync('/dev/full', 'w'), (error) => problems.push(error));
+    table.add(1);
+    table.close();
+    assert.match(String(problems[0]), /ENOSPC|ESPIPE/);
+  });
+});
