@@ -8,14 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 package=$(realpath "${1:-$(echo dist/runnel_*_amd64.deb)}") suite=${2:-bookworm}
 
-cache=${XDG_CACHE_HOME:-$HOME/.cache}/runnel/$suite.tar
-if [ ! -e "$cache" ]; then
-  mkdir -p "$(dirname "$cache")"
-  fresh=$(mktemp -d)
-  debootstrap --variant=minbase --include=adduser,curl "$suite" "$fresh" >"$fresh.log" || { tail "$fresh.log" && exit 1; }
-  tar -cf "$cache.new" -C "$fresh" . && mv "$cache.new" "$cache"
-  rm -rf "$fresh" "$fresh.log"
-fi
+cache=$(scripts/debian-base.sh "$suite")
 # In namespaces of its own, so that nothing stays mounted and no port is another one's.
 if [ "${RUNNEL_NAMESPACE:-}" != own ]; then
   RUNNEL_NAMESPACE=own exec unshare --mount --net --propagation=private "$0" "$package" "$suite"

@@ -50,6 +50,8 @@ async function bundle() {
     platform: 'node',
     format: 'cjs',
     target: 'node20',
+    // A single executable of Node 20.11 has no import(): it becomes require(), which knows Node's own modules.
+    supported: { 'dynamic-import': false },
     minifyWhitespace: true,
     minifySyntax: true,
     lineLimit: 160,

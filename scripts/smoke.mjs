@@ -1,5 +1,5 @@
 // Starts the single executables somewhere else than where they were built, with the demo's configuration, and looks whether
-// they serve: page, CGI program, stream, metrics; whether they ignore what could turn them against themselves; and whether they stop
+// they serve: page, CGI program, stream, metrics, TLS, a reload; whether they ignore what could turn them against themselves; and whether they stop
 // cleanly.
 //
 //   node scripts/smoke.mjs [place …]       without one: x64

@@ -1,39 +1,24 @@
-/** The composition root: a configuration becomes a running gateway. */
-import { randomBytes } from 'node:crypto';
-import type { Redirect } from './config/redirect.ts';
-import type { Config, ListenConfig, ProcessConfig, RoutePolicies, StreamConfig } from './config/schema.ts';
-import { tlsSettings } from './config/tls.ts';
-import { chooseEngine } from './engine/choose.ts';
-import type { EngineHost, HeaderList, Listening, ListenOptions } from './engine/engine.ts';
+/** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
+import { formatPath } from './config/problems.ts';
+import type { Config } from './config/schema.ts';
 import { listeningUrl } from './engine/listening-url.ts';
 import { FileCache } from './files/cache.ts';
 import type { Resource } from './files/resources.ts';
-import { healthHandler, metricsHandler, readyHandler } from './handlers/admin.ts';
-import { BROWSER_FILES, BrowserFiles } from './handlers/browser-files.ts';
-import { cgiHandler } from './handlers/cgi.ts';
-import { fastcgiHandler } from './handlers/fastcgi.ts';
-import { hstsFields, httpsRouter } from './handlers/https.ts';
-import { type Launch, planLaunch } from './handlers/launch.ts';
-import { staticHandler } from './handlers/static.ts';
-import { streamHandler } from './handlers/stream.ts';
-import type { FindRoute } from './handlers/stream-polled.ts';
-import { streamProgram } from './handlers/stream-program.ts';
-import { CutReply } from './http/errors.ts';
+import { changedTables, needRestart } from './gateway/differences.ts';
+import { Entrances } from './gateway/entrances.ts';
+import { type Door, Listeners, type Opened } from './gateway/listeners.ts';
+import { opening } from './gateway/opening.ts';
+import { Reloading, type Reread } from './gateway/reloading.ts';
+import { buildRoutes, compareRoutes, NO_ROUTES, type RouteChanges, type RouteTable } from './gateway/routes.ts';
 import type { Handler } from './http/handler.ts';
-import { Pipeline } from './http/pipeline.ts';
-import type { Route } from './http/route.ts';
-import { type Entry, Router } from './http/router.ts';
 import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import { avoidCompiler, giveBack } from './ops/memory.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
-import type { Metrics } from './ops/metrics.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
-import { UNGUARDED } from './policy/connection-guard.ts';
 import { Policies } from './policy/policies.ts';
-import { readSystem } from './process/confine.ts';
 import { programEvents } from './process/program-events.ts';
 import { Programs } from './process/programs.ts';
 import { chooseSpawner } from './process/spawner.ts';
@@ -45,15 +30,16 @@ export interface GatewayParts {
   readonly version: string;
   /** Wraps a route's handler, for `runnel run`: a page in front of its stream. */
   readonly wrap?: (key: string, handler: Handler) => Handler;
+  /** Reads the configuration anew, for a reload. Without it there is no file. */
+  readonly reread?: () => Reread;
 }
 
 export interface Gateway {
-  readonly listeners: readonly Listening[];
-  /** Where /metrics is, when it is anywhere. */
-  readonly admin: Listening | undefined;
-  readonly tallies: Tallies;
-  /** Of every TLS listener. */
-  readonly certificates: Certificates;
+  /**
+   * Reads certificates and configuration anew. What did not change goes on as it is; with an error everything does. Never rejects:
+   * the log says what came of it. Called while it is at work it begins once more afterwards, once for any number of calls.
+   */
+  reload(): Promise<void>;
   /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
   stop(reason: string): Promise<void>;
 }
@@ -78,75 +64,102 @@ const STOP_PROGRAMS = 5000;
 const FILE_CACHE = 8 << 20;
 /** Milliseconds that they are served without a look at the disk. */
 const FILE_FRESH = 1000;
+/** Bytes of a message that every listener takes, so that a stream can be added without a restart: the default of max_message. */
+const USUAL_MESSAGE = 64 * 1024;
+
+/** What follows from a configuration. */
+interface Built {
+  readonly config: Config;
+  readonly policies: Policies;
+  readonly routes: RouteTable;
+}
+
+/** A configuration that is about to be in force. */
+interface Prepared {
+  readonly changes: RouteChanges;
+  readonly opened: Opened;
+  commit(): void;
+}
 
 class RunningGateway implements Gateway {
-  readonly listeners: Listening[] = [];
-  readonly tallies = new Tallies();
-  admin: Listening | undefined;
-  private readonly handlers: Handler[] = [];
+  private readonly tallies = new Tallies();
   private readonly programs: Programs;
-  readonly certificates: Certificates;
+  private readonly certificates: Certificates;
   private readonly files = new FileCache<Resource>({ maxBytes: FILE_CACHE, freshFor: FILE_FRESH });
-  private readonly policies: Policies;
-  private readonly system = readSystem();
-  private router: Router<Route> | undefined;
-  /** Why something serves that is slower than what was wanted. */
-  private readonly slower = new Set<string>();
+  private readonly listeners: Listeners;
+  private readonly entrances: Entrances;
   private readonly readiness: Readiness;
   private readonly addon: unknown;
+  /** What is in force. */
+  private built: Built;
+  /** The largest message of what is in force or about to be. */
+  private largest = 0;
+  private generation = 0;
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
   private trimming: NodeJS.Timeout | undefined;
-  private metrics: Metrics | undefined;
+  private readonly reloading: Reloading;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
 
   constructor(
-    private readonly config: Config,
+    /** Some of its keys hold as long as the process. */
+    private readonly first: Config,
     private readonly parts: GatewayParts,
   ) {
-    this.policies = new Policies(config, this.tallies, parts.log, () => this.ports());
+    const { log, assets, version } = parts;
+    const { tallies } = this;
+    const policies = new Policies(first, tallies, log, () => this.ports());
+    this.built = { config: first, policies, routes: NO_ROUTES };
     const limit = memoryLimit();
-    if (avoidCompiler(limit)) parts.log.info('memory is small: no optimising compiler', { bytes: limit });
-    const wanted = config.processes.spawner;
-    const { spawner, reason, addon } = chooseSpawner(parts.assets, wanted);
-    if (reason !== undefined && wanted === 'posix') parts.log.warn(reason);
+    if (avoidCompiler(limit)) log.info('memory is small: no optimising compiler', { bytes: limit });
+    const wanted = first.processes.spawner;
+    const { spawner, reason, addon } = chooseSpawner(assets, wanted);
+    if (reason !== undefined && wanted === 'posix') log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
-    this.readiness = openReadiness(process.env, addon, parts.log);
+    this.readiness = openReadiness(process.env, addon, log);
     this.addon = addon;
     // Not with a Node of the owner's: there a debugger may be wanted.
-    if (parts.assets.single && addon !== undefined) shield(addon);
-    this.certificates = new Certificates(parts.log, this.tallies);
-    this.programs = new Programs(spawner, config.processes.max, programEvents(this.tallies, parts.log));
+    if (assets.single && addon !== undefined) shield(addon);
+    this.certificates = new Certificates(log, tallies);
+    this.programs = new Programs(spawner, first.processes.max, programEvents(tallies, log));
+    const { certificates } = this;
+    const { guard } = policies;
+    this.listeners = new Listeners(
+      opening({
+        ...{ assets, log, tallies, certificates, guard, connections: first.connections },
+        isProxy: (address) => this.built.policies.isProxy(address),
+        maxMessage: () => this.largest,
+        slower: (why) => this.slower.add(why),
+      }),
+    );
+    const securePort = () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port;
+    this.entrances = new Entrances({ log, version, tallies, certificates, securePort });
+    const { readiness } = this;
+    this.reloading = new Reloading({
+      ...{ log, tallies, readiness, certificates, reread: parts.reread },
+      change: (config) => this.change(config),
+      status: () => this.status(),
+    });
   }
 
   async start(): Promise<void> {
-    const { config } = this;
-    this.router = new Router(this.routes());
-    const policies = this.policies.ofAdmin();
-    for (const listen of config.listen) {
-      const router =
-        listen.redirect === undefined ? this.router : httpsRouter(this.httpsPort(listen.redirect), policies);
-      const serve = this.pipeline(router, config.log.requests, hstsFields(listen.tls?.hsts));
-      this.listeners.push(await this.listen(listen, serve));
-    }
-    if (config.admin !== undefined) {
-      const admin = this.pipeline(new Router(await this.adminRoutes()), false, []);
-      const listen = { address: config.admin.listen, engine: 'node', tls: undefined, redirect: undefined } as const;
-      this.admin = await this.listen(listen, admin, false);
-    }
+    const { changes, commit } = await this.prepare(this.first, this.built.policies);
+    commit();
+    this.exchange(changes);
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
-    for (const listening of this.listeners) this.announce('listening on', listening, '');
-    if (this.admin !== undefined) this.announce('metrics on', this.admin, 'metrics');
+    this.announce([]);
     this.parts.log.info('ready');
-    this.readiness.ready(this.listeners.map(({ name }) => name).join(', '));
+    this.reloading.loaded();
+    this.readiness.ready(this.status());
     // Only our own executable: the pages of a Node that others run too are no loss.
     if (this.parts.assets.single && this.addon !== undefined)
       this.trimming = setTimeout(() => giveBack(this.addon, this.parts.log), TRIM_AFTER).unref();
   }
 
-  private announce(what: string, listening: Listening, path: string): void {
-    const { port, engine } = listening;
-    this.parts.log.info(`${what} ${listeningUrl(listening)}${path}`, { port, engine });
+  reload(): Promise<void> {
+    return this.reloading.request();
   }
 
   stop(reason: string): Promise<void> {
@@ -157,164 +170,131 @@ class RunningGateway implements Gateway {
 
   // ---- building ----
 
-  /** The table of handler kinds. */
-  private routes(): Entry<Route>[] {
-    const { config } = this;
-    const entries: Entry<Route>[] = [];
-    const add = (
-      key: string,
-      handler: Handler,
-      own: RoutePolicies & { headers: ReadonlyMap<string, string> },
-    ): void => {
-      const wrapped = this.parts.wrap?.(key, handler) ?? handler;
-      this.handlers.push(wrapped);
-      const headers: HeaderList = [...own.headers].map(([name, value]) => [name.toLowerCase(), value]);
-      entries.push({ key, value: { key, handler: wrapped, headers, ...this.policies.of(own) } });
-    };
-    const { log, version } = this.parts;
-    const documentRoot = config.static.get('/')?.root;
-    for (const [key, route] of config.static)
-      add(key, staticHandler(route, { route: key, cache: this.files, log }), route);
-    for (const [key, route] of config.cgi)
-      add(
-        key,
-        cgiHandler(route, {
-          route: key,
-          log,
-          tallies: this.tallies,
-          version,
-          programs: this.programs,
-          launch: this.launch(key, route),
-          inherited: process.env,
-          documentRoot,
-        }),
-        route,
-      );
-    for (const [key, route] of config.fastcgi)
-      add(key, fastcgiHandler(route, { route: key, log, tallies: this.tallies, version, documentRoot }), route);
-    for (const [key, route] of config.stream) add(key, this.stream(key, route), route);
-    // Without a stream nobody needs them.
-    if (config.stream.size > 0) {
-      const [key, policies] = [BROWSER_FILES, this.policies.of(config.defaults)];
-      const handler = new BrowserFiles({ assets: this.parts.assets, log, tallies: this.tallies });
-      this.handlers.push(handler);
-      entries.push({ key, value: { key, handler, headers: [], ...policies } });
+  /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
+  private async prepare(config: Config, policies: Policies): Promise<Prepared> {
+    const { assets, log, version, wrap } = this.parts;
+    const { tallies, programs, files } = this;
+    const before = this.built.routes;
+    const generation = this.generation++;
+    const routes = buildRoutes(
+      config,
+      policies,
+      {
+        ...{ assets, log, version, tallies, programs, files, generation, wrap },
+        find: (host, path) => this.built.routes.router.find(host, path),
+      },
+      before,
+    );
+    const changes = compareRoutes(before, routes);
+    this.largest = Math.max(USUAL_MESSAGE, ...[...config.stream.values()].map((route) => route.max_message));
+    try {
+      const opened = await this.listeners.prepare(await this.entrances.of(config, policies, routes.router));
+      const commit = (): void => {
+        opened.commit(config.stop_timeout);
+        this.built = { config, policies, routes };
+      };
+      return { changes, opened, commit };
+    } catch (error) {
+      // Somebody may have come through a listener that was open for a moment.
+      for (const handler of changes.begun) handler.drain('this configuration was given up');
+      throw error;
     }
-    return entries;
   }
 
-  private launch(key: string, route: ProcessConfig): Launch {
-    const launch = planLaunch(route, { system: this.system, terminals: () => this.programs.terminals });
-    if (launch.shortcoming !== undefined) this.parts.log.warn(launch.shortcoming, { route: key });
-    return launch;
+  private exchange({ begun, over }: RouteChanges): void {
+    for (const handler of over) handler.drain('the configuration has changed');
+    for (const handler of begun) handler.begin?.();
   }
 
-  private stream(key: string, route: StreamConfig): Handler {
-    const { log, version } = this.parts;
-    const start = streamProgram(key, route, {
-      log,
-      programs: this.programs,
-      version,
-      launch: this.launch(key, route),
-    });
-    const find: FindRoute = (host, path) => this.router?.find(host, path);
-    return streamHandler(key, route, { log, tallies: this.tallies, programs: this.programs, version, find, start });
+  private announce(before: readonly Door[]): void {
+    for (const door of this.listeners.open) {
+      if (before.includes(door)) continue;
+      const { port, engine } = door.listening;
+      const [what, path] = door.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
+      this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}`, { port, engine });
+    }
   }
 
-  private async adminRoutes(): Promise<Entry<Route>[]> {
-    // Loaded here, because without an admin listener nobody reads metrics.
-    const { createMetrics } = await import('./ops/metrics.ts');
-    this.metrics = createMetrics(this.tallies, this.parts.log, this.parts.version);
-    const policies = this.policies.ofAdmin();
-    const ready = readyHandler(() => this.certificates.states(Date.now()));
-    const route = (key: string, handler: Handler): Entry<Route> => ({
-      key,
-      value: { key, handler, headers: [], ...policies },
-    });
-    return [
-      route('/metrics', metricsHandler(this.metrics)),
-      route('/healthz', healthHandler()),
-      route('/readyz', ready),
-    ];
-  }
-
-  /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
-  private httpsPort(redirect: Redirect): () => number {
-    const secure = this.config.listen.findIndex(({ tls }) => tls !== undefined);
-    return () => redirect.port ?? this.listeners[secure]?.port ?? 443;
-  }
-
-  private pipeline(router: Router<Route>, logRequests: boolean, headers: HeaderList): Pipeline {
-    const run = randomBytes(3).toString('hex');
-    let count = 0;
-    const nextId = (): string => `${run}-${(++count).toString(36)}`;
-    const { policies, tallies } = this;
-    return new Pipeline({ router, policies, log: this.parts.log, tallies, headers, logRequests, nextId });
+  private status(): string {
+    return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening.name])).join(', ');
   }
 
   /** The ports that clients connect to; not the operator's own. */
   private ports(): readonly number[] {
-    return this.listeners.flatMap(({ port }) => (port === undefined ? [] : [port]));
+    return this.listeners.open.flatMap(({ admin, listening }) =>
+      admin || listening.port === undefined ? [] : [listening.port],
+    );
   }
 
-  private async listen(listen: ListenConfig, pipeline: Pipeline, guarded = true): Promise<Listening> {
-    const { log, assets } = this.parts;
-    const { header_bytes, header_time, keep_alive } = this.config.connections;
-    const name = listen.address.text;
-    const tls = listen.tls === undefined ? undefined : await this.certificates.open(name, tlsSettings(listen.tls));
-    const wanted = tls !== undefined || listen.address.kind === 'systemd' ? 'node' : listen.engine;
-    const { engine, fallback } = await chooseEngine(wanted, assets, header_bytes);
-    if (fallback !== undefined) this.slower.add(fallback);
-    const host: EngineHost = {
-      ...(guarded ? this.policies.guard.of(name) : UNGUARDED),
-      exchange: pipeline.serve,
-      refused: (why, client) => {
-        this.tallies.refused.add(1, name);
-        log.info(`refused: ${why}`, { listener: name, client });
-      },
-      failed: (error) => {
-        if (error instanceof CutReply) return;
-        log.error('internal error', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      },
-    };
-    const maxMessage = Math.max(0, ...[...this.config.stream.values()].map((route) => route.max_message));
-    const options: ListenOptions = {
-      name,
-      address: listen.address,
-      maxHeaderBytes: header_bytes,
-      headerTimeout: header_time,
-      keepAliveTimeout: keep_alive,
-      maxMessage,
-      tls,
-    };
-    return await engine.listen(options, host);
+  // ---- reloading ----
+
+  /** Puts another configuration in force. Rejects when that cannot be; then everything is as it was. */
+  private async change(config: Config): Promise<void> {
+    const { log } = this.parts;
+    const { config: before, policies: old } = this.built;
+    const policies = new Policies(config, this.tallies, log, () => this.ports(), old);
+    const { changes, opened, commit } = await this.prepare(config, policies);
+    const { open } = this.listeners;
+    commit();
+    const tables = changedTables(before, config);
+    if (tables.includes('connections')) policies.takeOver();
+    this.programs.allow(config.processes.max);
+    log.setLevel(config.log.level);
+    this.exchange(changes);
+    this.announce(open);
+    const listeners = (doors: readonly Door[]) => doors.map(({ listening }) => `listen "${listening.name}"`);
+    const list = (...names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
+    log.info('the configuration is reloaded', {
+      added: list(...changes.added, ...listeners(opened.added)),
+      changed: list(...changes.changed, ...listeners(opened.changed), ...tables),
+      removed: list(...changes.removed, ...listeners(opened.removed)),
+      kept: changes.kept.length + opened.kept.length,
+    });
+    const restart = [
+      ...needRestart(this.first, config),
+      ...listeners(opened.unchangeable),
+      ...tooLarge(config, opened.kept),
+    ];
+    if (restart.length > 0) log.warn(`needs a restart: ${restart.join(', ')}`);
   }
 
   // ---- stopping ----
 
   private async drainAndClose(reason: string): Promise<void> {
+    await this.reloading.close();
     this.certificates.close();
-    const everything = [...this.listeners, ...(this.admin === undefined ? [] : [this.admin])];
     clearTimeout(this.trimming);
     this.readiness.stopping(reason);
-    for (const listening of everything) listening.stop();
-    for (const handler of this.handlers) handler.drain(reason);
-    await this.drained(everything);
-    await Promise.all(this.handlers.map((handler) => handler.close()));
-    for (const listening of everything) listening.close();
+    this.listeners.stop();
+    const handlers = compareRoutes(this.built.routes, NO_ROUTES).over;
+    for (const handler of handlers) handler.drain(reason);
+    await this.drained();
+    await Promise.all(handlers.map((handler) => handler.close()));
+    this.listeners.close();
     await this.programs.closeAll(STOP_PROGRAMS);
-    this.metrics?.close();
+    this.entrances.close();
     this.readiness.close();
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
-  private async drained(everything: readonly Listening[]): Promise<void> {
+  private async drained(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => {
       this.hurry = resolve;
-      timer = setTimeout(resolve, this.config.stop_timeout);
+      timer = setTimeout(resolve, this.built.config.stop_timeout);
     });
-    await Promise.race([Promise.all(everything.map(({ drained }) => drained)), enough]);
+    await Promise.race([Promise.all(this.listeners.all.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);
   }
+}
+
+/** Streams with larger messages than the engine of a listener was told of when that was opened. */
+function tooLarge(config: Config, kept: readonly Door[]): readonly string[] {
+  const bounds = kept.flatMap(({ admin, listening, maxMessage }) =>
+    admin || listening.engine !== 'uws' ? [] : [maxMessage],
+  );
+  const least = Math.min(...bounds);
+  return [...config.stream].flatMap(([key, { max_message }]) =>
+    max_message > least ? [`${formatPath(['stream', key])}.max_message`] : [],
+  );
 }

@@ -1,15 +1,34 @@
 // The suite that every executable has to pass in every place.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { connect } from 'node:tls';
+import { promisify } from 'node:util';
 import { WebSocket } from 'ws';
 import { copyDemo } from '../demo-copy.mjs';
 
 /** Milliseconds. An emulated processor takes seconds to start. */
 const DEADLINE = 30_000;
+
+const SECURE = `
+[[listen]]
+address = "127.0.0.1:0"
+tls = { certificate = "../tls/server.pem", key = "../tls/server.key" }
+`;
 
 /** Resolves when everything was as it should be; rejects with what was not, and with the gateway's output. */
 export async function smoke(place) {
@@ -25,7 +44,14 @@ export async function smoke(place) {
 async function look(place, folder) {
   copyFileSync(place.executable, join(folder, 'runnel'));
   chmodSync(join(folder, 'runnel'), 0o755);
-  copyDemo(folder);
+  const config = copyDemo(folder);
+  const makeCertificate = async (name) => {
+    const words = ['tls', 'self-signed', '--out', place.inside(folder, 'tls'), name];
+    const [program, ...args] = [...place.command(folder, place.inside(folder, 'runnel')), ...words];
+    await promisify(execFile)(program, args, { timeout: DEADLINE });
+  };
+  await makeCertificate('board.test');
+  appendFileSync(config, SECURE);
   writeFileSync(join(folder, 'intruder.cjs'), 'console.log("the intruder runs")');
   const gateway = new Running(
     [...place.command(folder, place.inside(folder, 'runnel')), 'serve', '-c', place.inside(folder, 'config/demo.toml')],
@@ -46,7 +72,7 @@ async function look(place, folder) {
     const metrics = await (await get(`http://${admin}/metrics`)).text();
     assert.match(metrics, /^runnel_build_info\{/m, 'the metrics');
     assert.match(metrics, /^runnel_processes_started_total\{.*\} [1-9]/m, 'the count of programs');
-    // Transport security and reloading belong here too, as soon as they are there.
+    await lookAtReload(gateway, folder, config, () => makeCertificate('next.test'));
     gateway.child.kill('SIGUSR1');
     assert.equal((await get(`http://${base}/`)).status, 200, 'the page after USR1');
     await lookAtEnd(gateway, folder);
@@ -71,6 +97,38 @@ async function lookAtPages(base) {
 async function lookAtStreams(base) {
   JSON.parse(await firstMessage(`ws://${base}/live/machine`));
   assert.equal(await firstMessage(`ws://${base}/live/echo`, 'hello'), 'hello', 'the echo');
+}
+
+/** Transport security, another certificate, another configuration: a WebSocket from before lives through all of it. */
+async function lookAtReload(gateway, folder, config, nextCertificate) {
+  const [host, port] = gateway.address('listening on', 'https').split(':');
+  const trusting = { host, port, servername: 'board.test', ca: readFileSync(join(folder, 'tls/ca.pem')) };
+  assert.equal(await statusOf({ ...trusting, path: '/' }), 200, 'the page over TLS');
+  const socket = new WebSocket(`wss://${host}:${port}/live/echo`, trusting);
+  const echo = async (text) => {
+    socket.send(text);
+    const [answer] = await once(socket, 'message', { signal: AbortSignal.timeout(DEADLINE) });
+    assert.equal(String(answer), text, 'the echo over TLS');
+  };
+  await once(socket, 'open', { signal: AbortSignal.timeout(DEADLINE) });
+  await echo('before');
+  assert.equal(await nameShown(trusting), 'DNS:board.test');
+  await nextCertificate();
+  await gateway.reload();
+  assert.equal(await nameShown({ ...trusting, servername: 'next.test' }), 'DNS:next.test', 'after HUP');
+  await echo('another certificate');
+
+  const added = { ...trusting, servername: 'next.test', path: '/added/' };
+  assert.equal(await statusOf(added), 404, 'a route that is not there yet');
+  appendFileSync(config, '[static."/added/"]\nroot = "demo/www"\n');
+  await gateway.reload();
+  assert.equal(await statusOf(added), 200, 'the route that was added');
+  appendFileSync(config, '[static."/added/"');
+  await gateway.reload();
+  assert.equal(await statusOf(added), 200, 'after a reload with an error');
+  await echo('another configuration');
+  socket.close();
+  console.log('TLS, another certificate, another configuration: nobody was dropped');
 }
 
 async function lookAtEnd(gateway, folder) {
@@ -100,8 +158,16 @@ class Running {
   }
 
   /** Host and port of the line that starts so. */
-  address(what) {
-    return new RegExp(`"${what} http://([^/"]+)/`).exec(this.output)?.[1];
+  address(what, scheme = 'http') {
+    return new RegExp(`"${what} ${scheme}://([^/"]+)/`).exec(this.output)?.[1];
+  }
+
+  /** Sends HUP, and waits for the line that says what came of it. */
+  async reload() {
+    const results = () => this.output.split(/"message":"the configuration is (?:not )?reloaded/).length;
+    const before = results();
+    process.kill(this.child.pid, 'SIGHUP');
+    await this.until('the reload', () => (results() > before ? true : undefined));
   }
 
   engine() {
@@ -120,6 +186,23 @@ class Running {
       await delay(10);
     }
   }
+}
+
+/** The status of a request over TLS, on a connection of its own. */
+async function statusOf(options) {
+  const asking = request({ ...options, agent: false, timeout: DEADLINE }).end();
+  const [response] = await once(asking, 'response', { signal: AbortSignal.timeout(DEADLINE) });
+  response.resume();
+  return response.statusCode;
+}
+
+/** The name in the certificate that a new connection gets. */
+async function nameShown(options) {
+  const socket = connect(options);
+  await once(socket, 'secureConnect', { signal: AbortSignal.timeout(DEADLINE) });
+  const name = socket.getPeerCertificate().subjectaltname;
+  socket.destroy();
+  return name;
 }
 
 function get(url) {

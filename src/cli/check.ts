@@ -1,7 +1,7 @@
 /** `runnel check`: what `serve` would say of a configuration, without starting anything. */
 import { EXIT } from './exit.ts';
 import type { Verb } from './flags.ts';
-import { configFlag, readConfig } from './serve.ts';
+import { configFile, configFlag, readConfig } from './serve.ts';
 
 export const check: Verb = {
   name: 'check',
@@ -11,7 +11,8 @@ export const check: Verb = {
   flags: { config: configFlag },
   words: false,
   async run(given) {
-    const config = readConfig(given);
+    const file = configFile(given);
+    const config = file === undefined ? undefined : readConfig(file);
     if (config === undefined) return EXIT.config;
     const routes = config.static.size + config.cgi.size + config.stream.size;
     process.stdout.write(

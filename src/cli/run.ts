@@ -45,6 +45,7 @@ function pageBefore(stream: Handler, page: string): Handler {
     // What a link leads to is open all the same.
     crossSite: 'same-origin',
     pacesItself: true,
+    begin: () => stream.begin?.(),
     drain: (reason) => stream.drain(reason),
     close: () => stream.close(),
     handle(call) {

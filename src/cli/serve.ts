@@ -4,6 +4,7 @@ import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
 import { ListenError } from '../engine/engine.ts';
+import type { Reread } from '../gateway/reloading.ts';
 import { type GatewayParts, startGateway } from '../gateway.ts';
 import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
@@ -26,23 +27,41 @@ export const serve: Verb = {
   name: 'serve',
   usage: 'runnel serve [-c FILE]',
   brief: 'run the gateway (the default command)',
-  doc: 'Runs the gateway. TERM and INT drain and stop it, a second one stops it at once; HUP reads certificates anew.',
+  doc: 'Runs the gateway. TERM and INT drain and stop it, a second one stops it at once; HUP reads configuration and certificates anew.',
   flags: { config: configFlag },
   words: false,
   async run(given) {
-    const config = readConfig(given);
-    return config === undefined ? EXIT.config : await serveUntilSignal(config, {});
+    const file = configFile(given);
+    const config = file === undefined ? undefined : readConfig(file);
+    if (file === undefined || config === undefined) return EXIT.config;
+    return await serveUntilSignal(config, { reread: () => reread(file) });
   },
 };
 
-/** The configuration that the command line means; undefined after every problem of it was printed. */
-export function readConfig(given: Given): Config | undefined {
+/** The file that the command line means; undefined after it was said that there is none. */
+export function configFile(given: Given): string | undefined {
   const named = given.flags['config'];
   const file = typeof named === 'string' ? named : USUAL_FILES.find((candidate) => existsSync(candidate));
-  if (file === undefined) {
+  if (file === undefined)
     process.stderr.write(`no configuration: neither ${USUAL_FILES.join(' nor ')} is there; name one with -c FILE\n`);
-    return undefined;
+  return file;
+}
+
+/** Undefined after every problem of it was printed. */
+export function readConfig(file: string): Config | undefined {
+  const read = reread(file);
+  if (read.ok) {
+    for (const doubt of read.doubts) process.stderr.write(`warning: ${doubt}\n`);
+    return read.config;
   }
+  for (const problem of read.problems) process.stderr.write(`${problem}\n`);
+  const count = read.problems.length;
+  process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
+  return undefined;
+}
+
+/** What the file says now, on this machine as it is now. */
+function reread(file: string): Reread {
   const system = readSystem();
   const result = loadConfig(file, {
     objections(confinement) {
@@ -50,18 +69,13 @@ export function readConfig(given: Given): Config | undefined {
       return 'problems' in plan ? plan.problems : [];
     },
   });
-  if (result.ok) {
-    for (const doubt of result.doubts) process.stderr.write(`warning: ${formatProblem(doubt)}\n`);
-    return result.config;
-  }
-  for (const problem of result.problems) process.stderr.write(`${formatProblem(problem)}\n`);
-  const count = result.problems.length;
-  process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
-  return undefined;
+  return result.ok
+    ? { ok: true, config: result.config, doubts: result.doubts.map(formatProblem) }
+    : { ok: false, problems: result.problems.map(formatProblem) };
 }
 
 /** Runs a gateway until TERM or INT. Resolves with the exit code. */
-export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap'>): Promise<number> {
+export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap' | 'reread'>): Promise<number> {
   const terminal = process.stdout.isTTY === true;
   const { format } = config.log;
   const log = new Log({
@@ -72,13 +86,15 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
   });
   const signals = new Signals();
   try {
-    const gateway = await startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
+    const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
+    // From the beginning: without anybody to hear it, HUP would end the process.
+    process.on('SIGHUP', () => void starting.then((gateway) => gateway.reload(), startFailed));
+    const gateway = await starting;
     // An error that nobody caught is a mistake of ours: it is logged whole, and the other connections go on.
     process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
     process.on('unhandledRejection', (error) =>
       log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
-    process.on('SIGHUP', () => void gateway.certificates.reload());
     const signal = await signals.next();
     log.info(`${signal}: stopping`);
     const stopped = gateway.stop(`the gateway is stopping (${signal})`);
@@ -100,6 +116,9 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     await log.flush();
   }
 }
+
+/** Whoever awaits the start tells. */
+function startFailed(): void {}
 
 /** TERM and INT, one after the other. */
 class Signals {

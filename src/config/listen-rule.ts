@@ -11,3 +11,13 @@ export const socketNeedsNode: Rule = {
       reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" can take a socket from systemd');
   },
 };
+
+/** uWebSockets.js would read a preface of version 2 from everybody, and none of version 1. */
+export const proxyNeedsNode: Rule = {
+  note: 'With `proxy_protocol` it is served by the engine `node`, too.',
+  json: {},
+  check(value, at, reading) {
+    if (value['proxy_protocol'] === true && value['engine'] === 'uws')
+      reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" serves the PROXY protocol');
+  },
+};

@@ -6,7 +6,7 @@ import { formatPath, quote } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 import { isTable, type RawTable } from './tables.ts';
 
-/** TLS with an engine that does not speak it, a redirect of TLS, a redirect to nowhere. */
+/** TLS with an engine that does not speak it, a redirect of TLS, a redirect to nowhere, proxies of which there are none. */
 export function checkListeners(file: RawTable, reading: Reading): void {
   const listen = file['listen'];
   if (!Array.isArray(listen)) return;
@@ -14,6 +14,12 @@ export function checkListeners(file: RawTable, reading: Reading): void {
   const anyTls = listeners.some((entry) => isTable(entry) && Object.hasOwn(entry, 'tls'));
   for (const [index, entry] of listeners.entries()) {
     if (!isTable(entry)) continue;
+    if (entry['proxy_protocol'] === true && isOverTcp(entry['address']) && !hasProxies(file))
+      reading.problem(
+        ['listen', index, 'proxy_protocol'],
+        'nobody could connect: connections.trusted_proxies is empty',
+        'name the proxies there, such as ["127.0.0.1"]',
+      );
     const hasTls = Object.hasOwn(entry, 'tls');
     if (hasTls && entry['engine'] === 'uws')
       reading.problem(['listen', index, 'engine'], '"uws" does not serve TLS', 'leave it out, or write "node"');
@@ -29,6 +35,18 @@ export function checkListeners(file: RawTable, reading: Reading): void {
         'add one, or name the port where something else serves HTTPS, such as "https:443"',
       );
   }
+}
+
+/** A socket from systemd may be a Unix socket, which needs no address to be trusted. */
+function isOverTcp(address: unknown): boolean {
+  return typeof address === 'string' && !/^(unix|systemd):/.test(address);
+}
+
+function hasProxies(file: RawTable): boolean {
+  const connections = file['connections'];
+  const proxies = isTable(connections) ? connections['trusted_proxies'] : undefined;
+  // What is no list is told elsewhere.
+  return proxies !== undefined && (!Array.isArray(proxies) || proxies.length > 0);
 }
 
 /** Hosts of routes that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */

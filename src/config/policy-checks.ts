@@ -20,10 +20,18 @@ export function checkAuth(file: RawTable, reading: Reading): void {
     [['defaults'], whole, {}],
     ...routes(file).map(([at, route]) => [at, route, defaults] as const),
   ];
+  const certificates = asksForCertificates(file);
   for (const [at, place, inherited] of places) {
     const own = inside(place, 'auth');
     if (!isTable(place['auth']) || Object.keys(own).length === 0) continue;
     const auth = { ...inherited, ...own };
+    // Inherited, it is told at [defaults], once.
+    if (own['client_certificate'] === true && auth['require'] !== 'none' && !certificates)
+      reading.problem(
+        [...at, 'auth', 'client_certificate'],
+        'no listener asks clients for a certificate, so nobody could show one',
+        'add client = { ca = "..." } to the "tls" of a [[listen]]',
+      );
     const asks = auth['basic'] !== undefined || auth['tokens'] !== undefined || auth['client_certificate'] === true;
     if (!asks && auth['require'] !== 'none')
       reading.problem(
@@ -34,6 +42,16 @@ export function checkAuth(file: RawTable, reading: Reading): void {
     if (auth['query_token'] === true && auth['tokens'] === undefined)
       reading.problem([...at, 'auth', 'query_token'], 'has no effect without tokens');
   }
+}
+
+/** Whether some listener has `tls.client`, and does not say "off" there. */
+function asksForCertificates(file: RawTable): boolean {
+  const listen = file['listen'];
+  const listeners: readonly unknown[] = Array.isArray(listen) ? listen : [];
+  return listeners.some((entry) => {
+    const client = isTable(entry) ? inside(entry, 'tls')['client'] : undefined;
+    return isTable(client) && client['mode'] !== 'off';
+  });
 }
 
 function routes(file: RawTable): readonly (readonly [KeyPath, RawTable])[] {

@@ -174,7 +174,7 @@ export const connections = table({
   trusted_proxies: preset(
     listOf(addressRange, 'addresses and ranges'),
     [],
-    "Reverse proxies in front of the gateway. Only from them is `proxy_header` believed: the client's address is the last one in it that is not itself a trusted proxy's.",
+    "Reverse proxies in front of the gateway. Only from them is `proxy_header` believed: the client's address is the last one in it that is not itself a trusted proxy's. Only they may connect to a listener with `proxy_protocol`.",
   ),
   proxy_header: preset(
     choice('x-forwarded-for', 'forwarded'),

@@ -7,7 +7,7 @@ import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
 import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
-import { socketNeedsNode } from './listen-rule.ts';
+import { proxyNeedsNode, socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
 import { redirect } from './redirect.ts';
@@ -85,12 +85,17 @@ const listen = table(
       'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
     ),
     tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+    proxy_protocol: preset(
+      boolean,
+      false,
+      'Whether every connection begins with a PROXY preface (version 1 or 2: `send-proxy` in HAProxy, `proxy_protocol on` in nginx), in which a proxy names the client. Only `connections.trusted_proxies` may connect then. Served by "node".',
+    ),
     redirect: optional(
       redirect,
       'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
-  socketNeedsNode,
+  together(socketNeedsNode, proxyNeedsNode),
 );
 
 const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
@@ -206,6 +211,8 @@ type Complete<R, L> = Omit<R, keyof typeof inherited> &
     readonly limits: L;
   };
 export type ListenConfig = Of<typeof listen>;
+/** What a listener needs to be told at least: the rest is as the schema presets it. */
+export type ListenerConfig = Pick<ListenConfig, 'address' | 'engine'> & Partial<ListenConfig>;
 export type StaticConfig = Complete<Of<typeof staticRoute>, Limits>;
 export type CgiConfig = Complete<Of<typeof cgiRoute>, ProgramLimits>;
 export type FastcgiConfig = Complete<Of<typeof fastcgiRoute>, Limits>;

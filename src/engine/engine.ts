@@ -114,6 +114,8 @@ export interface Reply {
   readonly body: Uint8Array | string | BodySource | undefined;
   /** Closes the connection after this reply. */
   readonly close?: boolean | undefined;
+  /** This very object is given again and again, and never changes: an engine may keep what it makes of its head. */
+  readonly lasting?: boolean | undefined;
 }
 
 /** A switch to WebSocket, as data (RFC 6455 section 4.2.2). */
@@ -225,6 +227,11 @@ export interface ListenOptions {
   readonly maxMessage: number;
   /** Undefined: plain. Only the engine `node` speaks TLS. */
   readonly tls?: CertificateStore | undefined;
+  /**
+   * Set: every connection begins with a PROXY preface, and only a peer of whom this says yes may send one; others are closed and
+   * reported to `refused`. Whoever may open a Unix socket is such a peer. Only the engine `node` can do this.
+   */
+  readonly isProxy?: ((remoteAddress: string) => boolean) | undefined;
 }
 
 export type ListenAddress =

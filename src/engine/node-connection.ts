@@ -6,6 +6,17 @@ import type { Request } from './engine.ts';
 /** What every request of one connection says of its TLS. */
 export type SecureFacts = Pick<Request, 'tls' | 'peerCertificate'>;
 
+/** The other end of a connection: the client, as far as one can know. */
+export interface Peer {
+  /** As engines write addresses. */
+  readonly address: string;
+  readonly port: number | undefined;
+  /** A proxy in front says that it speaks TLS with the client. */
+  readonly secure: boolean;
+  /** Bytes that the proxy wrote before the client's first. */
+  readonly preface: number;
+}
+
 /** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
 export const LINGER = 2000;
 
@@ -16,6 +27,7 @@ export class Connection {
 
   constructor(
     readonly socket: Socket,
+    readonly peer: Peer,
     /** What the TLS handshake told; undefined for a plain connection. */
     readonly secure?: SecureFacts,
   ) {}

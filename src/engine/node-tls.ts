@@ -6,7 +6,6 @@ import type { TLSSocket } from 'node:tls';
 import { commonName } from '../tls/names.ts';
 import type { CertificateStore } from '../tls/store.ts';
 import type { PeerCertificate } from './engine.ts';
-import { plainAddress } from './heads.ts';
 import { LINGER, type SecureFacts } from './node-connection.ts';
 
 /** Makes servers that speak TLS with the store's certificates. node:https is loaded only here. */
@@ -23,25 +22,30 @@ export async function secureServer(
 }
 
 export interface SecureEvents {
-  /** A handshake is complete. */
-  opened(socket: Socket, facts: SecureFacts): void;
+  /** A handshake is complete. `raw` is the connection under it. */
+  opened(socket: Socket, raw: Socket | undefined, facts: SecureFacts): void;
   /** A handshake has failed because of what the client sent. */
-  refused(reason: string, remoteAddress: string): void;
+  refused(reason: string, raw: Socket | undefined): void;
 }
 
 export function routeSecure(server: Server, events: SecureEvents): void {
-  server.on('secureConnection', (socket: TLSSocket) => events.opened(socket, factsOf(socket)));
+  server.on('secureConnection', (socket: TLSSocket) => events.opened(socket, under(socket), factsOf(socket)));
   server.on('tlsClientError', (error: SslError, socket: TLSSocket) => {
-    const raw: unknown = Reflect.get(socket, '_parent');
-    const address = raw instanceof Socket ? plainAddress(raw.remoteAddress) : '';
+    const raw = under(socket);
     const { code = '' } = error;
     if (code === 'ERR_SSL_HTTP_REQUEST') {
-      if (raw instanceof Socket) explainHttps(raw);
-      events.refused('plain HTTP on a TLS port', address);
+      if (raw !== undefined) explainHttps(raw);
+      events.refused('plain HTTP on a TLS port', raw);
     } else if (/^ERR_(SSL|TLS)_/.test(code)) {
-      events.refused(`a TLS handshake that failed: ${error.reason ?? error.message}`, address);
+      events.refused(`a TLS handshake that failed: ${error.reason ?? error.message}`, raw);
     }
   });
+}
+
+/** The connection that is encrypted: Node keeps it, but does not give it out. */
+function under(socket: TLSSocket): Socket | undefined {
+  const raw: unknown = Reflect.get(socket, '_parent');
+  return raw instanceof Socket ? raw : undefined;
 }
 
 type SslError = Error & { readonly code?: string; readonly reason?: string };

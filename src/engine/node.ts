@@ -7,8 +7,9 @@ import type { Socket } from 'node:net';
 import { Drain } from './drain.ts';
 import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
-import { plainAddress, readFacts, readOpening, splitTarget } from './heads.ts';
+import { readFacts, readOpening, splitTarget } from './heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-check.ts';
+import { type Arrival, Arrivals, directPeer } from './node-arrivals.ts';
 import { Connection } from './node-connection.ts';
 import { NodeExchange, type NodeShared } from './node-exchange.ts';
 import { Takeover } from './node-takeover.ts';
@@ -33,8 +34,8 @@ export function nodeEngine(): Engine {
 
 class NodeListener {
   private readonly server: Server;
-  /** As they came; over TLS those of `connections` are others, and come only after the handshake. */
-  private readonly accepted = new Set<Socket>();
+  private readonly arrivals: Arrivals;
+  /** Those that speak HTTP. Over TLS they come only after the handshake, and their sockets are others than those of `arrivals`. */
   private readonly connections = new Map<Socket, Connection>();
   private readonly shared: NodeShared;
   private facts: ListenerFacts;
@@ -47,7 +48,11 @@ class NodeListener {
     private readonly host: EngineHost,
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
-    this.shared = { host, drain: new Drain(() => this.dropAll()), upgrader: new Upgrader() };
+    this.shared = { host, drain: new Drain(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
+    this.arrivals = new Arrivals(host, this.shared.drain, this.serve, (socket, { admitted }) => {
+      this.connections.delete(socket);
+      if (!admitted) this.turnedAway--;
+    });
     this.server = makeServer({
       IncomingMessage: Incoming,
       maxHeaderSize: options.maxHeaderBytes,
@@ -90,7 +95,7 @@ class NodeListener {
     };
     const close = () => {
       stop();
-      this.dropAll();
+      this.arrivals.dropAll();
     };
     return { engine: 'node', name, secure: this.facts.secure, port, stop, drained: this.shared.drain.drained, close };
   }
@@ -103,36 +108,26 @@ class NodeListener {
     else connection.refuse(503, 'too many connections');
   }
 
-  private dropAll(): void {
-    for (const socket of this.accepted) socket.destroy();
-  }
+  /** From here on it is Node's HTTP that reads from it, or its TLS. */
+  private readonly serve = (socket: Socket, { peer, admitted }: Arrival): void => {
+    const connection = this.options.tls === undefined ? new Connection(socket, peer) : undefined;
+    if (connection !== undefined) this.connections.set(socket, connection);
+    if (!admitted) this.turnAway(socket, connection);
+  };
 
   private route(): void {
     const { server } = this;
-    const { tls } = this.options;
-    server.on('connection', (socket: Socket) => {
-      const address = plainAddress(socket.remoteAddress);
-      const connection = tls === undefined ? new Connection(socket) : undefined;
-      this.accepted.add(socket);
-      if (connection !== undefined) this.connections.set(socket, connection);
-      this.shared.drain.opened();
-      const admitted = this.host.opened(address);
-      socket.once('close', () => {
-        this.accepted.delete(socket);
-        this.connections.delete(socket);
-        this.shared.drain.closed();
-        if (admitted) this.host.closed(address);
-        else this.turnedAway--;
-      });
-      if (!admitted) this.turnAway(socket, connection);
-    });
+    const { tls, isProxy, headerTimeout: deadline } = this.options;
+    const isUnix = (): boolean => server.listening && this.facts.port === undefined;
+    this.arrivals.watch(server, isUnix, isProxy && { isProxy, deadline });
     if (tls !== undefined)
       routeSecure(server, {
-        opened: (socket, facts) => {
-          this.connections.set(socket, new Connection(socket, facts));
+        opened: (socket, raw, facts) => {
+          const peer = this.arrivals.peerOf(raw) ?? directPeer(socket);
+          this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },
-        refused: (reason, address) => this.host.refused(reason, address),
+        refused: (reason, raw) => this.host.refused(reason, this.arrivals.peerOf(raw)?.address ?? ''),
       });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));
@@ -164,7 +159,7 @@ class NodeListener {
       this.refuse(socket, 505, 'an HTTP version other than 1.0 and 1.1');
       return;
     }
-    const { secure } = connection;
+    const { secure, peer } = connection;
     const stranger = this.options.tls?.requiresClient === true ? strangerReason(secure?.peerCertificate) : undefined;
     if (stranger !== undefined) {
       this.refuse(socket, 403, stranger);
@@ -192,9 +187,9 @@ class NodeListener {
       query: target.query,
       version,
       headers,
-      remoteAddress: plainAddress(socket.remoteAddress),
-      remotePort: socket.remotePort,
-      listener: this.facts,
+      remoteAddress: peer.address,
+      remotePort: peer.port,
+      listener: peer.secure ? { ...this.facts, secure: true } : this.facts,
       ...secure,
     };
     const opening =
@@ -215,9 +210,9 @@ class NodeListener {
   }
 
   private refuse(socket: Socket, status: number, reason: string): void {
-    const address = plainAddress(socket.remoteAddress);
-    this.connections.get(socket)?.refuse(status, reason);
-    this.host.refused(reason, address);
+    const connection = this.connections.get(socket);
+    connection?.refuse(status, reason);
+    this.host.refused(reason, connection?.peer.address ?? '');
   }
 
   private clientError(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -225,7 +220,8 @@ class NodeListener {
     const connection = this.connections.get(socket);
     if (connection?.last) return;
     // Somebody who left in the middle of something, or who has not said a word yet, is not malformed.
-    const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead === 0;
+    const before = connection?.secure === undefined ? (connection?.peer.preface ?? 0) : 0;
+    const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead <= before;
     if (silent || code === 'HPE_INVALID_EOF_STATE' || !/^(HPE_|ERR_HTTP_)/.test(code)) {
       socket.destroy();
       return;

@@ -27,6 +27,11 @@ export function sendableReply(reply: Reply, failed: (error: unknown) => void): R
   return internalError();
 }
 
+/** Whether a reply can be sent as it is. */
+export function isSendable(reply: Reply): boolean {
+  return replyProblem(reply) === undefined;
+}
+
 /** All that a client is told of an exception. */
 export function internalError(): Reply {
   return plainReply(500, 'Internal Server Error');

@@ -55,6 +55,8 @@ export class UwsAnchor {
 
   lift(): void {
     this.client?.destroy();
+    // uWebSockets.js never forgets a listener, nor what hangs on it.
+    this.client = undefined;
   }
 }
 

@@ -100,7 +100,8 @@ export class UwsExchange implements Exchange {
       return;
     }
     this.state = 'answering';
-    const sendable = sendableReply(reply, (error) => this.shared.host.failed(error));
+    const { heads, host } = this.shared;
+    const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => host.failed(error)) : reply;
     this.resumeBody();
     if (!this.facts.chunked) {
       this.isCorked ? this.perform(sendable) : this.corked(() => this.perform(sendable));
@@ -249,8 +250,12 @@ export class UwsExchange implements Exchange {
     const { response } = this;
     const { status, body } = reply;
     const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver;
-    writeStatus(response, reply);
-    writeHeaders(response, reply.headers);
+    const lasting = this.shared.heads.of(reply);
+    if (lasting !== undefined) response.writeStatus(lasting);
+    else {
+      writeStatus(response, reply);
+      writeHeaders(response, reply.headers);
+    }
     if (isBodiless(this.request.method, status)) {
       this.endBodiless(reply, close);
       return;

@@ -3,7 +3,7 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { HeaderList, Reply } from './engine.ts';
 import { REASONS } from './reasons.ts';
-import { reasonOf } from './reply-check.ts';
+import { isSendable, reasonOf } from './reply-check.ts';
 
 const NOT_ASCII = /[^\x00-\x7f]/;
 const STATUS_LINES: ReadonlyMap<number, string> = new Map(
@@ -20,6 +20,26 @@ export function writeStatus(response: HttpResponse, reply: Reply): void {
 export function writeHeaders(response: HttpResponse, headers: HeaderList): void {
   // Date is always written by uWebSockets.js.
   for (const [name, value] of headers) if (name !== 'date') response.writeHeader(name, wire(value));
+}
+
+/**
+ * The heads of replies that are given again and again, checked and put together once. They go out as one text behind the status, because
+ * uWebSockets.js writes that as it is, and each call into it costs as much as the text.
+ */
+export class LastingHeads {
+  private readonly known = new WeakMap<Reply, string>();
+
+  /** Undefined for a reply that is not lasting, or cannot be sent so. */
+  of(reply: Reply): string | undefined {
+    if (reply.lasting !== true) return undefined;
+    const known = this.known.get(reply);
+    if (known !== undefined || !isSendable(reply)) return known;
+    const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `\r\n${name}: ${value}`);
+    const head = `${reply.status} ${reasonOf(reply)}${fields.join('')}`;
+    if (NOT_ASCII.test(head)) return undefined;
+    this.known.set(reply, head);
+    return head;
+  }
 }
 
 /** One byte per character: a string would go out as UTF-8. */

@@ -20,6 +20,7 @@ import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
 import { UwsAnchor } from './uws-anchor.ts';
 import { UwsExchange } from './uws-exchange.ts';
+import { LastingHeads } from './uws-head.ts';
 import { Liveness } from './uws-liveness.ts';
 import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import type { SocketData } from './uws-socket.ts';
@@ -69,13 +70,22 @@ class UwsListener {
   ) {
     this.app = uws.App();
     this.facts = { name: options.name, secure: false, port: undefined };
-    this.shared = { host, drain: new Drain(() => this.app.close()), liveness: new Liveness(), anchor: new UwsAnchor() };
+    this.shared = {
+      host,
+      drain: new Drain(() => this.app.close()),
+      liveness: new Liveness(),
+      anchor: new UwsAnchor(),
+      heads: new LastingHeads(),
+    };
     this.route();
   }
 
   async listen(): Promise<Listening> {
     const { name, address } = this.options;
     if (address.kind === 'systemd') throw new ListenError(name, 'EINVAL', 'this engine takes no socket from systemd');
+    // It would read a preface of version 2 from everybody, and demand it from nobody.
+    if (this.options.isProxy !== undefined)
+      throw new ListenError(name, 'EINVAL', 'this engine does not serve the PROXY protocol');
     checkPort(name, address);
     if (address.kind === 'unix') await freeUnixPath(name, address.path);
     const socket = this.open();

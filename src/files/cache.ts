@@ -62,6 +62,11 @@ export class FileCache<T> {
     this.total += cost;
   }
 
+  /** Lets go of everything whose key begins so. */
+  dropAll(prefix: string): void {
+    for (const key of [...this.entries.keys()]) if (key.startsWith(prefix)) this.drop(key);
+  }
+
   drop(key: string): void {
     const entry = this.entries.get(key);
     if (entry === undefined) return;

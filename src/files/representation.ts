@@ -90,8 +90,8 @@ export function represent(facts: Facts, now: number): Representation {
     validators: { etag, modified },
     bytes,
     headers,
-    whole: bytes && { status: 200, headers, body: bytes },
-    notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined },
+    whole: bytes && { status: 200, headers, body: bytes, lasting: true },
+    notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined, lasting: true },
     settled: Math.abs(now - Number(stats.ctimeNs / 1_000_000n)) > UNSETTLED,
   };
 }

@@ -33,7 +33,7 @@ export interface ResourcesOptions {
   readonly precompressed: boolean;
   /** The Cache-Control of the file at this path below the root. */
   readonly cacheControl: (path: string) => string | undefined;
-  /** Tells this route's paths from those of others in the cache. */
+  /** Tells this route's paths from those of others in the cache: what comes before a line break in their keys. */
   readonly name: string;
   readonly cache: FileCache<Resource>;
 }

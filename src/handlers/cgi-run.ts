@@ -19,6 +19,8 @@ import { noRoom } from './start-error.ts';
 
 /** Longest header, bytes. */
 const MAX_HEADER = 64 * 1024;
+/** Longest document that is handed over at once, bytes: what a pipe holds. */
+const SMALL = 64 * 1024;
 /** How long after its output's end a responder is given to say how it ended, before that is taken for a good end, milliseconds. */
 const ENDING_AFTER_OUTPUT = 500;
 /** The same, where it has not even written a header and the log should say why. */
@@ -111,6 +113,7 @@ export class CgiRun {
     if (response.kind === 'local-redirect') this.resolve({ localRedirect: response.target });
     else if (this.options.head) this.resolve(reply(response, new NoBody(response.length)));
     else if (response.status === 204 || response.status === 304) this.resolve(reply(response, undefined));
+    else if (isWhole(response, rest)) this.resolve(reply(response, rest.subarray(0, response.length)));
     else {
       this.body = new CgiBody(this.stdout, response.length, () => this.leave());
       if (response.chunked) this.dechunker = new Dechunker();
@@ -182,7 +185,12 @@ export class CgiRun {
   }
 }
 
-function reply(document: CgiDocument, body: BodySource | undefined): Answer {
+/** Whether all of a small document is there already, as it is when a program was over before anybody looked. */
+function isWhole({ length, chunked }: CgiDocument, bytes: Buffer): boolean {
+  return !chunked && length !== undefined && length <= bytes.length && length <= SMALL;
+}
+
+function reply(document: CgiDocument, body: BodySource | Buffer | undefined): Answer {
   return { status: document.status, reason: document.reason, headers: document.headers, body };
 }
 

@@ -77,8 +77,11 @@ class CgiPrograms {
   }
 
   async handle(call: Call): Promise<Answer> {
-    const command = this.scripts === undefined ? this.fixedCommand(call) : await this.scriptCommand(call, this.scripts);
-    if (command === undefined) return toFolder(call);
+    const { scripts } = this;
+    const found = scripts?.find(call.rest);
+    const script = found instanceof Promise ? await found : found;
+    if (scripts !== undefined && script === undefined) return toFolder(call);
+    const command = script === undefined ? this.fixedCommand(call) : this.scriptCommand(script);
     return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, command, slot)));
   }
 
@@ -95,12 +98,8 @@ class CgiPrograms {
     return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathBelow(route, call.rest) };
   }
 
-  /** Undefined: a folder without its slash. */
-  private async scriptCommand(call: Call, scripts: Scripts): Promise<Command | undefined> {
-    const script = await scripts.find(call.rest);
-    if (script === undefined) return undefined;
-    const interpreter = this.interpreters.find(([extension]) => script.file.endsWith(extension))?.[1];
-    const { file, scriptName, pathInfo } = script;
+  private scriptCommand({ file, scriptName, pathInfo }: Script): Command {
+    const interpreter = this.interpreters.find(([extension]) => file.endsWith(extension))?.[1];
     if (interpreter === undefined) return { file, scriptName, pathInfo, program: file, argv: [file] };
     return { file, scriptName, pathInfo, program: this.find(interpreter), argv: [interpreter, file] };
   }

@@ -33,6 +33,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     protocol: () => undefined,
     pollWait: 25_000,
     maxChannels: 1,
+    boot: false,
     options: {
       slowClient: 'disconnect',
       maxBehind: 16_384,

@@ -37,11 +37,14 @@ export class PrivateStream implements Handler {
   private readonly channels = new Set<PrivateChannel>();
   /** Clients that cannot send over their own connection, by the name that they were given. */
   private readonly sessions = new Map<string, PrivateChannel>();
+  /** Why nobody new is let in. */
+  private stopping: string | undefined;
 
   constructor(private readonly parts: PrivateParts) {}
 
   /** Everything that may refuse a client happens here, before the 101. */
   async handle(call: Call): Promise<Answer> {
+    if (this.stopping !== undefined) throw noRoom(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
@@ -55,7 +58,8 @@ export class PrivateStream implements Handler {
       left = true;
     });
     const started = await this.parts.start(call);
-    if (left) started.discard();
+    if (left || this.stopping !== undefined) started.discard();
+    if (this.stopping !== undefined) throw noRoom(this.stopping);
     const { reception } = this.parts;
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
@@ -71,6 +75,7 @@ export class PrivateStream implements Handler {
   }
 
   drain(reason: string): void {
+    this.stopping = reason;
     for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
   }
 
@@ -108,6 +113,8 @@ export class PrivateStream implements Handler {
     if (session !== undefined) this.sessions.set(session, channel);
     client.notice({ kind: 'joined', id: '', facts: session === undefined ? {} : { session } });
     channel.join(client, connect(channel));
+    // It was let in, and then took a while to arrive.
+    if (this.stopping !== undefined) channel.finish({ code: CLOSE.goingAway, reason: this.stopping });
     return {
       message: (data) => {
         if (channel.fromClient(data) === 'full') channel.overrun(plan.overrun);

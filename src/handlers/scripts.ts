@@ -22,7 +22,7 @@ export interface Script {
 const CACHE = { maxBytes: 512 * 1024, freshFor: 1000 };
 
 export class Scripts {
-  private readonly found = new FileCache<LocatedProgram>(CACHE);
+  private readonly found = new FileCache<Script>(CACHE);
   private readonly base: string;
 
   /**
@@ -37,26 +37,26 @@ export class Scripts {
     this.base = routeBase(route);
   }
 
-  /** What `rest` names; undefined for a folder that has an index and was asked for without its slash. Rejects with an `HttpError`. */
-  async find(rest: string): Promise<Script | undefined> {
-    const found = await this.locate(rest).catch(asHttpError);
-    if (found === undefined) return undefined;
-    const name = found.script.filter((segment) => segment !== '').join('/');
-    return { file: found.file, scriptName: `${this.base}/${name}`, pathInfo: found.pathInfo };
+  /**
+   * What `rest` names; undefined for a folder that has an index and was asked for without its slash. At once where it was found within
+   * the last second. Rejects with an `HttpError`.
+   */
+  find(rest: string): Script | Promise<Script | undefined> {
+    const now = performance.now();
+    return this.found.fresh(rest, now) ?? this.look(rest, now).catch(asHttpError);
   }
 
-  private async locate(rest: string): Promise<LocatedProgram | undefined> {
-    const now = performance.now();
-    const known = this.found.fresh(rest, now);
-    if (known) return known;
+  private async look(rest: string, now: number): Promise<Script | undefined> {
     const segments = segmentsOf(rest);
     let found = await locateProgram(this.root, segments);
     if (found === undefined) {
       found = await this.indexOf(segments);
       if (segments.at(-1) !== '') return undefined;
     }
-    this.found.put(rest, found, found.file.length + found.pathInfo.length, now);
-    return found;
+    const name = found.script.filter((segment) => segment !== '').join('/');
+    const script = { file: found.file, scriptName: `${this.base}/${name}`, pathInfo: found.pathInfo };
+    this.found.put(rest, script, script.file.length + script.scriptName.length + script.pathInfo.length, now);
+    return script;
   }
 
   private async indexOf(folder: readonly string[]): Promise<LocatedProgram> {

@@ -23,6 +23,8 @@ export interface SharedStreamParts {
   readonly options: Omit<SharedOptions, 'history' | 'replay' | 'restart' | 'restartWanted'>;
   /** How many channels there may be: distinct queries, or distinct credentials. */
   readonly maxChannels: number;
+  /** `start = "boot"` */
+  readonly boot: boolean;
   /** Milliseconds that a long-poll waits for news. */
   readonly pollWait: number;
   /** The subprotocol to agree on, of those that the client offers. */
@@ -38,16 +40,17 @@ export class SharedStream implements Handler {
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
   private readonly channels = new Map<string, SharedChannel>();
-  private stopping = false;
+  /** Why nobody new is let in. */
+  private stopping: string | undefined;
 
   constructor(private readonly parts: SharedStreamParts) {}
 
-  /** `start = "boot"`. */
-  boot(): void {
-    this.channel('', undefined, '').boot();
+  begin(): void {
+    if (this.parts.boot) this.channel('', undefined, '').boot();
   }
 
   async handle(call: Call): Promise<Answer> {
+    if (this.stopping !== undefined) throw noRoom(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
@@ -67,7 +70,7 @@ export class SharedStream implements Handler {
       if (channel.unused) this.forget(key, channel);
       throw error;
     }
-    if (this.stopping) throw noRoom('the gateway is stopping');
+    if (this.stopping !== undefined) throw noRoom(this.stopping);
     if (transport === 'post') return await this.post(call, channel);
     if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
     const after = queryValue(request.query, 'after');
@@ -84,7 +87,7 @@ export class SharedStream implements Handler {
   }
 
   drain(reason: string): void {
-    this.stopping = true;
+    this.stopping = reason;
     for (const channel of this.channels.values()) channel.finish({ code: CLOSE.goingAway, reason });
   }
 

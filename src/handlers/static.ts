@@ -20,8 +20,10 @@ import { Listings } from './static-listing.ts';
 import { content, folderLocation, settle, variantFor } from './static-reply.ts';
 
 export interface StaticDeps {
-  /** The route's key: says its path, and names it in the log and in the cache. */
+  /** The route's key: says its path, and names it in the log. */
   readonly route: string;
+  /** Names this handler's files in the cache; another handler for the same route, after a reload, has another one. */
+  readonly cacheName: string;
   /** Shared by all static routes, so that one bound holds for all. */
   readonly cache: FileCache<Resource>;
   readonly log: Log;
@@ -37,7 +39,7 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     crossSite: 'open',
     handle: (call) => files.handle(call),
     errorPage: (status) => files.errorPage(status),
-    drain: () => undefined,
+    drain: () => deps.cache.dropAll(`${deps.cacheName}\n`),
     close: () => Promise.resolve(),
   };
 }
@@ -54,9 +56,9 @@ class StaticFiles {
     private readonly deps: StaticDeps,
   ) {
     const { root, index, precompressed, fallback } = config;
-    const { route, cache, log } = deps;
+    const { route, cache, cacheName: name, log } = deps;
     const cacheControl = firstMatch(config.cache_control);
-    this.resources = new Resources({ root, index, precompressed, cacheControl, name: route, cache });
+    this.resources = new Resources({ root, index, precompressed, cacheControl, name, cache });
     this.listings = config.listing ? new Listings({ root, route, log }) : undefined;
     this.fallback = fallback && asRequested(fallback);
     this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), asRequested(file)]));

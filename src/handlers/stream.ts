@@ -94,12 +94,13 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
           start: (asked) => programs.start(asked),
           end: (program) => void parts.programs.end(program),
         });
-  const stream = new SharedStream({
+  return new SharedStream({
     plan,
     reception,
     protocol,
     pollWait: POLL_WAIT,
     maxChannels: config.max_processes,
+    boot: config.start === 'boot',
     options: {
       slowClient: config.slow_client,
       maxBehind: Math.max(config.max_behind, config.max_message),
@@ -114,8 +115,6 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
         ? backend(await programs.start(everybody(key, query)), events)
         : await polled.backend(first, query, events),
   });
-  if (config.start === 'boot') stream.boot();
-  return stream;
 }
 
 /** The programs of one route, up to its bound. */

@@ -65,7 +65,12 @@ export interface Handler {
    * fields are added by the caller. What it throws is logged, and the gateway's own page is sent.
    */
   errorPage?(status: number): Promise<Reply> | undefined;
-  /** The gateway is stopping: clients of streams are told to leave; a request under way may still finish. */
+  /** It serves from now on: what runs without being asked for is started. */
+  begin?(): void;
+  /**
+   * It serves nobody new from now on, because the gateway stops or the configuration has changed: clients of streams are told to leave;
+   * a request under way may still finish, and after it nothing is left.
+   */
   drain(reason: string): void;
   /** Ends what it started, now. Resolves when nothing is left. */
   close(): Promise<void>;

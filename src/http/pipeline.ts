@@ -23,6 +23,10 @@ import { Visit } from './visit.ts';
 const MAX_LOCAL_REDIRECTS = 10;
 
 export class Pipeline {
+  /** The last Host field, and the host that it names. */
+  private hostField: string | undefined;
+  private hostName: string | undefined = requestHost(undefined);
+
   constructor(private readonly parts: PipelineParts) {}
 
   /** Serves one request. Never throws. */
@@ -46,7 +50,8 @@ export class Pipeline {
   private authenticate(visit: Visit, match: Match<Route>): void {
     const { auth } = match.value;
     // A program that names another path loses the query, but not who asks.
-    const entry = auth.decide({ ...visit.request, query: visit.exchange.request.query });
+    const { query } = visit.exchange.request;
+    const entry = auth.decide(visit.request.query === query ? visit.request : { ...visit.request, query });
     visit.request = auth.withoutToken(visit.request);
     if (!(entry instanceof Promise)) {
       this.enter(visit, match, entry, undefined);
@@ -85,11 +90,20 @@ export class Pipeline {
         headers: [['allow', 'GET, HEAD, POST, OPTIONS']],
       });
     }
-    const host = requestHost(headerValue(request.headers, 'host'));
+    const host = this.host(headerValue(request.headers, 'host'));
     if (host === undefined) throw new HttpError(400, 'the Host field is not a host');
     const path = request.path === '*' && request.method === 'OPTIONS' ? '/' : canonicalPath(request.path);
     if (path === undefined) throw new HttpError(400, 'the path has a broken escape, a NUL, or climbs above "/"');
     return { path, host };
+  }
+
+  /** Clients of one board call it by one name, most of the time. */
+  private host(field: string | undefined): string | undefined {
+    if (field !== this.hostField) {
+      this.hostField = field;
+      this.hostName = requestHost(field);
+    }
+    return this.hostName;
   }
 
   private route(host: string, path: string, visit: Visit): Match<Route> {

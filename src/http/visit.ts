@@ -24,7 +24,6 @@ const BODY_FIELDS: ReadonlySet<string> = new Set([
 const NO_ROUTE = '-';
 
 export class Visit implements Call {
-  readonly id: string;
   readonly handshake: Handshake | undefined;
   request: Request;
   user: User | undefined;
@@ -32,11 +31,12 @@ export class Visit implements Call {
   rest = '';
   host = '';
   redirects = 0;
+  private ownId: string | undefined;
   private route: Route | undefined;
   private spool: Spool | undefined;
   private readonly started = performance.now();
   private notes: { [key: string]: string | number } | undefined;
-  private abortListeners: (() => void)[] = [];
+  private abortListeners: (() => void)[] | undefined;
   private watched = false;
   private gone = false;
   private logged = false;
@@ -45,9 +45,14 @@ export class Visit implements Call {
     readonly exchange: Exchange,
     private readonly parts: PipelineParts,
   ) {
-    this.id = parts.nextId();
     this.request = parts.policies.admission.behindProxy(exchange.request);
     this.handshake = exchange.handshake;
+  }
+
+  /** Most requests never need theirs. */
+  get id(): string {
+    this.ownId ??= this.parts.nextId();
+    return this.ownId;
   }
 
   /** The router has found the route. */
@@ -78,6 +83,7 @@ export class Visit implements Call {
       listener();
       return;
     }
+    this.abortListeners ??= [];
     this.abortListeners.push(listener);
     this.watch();
   }
@@ -185,7 +191,7 @@ export class Visit implements Call {
     this.gone = true;
     // A handler that has the body may be about to hand its file on: then it is closed with the answer.
     if (this.body === NO_BODY) this.spool?.cancel();
-    for (const listener of this.abortListeners.splice(0)) listener();
+    for (const listener of this.abortListeners?.splice(0) ?? []) listener();
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
 

@@ -27,7 +27,16 @@ export class Log {
   private writing = false;
   private waiters: (() => void)[] = [];
 
-  constructor(private readonly options: LogOptions) {}
+  private level: Level;
+
+  constructor(private readonly options: LogOptions) {
+    this.level = options.level;
+  }
+
+  /** Another level from now on. */
+  setLevel(level: Level): void {
+    this.level = level;
+  }
 
   debug(message: string, fields?: LogFields): void {
     this.line('debug', message, fields);
@@ -49,7 +58,7 @@ export class Log {
   }
 
   private line(level: Level, message: string, fields: LogFields | undefined): void {
-    if (RANK[level] < RANK[this.options.level]) return;
+    if (RANK[level] < RANK[this.level]) return;
     const text =
       this.options.format === 'json'
         ? jsonLine(level, message, fields)

@@ -1,5 +1,5 @@
 /**
- * What systemd is told (sd_notify(3)): that the gateway is ready, that it stops, and, where the unit has a watchdog, that its event loop
+ * What systemd is told (sd_notify(3)): that the gateway is ready, that it reloads, that it stops, and, where the unit has a watchdog, that its event loop
  * still turns. Without NOTIFY_SOCKET in the environment nothing is said.
  *
  * Through the C library where the FFI add-on is loaded, else by the program `systemd-notify`; then the unit needs NotifyAccess=all,
@@ -12,6 +12,8 @@ import type { Log } from './log.ts';
 export interface Readiness {
   /** The gateway serves. `status` is what `systemctl status` shows. From here on the watchdog is fed. */
   ready(status: string): void;
+  /** The configuration is read again; `ready` follows, whatever has come of it. */
+  reloading(): void;
   /** It drains. The watchdog is fed until `close`. */
   stopping(status: string): void;
   close(): void;
@@ -26,18 +28,20 @@ const PROGRAM_TIMEOUT = 5000;
 /** @param addon the FFI add-on's exports, or undefined where it is not loaded. */
 export function openReadiness(environment: Environment, addon: unknown, log: Log): Readiness {
   const path = environment['NOTIFY_SOCKET'];
-  if (path === undefined || !/^[/@]./.test(path)) return { ready() {}, stopping() {}, close() {} };
+  if (path === undefined || !/^[/@]./.test(path)) return { ready() {}, reloading() {}, stopping() {}, close() {} };
   const send = bySocket(addon, path, log) ?? byProgram(environment, log);
   const interval = watchdogInterval(environment);
   let timer: NodeJS.Timeout | undefined;
   return {
     ready(status) {
       send(`READY=1\nSTATUS=${oneLine(status)}`);
-      if (interval === undefined) return;
+      if (interval === undefined || timer !== undefined) return;
       send('WATCHDOG=1');
       timer = setInterval(() => send('WATCHDOG=1'), interval);
       timer.unref();
     },
+    // Microseconds of CLOCK_MONOTONIC, which is Node's too (uv_hrtime).
+    reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
     stopping: (status) => send(`STOPPING=1\nSTATUS=${oneLine(status)}`),
     close: () => clearInterval(timer),
   };

@@ -13,7 +13,8 @@ export interface Member {
 
 /** A family of numbers that tells its members apart by labels. */
 export class Tally<const Names extends readonly string[]> {
-  private readonly entries = new Map<string, Member>();
+  /** By the first label's value, then by the second's …: strings that are there already, so nothing is put together to look one up. */
+  private readonly root: Branch = new Map();
 
   constructor(
     readonly name: string,
@@ -24,12 +25,22 @@ export class Tally<const Names extends readonly string[]> {
 
   /** The member with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
   member(...values: { [K in keyof Names]: string }): Member {
-    const key = values.join('\n');
-    const known = this.entries.get(key);
-    if (known !== undefined) return known;
+    let branch = this.root;
+    const last = values.length - 1;
+    for (let at = 0; at < last; at++) {
+      const value = values[at] ?? '';
+      let next = branch.get(value);
+      if (!(next instanceof Map)) {
+        next = new Map();
+        branch.set(value, next);
+      }
+      branch = next;
+    }
+    const known = branch.get(values[last] ?? '');
+    if (known !== undefined && !(known instanceof Map)) return known;
     const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? '']));
     const made: Member = { labels, value: 0 };
-    this.entries.set(key, made);
+    branch.set(values[last] ?? '', made);
     return made;
   }
 
@@ -39,16 +50,36 @@ export class Tally<const Names extends readonly string[]> {
 
   /** A gauge of something that is there no more. */
   remove(...values: { [K in keyof Names]: string }): void {
-    this.entries.delete(values.join('\n'));
+    this.branchOf(values)?.delete(values.at(-1) ?? '');
   }
 
   /** The value of one member, 0 before the first `add`. */
   get(...values: { [K in keyof Names]: string }): number {
-    return this.entries.get(values.join('\n'))?.value ?? 0;
+    const found = this.branchOf(values)?.get(values.at(-1) ?? '');
+    return found === undefined || found instanceof Map ? 0 : found.value;
   }
 
-  *members(): IterableIterator<Readonly<Member>> {
-    yield* this.entries.values();
+  members(): IterableIterator<Readonly<Member>> {
+    return leaves(this.root);
+  }
+
+  private branchOf(values: readonly string[]): Branch | undefined {
+    let branch: Branch = this.root;
+    for (const value of values.slice(0, -1)) {
+      const next = branch.get(value);
+      if (!(next instanceof Map)) return undefined;
+      branch = next;
+    }
+    return branch;
+  }
+}
+
+type Branch = Map<string, Branch | Member>;
+
+function* leaves(branch: Branch): IterableIterator<Readonly<Member>> {
+  for (const next of branch.values()) {
+    if (next instanceof Map) yield* leaves(next);
+    else yield next;
   }
 }
 
@@ -69,7 +100,7 @@ export class Tallies {
   readonly refused = new Tally(
     'runnel_http_refused_total',
     'counter',
-    'Malformed requests that an engine answered or dropped by itself.',
+    'Malformed requests, and connections without their PROXY preface, that an engine answered or dropped by itself.',
     ['listener'],
   );
   readonly aborted = new Tally(
@@ -111,6 +142,24 @@ export class Tallies {
     'counter',
     'Certificates read anew while running, by result: ok, failed.',
     ['listener', 'result'],
+  );
+  readonly reloads = new Tally(
+    'runnel_config_reloads_total',
+    'counter',
+    'Reloads of the configuration, by result: ok, failed (the one before stays).',
+    ['result'],
+  );
+  readonly lastReload = new Tally(
+    'runnel_config_last_reload_successful',
+    'gauge',
+    'Whether the last reload of the configuration succeeded; 1 when there was none.',
+    [],
+  );
+  readonly lastReloadSuccess = new Tally(
+    'runnel_config_last_reload_success_timestamp_seconds',
+    'gauge',
+    'When the configuration that is in force was read, in seconds since 1970.',
+    [],
   );
   readonly busy = new Tally(
     'runnel_busy_total',

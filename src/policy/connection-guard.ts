@@ -6,8 +6,9 @@ import type { Log } from '../ops/log.ts';
 import { connectedPeers, openFilesLimit } from '../ops/open-files.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { AddressSet } from './addresses.ts';
-import { ConnectionLimits } from './connections.ts';
+import { ConnectionLimits, type ConnectionLimitsOptions } from './connections.ts';
 
+type GuardConfig = Pick<ConnectionsConfig, 'max' | 'max_per_address' | 'exempt' | 'trusted_proxies'>;
 type Doors = Pick<EngineHost, 'opened' | 'closed'>;
 
 /** For the operator's own listener, which must answer while everything else is full. */
@@ -24,37 +25,46 @@ export class ConnectionGuard {
 
   /** @param ports those whose connections are meant, for the census */
   constructor(
-    config: Pick<ConnectionsConfig, 'max' | 'max_per_address' | 'exempt' | 'trusted_proxies'>,
+    config: GuardConfig,
     private readonly tallies: Tallies,
     private readonly log: Log,
-    ports: () => readonly number[],
+    private readonly ports: () => readonly number[],
   ) {
+    this.limits = new ConnectionLimits(this.options(config));
+  }
+
+  /** Other limits from now on. Connections that are open count on, and stay. */
+  change(config: GuardConfig): void {
+    this.limits.change(this.options(config));
+  }
+
+  private options(config: GuardConfig): ConnectionLimitsOptions {
     const files = openFilesLimit() ?? Number.POSITIVE_INFINITY;
     const room = Math.max(1, files - Math.max(LEAST_RESERVE, Math.floor(files / 4)));
     if (room < config.max)
-      log.warn(
+      this.log.warn(
         `at most ${room} connections at once: the system allows ${files} open files, connections.max is ${config.max}`,
       );
-    this.limits = new ConnectionLimits({
+    return {
       max: Math.min(config.max, room),
       maxPerAddress: config.max_per_address,
       exempt: [new AddressSet(config.exempt), new AddressSet(config.trusted_proxies)],
-      census: () => connectedPeers(new Set(ports())).map(addressText),
-    });
+      census: () => connectedPeers(new Set(this.ports())).map(addressText),
+    };
   }
 
-  /** What an engine asks at the door of this listener. */
-  of(listener: string): Doors {
+  /** What an engine asks at the door of this listener. `named`: proxies in front of it say whose the connections are. */
+  of(listener: string, named = false): Doors {
     const open = this.tallies.connections.member(listener);
     return {
       opened: (address) => {
-        const limit = this.limits.opened(address, performance.now());
+        const limit = this.limits.opened(address, performance.now(), named);
         if (limit === undefined) open.value++;
         else this.refuse(listener, limit, address);
         return limit === undefined;
       },
       closed: (address) => {
-        this.limits.closed(address);
+        this.limits.closed(address, named);
         open.value--;
       },
     };

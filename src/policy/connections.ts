@@ -20,17 +20,27 @@ export class ConnectionLimits {
   private total = 0;
   /** Connections by `addressKey`; too many of them once somebody has left whose address is not known. */
   private readonly byAddress = new Map<string, number>();
+  /** The same for those that a proxy has named: the kernel knows them by the proxy's address only. */
+  private readonly named = new Map<string, number>();
   private unknownEnds = false;
   private lastCensus = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly options: ConnectionLimitsOptions) {}
+  constructor(private options: ConnectionLimitsOptions) {}
+
+  /** Other limits from now on. Connections above them stay. */
+  change(options: ConnectionLimitsOptions): void {
+    this.options = options;
+  }
 
   get open(): number {
     return this.total;
   }
 
-  /** Why a connection from `address` may not be; undefined when it may, and is counted. `now` in milliseconds. */
-  opened(address: string, now: number): 'max' | 'address' | undefined {
+  /**
+   * Why a connection from `address` may not be; undefined when it may, and is counted. `now` in milliseconds; `named`: by a proxy in
+   * front (PROXY protocol), so that no census finds it, and its end will be told.
+   */
+  opened(address: string, now: number, named = false): 'max' | 'address' | undefined {
     const { max, maxPerAddress } = this.options;
     if (this.total >= max) return 'max';
     const key = addressKey(address);
@@ -38,22 +48,25 @@ export class ConnectionLimits {
     const may = this.total < maxPerAddress || this.isExempt(address) || this.from(key, now) < maxPerAddress;
     if (!may) return 'address';
     this.total++;
-    this.byAddress.set(key, (this.byAddress.get(key) ?? 0) + 1);
+    const counts = named ? this.named : this.byAddress;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
     return undefined;
   }
 
   /** One that was counted has ended; `address` undefined where the engine cannot tell. */
-  closed(address: string | undefined): void {
+  closed(address: string | undefined, named = false): void {
     this.total--;
     if (this.total === 0) {
       this.byAddress.clear();
+      this.named.clear();
       this.unknownEnds = false;
     } else if (address === undefined) this.unknownEnds = true;
     else {
       const key = addressKey(address);
-      const left = (this.byAddress.get(key) ?? 0) - 1;
-      if (left > 0) this.byAddress.set(key, left);
-      else this.byAddress.delete(key);
+      const counts = named ? this.named : this.byAddress;
+      const left = (counts.get(key) ?? 0) - 1;
+      if (left > 0) counts.set(key, left);
+      else counts.delete(key);
     }
   }
 
@@ -63,7 +76,8 @@ export class ConnectionLimits {
 
   private from(key: string, now: number): number {
     const { maxPerAddress } = this.options;
-    const known = this.byAddress.get(key) ?? 0;
+    const named = this.named.get(key) ?? 0;
+    const known = named + (this.byAddress.get(key) ?? 0);
     if (known < maxPerAddress || !this.unknownEnds || now - this.lastCensus < CENSUS_LASTS) return known;
     this.lastCensus = now;
     this.unknownEnds = false;
@@ -75,6 +89,6 @@ export class ConnectionLimits {
     // The one that is being decided on is in that table, too.
     const others = Math.max(0, (this.byAddress.get(key) ?? 0) - 1);
     this.byAddress.set(key, others);
-    return others;
+    return named + others;
   }
 }

@@ -1,7 +1,9 @@
 /** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
+import { isDeepStrictEqual } from 'node:util';
 import type { Config, RoutePolicies } from '../config/schema.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { AddressSet } from './addresses.ts';
 import { Admission } from './admission.ts';
 import type { Auth } from './auth.ts';
 import { ConnectionGuard } from './connection-guard.ts';
@@ -20,22 +22,35 @@ export interface BuiltPolicies {
 export class Policies {
   readonly admission: Admission;
   readonly guard: ConnectionGuard;
+  /** Whether this is the address of a proxy that we trust. */
+  readonly isProxy: (address: string) => boolean;
   /** For what no route serves: a page of another origin may read a 404, too. */
   readonly unroutedCors: Cors;
   private readonly logins: Logins;
 
-  /** @param ports those that clients connect to */
+  /**
+   * @param ports those that clients connect to
+   * @param before the policies of the configuration before: what they know of addresses, connections and passwords is kept
+   */
   constructor(
     private readonly config: Config,
     tallies: Tallies,
     log: Log,
     ports: () => readonly number[],
+    before?: Policies,
   ) {
     const { connections, defaults } = config;
-    this.admission = new Admission(connections);
-    this.guard = new ConnectionGuard(connections, tallies, log, ports);
+    const unchanged = before !== undefined && isDeepStrictEqual(before.config.connections, connections);
+    this.admission = unchanged ? before.admission : new Admission(connections);
+    // One for all: it counts what is open, under whichever configuration that was opened.
+    this.guard = before?.guard ?? new ConnectionGuard(connections, tallies, log, ports);
+    const proxies = new AddressSet(connections.trusted_proxies);
+    this.isProxy = (address) => proxies.has(address);
     this.unroutedCors = new Cors(defaults.cors);
-    this.logins = new Logins(connections.failed_logins, log);
+    this.logins =
+      before?.config.connections.failed_logins === connections.failed_logins
+        ? before.logins
+        : new Logins(connections.failed_logins, log);
   }
 
   of(route: RoutePolicies): BuiltPolicies {
@@ -45,6 +60,11 @@ export class Policies {
       crossSite: route.cross_site,
       auth: this.logins.auth(route.auth),
     };
+  }
+
+  /** They are in force from now on. */
+  takeOver(): void {
+    this.guard.change(this.config.connections);
   }
 
   /** Of the operator's own pages: open to whoever reaches their listener, and to pages of no other origin. */

@@ -55,11 +55,14 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
+/** Fields that mean something to us. */
+const OWN: ReadonlySet<string> = new Set(['status', 'location', 'content-type', 'content-length']);
+
 /** The header as it comes in. */
 export class CgiHeader {
   private taken = 0;
-  /** Pieces of the line that is not over yet. */
-  private line: Buffer[] = [];
+  /** The beginning of the line that is not over yet. */
+  private line = '';
   private readonly fields: [string, string][] = [];
   private status: string | undefined;
 
@@ -82,11 +85,14 @@ export class CgiHeader {
       const end = newline < 0 ? chunk.length : newline;
       this.taken += end - start + (newline < 0 ? 0 : 1);
       if (this.taken > this.maxBytes) throw new CgiOutputError(`its header is longer than ${this.maxBytes} bytes`);
-      this.line.push(chunk.subarray(start, end));
-      if (newline < 0) return undefined;
+      const part = chunk.toString('latin1', start, end);
+      if (newline < 0) {
+        this.line += part;
+        return undefined;
+      }
       start = newline + 1;
-      const line = Buffer.concat(this.line).toString('latin1');
-      this.line = [];
+      const line = this.line + part;
+      this.line = '';
       const text = line.endsWith('\r') ? line.slice(0, -1) : line;
       if (text === '') return { response: respond(this.status, this.fields), rest: chunk.subarray(start) };
       this.field(text);
@@ -122,7 +128,10 @@ export class CgiHeader {
 }
 
 function respond(statusLine: string | undefined, fields: readonly (readonly [string, string])[]): CgiResponse {
-  const last = (name: string): string | undefined => fields.findLast(([key]) => key === name)?.[1];
+  const last = (name: string): string | undefined => {
+    for (let index = fields.length - 1; index >= 0; index--) if (fields[index]?.[0] === name) return fields[index]?.[1];
+    return undefined;
+  };
   const given = last('status') ?? statusLine;
   const location = last('location') || undefined;
   const headers = forwarded(fields);
@@ -148,10 +157,11 @@ function forwarded(fields: readonly (readonly [string, string])[]): [string, str
   for (const [name, value] of fields) {
     if (name === 'connection') for (const option of value.split(',')) named.add(option.trim().toLowerCase());
   }
-  const own = new Set(['status', 'location', 'content-type', 'content-length']);
-  return fields
-    .filter(([name]) => !own.has(name) && !NOT_FORWARDED.has(name) && !named.has(name))
-    .map(([name, value]) => [name, value]);
+  const passed: [string, string][] = [];
+  for (const [name, value] of fields) {
+    if (!OWN.has(name) && !NOT_FORWARDED.has(name) && !named.has(name)) passed.push([name, value]);
+  }
+  return passed;
 }
 
 /** "//host/path" is another host's to every client, and a fragment is for the client only. */

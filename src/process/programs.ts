@@ -69,7 +69,7 @@ export class Programs {
    */
   constructor(
     private readonly spawner: Spawner,
-    private readonly max: number,
+    private max: number,
     private readonly events: ProgramEvents,
   ) {
     this.watchdog = new Watchdog(spawner, (reason) => events.watchdogLost(reason));
@@ -83,6 +83,11 @@ export class Programs {
   /** Programs that run or are being started. */
   get size(): number {
     return this.entries.size + this.starting.size;
+  }
+
+  /** Another bound from now on. Programs above it go on. */
+  allow(max: number): void {
+    this.max = max;
   }
 
   /** The process id of the shell that ends the programs of a gateway that was killed; it is not one of the programs. */

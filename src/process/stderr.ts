@@ -18,6 +18,7 @@ export interface StderrOptions {
 const CUT = ' … (cut)';
 const SECOND = 1000;
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 
 export class StderrLines {
   /** Lines that were read but not told. */
@@ -27,7 +28,7 @@ export class StderrLines {
   private readonly linesPerSecond: number;
   private readonly keep: number;
   /** The beginning of a line whose end has not come yet; never longer than `maxLine`. */
-  private partial = Buffer.alloc(0);
+  private partial = NOTHING;
   /** The rest of the present line is too much, and is skipped. */
   private skipping = false;
   private told = 0;
@@ -77,7 +78,7 @@ export class StderrLines {
 
   private emit(mark: string): void {
     const line = text(this.partial) + mark;
-    this.partial = Buffer.alloc(0);
+    this.partial = NOTHING;
     this.last.push(line);
     if (this.last.length > this.keep) this.last.shift();
     this.second ??= setTimeout(() => this.newSecond(), SECOND).unref();

@@ -35,7 +35,7 @@ function storeEvents(listener: string, log: Log, tallies: Tallies): StoreEvents 
 
 /** The stores of every TLS listener of a gateway. */
 export class Certificates {
-  private readonly stores: { readonly listener: string; readonly store: CertificateStore }[] = [];
+  private stores: readonly { readonly listener: string; readonly store: CertificateStore }[] = [];
 
   constructor(
     private readonly log: Log,
@@ -47,13 +47,26 @@ export class Certificates {
     // Loaded here: without a TLS listener node:tls is 0.6 MB for nothing.
     const { CertificateStore: Store } = await import('./store.ts');
     const store = await Store.open(settings, process.env, storeEvents(listener, this.log, this.tallies));
-    this.stores.push({ listener, store });
+    this.stores = [...this.stores, { listener, store }];
     return store;
   }
 
   /** Reads all files anew, whether they have changed or not. What cannot be used is logged, and the old is served on. */
   async reload(): Promise<void> {
     await Promise.all(this.stores.map(({ store }) => store.reload()));
+  }
+
+  /** Its listener is gone: the files are looked at no more, and nothing tells of them. */
+  release(store: CertificateStore): void {
+    store.close();
+    const gone = this.stores.find((each) => each.store === store);
+    this.stores = this.stores.filter((each) => each !== gone);
+    if (gone === undefined) return;
+    const { listener } = gone;
+    // Another one may have taken its place.
+    const left = this.stores.filter((each) => each.listener === listener).flatMap((each) => each.store.certificates());
+    for (const { title } of store.certificates())
+      if (!left.some((facts) => facts.title === title)) this.tallies.certificateExpiry.remove(listener, title);
   }
 
   /** A line for each certificate; one that has expired is not ready. */

@@ -59,7 +59,7 @@ export class CertificateStore {
   private readonly told = new Map<string, number>();
 
   private constructor(
-    private readonly settings: TlsSettings,
+    private settings: TlsSettings,
     private readonly environment: Environment,
     private readonly events: StoreEvents,
     private current: Contexts,
@@ -98,10 +98,28 @@ export class CertificateStore {
 
   /** Keeps `server` supplied from now on, until `close`. */
   attach(server: TlsServer, lookEvery = LOOK_EVERY): void {
+    // A listener that is opened again has another server.
+    this.close();
     this.server = server;
     const rotate = setInterval(() => server.setTicketKeys(randomBytes(48)), ROTATE_EVERY);
     const look = setInterval(() => void this.look(false), lookEvery);
     this.timers.push(rotate.unref(), look.unref());
+  }
+
+  /**
+   * Reads what other settings name. Rejects with a `TlsTrouble` when that cannot be used; otherwise resolves with what puts it in force,
+   * for new connections. Whether clients are asked for certificates must be the same.
+   */
+  async prepare(settings: TlsSettings): Promise<() => void> {
+    const state = await filesState(filesOf(settings, this.environment));
+    const next = Contexts.load(settings, this.environment);
+    return () => {
+      this.settings = settings;
+      this.served = state;
+      this.pending = undefined;
+      this.reported = undefined;
+      this.serve(next);
+    };
   }
 
   /** Reads the files now, changed or not. Resolves when what they hold is served, or `failed` has been told why not. */

@@ -35,3 +35,10 @@ test('the bound holds; the least recently checked goes first', () => {
   for (let i = 0; i < 1000; i++) cache.put(`key ${i}`, '', 0, 4);
   assert.ok(cache.bytes <= 10_000);
 });
+
+test('what begins with a name goes together', () => {
+  const cache = new FileCache<string>({ maxBytes: 10_000, freshFor: 1000 });
+  for (const key of ['0 /\na', '0 /\nb', '0 /x\na']) cache.put(key, key, 10, 0);
+  cache.dropAll('0 /\n');
+  assert.deepEqual(['0 /\na', '0 /\nb', '0 /x\na'].map((key) => cache.stale(key)), [undefined, undefined, '0 /x\na']); // biome-ignore format: one table
+});

@@ -8,7 +8,8 @@ import { parseHtpasswd, parseTokens } from '../../src/config/credentials.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
-import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
+import { addressText, isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
+import { readPreface } from '../../src/engine/proxy-preface.ts';
 import { canonicalPath, requestHost } from '../../src/http/target.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
 import { Cors } from '../../src/policy/cors.ts';
@@ -22,6 +23,7 @@ import { findByName } from '../../src/tls/names.ts';
 import { TlsTrouble } from '../../src/tls/trouble.ts';
 import { Authority, revocationList } from '../support/certificates.ts';
 import { configOf } from '../support/policies.ts';
+import { binary, block, line, tlv } from '../support/preface.ts';
 import type { Chance } from './mutate.ts';
 
 export interface Target {
@@ -179,6 +181,33 @@ export const TARGETS: readonly Target[] = [
         assert(range === undefined || (range.bytes.length === 16 && range.bits >= 0 && range.bits <= 128));
         assert([undefined, 16].includes(addressBytes(text)?.length));
       }
+    },
+  },
+  {
+    name: 'preface',
+    seeds: [
+      Buffer.from(line('203.0.113.7')),
+      Buffer.from('PROXY TCP6 2001:db8::7 ::1 4712 80\r\n'),
+      Buffer.from('PROXY UNKNOWN rest\r\n'),
+      binary('203.0.113.7'),
+      block(0x21, 0x21, [
+        ...new Array<number>(36).fill(1),
+        ...tlv(0x20, [1, 0, 0, 0, 0, ...tlv(0x21, [84])]),
+        ...tlv(4, [0]),
+      ]),
+      block(0x20, 0, []),
+    ],
+    run(bytes, chance) {
+      const said = readPreface(bytes);
+      const before = readPreface(bytes.subarray(0, chance.below(bytes.length + 1)));
+      if (before.state !== 'incomplete') assert.deepEqual(before, said, 'what has been decided stays');
+      if (said.state === 'incomplete') assert(bytes.length < 4096);
+      if (said.state !== 'complete') return;
+      assert(said.length <= bytes.length && said.length <= 4096);
+      if (said.client === undefined) return;
+      const { address, port } = said.client;
+      assert(isIP(address) !== 0 && port >= 0 && port <= 65535, `${address} ${port}`);
+      assert.equal(addressText(Uint8Array.from(addressBytes(address) ?? [])), address, 'one spelling');
     },
   },
   {

@@ -80,7 +80,8 @@ requests = false
     writeFileSync(join(running.folder, 'next'), content);
     renameSync(join(running.folder, 'next'), join(running.folder, name));
   };
-  const reloads = () => running.log.filter(({ message }) => message.startsWith('new certificates are served')).length;
+  // Its last line: the configuration, too, reads the files.
+  const reloads = () => running.log.filter(({ message }) => message === 'the configuration is reloaded').length;
   let early = 0;
   for (let at = 1; at <= RELOADS; at++) {
     const next = pairs[at % 2];

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Authority, type Made, revocationList } from '../support/certificates.ts';
 import { ask, TestSocket } from '../support/client.ts';
-import { startGateway } from '../support/gateway.ts';
+import { type LogLine, startGateway } from '../support/gateway.ts';
 import { askSecurely, handshake, sessionOf, shownTo } from '../support/https.ts';
 import { until } from '../support/processes.ts';
 import { rawRequest } from '../support/raw.ts';
@@ -198,6 +198,62 @@ test('HUP: new connections get the new certificate, open ones go on, a broken on
   assert(!metrics.includes('name="old.test"'));
   socket.ws.send('and still');
   assert.deepEqual(await socket.first(2), ['still here', 'and still']);
+  assert.equal(await running.stop(), 0);
+});
+
+test('a reload with other certificate files drops nobody, and can be refused', async (t) => {
+  const config = (tls: string, more = '') =>
+    `stop_timeout = "1s"\n${LISTEN}tls = { ${tls} }\n[static."/"]\nroot = "."\n[stream."/cat"]\ncommand = ["cat"]\n[admin]\nlisten = "127.0.0.1:0"\n${more}`;
+  const people = new Authority('People');
+  const alice = people.client('Alice');
+  const running = await startGateway(t, {
+    config: config('certificate = "one.pem", key = "one.key"'),
+    files: {
+      ...pair('one', authority.server(['one.test'])),
+      ...pair('two', authority.server(['two.test'])),
+      'people.pem': people.certificate,
+    },
+  });
+  const [port = 0, admin = 0] = running.ports;
+  const socket = await TestSocket.open(`wss://127.0.0.1:${port}/cat`, { rejectUnauthorized: false });
+  const reload = async (text: string): Promise<LogLine> => {
+    const results = () => running.log.filter(({ message }) => /^the configuration is (not )?reloaded/.test(message));
+    const before = results().length;
+    writeFileSync(join(running.folder, 'runnel.toml'), text);
+    running.process.kill('SIGHUP');
+    await until('the reload', () => results().length > before);
+    const line = results().at(-1);
+    assert(line !== undefined);
+    return line;
+  };
+  const two = 'certificate = "two.pem", key = "two.key"';
+  assert.equal((await reload(config(two)))['changed'], 'listen "127.0.0.1:0"');
+  assert.equal(await shownTo(port, undefined), 'two.test');
+  const metrics = (await ask(admin, '/metrics')).body;
+  assert.match(metrics, /runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="two\.test"\}/);
+  assert(!metrics.includes('name="one.test"'));
+  socket.ws.send('still here');
+  assert.deepEqual(await socket.first(1), ['still here']);
+
+  // What does not fit together is an error of the configuration.
+  const refused = await reload(config('certificate = "two.pem", key = "one.key"', '[cgi."/x"]\ncommand = ["true"]\n'));
+  assert.match(refused.message, /1 problem$/);
+  assert.equal(await shownTo(port, undefined), 'two.test');
+  assert.equal((await askSecurely(port, '/x', {})).status, 404);
+  // The files that are watched are the new ones.
+  writeFileSync(join(running.folder, 'one.pem'), 'nonsense');
+  assert.equal((await reload(config(two, '# again\n')))['kept'], 4);
+
+  // Whether clients are asked at all: another listener in its place.
+  const place = `127.0.0.1:${port}`;
+  const strict = config(`${two}, client = { ca = "people.pem" }`).replace('127.0.0.1:0', place);
+  assert.equal((await reload(strict))['changed'], `listen "${place}"`);
+  assert.equal((await askSecurely(port, '/one.key', {})).status, 403);
+  assert.equal((await askSecurely(port, '/one.key', { cert: alice.certificate, key: alice.pem })).status, 200);
+  assert.equal((await socket.closed).code, 1006);
+  const milder = await reload(strict.replace('client = {', 'client = { mode = "optional",'));
+  assert.equal(milder['changed'], `listen "${place}"`);
+  assert.equal((await askSecurely(port, '/one.key', {})).status, 200);
   assert.equal(await running.stop(), 0);
 });
 

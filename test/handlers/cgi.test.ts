@@ -264,9 +264,11 @@ test('HEAD, 204 and 304: the program runs to its end, nobody gets its document',
 
 test('lengths: the announced one is kept; too little is a cut, too much is left out', async () => {
   script('right', 'printf "Content-Length: 5\\n\\nhello"; exit 3');
-  const right = await ask(callFor('right'));
-  assert.equal(sourceOf(right).length, 5);
-  assert.equal((await bodyOf(right)).toString(), 'hello');
+  assert.equal(await textOf('right'), 'hello');
+  script('slowly', 'printf "Content-Length: 5\\n\\nhe"; sleep 0.1; printf llo');
+  const slowly = await ask(callFor('slowly'));
+  assert.equal(sourceOf(slowly).length, 5);
+  assert.equal((await bodyOf(slowly)).toString(), 'hello');
   script('more', 'printf "Content-Length: 2\\n\\nhello"');
   assert.equal(await textOf('more'), 'he');
   script('zero', 'printf "Content-Length: 0\\n\\nhello"');

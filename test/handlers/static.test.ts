@@ -47,6 +47,7 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       ...defaultPolicies(),
     },
     {
+      cacheName: '/',
       route: '/',
       cache: new FileCache({ maxBytes: 1 << 20, freshFor: options.freshFor ?? 1000 }),
       log,

@@ -45,6 +45,22 @@ test('ready, the watchdog and stopping go out as datagrams', async (t) => {
   assert.ok(received().includes('STOPPING=1\nSTATUS=TERM | '));
 });
 
+test('a reload is told with its time, and the watchdog is not fed twice', async (t) => {
+  const { path, received } = await receiver(t);
+  const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '3600000000', WATCHDOG_PID: String(process.pid) };
+  const readiness = openReadiness(environment, loadKoffi(openAssets()), log);
+  readiness.ready('one');
+  const before = Number(process.hrtime.bigint() / 1000n);
+  readiness.reloading();
+  readiness.ready('two');
+  readiness.close();
+  await until(() => received().includes('STATUS=two'), 'the second');
+  const [, time = '', rest] =
+    /^READY=1\nSTATUS=one \| WATCHDOG=1 \| RELOADING=1\nMONOTONIC_USEC=(\d+) \| (.*)$/s.exec(received()) ?? [];
+  assert.equal(rest, 'READY=1\nSTATUS=two | ');
+  assert(Number(time) >= before, received());
+});
+
 test('an abstract socket is reached too, and one that is not there is only a warning', () => {
   const lines: string[] = [];
   const quiet = Object.assign(Object.create(log), { warn: (line: string) => lines.push(line) }) as Log;

@@ -28,6 +28,8 @@ function limits(max: number, maxPerAddress: number, exempt = '127.0.0.1') {
       open.splice(open.indexOf(address), 1);
       connections.closed(told ? address : undefined);
     },
+    name: (address: string, now = 0) => connections.opened(address, now, true),
+    unname: (address: string) => connections.closed(address, true),
     get asked() {
       return asked;
     },
@@ -67,6 +69,22 @@ describe('connection limits', () => {
     assert.equal(door.open('a', 1300), undefined);
     assert.equal(door.asked, 2);
   });
+  test('whom a proxy has named no census finds, and none forgets', () => {
+    const door = limits(100, 2);
+    assert.deepEqual(
+      ['a', 'a', 'a'].map((address) => door.name(address)),
+      [undefined, undefined, 'address'],
+    );
+    door.open('b');
+    door.open('b');
+    door.close('b', false);
+    assert.equal(door.open('b', 1000), undefined);
+    assert.equal(door.asked, 1);
+    assert.equal(door.name('a', 1001), 'address');
+    assert.equal(door.open('a', 1400), 'address', 'one address is one client, whoever says so');
+    door.unname('a');
+    assert.equal(door.name('a', 1002), undefined);
+  });
   test('nobody is asked while there are fewer than one address may have', () => {
     const door = limits(100, 3);
     for (let round = 0; round < 50; round++) {
@@ -77,4 +95,16 @@ describe('connection limits', () => {
     }
     assert.equal(door.asked, 0);
   });
+});
+
+test('other limits hold for those to come, and what is open is still counted', () => {
+  const options = { max: 3, maxPerAddress: 3, exempt: [], census: () => [] };
+  const connections = new ConnectionLimits(options);
+  for (const address of ['192.0.2.1', '192.0.2.1', '192.0.2.2']) connections.opened(address, 0);
+  assert.equal(connections.opened('192.0.2.3', 0), 'max');
+  connections.change({ ...options, max: 5, maxPerAddress: 2 });
+  assert.equal(connections.opened('192.0.2.1', 0), 'address');
+  assert.equal(connections.opened('192.0.2.3', 0), undefined);
+  connections.change({ ...options, max: 2 });
+  assert.deepEqual([connections.open, connections.opened('192.0.2.4', 0)], [4, 'max']);
 });

@@ -76,6 +76,9 @@ upgrade_burst = 2
 test('slow bodies, slow readers and chatty clients', async (t) => {
   const gateway = await startBoth(t, {
     config: `${ROUTES}
+[stream."/bytes"]
+command = ["cat"]
+limits = { message_bytes_per_second = "10KB" }
 [connections]
 exempt = []
 [defaults.limits]
@@ -119,8 +122,14 @@ messages_per_second = 50
       for (let count = 0; count < 200; count++) socket.ws.send(`message ${count}`);
       assert.equal((await socket.closed).code, 1008);
     });
+    await t.test(`${name}: few messages, but too many bytes: the same`, async () => {
+      const socket = await TestSocket.open(`ws://127.0.0.1:${port}/bytes`);
+      for (let count = 0; count < 10; count++) socket.ws.send('x'.repeat(5000));
+      assert.equal((await socket.closed).code, 1008);
+    });
   }
-  assert.equal(await gateway.metric('runnel_dropped_total', 'reason="too_many_messages"'), 2);
+  assert.equal(await gateway.metric('runnel_dropped_total', 'reason="too_many_messages"', 'route="/live"'), 2);
+  assert.equal(await gateway.metric('runnel_dropped_total', 'reason="too_many_messages"', 'route="/bytes"'), 2);
   assert.equal(gateway.log.filter((line) => line.level === 'error').length, 0);
 });
 

@@ -107,6 +107,69 @@ for (const row of ROWS) {
       }
     });
 
+    describe('the output of a brief program', () => {
+      const BRIEF = { stdin: 'null', stderr: 'null', brief: true } as const;
+      const scripts = [
+        ['of one that is over at once', 'echo quick', 'quick\n'],
+        ['nothing', 'true', ''],
+        ['of one that lives on', 'echo early; sleep 0.1; echo late', 'early\nlate\n'],
+        ['of what it leaves behind', 'echo own; (sleep 0.1; echo left) & exit 0', 'own\nleft\n'],
+        ['as much as a pipe holds', 'head -c 65536 /dev/zero | tr "\\0" x', 'x'.repeat(65536)],
+        ['more than a pipe holds', 'head -c 300000 /dev/zero | tr "\\0" x', 'x'.repeat(300_000)],
+      ] as const;
+      for (const [what, script, expected] of scripts) {
+        test(`${what}: is whole`, async () => {
+          const child = await spawner.spawn(shell(script, BRIEF));
+          assert.equal(await collect(child.stdout), expected);
+        });
+      }
+
+      test('paused before it came: it waits, and comes whole', async () => {
+        const child = await spawner.spawn(shell('echo one; echo two', BRIEF));
+        child.stdout.pause();
+        await child.exited;
+        const before = descriptors();
+        assert.equal(await collect(child.stdout), 'one\ntwo\n');
+        assert.ok(descriptors() < before, 'its descriptor is closed');
+      });
+
+      test('paused while it comes: the program waits', async () => {
+        const child = await spawner.spawn(shell('exec yes', BRIEF));
+        let length = 0;
+        child.stdout.on('data', (chunk) => {
+          length += chunk.length;
+          child.stdout.pause();
+        });
+        await until('yes is blocked in write', () => length > 0 && statOf(child.pid)?.state === 'S');
+        assert.ok(length <= 256 << 10, String(length));
+        const first = length;
+        child.stdout.resume();
+        await until('more of it', () => length > first);
+        child.stdout.destroy();
+        await child.exited;
+      });
+
+      test('destroyed before it came, and while it waits', async () => {
+        for (const when of ['before', 'after'] as const) {
+          const before = descriptors();
+          const child = await spawner.spawn(shell('echo one', BRIEF));
+          child.stdout.pause();
+          if (when === 'after') await child.exited;
+          child.stdout.destroy();
+          child.stdout.destroy();
+          await until('the close', () => child.stdout.closed);
+          await child.exited;
+          await until('nothing is left open', () => descriptors() <= before);
+        }
+      });
+
+      test('many at once: none keeps the pipe of another', async () => {
+        const started = await Promise.all(Array.from({ length: 60 }, () => spawner.spawn(shell('echo it', BRIEF))));
+        const all = await Promise.all(started.map((child) => collect(child.stdout)));
+        assert.deepEqual(new Set(all), new Set(['it\n']));
+      });
+    });
+
     test('stderr that nobody reads is closed when the program is over', async () => {
       const child = await spawner.spawn(shell('exit 0', { stdin: 'null' }));
       child.stdout.resume();

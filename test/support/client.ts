@@ -91,6 +91,7 @@ export async function ask(
     readonly method?: string;
     readonly headers?: { readonly [name: string]: string };
     readonly body?: string | Buffer;
+    readonly localAddress?: string;
   } = {},
 ): Promise<Refusal> {
   const outgoing = request({
@@ -99,6 +100,7 @@ export async function ask(
     path,
     method: options.method ?? 'GET',
     headers: options.headers ?? {},
+    localAddress: options.localAddress,
     agent: false,
   });
   outgoing.end(options.body);

@@ -46,13 +46,21 @@ export class RecordingHost implements EngineHost {
   /** How many there may be. */
   room = Number.POSITIVE_INFINITY;
 
-  opened(): boolean {
-    if (this.connections >= this.room) return false;
+  /** An address that is one too many. */
+  unwelcome: string | undefined;
+  /** Those that were let in, and those whose end was told. */
+  readonly addresses: string[] = [];
+  readonly gone: (string | undefined)[] = [];
+
+  opened(address: string): boolean {
+    if (this.connections >= this.room || address === this.unwelcome) return false;
     this.connections++;
+    this.addresses.push(address);
     return true;
   }
-  closed(): void {
+  closed(address: string | undefined): void {
     this.connections--;
+    this.gone.push(address);
   }
   exchange(exchange: Exchange): void {
     this.requests.push(exchange.request);

@@ -1,0 +1,75 @@
+/** What two configurations have in common: pure comparisons, for a reload. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config, ListenerConfig } from '../config/schema.ts';
+
+/** Whether two values of a configuration mean the same. The order of a map's entries counts: the first pattern that fits wins. */
+export function same(a: unknown, b: unknown): boolean {
+  if (a instanceof Map && b instanceof Map) return same([...a], [...b]);
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((value, at) => same(value, b[at]));
+  if (isPlain(a) && isPlain(b)) {
+    const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+    return [...names].every((name) => same(a[name], b[name]));
+  }
+  return isDeepStrictEqual(a, b);
+}
+
+function isPlain(value: unknown): value is { readonly [name: string]: unknown } {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}
+
+/** Whether a listener can stay open: everything is the same but what only concerns its answers (`redirect`, `hsts`). */
+export function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
+  return sameSocket(a, b) && same(tlsOpening(a), tlsOpening(b));
+}
+
+function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
+  const { proxy_protocol: preface = false } = a;
+  return same(a.address, b.address) && a.engine === b.engine && preface === (b.proxy_protocol ?? false);
+}
+
+/** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */
+export function otherTls(a: ListenerConfig, b: ListenerConfig): boolean {
+  return (
+    sameSocket(a, b) &&
+    a.tls !== undefined &&
+    b.tls !== undefined &&
+    // A server is told once whether to ask.
+    asksClients(a.tls) === asksClients(b.tls)
+  );
+}
+
+function asksClients({ client }: NonNullable<ListenerConfig['tls']>): boolean {
+  return client !== undefined && client.mode !== 'off';
+}
+
+/** `names` come from the certificates themselves, which are watched anyway. */
+function tlsOpening({ tls }: ListenerConfig): object | undefined {
+  return tls === undefined ? undefined : { ...tls, hsts: undefined, names: undefined };
+}
+
+/** Whether both cannot be open at one time. */
+export function samePlace(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
+  if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path;
+  if (a.kind === 'systemd') return b.kind === 'systemd' && a.socket === b.socket;
+  // One of them may be every address of the machine.
+  return b.kind === 'tcp' && a.port === b.port && a.port !== 0;
+}
+
+/** Keys that hold for the life of a process, and that `next` would have otherwise than they are in force. */
+export function needRestart(inForce: Config, next: Config): readonly string[] {
+  const { connections, processes, log } = inForce;
+  const keys: string[] = [];
+  // uWebSockets.js reads it once, when it is loaded; the times are the server's from its beginning.
+  for (const key of ['header_bytes', 'header_time', 'keep_alive'] as const)
+    if (connections[key] !== next.connections[key]) keys.push(`connections.${key}`);
+  if (processes.spawner !== next.processes.spawner) keys.push('processes.spawner');
+  if (log.format !== next.log.format) keys.push('log.format');
+  return keys;
+}
+
+/** Tables that are nobody's route and nobody's listener. */
+const TABLES = ['connections', 'defaults', 'log', 'processes', 'stop_timeout'] as const;
+
+export function changedTables(before: Config, next: Config): readonly string[] {
+  return TABLES.filter((name) => !same(before[name], next[name]));
+}

@@ -1,0 +1,87 @@
+/** What is behind each listener of a configuration: the routes, a redirect to HTTPS, or the operator's own pages. */
+import { randomBytes } from 'node:crypto';
+import type { Redirect } from '../config/redirect.ts';
+import type { Config } from '../config/schema.ts';
+import type { HeaderList } from '../engine/engine.ts';
+import { healthHandler, metricsHandler, readyHandler } from '../handlers/admin.ts';
+import { hstsFields, httpsRouter } from '../handlers/https.ts';
+import type { Handler } from '../http/handler.ts';
+import { Pipeline } from '../http/pipeline.ts';
+import type { Route } from '../http/route.ts';
+import { type Entry, Router } from '../http/router.ts';
+import type { Log } from '../ops/log.ts';
+import type { Metrics } from '../ops/metrics.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import type { Policies } from '../policy/policies.ts';
+import type { Certificates } from '../tls/certificates.ts';
+import type { Wanted } from './listeners.ts';
+
+export interface EntranceParts {
+  readonly log: Log;
+  readonly version: string;
+  readonly tallies: Tallies;
+  readonly certificates: Certificates;
+  /** The port where HTTPS is now; undefined where nothing speaks it. */
+  securePort(): number | undefined;
+}
+
+export class Entrances {
+  private readonly nextId = requestNames();
+  private metrics: Metrics | undefined;
+
+  constructor(private readonly parts: EntranceParts) {}
+
+  /** In the configuration's order, the operator's own last. */
+  async of(config: Config, policies: Policies, routes: Router<Route>): Promise<readonly Wanted[]> {
+    const wanted: Wanted[] = config.listen.map((listen) => {
+      const router =
+        listen.redirect === undefined ? routes : httpsRouter(this.httpsPort(listen.redirect), policies.ofAdmin());
+      const pipeline = this.pipeline(router, policies, config.log.requests, hstsFields(listen.tls?.hsts));
+      return { listen, admin: false, serve: pipeline.serve };
+    });
+    if (config.admin === undefined) return wanted;
+    const pages = this.pipeline(new Router(await this.adminRoutes(policies)), policies, false, []);
+    const listen = { address: config.admin.listen, engine: 'node' } as const;
+    return [...wanted, { listen, admin: true, serve: pages.serve }];
+  }
+
+  close(): void {
+    this.metrics?.close();
+  }
+
+  /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
+  private httpsPort(redirect: Redirect): () => number {
+    return () => redirect.port ?? this.parts.securePort() ?? 443;
+  }
+
+  private pipeline(router: Router<Route>, policies: Policies, logRequests: boolean, headers: HeaderList): Pipeline {
+    const { log, tallies } = this.parts;
+    return new Pipeline({ router, policies, log, tallies, headers, logRequests, nextId: this.nextId });
+  }
+
+  private async adminRoutes(policies: Policies): Promise<Entry<Route>[]> {
+    const { log, version, tallies, certificates } = this.parts;
+    // Loaded here, because without an admin listener nobody reads metrics.
+    this.metrics ??= (await import('../ops/metrics.ts')).createMetrics(tallies, log, version);
+    const built = policies.ofAdmin();
+    const route = (key: string, handler: Handler): Entry<Route> => ({
+      key,
+      value: { key, handler, headers: [], ...built },
+    });
+    return [
+      route('/metrics', metricsHandler(this.metrics)),
+      route('/healthz', healthHandler()),
+      route(
+        '/readyz',
+        readyHandler(() => certificates.states(Date.now())),
+      ),
+    ];
+  }
+}
+
+/** Names for requests, unique in this run. */
+function requestNames(): () => string {
+  const run = randomBytes(3).toString('hex');
+  let count = 0;
+  return () => `${run}-${(++count).toString(36)}`;
+}

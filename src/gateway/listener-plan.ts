@@ -1,0 +1,65 @@
+/** Which listeners stay open, which have to be opened, and which stand in their way: decided before anything is done. */
+import type { ListenerConfig } from '../config/schema.ts';
+import { otherTls, sameOpening, samePlace } from './differences.ts';
+
+export interface Place {
+  readonly listen: ListenerConfig;
+  /** The operator's own. */
+  readonly admin: boolean;
+  /** Of one that is open: the port really bound. */
+  readonly port?: number | undefined;
+}
+
+export interface ListenerPlan<Open extends Place, Wanted extends Place> {
+  /** Open already. */
+  readonly kept: ReadonlyMap<Wanted, Open>;
+  /** To be opened, in this order: those first that nothing stands in the way of. */
+  readonly opening: readonly { readonly wanted: Wanted; readonly inTheWay: readonly Open[] }[];
+  /** Nobody wants them any more; those in the way are among them. */
+  readonly unwanted: readonly Open[];
+  /** Kept, with other certificates or other rules about them. */
+  readonly otherTls: readonly { readonly open: Open; readonly wanted: Wanted }[];
+  /** Kept as they are, although they are wanted otherwise. */
+  readonly unchangeable: readonly Open[];
+}
+
+export function planListeners<Open extends Place, Wanted extends Place>(
+  open: readonly Open[],
+  wanted: readonly Wanted[],
+): ListenerPlan<Open, Wanted> {
+  const left = new Set(open);
+  const kept = new Map<Wanted, Open>();
+  const unchangeable: Open[] = [];
+  const changing: { open: Open; wanted: Wanted }[] = [];
+  for (const want of wanted) {
+    const candidates = [...left].filter((one) => one.admin === want.admin && canStay(one.listen, want.listen));
+    const found = candidates.find((one) => sameOpening(one.listen, want.listen)) ?? candidates[0];
+    if (found === undefined) continue;
+    left.delete(found);
+    kept.set(want, found);
+    if (sameOpening(found.listen, want.listen)) continue;
+    if (otherTls(found.listen, want.listen)) changing.push({ open: found, wanted: want });
+    else unchangeable.push(found);
+  }
+  const opening = wanted
+    .filter((want) => !kept.has(want))
+    .map((want) => ({
+      wanted: want,
+      inTheWay: [...left].filter((one) => samePlace(bound(one), want.listen.address)),
+    }))
+    .sort((a, b) => a.inTheWay.length - b.inTheWay.length);
+  return { kept, otherTls: changing, opening, unwanted: [...left], unchangeable };
+}
+
+function bound({ listen: { address }, port }: Place): ListenerConfig['address'] {
+  return address.kind === 'tcp' && port !== undefined ? { ...address, port } : address;
+}
+
+/** A socket of systemd is handed over once: closed, it could not be opened otherwise. */
+function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {
+  return (
+    sameOpening(open, wanted) ||
+    otherTls(open, wanted) ||
+    (open.address.kind === 'systemd' && samePlace(open.address, wanted.address))
+  );
+}

@@ -1,0 +1,76 @@
+/** How the gateway's listeners are opened: engine, certificates, limits, counts. */
+import type { ConnectionsConfig } from '../config/schema.ts';
+import { tlsSettings } from '../config/tls.ts';
+import { chooseEngine } from '../engine/choose.ts';
+import type { EngineHost } from '../engine/engine.ts';
+import { CutReply } from '../http/errors.ts';
+import type { Assets } from '../ops/assets.ts';
+import type { Log } from '../ops/log.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import { type ConnectionGuard, UNGUARDED } from '../policy/connection-guard.ts';
+import type { Certificates } from '../tls/certificates.ts';
+import type { ListenerParts } from './listeners.ts';
+
+export interface OpeningParts {
+  readonly assets: Assets;
+  readonly log: Log;
+  readonly tallies: Tallies;
+  readonly certificates: Certificates;
+  readonly guard: ConnectionGuard;
+  /** In force from the start to the end of the process. */
+  readonly connections: Pick<ConnectionsConfig, 'header_bytes' | 'header_time' | 'keep_alive'>;
+  /** Whether this is the address of a proxy that is trusted now. */
+  isProxy(address: string): boolean;
+  /** Largest message that a listener has to take, bytes. */
+  maxMessage(): number;
+  /** The engine that was wanted cannot be had here. */
+  slower(reason: string): void;
+}
+
+export function opening(parts: OpeningParts): ListenerParts {
+  const { assets, log, tallies, certificates, guard } = parts;
+  const { header_bytes, header_time, keep_alive } = parts.connections;
+  return {
+    async prepare({ listen }) {
+      const { address, tls, proxy_protocol } = listen;
+      const needsNode = tls !== undefined || proxy_protocol || address.kind === 'systemd';
+      const { engine, fallback } = await chooseEngine(needsNode ? 'node' : listen.engine, assets, header_bytes);
+      if (fallback !== undefined) parts.slower(fallback);
+      return { engine, store: tls && (await certificates.open(address.text, tlsSettings(tls))) };
+    },
+    async otherTls(store, { listen: { tls } }) {
+      return tls === undefined ? () => undefined : await store.prepare(tlsSettings(tls));
+    },
+    async open({ listen, admin }, { engine, store }, serve) {
+      const name = listen.address.text;
+      const host: EngineHost = {
+        ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
+        exchange: serve,
+        refused: (why, client) => {
+          tallies.refused.add(1, name);
+          log.info(`refused: ${why}`, { listener: name, client });
+        },
+        failed: (error) => {
+          if (error instanceof CutReply) return;
+          const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+          log.error('internal error', { error: text });
+        },
+      };
+      const maxMessage = parts.maxMessage();
+      const options = {
+        name,
+        address: listen.address,
+        maxHeaderBytes: header_bytes,
+        headerTimeout: header_time,
+        keepAliveTimeout: keep_alive,
+        maxMessage,
+        tls: store,
+        isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
+      };
+      return { listening: await engine.listen(options, host), maxMessage };
+    },
+    release: (store) => certificates.release(store),
+    gone: (name) => tallies.connections.remove(name),
+    lost: (error) => log.error(`a listener is gone: ${error instanceof Error ? error.message : String(error)}`),
+  };
+}
