@@ -2,8 +2,12 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySink, BodySource } from './engine.ts';
 
-/** Handed to uWebSockets.js at a time when the length is unknown: it copies what the kernel does not take. */
-const PIECE = 64 * 1024;
+/**
+ * Handed to uWebSockets.js at a time when the length is unknown, in a cork of its own: with its chunk header, and with a usual head before it,
+ * it fits into the 16 KiB that are gathered there. What does not fit is lost when the kernel has no room for what was gathered
+ * before it (measured: a chunk header without its chunk).
+ */
+const PIECE = 15 * 1024;
 
 interface Chunk {
   /** What the kernel has not taken. */
@@ -63,7 +67,7 @@ export class Outflow implements BodySink {
     }
     if (chunk.length > 0) this.waiting.push({ bytes: chunk, free });
     if (this.blocked) return false;
-    this.owner.corked(() => this.push());
+    this.pushCorked();
     return !this.blocked;
   }
 
@@ -73,7 +77,7 @@ export class Outflow implements BodySink {
     if (this.total !== undefined && this.given < this.total) {
       this.fail(new Error(`a body source wrote ${this.given} of the ${this.total} bytes that it had announced`));
     } else if (!this.blocked) {
-      this.owner.corked(() => this.push());
+      this.pushCorked();
     }
   }
 
@@ -94,7 +98,7 @@ export class Outflow implements BodySink {
   private writable(): void {
     if (this.over) return;
     this.owner.behind(false);
-    this.owner.corked(() => {
+    const goOn = () => {
       this.blocked = false;
       try {
         this.push();
@@ -103,8 +107,19 @@ export class Outflow implements BodySink {
         this.cancel();
         this.owner.broken(error);
       }
-    });
+    };
     // A cork that writes nothing flushes too; what it could not flush comes back here.
+    if (this.total !== undefined) this.owner.corked(goOn);
+    else {
+      this.owner.corked(() => undefined);
+      goOn();
+    }
+  }
+
+  /** With a known length all in one cork; otherwise each piece has its own, unless it comes together with the head. */
+  private pushCorked(): void {
+    if (this.total === undefined) this.push();
+    else this.owner.corked(() => this.push());
   }
 
   /** Hands on what waits until it is all taken or the client is behind. */
@@ -125,7 +140,7 @@ export class Outflow implements BodySink {
     }
     if (this.ended && this.total === undefined) {
       this.over = true;
-      this.response.end();
+      this.owner.corked(() => this.response.end());
       this.owner.completed();
     }
   }
@@ -133,7 +148,9 @@ export class Outflow implements BodySink {
   /** Gives the part of the chunk that was not taken. */
   private pushPiece(chunk: Uint8Array): Uint8Array | undefined {
     const piece = chunk.length > PIECE ? chunk.subarray(0, PIECE) : chunk;
-    this.blocked = !this.response.write(piece);
+    this.owner.corked(() => {
+      this.blocked = !this.response.write(piece);
+    });
     return chunk.length > PIECE ? chunk.subarray(PIECE) : undefined;
   }
 

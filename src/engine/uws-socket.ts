@@ -13,6 +13,8 @@ export class UwsSocket implements Socket {
   /** Undefined before `opened` and after the close: any call of it would throw. */
   private native: WebSocket<SocketData> | undefined;
   private behind = false;
+  /** How it is to be closed when the client has taken what waits for it. */
+  private goodbye: ((native: WebSocket<SocketData>) => void) | undefined;
   /** Inside of `end` or `close`, which call the close handler before they return. */
   private leaving = false;
 
@@ -30,7 +32,7 @@ export class UwsSocket implements Socket {
   }
 
   received(message: ArrayBuffer, binary: boolean): void {
-    if (this.native === undefined) return;
+    if (this.native === undefined || this.goodbye !== undefined) return;
     if (message.byteLength > this.maxMessage) {
       this.close(1009, 'message too big');
       return;
@@ -41,7 +43,12 @@ export class UwsSocket implements Socket {
   }
 
   drained(): void {
-    if (!this.behind || this.bufferedAmount > 0) return;
+    if (this.bufferedAmount > 0) return;
+    if (this.goodbye !== undefined) {
+      this.leave(this.goodbye);
+      return;
+    }
+    if (!this.behind) return;
     this.behind = false;
     this.guard(() => this.handlers.drain());
   }
@@ -62,7 +69,7 @@ export class UwsSocket implements Socket {
   }
 
   send(data: Uint8Array | string, binary: boolean): boolean {
-    if (this.native === undefined) return true;
+    if (this.native === undefined || this.goodbye !== undefined) return true;
     // With 1 nothing is left in the buffer, and it need not be asked for: one call less for each of very many.
     if (this.native.send(data, binary, false) === 1) return true;
     if (this.native.getBufferedAmount() <= SOCKET_HIGH_WATER) return true;
@@ -80,12 +87,16 @@ export class UwsSocket implements Socket {
   }
 
   ping(): void {
-    this.native?.ping();
+    if (this.goodbye === undefined) this.native?.ping();
   }
 
+  /** Behind what the client has not taken: from `end` on uWebSockets.js would give it no more than 4 s for that, and no time is ours to set. */
   close(code: number, reason: string): void {
     const sendable = sendableCode(code);
-    this.leave((native) => (sendable === undefined ? native.end() : native.end(sendable, cutReason(reason))));
+    const goodbye = (native: WebSocket<SocketData>) =>
+      sendable === undefined ? native.end() : native.end(sendable, cutReason(reason));
+    if (this.bufferedAmount === 0) this.leave(goodbye);
+    else this.goodbye ??= goodbye;
   }
 
   terminate(): void {

@@ -20,6 +20,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
       backoff: { first: 1000, most: 1000 },
       eofMessage: undefined,
       limits: { maxQueue: MAX_MESSAGE, drainTimeout: 10_000 },
+      overrun: 'too many messages',
     },
     reception: {
       log,

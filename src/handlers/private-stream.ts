@@ -94,9 +94,7 @@ export class PrivateStream implements Handler {
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
     const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
     if (taken === 'sent') return textReply(202, 'sent\n');
-    throw noRoom(
-      taken === 'away' ? 'the program is being started again' : 'the program does not read as fast as you send',
-    );
+    throw noRoom(taken === 'away' ? 'the program is being started again' : this.parts.plan.overrun);
   }
 
   private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
@@ -119,7 +117,7 @@ export class PrivateStream implements Handler {
     if (this.stopping !== undefined) channel.finish({ code: CLOSE.goingAway, reason: this.stopping });
     return {
       message: (data) => {
-        if (channel.fromClient(data) === 'full') channel.overrun();
+        if (channel.fromClient(data) === 'full') channel.overrun(plan.overrun);
       },
       caughtUp: () => channel.clientDrained(),
       close: (ending) => channel.finish(ending),

@@ -6,7 +6,6 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
-import type { StreamCounts } from '../stream/counts.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import type { ClientFacts, Member } from '../stream/member.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
@@ -160,7 +159,7 @@ export class SharedStream implements Handler {
     after: string | undefined,
     facts: ClientFacts,
   ): Seat {
-    return new SharedSeat(channel, channel.join(name, client, after, facts), this.parts.reception.counts);
+    return new SharedSeat(channel, channel.join(name, client, after, facts), this.parts);
   }
 
   private async post(call: Call, channel: SharedChannel): Promise<Answer> {
@@ -170,7 +169,8 @@ export class SharedStream implements Handler {
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
     const answer = await channel.fromClient(member, message, type);
-    if (answer === 'away' || answer === 'full') throw noRoom('the program does not take messages now');
+    if (answer === 'away') throw noRoom('the program is being started again');
+    if (answer === 'full') throw noRoom(this.parts.plan.overrun);
     if (answer === 'sent') return textReply(202, 'sent\n');
     return {
       status: answer.status,
@@ -188,18 +188,14 @@ class SharedSeat implements Seat {
   constructor(
     private readonly channel: SharedChannel,
     private readonly member: Member,
-    private readonly counts: StreamCounts,
+    private readonly parts: SharedStreamParts,
   ) {}
 
   message(data: Buffer): void {
     const { channel, member } = this;
     channel.fromClient(member, data).then(
       (answer) => {
-        if (answer === 'full')
-          channel.close(member, {
-            code: CLOSE.tryAgainLater,
-            reason: 'the program does not read as fast as you send',
-          });
+        if (answer === 'full') channel.close(member, { code: CLOSE.tryAgainLater, reason: this.parts.plan.overrun });
         else if (answer === 'away')
           member.client.notice({ kind: 'notice', text: 'your message was lost: the program is away' });
         else if (answer !== 'sent' && answer.data.length > 0) channel.answer(member, answer.data);
@@ -217,7 +213,7 @@ class SharedSeat implements Seat {
   }
 
   vanished(): void {
-    this.counts.drop('client_vanished');
+    this.parts.reception.counts.drop('client_vanished');
     this.member.client.terminate();
   }
 

@@ -13,6 +13,8 @@ export interface StreamPlan {
   readonly backoff: BackoffTimes;
   readonly eofMessage: Buffer | undefined;
   readonly limits: { readonly maxQueue: number; readonly drainTimeout: number };
+  /** What a client is told that sends more than what stands behind the stream takes. */
+  readonly overrun: string;
 }
 
 /** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. */
@@ -32,7 +34,13 @@ export function streamPlan(config: StreamConfig): StreamPlan {
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
     limits: { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
+    overrun: overrun(config),
   };
+}
+
+function overrun({ connect, poll }: StreamConfig): string {
+  if (poll !== undefined) return 'the source does not answer as fast as you send';
+  return `the ${connect === undefined ? 'program' : 'server'} does not read as fast as you send`;
 }
 
 /** Who asks for history wants it shown; but the last whole answer of a polled program is all that a newcomer needs. */

@@ -46,6 +46,8 @@ export class Delivery {
   /** Closes one client behind what it has not taken; one that takes nothing is dropped. */
   close(member: Member, ending: Ending): void {
     if (member.closing !== undefined) return;
+    // The last that it is told is what it has missed, and the newest where that is the rule.
+    if (member.skipping) this.caughtUp(member);
     member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
     member.client.close(ending);
   }

@@ -40,15 +40,16 @@ export type Verdict =
   /** `why` goes to viewers. */
   | { readonly outcome: 'error'; readonly why: string };
 
-/** Whether an answer is news. @param query that it answers */
-export function judge(answer: PollAnswer, query: string, memory: PollMemory, rules: PollRules): Verdict {
+/** Whether an answer is news. @param query that it answers; @param now our time, for answers without a Date */
+export function judge(answer: PollAnswer, query: string, memory: PollMemory, rules: PollRules, now: number): Verdict {
   const { status, headers } = answer;
   if (status !== 304 && (status < 200 || status > 299)) return error(explain(status));
   if (answer.body.length > rules.maxMessage) return error(tooLarge(answer.body.length, rules.maxMessage).message);
   const type = headerValue(headers, 'content-type') ?? '';
   const body = asUtf8(answer.body, type);
   const isEmpty = status === 204 || status === 304 || body.length === 0;
-  if (isEmpty) return { outcome: 'same', memory: withoutBody(memory, answer, query, rules) };
+  const validators = validatorsOf(headers, query, now);
+  if (isEmpty) return { outcome: 'same', memory: withoutBody(memory, answer, validators, rules) };
 
   const looks = shapeOf(body, type);
   if (looks === 'html' && memory.wasJson) return error('it answers with an HTML page where there was JSON');
@@ -61,15 +62,15 @@ export function judge(answer: PollAnswer, query: string, memory: PollMemory, rul
   const cursor = rules.cursor === undefined ? undefined : cursorOf(rules.cursor, headers, document);
   if (cursor !== undefined && cursor.length > MAX_CURSOR)
     return error(`its cursor has more than ${MAX_CURSOR} characters`);
-  const now: PollMemory = {
+  const known: PollMemory = {
     body,
     wasJson: looks === 'json',
     cursor,
     document: rules.message === 'json-diff' ? document : undefined,
-    validators: validatorsOf(headers, query),
+    validators,
   };
   const messages = memory.body?.equals(body) === true ? [] : changes(memory, body, document, rules);
-  return messages.length === 0 ? { outcome: 'same', memory: now } : { outcome: 'news', messages, memory: now };
+  return messages.length === 0 ? { outcome: 'same', memory: known } : { outcome: 'news', messages, memory: known };
 }
 
 function changes(memory: PollMemory, body: Buffer, document: Json | undefined, rules: PollRules): readonly Buffer[] {
@@ -84,22 +85,35 @@ function changes(memory: PollMemory, body: Buffer, document: Json | undefined, r
 }
 
 /** What no news tells: maybe a cursor in the header, maybe newer validators. What it does not tell stays as it was. */
-function withoutBody(memory: PollMemory, { headers }: PollAnswer, query: string, rules: PollRules): PollMemory {
+function withoutBody(
+  memory: PollMemory,
+  { headers }: PollAnswer,
+  validators: PollMemory['validators'],
+  rules: PollRules,
+): PollMemory {
   const cursor = rules.cursor === undefined ? undefined : cursorOf(rules.cursor, headers, undefined);
   return {
     ...memory,
     cursor: cursor === undefined || cursor.length > MAX_CURSOR ? memory.cursor : cursor,
-    validators: validatorsOf(headers, query) ?? memory.validators,
+    validators: validators ?? memory.validators,
   };
 }
 
-/** RFC 9110 section 13.1: what makes the next request a conditional one. */
-function validatorsOf(headers: HeaderList, query: string): PollMemory['validators'] {
+/** What is younger when it is served may change once more within the second that Last-Modified names. Milliseconds. */
+const SETTLED = 2000;
+
+/**
+ * RFC 9110 section 13.1: what makes the next request a conditional one. Last-Modified counts only where it tells versions apart (section
+ * 8.8.2.2): of a file that is written every second the last state would else be taken for the one before, for ever.
+ */
+function validatorsOf(headers: HeaderList, query: string, now: number): PollMemory['validators'] {
   const etag = headerValue(headers, 'etag');
   const modified = headerValue(headers, 'last-modified');
+  const served = parseHttpDate(headerValue(headers, 'date') ?? '') ?? now;
   const fields: [string, string][] = [];
   if (etag !== undefined) fields.push(['if-none-match', etag]);
-  if (modified !== undefined) fields.push(['if-modified-since', modified]);
+  if (modified !== undefined && served - (parseHttpDate(modified) ?? 0) >= SETTLED)
+    fields.push(['if-modified-since', modified]);
   return fields.length === 0 ? undefined : { query, headers: fields };
 }
 

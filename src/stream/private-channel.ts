@@ -162,9 +162,9 @@ export class PrivateChannel implements BackendEvents {
     );
   }
 
-  /** The program does not take what the client sends, and the client cannot be held back: ends the stream. */
-  overrun(): void {
-    this.finish({ code: CLOSE.tryAgainLater, reason: 'the program does not read as fast as you send' });
+  /** The backend does not take what the client sends, and the client cannot be held back: ends the stream. */
+  overrun(reason: string): void {
+    this.finish({ code: CLOSE.tryAgainLater, reason });
   }
 
   private attach(backend: Backend): void {

@@ -1,11 +1,13 @@
 /** `npm run bench`: measures runnel and its peers side by side. See docs/bench.md. */
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
+import { downloadCase } from './download-case.ts';
 import { echoCases } from './echo-cases.ts';
 import { machineFacts } from './facts.ts';
 import { fanoutCase } from './fanout-case.ts';
 import { httpCases } from './http-cases.ts';
 import { idleCase } from './idle-case.ts';
+import { notModifiedCase } from './not-modified-case.ts';
 import { installMissing, missingPrograms } from './programs.ts';
 import { runCase } from './rounds.ts';
 import { makeSite } from './site.ts';
@@ -13,7 +15,16 @@ import { stallCase } from './stall-case.ts';
 import { startCase } from './start-case.ts';
 import { tableOf } from './table.ts';
 
-const CASES: readonly BenchCase[] = [...httpCases, ...echoCases, fanoutCase, idleCase, stallCase, startCase];
+const CASES: readonly BenchCase[] = [
+  ...httpCases,
+  notModifiedCase,
+  downloadCase,
+  ...echoCases,
+  fanoutCase,
+  idleCase,
+  stallCase,
+  startCase,
+];
 
 const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds N] [--install] [CASE…]
   CASE       runs the cases whose name begins so: ${CASES.map(({ name }) => name).join(' ')}

@@ -56,6 +56,8 @@ export const lighttpd = peer('lighttpd', ['lighttpd'], async (site) => {
     `server.port = ${port}`,
     `server.errorlog = "${site.folder}/lighttpd.log"`,
     'server.max-keep-alive-requests = 100000000',
+    // Without a type it sends no validators, which the others do.
+    'mimetype.assign = (".bin" => "application/octet-stream")',
     '$HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }',
   ];
   writeFileSync(file, `${lines.join('\n')}\n`);

@@ -3,7 +3,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Site } from './site.ts';
+
+/** Where the program lies. */
+export interface Compiled {
+  readonly folder: string;
+}
 
 export interface ViewersOrder {
   readonly port: number;
@@ -50,7 +54,7 @@ export interface Idle {
 }
 
 /** Watches what the program `ticker` prints; each thing that the client says is handed to `said` as it comes. */
-export async function watch(site: Site, order: Watching, said: (report: ViewersReport) => void): Promise<void> {
+export async function watch(site: Compiled, order: Watching, said: (report: ViewersReport) => void): Promise<void> {
   const { child, lines } = start(site, order, [order.warmUp, order.seconds]);
   const exited = once(child, 'exit');
   for await (const line of lines) {
@@ -64,7 +68,7 @@ export async function watch(site: Site, order: Watching, said: (report: ViewersR
 }
 
 /** Resolves when all are connected that can be. */
-export async function idle(site: Site, order: ViewersOrder): Promise<Idle> {
+export async function idle(site: Compiled, order: ViewersOrder): Promise<Idle> {
   const { child, lines } = start(site, order, []);
   const exited = once(child, 'exit');
   const leave = async (): Promise<void> => {
@@ -77,7 +81,7 @@ export async function idle(site: Site, order: ViewersOrder): Promise<Idle> {
   return { failures: report.failures, seconds: report.seconds, leave };
 }
 
-function start(site: Site, { port, path, viewers }: ViewersOrder, more: readonly number[]) {
+function start(site: Compiled, { port, path, viewers }: ViewersOrder, more: readonly number[]) {
   const args = [port, path, viewers, ...more].map(String);
   const child = spawn(join(site.folder, 'viewers'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
   return { child, lines: createInterface({ input: child.stdout }) };

@@ -15,11 +15,23 @@ export interface HttpLoad {
 }
 
 /** Throws when an answer was not 2xx or 3xx, or a connection broke. */
-export async function wrk(url: string, connections: number, seconds: number): Promise<HttpLoad> {
+export async function wrk(
+  url: string,
+  connections: number,
+  seconds: number,
+  headers: readonly string[] = [],
+): Promise<HttpLoad> {
   const program = whereIs('wrk');
   if (program === undefined) throw new Error('wrk is not installed');
   const before = reapedCpu();
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', url];
+  const args = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--latency',
+    ...headers.flatMap((field) => ['-H', field]),
+    url,
+  ];
   const { stdout } = await promisify(execFile)(program, args);
   const share = (reapedCpu() - before) / seconds;
   const trouble = /^ *(Non-2xx.*|Socket errors.*)$/m.exec(stdout)?.[1];

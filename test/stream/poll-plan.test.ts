@@ -13,6 +13,7 @@ import {
 } from '../../src/stream/poll-plan.ts';
 import type { PollAnswer } from '../../src/stream/poll-source.ts';
 
+const NOW = Date.UTC(2026, 10, 20, 12);
 const BODY: PollRules = { message: 'body', cursor: undefined, maxMessage: 100 };
 const LINES: PollRules = { ...BODY, message: 'lines' };
 const DIFF: PollRules = { ...BODY, message: 'json-diff' };
@@ -109,7 +110,7 @@ describe('what answers come to, one after the other', () => {
     test(name, () => {
       let memory: PollMemory = NOTHING_KNOWN;
       const got = answers.map((one) => {
-        const verdict = judge(one, '', memory, rules);
+        const verdict = judge(one, '', memory, rules, NOW);
         if (verdict.outcome === 'error') return verdict.why;
         memory = verdict.memory;
         return verdict.outcome === 'same' ? 'same' : verdict.messages.map(String);
@@ -121,7 +122,7 @@ describe('what answers come to, one after the other', () => {
 describe('what is remembered', () => {
   const after = (rules: PollRules, ...answers: readonly PollAnswer[]): PollMemory =>
     answers.reduce<PollMemory>((memory, one) => {
-      const verdict = judge(one, 'q', memory, rules);
+      const verdict = judge(one, 'q', memory, rules, NOW);
       return verdict.outcome === 'error' ? memory : verdict.memory;
     }, NOTHING_KNOWN);
 
@@ -150,6 +151,21 @@ describe('what is remembered', () => {
     assert.deepEqual(conditions(memory, 'another'), []);
     assert.deepEqual(conditions(NOTHING_KNOWN, ''), []);
   });
+  const fields = (headers: { [name: string]: string }): readonly string[] =>
+    conditions(after(BODY, answer('a', headers)), 'q').map(([name]) => name);
+  const ago = (milliseconds: number): string => formatHttpDate(NOW - milliseconds);
+  const times: readonly (readonly [string, { [name: string]: string }, readonly string[]])[] = [
+    ['settled when it was served', { 'last-modified': ago(3000), date: ago(1000) }, ['if-modified-since']],
+    ['of the second in which it was served', { 'last-modified': ago(3000), date: ago(3000) }, []],
+    ['of the second before', { 'last-modified': ago(4000), date: ago(3000) }, []],
+    ['settled by our clock', { 'last-modified': ago(2000) }, ['if-modified-since']],
+    ['young by our clock', { 'last-modified': ago(1000) }, []],
+    ['of tomorrow', { 'last-modified': ago(-86_400_000) }, []],
+    ['young, beside a tag', { 'last-modified': ago(0), etag: '"1"' }, ['if-none-match']],
+  ];
+  for (const [name, headers, expected] of times)
+    test(`Last-Modified: ${name}`, () => assert.deepEqual(fields(headers), expected));
+
   test('validators stay with a 304 and go with an answer that has none', () => {
     const first = answer('a', { etag: '"1"' });
     assert.deepEqual(conditions(after(BODY, first, answer('', {}, 304)), 'q'), [['if-none-match', '"1"']]);

@@ -161,8 +161,8 @@ export class PolledBackend implements Backend {
     const headers = conditions(memory, query);
     try {
       const answer = await this.request({ method: 'GET', query, headers, body: undefined });
-      const pause = retryAfter(answer.headers, Date.now());
-      return { verdict: judge(answer, query, memory, rules), pause };
+      const now = Date.now();
+      return { verdict: judge(answer, query, memory, rules, now), pause: retryAfter(answer.headers, now) };
     } catch (error) {
       if (!(error instanceof PollFailure)) {
         const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,0 +1,113 @@
+/** What the download of a large file costs in memory, for a client that takes it as fast as it comes and for a slow one. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type BenchCase, column } from './case.ts';
+import { lighttpd, nginx, type Peer, runnel } from './peers.ts';
+import { cpuOf, type Memory, memoryOf } from './proc.ts';
+import { whereIs } from './programs.ts';
+import { type Service, startService } from './service.ts';
+import type { Site } from './site.ts';
+
+const BYTES = 1_000_000_000;
+/** Bytes a second of the slow client. */
+const SLOWLY = 20_000_000;
+/** Milliseconds between two looks at the server's memory, and until it has come to rest. */
+const LOOK_EVERY = 10;
+const SETTLE = 1000;
+/** As the packaged executable starts itself (`scripts/package/targets.mjs`): memory counts here. */
+const AS_PACKAGED = { NODE_OPTIONS: '--max-semi-space-size=1' };
+const MIB = 2 ** 20;
+
+/** A file that takes no room on the disk. @returns its path on the servers */
+function largeFile(site: Site): string {
+  const file = join(site.www, '1g.bin');
+  if (!existsSync(file)) {
+    const descriptor = openSync(file, 'w');
+    ftruncateSync(descriptor, BYTES);
+    closeSync(descriptor);
+  }
+  return '/1g.bin';
+}
+
+interface Download {
+  /** The most that the server had at one moment. */
+  readonly peak: Memory;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** @param limits for curl(1) */
+async function download(service: Service, path: string, limits: readonly string[]): Promise<Download> {
+  const url = `http://127.0.0.1:${service.port}${path}`;
+  const args = ['-s', '-o', '/dev/null', '-w', '%{size_download} %{time_total}', ...limits, url];
+  const child = spawn(whereIs('curl') ?? 'curl', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  let said = '';
+  child.stdout.on('data', (bytes: Buffer) => {
+    said += bytes.toString();
+  });
+  const closed = once(child, 'close');
+  let peak: Memory = { rss: 0, pss: 0, anonymous: 0 };
+  while (child.exitCode === null && child.signalCode === null) {
+    const now = memoryOf(service.processes());
+    peak = {
+      rss: Math.max(peak.rss, now.rss),
+      pss: Math.max(peak.pss, now.pss),
+      anonymous: Math.max(peak.anonymous, now.anonymous),
+    };
+    await sleep(LOOK_EVERY);
+  }
+  await closed;
+  const [bytes = 0, seconds = 0] = said.split(' ').map(Number);
+  return { peak, bytes, seconds };
+}
+
+async function measured(peer: Peer, site: Site, seconds: number): Promise<readonly number[]> {
+  const path = largeFile(site);
+  const service = await startService(await peer.prepare(site));
+  try {
+    // So that what it keeps for every first request is there.
+    await download(service, '/1k.bin', []);
+    await sleep(SETTLE);
+    const idle = memoryOf(service.processes());
+    const before = cpuOf(service.processes()).own;
+    const fast = await download(service, path, []);
+    const cpu = cpuOf(service.processes()).own - before;
+    if (fast.bytes !== BYTES) throw new Error(`${peer.name}: ${fast.bytes} bytes came`);
+    await sleep(SETTLE);
+    const slow = await download(service, path, ['--limit-rate', String(SLOWLY), '--max-time', String(seconds)]);
+    if (slow.bytes === 0) throw new Error(`${peer.name}: nothing came for the slow one`);
+    const more = ({ peak }: Download, what: 'anonymous' | 'rss'): number => (peak[what] - idle[what]) / MIB;
+    return [
+      more(fast, 'anonymous'),
+      more(fast, 'rss'),
+      more(slow, 'anonymous'),
+      more(slow, 'rss'),
+      idle.rss / MIB,
+      fast.bytes / fast.seconds / 1e6,
+      cpu,
+    ];
+  } finally {
+    await service.stop();
+  }
+}
+
+export const downloadCase: BenchCase = {
+  name: 'download-1g',
+  title: `A file of 1 GB, for a client that takes it at once, then for one that takes ${SLOWLY / 1e6} MB a second`,
+  needs: ['curl'],
+  columns: [
+    column('private MiB above idle', 1, false),
+    column('RSS MiB above idle', 1, false),
+    column('slow: private MiB above idle', 1, false),
+    column('slow: RSS MiB above idle', 1, false),
+    column('RSS MiB idle', 1, false),
+    column('MB/s', 0),
+    column('server CPU s', 2),
+  ],
+  peers: [runnel('uws', AS_PACKAGED), runnel('node', AS_PACKAGED), lighttpd, nginx],
+  startsItself: true,
+  measure: (peer, _service, { site, seconds }) => measured(peer, site, seconds),
+};
