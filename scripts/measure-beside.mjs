@@ -76,10 +76,7 @@ const SERVERS = [
       '--adapter',
       'caddyfile',
       '--config',
-      file(
-        'Caddyfile',
-        `{\n\tadmin off\n}\nhttp://127.0.0.1:${port} {\n\troot * ${www}\n\tfile_server\n}\n`,
-      ),
+      file('Caddyfile', `{\n\tadmin off\n}\nhttp://127.0.0.1:${port} {\n\troot * ${www}\n\tfile_server\n}\n`),
     ],
   ],
 ];
