@@ -11,8 +11,11 @@ import { Outflow } from './uws-outflow.ts';
 import type { UwsOpening, UwsShared } from './uws-shared.ts';
 import { type SocketData, UwsSocket } from './uws-socket.ts';
 
-/** Up to this size a body is handed over at once; above it the client's pace counts. */
-const SMALL = 64 * 1024;
+/**
+ * Up to this size a body is handed over at once; above it the client's pace counts. With a usual head it fits into the 16 KiB that
+ * uWebSockets.js gathers: what does not fit is lost when the kernel has no room, as it has for a client that asks on and does not read.
+ */
+const SMALL = 12 * 1024;
 
 export class UwsExchange implements Exchange {
   readonly hasBody: boolean;

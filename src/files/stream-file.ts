@@ -3,7 +3,9 @@ import { close, read } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
 import { isRange, lengthOf, type Piece } from './multipart.ts';
 
-const CHUNK_BYTES = 64 * 1024;
+/** What is read at a time: little for a client that is slow, of whom there may be many; more and more for one that takes it all. */
+const LEAST = 64 * 1024;
+const MOST = 512 * 1024;
 
 /**
  * Sends `pieces` of an open file and then closes the descriptor, which is its own from here on and is closed in every ending. A file
@@ -20,6 +22,7 @@ export class FileBody implements BodySource {
   private waiting = false;
   private over = false;
   private spare: Buffer | undefined;
+  private chunk = LEAST;
 
   constructor(
     private readonly descriptor: number,
@@ -59,7 +62,7 @@ export class FileBody implements BodySource {
       return;
     }
     const position = piece.start + this.done;
-    const wanted = Math.min(CHUNK_BYTES, piece.end - position + 1);
+    const wanted = Math.min(this.chunk, piece.end - position + 1);
     const buffer = this.bufferFor(wanted);
     this.reading = true;
     read(this.descriptor, buffer, 0, wanted, position, (error, count) =>
@@ -70,9 +73,9 @@ export class FileBody implements BodySource {
   /** Without a buffer that comes back a large file would be as much garbage as it is long. */
   private bufferFor(wanted: number): Buffer {
     const { spare } = this;
-    if (spare === undefined || spare.length < wanted) return Buffer.allocUnsafeSlow(wanted);
     this.spare = undefined;
-    return spare;
+    const fits = spare !== undefined && spare.length >= wanted && spare.length <= this.chunk;
+    return fits ? spare : Buffer.allocUnsafeSlow(wanted);
   }
 
   /** @param left Bytes of the piece that are to be read after these. */
@@ -98,7 +101,9 @@ export class FileBody implements BodySource {
   private give(bytes: Uint8Array, free?: () => void): void {
     // Set before the write: the sink may call `resume` from inside it.
     this.waiting = true;
-    if (this.sink?.write(bytes, free) && this.waiting) this.resume();
+    const more = this.sink?.write(bytes, free) === true;
+    this.chunk = more ? Math.min(this.chunk * 2, MOST) : LEAST;
+    if (more && this.waiting) this.resume();
   }
 
   private finish(): void {

@@ -281,11 +281,13 @@ for (const engine of ['uws', 'node'] as const) {
         text += chunk;
       });
       slow.resume();
-      await until('the slow one is told', () => text.includes('event: missed'));
+      // Chunks may end anywhere; nothing else has a CR.
+      const body = (): string => text.replaceAll(/\r\n[0-9a-f]+\r\n/g, '');
+      await until('the slow one is told', () => body().includes('event: missed'));
       await post(to, '', 'after all');
-      await until('and goes on', () => text.includes('data: after all'));
-      const missed = Number(/event: missed\ndata: (\d+)\n/.exec(text)?.[1]);
-      const got = text.match(/^data: \d+ x/gm)?.length ?? 0;
+      await until('and goes on', () => body().includes('data: after all'));
+      const missed = Number(/event: missed\ndata: (\d+)\n/.exec(body())?.[1]);
+      const got = body().match(/^data: \d+ x/gm)?.length ?? 0;
       assert.equal(got + missed, FLOOD);
       t.diagnostic(`it missed ${missed}`);
     });
