@@ -132,6 +132,8 @@ export class LateReader extends EventEmitter implements Output {
   private close(): void {
     this.closed = true;
     this.emit('close');
+    // `delay` still has this object for a while, and should not keep all that listened to it.
+    this.removeAllListeners();
   }
 
   private watch(): void {
