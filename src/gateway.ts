@@ -3,6 +3,7 @@ import { formatPath } from './config/problems.ts';
 import type { Config } from './config/schema.ts';
 import { listeningUrl } from './engine/listening-url.ts';
 import { FileCache } from './files/cache.ts';
+import { ReadBuffers } from './files/read-buffers.ts';
 import type { Resource } from './files/resources.ts';
 import { changedTables, needRestart } from './gateway/differences.ts';
 import { Entrances } from './gateway/entrances.ts';
@@ -84,6 +85,7 @@ class RunningGateway implements Gateway {
   private readonly programs: Programs;
   private readonly certificates: Certificates;
   private readonly files: FileCache<Resource>;
+  private readonly buffers = new ReadBuffers();
   private readonly listeners: Listeners;
   private readonly entrances: Entrances;
   private readonly readiness: Readiness;
@@ -167,14 +169,14 @@ class RunningGateway implements Gateway {
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
   private async prepare(config: Config, policies: Policies): Promise<Prepared> {
     const { assets, log, version, wrap } = this.parts;
-    const { tallies, programs, files } = this;
+    const { tallies, programs, files, buffers } = this;
     const before = this.built.routes;
     const generation = this.generation++;
     const routes = buildRoutes(
       config,
       policies,
       {
-        ...{ assets, log, version, tallies, programs, files, generation, wrap },
+        ...{ assets, log, version, tallies, programs, files, buffers, generation, wrap },
         find: (host, path) => this.built.routes.router.find(host, path),
       },
       before,

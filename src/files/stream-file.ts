@@ -2,10 +2,10 @@
 import { close, read } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
 import { isRange, lengthOf, type Piece } from './multipart.ts';
+import type { ReadBuffers } from './read-buffers.ts';
 
-/** What is read at a time: little for a client that is slow, of whom there may be many; more and more for one that takes it all. */
-const LEAST = 64 * 1024;
-const MOST = 512 * 1024;
+/** What is read at a time for a client that is slow, of whom there may be many. */
+const CHUNK_BYTES = 64 * 1024;
 
 /**
  * Sends `pieces` of an open file and then closes the descriptor, which is its own from here on and is closed in every ending. A file
@@ -22,11 +22,15 @@ export class FileBody implements BodySource {
   private waiting = false;
   private over = false;
   private spare: Buffer | undefined;
-  private chunk = LEAST;
+  /** The client has taken the last chunk at once. */
+  private keepsUp = false;
+  /** It may have large buffers. */
+  private mayBeLarge = false;
 
   constructor(
     private readonly descriptor: number,
     private readonly pieces: readonly Piece[],
+    private readonly buffers: ReadBuffers,
     /** Told when the descriptor could not be closed. */
     private readonly failed: (error: Error) => void,
   ) {
@@ -62,20 +66,37 @@ export class FileBody implements BodySource {
       return;
     }
     const position = piece.start + this.done;
-    const wanted = Math.min(this.chunk, piece.end - position + 1);
-    const buffer = this.bufferFor(wanted);
+    const left = piece.end - position + 1;
+    const buffer = this.bufferFor(left);
+    const wanted = Math.min(buffer.length, left);
     this.reading = true;
-    read(this.descriptor, buffer, 0, wanted, position, (error, count) =>
-      this.took(error, buffer, count, piece.end - position + 1 - count),
-    );
+    read(this.descriptor, buffer, 0, wanted, position, (error, count) => this.took(error, buffer, count, left - count));
   }
 
   /** Without a buffer that comes back a large file would be as much garbage as it is long. */
-  private bufferFor(wanted: number): Buffer {
+  private bufferFor(left: number): Buffer {
+    if (this.keepsUp && left > CHUNK_BYTES) {
+      this.mayBeLarge ||= this.buffers.enter();
+      if (this.mayBeLarge) return this.buffers.take();
+    }
+    const wanted = Math.min(CHUNK_BYTES, left);
     const { spare } = this;
+    if (spare === undefined || spare.length < wanted) return Buffer.allocUnsafeSlow(wanted);
     this.spare = undefined;
-    const fits = spare !== undefined && spare.length >= wanted && spare.length <= this.chunk;
-    return fits ? spare : Buffer.allocUnsafeSlow(wanted);
+    return spare;
+  }
+
+  private back(buffer: Buffer): void {
+    if (buffer.length <= CHUNK_BYTES) this.spare = buffer;
+    else {
+      this.buffers.give(buffer);
+      if (!this.keepsUp) this.smallAgain();
+    }
+  }
+
+  private smallAgain(): void {
+    if (this.mayBeLarge) this.buffers.leave();
+    this.mayBeLarge = false;
   }
 
   /** @param left Bytes of the piece that are to be read after these. */
@@ -83,32 +104,33 @@ export class FileBody implements BodySource {
     this.reading = false;
     const sink = this.sink;
     if (this.over || !sink) {
+      this.back(buffer);
       this.release();
       return;
     }
     if (error || count === 0) {
+      this.back(buffer);
       this.finish();
       sink.fail(error ?? new Error('the file became shorter while it was being sent'));
       return;
     }
     if (left === 0) this.at++;
     this.done = left === 0 ? 0 : this.done + count;
-    this.give(count === buffer.length ? buffer : buffer.subarray(0, count), () => {
-      this.spare = buffer;
-    });
+    this.give(count === buffer.length ? buffer : buffer.subarray(0, count), () => this.back(buffer));
   }
 
   private give(bytes: Uint8Array, free?: () => void): void {
     // Set before the write: the sink may call `resume` from inside it.
     this.waiting = true;
     const more = this.sink?.write(bytes, free) === true;
-    this.chunk = more ? Math.min(this.chunk * 2, MOST) : LEAST;
+    this.keepsUp = more;
     if (more && this.waiting) this.resume();
   }
 
   private finish(): void {
     if (this.over) return;
     this.over = true;
+    this.smallAgain();
     if (!this.reading) this.release();
   }
 

@@ -6,6 +6,7 @@ import { formatPath } from '../config/problems.ts';
 import type { Config, ProcessConfig, RoutePolicies, StreamConfig } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
 import type { FileCache } from '../files/cache.ts';
+import type { ReadBuffers } from '../files/read-buffers.ts';
 import type { Resource } from '../files/resources.ts';
 import { BROWSER_FILES, BrowserFiles } from '../handlers/browser-files.ts';
 import { cgiHandler } from '../handlers/cgi.ts';
@@ -34,6 +35,7 @@ export interface RouteParts {
   readonly tallies: Tallies;
   readonly programs: Programs;
   readonly files: FileCache<Resource>;
+  readonly buffers: ReadBuffers;
   /** How many tables were built before this one. */
   readonly generation: number;
   /** In the table that is in force when it is asked. */
@@ -103,11 +105,11 @@ class Building {
   /** The table of handler kinds. */
   table(): RouteTable {
     const { config } = this;
-    const { log, version, tallies, programs, files: cache, generation, assets } = this.parts;
+    const { log, version, tallies, programs, files: cache, buffers, generation, assets } = this.parts;
     const documentRoot = config.static.get('/')?.root;
     for (const [key, route] of config.static)
       this.add('static', key, route, undefined, () =>
-        staticHandler(route, { route: key, cache, cacheName: `${generation} ${key}`, log }),
+        staticHandler(route, { route: key, cache, buffers, cacheName: `${generation} ${key}`, log }),
       );
     for (const [key, route] of config.cgi)
       this.add('cgi', key, route, documentRoot, () => {

@@ -7,6 +7,7 @@ import type { StaticConfig } from '../config/schema.ts';
 import type { Reply, Request } from '../engine/engine.ts';
 import type { FileCache } from '../files/cache.ts';
 import { globMatcher } from '../files/glob.ts';
+import type { ReadBuffers } from '../files/read-buffers.ts';
 import { Refused } from '../files/refused.ts';
 import type { Representation } from '../files/representation.ts';
 import { type Resource, Resources } from '../files/resources.ts';
@@ -26,6 +27,7 @@ export interface StaticDeps {
   readonly cacheName: string;
   /** Shared by all static routes, so that one bound holds for all. */
   readonly cache: FileCache<Resource>;
+  readonly buffers: ReadBuffers;
   readonly log: Log;
 }
 
@@ -156,7 +158,7 @@ class StaticFiles {
   }
 
   private body(descriptor: number, pieces: ConstructorParameters<typeof FileBody>[1]): FileBody {
-    return new FileBody(descriptor, pieces, (error) =>
+    return new FileBody(descriptor, pieces, this.deps.buffers, (error) =>
       this.deps.log.warn('a file could not be closed', { route: this.deps.route, error: error.message }),
     );
   }

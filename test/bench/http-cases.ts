@@ -1,6 +1,6 @@
 /** CGI starts a second and static files, under load by wrk. */
 import { type BenchCase, column, running } from './case.ts';
-import { lighttpd, nginx, nginxFcgiwrap, type Peer, runnel, websocketdCgi } from './peers.ts';
+import { bareFile, lighttpd, nginx, nginxFcgiwrap, type Peer, runnel, websocketdCgi } from './peers.ts';
 import { cpuOf } from './proc.ts';
 import { wrk } from './wrk.ts';
 
@@ -31,7 +31,7 @@ function httpCase({ name, title, connections, path, peers, needs = [] }: HttpCas
       column('answers/s', 0),
       column('p50 ms', 2),
       column('p99 ms', 2),
-      column('server CPU µs each', 0),
+      column('server CPU µs each', 1),
       column('programs µs each', 0, false),
       column('client CPU %', 0, false),
     ],
@@ -71,7 +71,7 @@ export const httpCases: readonly BenchCase[] = [
     title: 'Static file of 1 KiB, 16 connections',
     connections: 16,
     path: '/1k.bin',
-    peers: FILE_PEERS,
+    peers: [...FILE_PEERS, bareFile],
   }),
   httpCase({
     name: 'static-100k',

@@ -10,7 +10,7 @@ import type { Site } from './site.ts';
 const CONNECTIONS = 12_000;
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const BARE_ECHO = fileURLToPath(new URL('./bare-echo.js', import.meta.url));
+const BARE = fileURLToPath(new URL('./bare-uws.js', import.meta.url));
 
 export interface Peer {
   readonly name: string;
@@ -136,11 +136,16 @@ export const websocketdCgi = peer('websocketd --cgidir', ['websocketd'], async (
 });
 
 /** uWebSockets.js that answers by itself: shows how much more the load client could ask for. */
-export const bareEcho = peer('uWS alone, no program', [], async (site) => {
-  const port = await freePort();
-  const command = [process.execPath, BARE_ECHO, String(port)] as const;
-  return { name: 'uWS alone, no program', port, folder: site.folder, command };
-});
+export const bareEcho = bare('uWS alone, no program');
+/** The same for a file: what is left when nothing is decided, looked up or counted. */
+export const bareFile = bare('uWS alone, no file');
+
+function bare(name: string): Peer {
+  return peer(name, [], async (site) => {
+    const port = await freePort();
+    return { name, port, folder: site.folder, command: [process.execPath, BARE, String(port)] };
+  });
+}
 
 const WEBSOCKETD_FLAGS = ['--loglevel=fatal', '--address=127.0.0.1', '--maxforks=1000'] as const;
 

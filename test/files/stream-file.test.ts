@@ -5,20 +5,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { BodySink } from '../../src/engine/engine.ts';
+import { ReadBuffers } from '../../src/files/read-buffers.ts';
 import { FileBody } from '../../src/files/stream-file.ts';
 import { collect } from '../support/collect.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-stream-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 const file = join(folder, 'file');
-const content = Buffer.alloc(300_000, 'abcdefghijklmnopqrstuvwxyz0123456789');
+const buffers = new ReadBuffers();
+const content = Buffer.alloc(1_300_000, 'abcdefghijklmnopqrstuvwxyz0123456789');
 
 function body(offset: number, length: number): { source: FileBody; isClosed: () => Promise<boolean> } {
   const descriptor = openSync(file, 'r');
   const { ino } = fstatSync(descriptor);
-  const source = new FileBody(descriptor, length === 0 ? [] : [{ start: offset, end: offset + length - 1 }], (error) =>
-    assert.ifError(error),
-  );
+  const pieces = length === 0 ? [] : [{ start: offset, end: offset + length - 1 }];
+  const source = new FileBody(descriptor, pieces, buffers, (error) => assert.ifError(error));
   const open = (): boolean => {
     try {
       return fstatSync(descriptor).ino === ino;
@@ -53,6 +54,28 @@ for (const pace of ['fast', 'slow', 'resumes at once'] as const) {
     }
   });
 }
+
+test('large buffers come back, from clients of every pace, and from downloads that were cut', async () => {
+  writeFileSync(file, content);
+  for (const pace of ['fast', 'slow', 'resumes at once'] as const) await collect(body(0, content.length).source, pace);
+  for (let download = 0; download < 20; download++) {
+    const { source, isClosed } = body(0, content.length);
+    await new Promise<void>((resolve) => {
+      let chunks = 0;
+      const write = (): boolean => {
+        if (++chunks < 3) return true;
+        resolve();
+        return false;
+      };
+      source.start({ write, end: assert.fail, fail: assert.fail });
+    });
+    source.cancel();
+    assert.ok(await isClosed());
+  }
+  const places = Array.from({ length: 20 }, () => buffers.enter());
+  assert.equal(places.filter(Boolean).length, 8);
+  for (const place of places) if (place) buffers.leave();
+});
 
 test('a file that shrinks meanwhile fails, one that grows is clipped', async () => {
   writeFileSync(file, content);

@@ -7,6 +7,7 @@ import { performance } from 'node:perf_hooks';
 import { after, test } from 'node:test';
 import { headerValue, type Reply } from '../../src/engine/engine.ts';
 import { FileCache } from '../../src/files/cache.ts';
+import { ReadBuffers } from '../../src/files/read-buffers.ts';
 import { staticHandler } from '../../src/handlers/static.ts';
 import { folderLocation } from '../../src/handlers/static-reply.ts';
 import { HttpError } from '../../src/http/errors.ts';
@@ -50,6 +51,7 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       cacheName: '/',
       route: '/',
       cache: new FileCache({ maxBytes: 1 << 20, freshFor: options.freshFor ?? 1000 }),
+      buffers: new ReadBuffers(),
       log,
     },
   );
