@@ -100,6 +100,8 @@ class RunningGateway implements Gateway {
   private readonly reloading: Reloading;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
+  /** A second signal has come; perhaps before there was anybody to hear it. */
+  private hurried = false;
 
   constructor(
     /** Some of its keys hold as long as the process. */
@@ -160,7 +162,10 @@ class RunningGateway implements Gateway {
 
   stop(reason: string): Promise<void> {
     if (this.stopping === undefined) this.stopping = this.drainAndClose(reason);
-    else this.hurry?.();
+    else {
+      this.hurried = true;
+      this.hurry?.();
+    }
     return this.stopping;
   }
 
@@ -277,7 +282,7 @@ class RunningGateway implements Gateway {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => {
       this.hurry = resolve;
-      timer = setTimeout(resolve, this.built.config.stop_timeout);
+      timer = setTimeout(resolve, this.hurried ? 0 : this.built.config.stop_timeout);
     });
     await Promise.race([Promise.all(this.listeners.all.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);

@@ -1,5 +1,5 @@
 /** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
-import { existsSync } from 'node:fs';
+import { closeSync, existsSync, openSync } from 'node:fs';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
@@ -77,6 +77,8 @@ function reread(file: string): Reread {
 /** Runs a gateway until TERM or INT. Resolves with the exit code. */
 export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap' | 'reread'>): Promise<number> {
   const terminal = process.stdout.isTTY === true;
+  // Under nohup, whose output goes elsewhere, it is to live on.
+  const hadTerminal = terminal && hasTerminal();
   const { format } = config.log;
   const log = new Log({
     format: format === 'auto' ? (terminal ? 'plain' : 'json') : format,
@@ -88,7 +90,10 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
   try {
     const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
     // From the beginning: without anybody to hear it, HUP would end the process.
-    process.on('SIGHUP', () => void starting.then((gateway) => gateway.reload(), startFailed));
+    process.on('SIGHUP', () => {
+      if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
+      else void starting.then((gateway) => gateway.reload(), startFailed);
+    });
     const gateway = await starting;
     // An error that nobody caught is a mistake of ours: it is logged whole, and the other connections go on.
     process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
@@ -114,6 +119,16 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
   } finally {
     signals.close();
     await log.flush();
+  }
+}
+
+/** Whether there is a terminal whose closing would send HUP, too, and mean that nobody is there any more. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'));
+    return true;
+  } catch {
+    return false;
   }
 }
 

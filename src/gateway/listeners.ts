@@ -121,6 +121,7 @@ export class Listeners {
     } catch (error) {
       // Backwards: what has taken a place leaves it before the old one comes back.
       for (const step of undo.reverse()) await step();
+      for (const { wanted: want } of plan.opening) this.forget(want.listen.address.text);
       throw error;
     }
     const replaced = new Set(plan.opening.flatMap(({ inTheWay }) => inTheWay));
@@ -203,7 +204,12 @@ export class Listeners {
     listening.stop();
     this.linger(door, patience);
     this.release(hinges);
-    if (!this.doors.some((other) => other.listening.name === name)) this.parts.gone(name);
+    this.forget(name);
+  }
+
+  /** Takes what is counted by a name that nothing has any more. */
+  private forget(name: string): void {
+    if (!this.doors.some((door) => door.listening.name === name)) this.parts.gone(name);
   }
 
   private linger(door: Door, patience?: number): void {

@@ -9,6 +9,7 @@ import { HttpError } from '../http/errors.ts';
 import type { Call } from '../http/handler.ts';
 import { redirectReply } from '../http/reply.ts';
 import { canonicalPath } from '../http/target.ts';
+import { asStartError } from './start-error.ts';
 
 /** A script, and how the path divides at it. */
 export interface Script {
@@ -98,5 +99,5 @@ function unlessNotThere(error: unknown): undefined {
 
 function asHttpError(error: unknown): never {
   if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
-  throw error;
+  throw asStartError(error);
 }

@@ -4,8 +4,8 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 
-/** A group's number and a line break: the kernel's largest has seven digits. */
-const RECORD = 8;
+/** What stands in a place, and a line break: a kernel's largest process id has seven digits, an inode's number up to ten. */
+const RECORD = 12;
 /**
  * How long the record of a group that has ended may stay, in milliseconds, unless the next one takes its place. Too short for its
  * number to come round and be another's.
@@ -13,9 +13,8 @@ const RECORD = 8;
 const CLEAR_AFTER = 10;
 
 export class GroupTable {
-  private readonly places = new Map<number, number>();
   private readonly free: number[] = [];
-  /** Places with the record of a group that has ended. */
+  /** Places whose record means nothing any more. */
   private readonly stale = new Set<number>();
   private readonly record = Buffer.alloc(RECORD, ' ');
   private length = 0;
@@ -29,21 +28,23 @@ export class GroupTable {
     this.record.write('\n', RECORD - 1);
   }
 
+  /** Groups, and those that are about to be one. */
   get size(): number {
-    return this.places.size;
+    return this.length - this.free.length;
   }
 
-  add(group: number): void {
-    const place = this.free.pop() ?? this.length++;
+  /** A place of one's own, with nothing in it. */
+  take(): number {
+    return this.free.pop() ?? this.length++;
+  }
+
+  /** "123": the process group. "?456": whoever has the pipe with this inode as its stdout, and has no number that is known yet. */
+  write(place: number, text: string): void {
     this.stale.delete(place);
-    this.places.set(group, place);
-    this.write(place, String(group));
+    this.put(place, text);
   }
 
-  remove(group: number): void {
-    const place = this.places.get(group);
-    if (place === undefined) return;
-    this.places.delete(group);
+  leave(place: number): void {
     this.free.push(place);
     this.stale.add(place);
     this.timer ??= setTimeout(() => this.clear(), CLEAR_AFTER);
@@ -54,15 +55,15 @@ export class GroupTable {
     closeSync(this.descriptor);
   }
 
-  /** Takes the groups that have ended out of the file now. */
+  /** Takes out now what means nothing any more. */
   clear(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    for (const place of this.stale) this.write(place, '');
+    for (const place of this.stale) this.put(place, '');
     this.stale.clear();
   }
 
-  private write(place: number, text: string): void {
+  private put(place: number, text: string): void {
     this.record.fill(' ', 0, RECORD - 1).write(text, 'latin1');
     try {
       writeSync(this.descriptor, this.record, 0, RECORD, place * RECORD);

@@ -3,7 +3,7 @@
  * for the copying of page tables (it is a vfork) nor for a slow disk. A program gets real pipes, a session of its own, default
  * signals and the descriptors 0 to 2.
  */
-import { closeSync, fchownSync, openSync } from 'node:fs';
+import { closeSync, fchownSync, fstatSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
@@ -90,11 +90,11 @@ class PosixSpawner implements Spawner {
     }
   }
 
-  async spawn(options: SpawnOptions): Promise<Child> {
+  async spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child> {
     const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
     this.reaper.starts();
     try {
-      return await this.start(slot, options);
+      return await this.start(slot, options, starts);
     } finally {
       this.reaper.started();
       const next = this.queue.shift();
@@ -115,7 +115,7 @@ class PosixSpawner implements Spawner {
     closeSync(this.nothing);
   }
 
-  private async start(slot: Slot, options: SpawnOptions): Promise<Child> {
+  private async start(slot: Slot, options: SpawnOptions, starts: ((pipe: number) => void) | undefined): Promise<Child> {
     const { file, argv, env, directory } = options;
     const vectors = slot.vectors.write(argv, env);
     if (typeof vectors === 'string') throw new SpawnError(file, vectors);
@@ -125,6 +125,8 @@ class PosixSpawner implements Spawner {
     const { pid } = slot;
     const { attributes, spawn } = this.calls;
     try {
+      // Of a terminal there is nothing to be known before.
+      if (starts !== undefined && !('slave' in pipes.stdout)) starts(fstatSync(pipes.stdout.read).ino);
       const actions = slot.actions.get(this.before(options, pipes));
       if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const result = await new Promise<number>((resolve, reject) => {

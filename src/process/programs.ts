@@ -4,7 +4,7 @@
 import { type Wrapper, wrap } from './confine.ts';
 import { type Ended, Ending, type EndingTimes, within } from './ending.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
-import { Watchdog } from './watchdog.ts';
+import { Watchdog, type WatchdogPlace } from './watchdog.ts';
 
 export interface StartOptions extends SpawnOptions {
   /** Whose program it is, for counts and logs: the route. */
@@ -55,6 +55,8 @@ interface Entry {
   exit: Exit | undefined;
   /** That came before anybody wanted it ended. */
   exitedByItself: boolean;
+  /** What the watchdog knows of it. */
+  readonly place: WatchdogPlace;
 }
 
 export class Programs {
@@ -157,8 +159,8 @@ export class Programs {
   private async spawn(options: StartOptions): Promise<Program> {
     const watched = this.watchdog.ready();
     if (watched !== undefined) await watched;
-    const { file, argv, wrapper } = options;
-    const child = await this.spawner.spawn(wrapper?.length ? { ...options, ...wrap(wrapper, file, argv) } : options);
+    const place = this.watchdog.place();
+    const child = await this.begin(options, place);
     let finish: () => void = () => undefined;
     const over = new Promise<void>((resolve) => {
       finish = resolve;
@@ -173,17 +175,31 @@ export class Programs {
       ending: undefined,
       exit: undefined,
       exitedByItself: false,
+      place,
     };
     this.entries.set(program, entry);
-    this.watchdog.add(pid);
+    place.runs(pid);
     this.events.started(options.owner);
     void exited.then((exit) => {
       entry.exit = exit;
       entry.exitedByItself = entry.ending === undefined;
+      // Nobody is left in its group, so from here on its number may be anybody's.
+      if (!signalGroup(0)) place.leave();
       this.overByItself(entry);
     });
     stdout.once('close', () => this.overByItself(entry));
     return program;
+  }
+
+  private async begin(options: StartOptions, place: WatchdogPlace): Promise<Child> {
+    const { file, argv, wrapper } = options;
+    const wrapped = wrapper?.length ? { ...options, ...wrap(wrapper, file, argv) } : options;
+    try {
+      return await this.spawner.spawn(wrapped, place.starts);
+    } catch (error) {
+      place.leave();
+      throw error;
+    }
   }
 
   private overByItself(entry: Entry): void {
@@ -194,7 +210,7 @@ export class Programs {
   private over(entry: Entry, exit: Exit, reason: EndReason): void {
     const { program } = entry;
     if (!this.entries.delete(program)) return;
-    this.watchdog.remove(program.pid);
+    entry.place.leave();
     program.stdin?.destroy();
     this.events.ended(program.owner, reason, exit);
     entry.finish();

@@ -66,8 +66,12 @@ export interface Spawner {
    * those of a pipe; what differs: a program whose output nobody wants any more reads EIO and gets no SIGPIPE.
    */
   readonly terminals: boolean;
-  /** Rejects with a `SpawnError` before anything ran. */
-  spawn(options: SpawnOptions): Promise<Child>;
+  /**
+   * Rejects with a `SpawnError` before anything ran.
+   * @param starts is told before anything runs by what the program can be known that has no number yet, if there is a moment in
+   * which it has none: the inode of the pipe that is its stdout
+   */
+  spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child>;
   /** Opens an empty file without a name, in memory if there is a way; the caller closes it. Throws with the reason. */
   memoryFile(): number;
   /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */

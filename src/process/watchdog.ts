@@ -7,21 +7,42 @@ import { DEFAULT_PATH } from '../config/disk.ts';
 import { GroupTable } from './group-table.ts';
 import type { Child, Spawner } from './spawn.ts';
 
-/** `kill -s TERM -- -123` is what dash and bash understand, `kill -TERM -123` what busybox does. */
+/**
+ * `kill -s TERM -- -123` is what dash and bash understand, `kill -TERM -123` what busybox does. A program that was being started is sought by
+ * the pipe that is its stdout, twice, because at first it may not have it yet.
+ */
 export const WATCHDOG_SCRIPT = `
 trap "" INT TERM HUP QUIT PIPE USR1 USR2
 exec 3<&2 2>/dev/null
 while read -r _; do :; done
-L=
-while read -r p; do case $p in [1-9]*) L="$L $p" ;; esac; done <&3
-end() { for p in $L; do kill -s $1 -- "-$p" || kill -$1 "-$p"; done; }
-case $L in *[0-9]*) end TERM; sleep 1; end KILL ;; esac
+L= S=
+while read -r p; do case $p in [1-9]*) L="$L $p" ;; \\?*) S="$S \${p#?}" ;; esac; done <&3
+seek() {
+  ls -l /proc/[0-9]*/fd/1 | while read -r line; do
+    for i in $S; do case $line in *" -> pipe:[$i]") p=\${line#*/proc/}; echo "\${p%%/*}" ;; esac; done
+  done
+}
+end() {
+  case $S in *[0-9]*) L="$L $(seek)" ;; esac
+  for p in $L; do kill -s $1 -- "-$p" || kill -$1 "-$p"; done
+}
+case $L$S in *[0-9]*) end TERM; sleep 1; end KILL ;; esac
 `;
 
 /** At least this long, in milliseconds, between two starts of it. */
 const RESTART_AFTER = 1000;
 /** How long the shell may take to end by itself, milliseconds. */
 const CLOSE_WITHIN = 3000;
+
+/** What the watchdog knows of one program. */
+export interface WatchdogPlace {
+  /** It is being started; `pipe` is the inode of its stdout. */
+  readonly starts: (pipe: number) => void;
+  /** It runs, as leader of this group. */
+  readonly runs: (group: number) => void;
+  /** Nobody of it is left, or it was not started. Harmless when called again. */
+  readonly leave: () => void;
+}
 
 export class Watchdog {
   private table: GroupTable | undefined;
@@ -45,12 +66,24 @@ export class Watchdog {
     return this.starting;
   }
 
-  add(group: number): void {
-    this.table?.add(group);
-  }
-
-  remove(group: number): void {
-    this.table?.remove(group);
+  /** For a program that is about to be started. */
+  place(): WatchdogPlace {
+    const { table } = this;
+    const place = table?.take();
+    let left = false;
+    return {
+      starts: (pipe) => {
+        if (place !== undefined) table?.write(place, `?${pipe}`);
+      },
+      runs: (group) => {
+        if (place !== undefined) table?.write(place, String(group));
+      },
+      leave: () => {
+        if (left || place === undefined) return;
+        left = true;
+        table?.leave(place);
+      },
+    };
   }
 
   /** The shell's process id, for tests and the status page. */

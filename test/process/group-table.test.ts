@@ -30,9 +30,9 @@ describe('the table', () => {
   test(
     'has a group the moment it is added',
     withTable((table, groups) => {
-      table.add(7);
-      table.add(4_194_304);
-      assert.deepEqual(groups(), ['7', '4194304']);
+      table.write(table.take(), '7');
+      table.write(table.take(), '?4294967295');
+      assert.deepEqual(groups(), ['7', '?4294967295']);
       assert.equal(table.size, 2);
     }),
   );
@@ -40,9 +40,12 @@ describe('the table', () => {
   test(
     'gives the place of one that has ended to the next, whose number may be shorter',
     withTable((table, groups) => {
-      table.add(4_194_304);
-      table.remove(4_194_304);
-      table.add(7);
+      const place = table.take();
+      table.write(place, '?4294967295');
+      table.write(place, '4194304');
+      assert.deepEqual(groups(), ['4194304']);
+      table.leave(place);
+      table.write(table.take(), '7');
       assert.deepEqual(groups(), ['7']);
     }),
   );
@@ -50,21 +53,30 @@ describe('the table', () => {
   test(
     'forgets one that has ended, by itself or when asked',
     withTable(async (table, groups) => {
-      for (const group of [1, 2, 3]) table.add(group);
-      table.remove(2);
+      const places = [1, 2, 3].map((group) => {
+        const place = table.take();
+        table.write(place, String(group));
+        return place;
+      });
+      table.leave(places[1] ?? -1);
       await until('it is out', () => !groups().includes('2'));
       assert.deepEqual(groups(), ['1', '3']);
-      table.remove(1);
+      table.leave(places[0] ?? -1);
       table.clear();
       assert.deepEqual(groups(), ['3']);
     }),
   );
 
   test(
-    'does not mind one that it does not know',
+    'keeps a number that has come round to another one',
     withTable((table, groups) => {
-      table.remove(9);
-      assert.deepEqual(groups(), []);
+      const [old, young] = [table.take(), table.take()];
+      table.write(old, '77');
+      table.write(young, '77');
+      table.leave(old);
+      table.clear();
+      assert.deepEqual(groups(), ['77']);
+      assert.equal(table.size, 1);
     }),
   );
 
@@ -72,10 +84,11 @@ describe('the table', () => {
     'does not grow with the number of groups that there were',
     withTable((table, groups) => {
       for (let group = 1; group < 10_000; group++) {
-        table.add(group);
-        table.remove(group);
+        const place = table.take();
+        table.write(place, String(group));
+        table.leave(place);
       }
-      table.add(77);
+      table.write(table.take(), '77');
       assert.deepEqual(groups(), ['77']);
     }),
   );
@@ -83,7 +96,7 @@ describe('the table', () => {
   test('says what cannot be written', () => {
     const problems: unknown[] = [];
     const table = new GroupTable(openSync('/dev/full', 'w'), (error) => problems.push(error));
-    table.add(1);
+    table.write(table.take(), '1');
     table.close();
     assert.match(String(problems[0]), /ENOSPC|ESPIPE/);
   });

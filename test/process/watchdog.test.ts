@@ -1,7 +1,8 @@
 /** What happens to programs when the gateway is killed, and to their watchdog. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +11,7 @@ import type { Spawner } from '../../src/process/spawn.ts';
 import { WATCHDOG_SCRIPT, Watchdog } from '../../src/process/watchdog.ts';
 import { alive, firstLine, keepAlive, makeSpawner, SPAWNERS, shell, statOf, until, zombies } from './support.ts';
 
+const SUDDEN_GATEWAY = fileURLToPath(new URL('./sudden-gateway.js', import.meta.url));
 const LITTLE_GATEWAY = fileURLToPath(new URL('./little-gateway.js', import.meta.url));
 
 for (const name of SPAWNERS) {
@@ -34,6 +36,32 @@ for (const name of SPAWNERS) {
   });
 }
 
+test('nor does it leave what was just being started', { timeout: 60_000 }, async () => {
+  for (const after of [0, 1, 2, 4, 8]) {
+    const marker = `100000.${process.pid}${after}`;
+    const gateway = spawn(process.execPath, [SUDDEN_GATEWAY, marker, String(after)], {
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+    const [, signal] = await once(gateway, 'exit');
+    assert.equal(signal, 'SIGKILL');
+    // Every one ignores what can be ignored, so this is the watchdog's last step.
+    await until('none is left', () => !commands().some((command) => command.includes(marker)));
+  }
+});
+
+/** The command lines of all processes. */
+function commands(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^[0-9]+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      } catch {
+        return '';
+      }
+    });
+}
+
 describe('the script', () => {
   const shells = [
     ['/bin/sh'],
@@ -52,9 +80,13 @@ describe('the script', () => {
         setsid sleep 1000 & b=$!
         setsid sleep 1000 & c=$!
         sleep 0.3
-        printf '%-7s\\n' $a '' $b 9999999 '' > "$TABLE"
+        setsid sh -c 'echo $$ > "$TABLE.pid"; trap "" TERM; exec sleep 1000' | cat >/dev/null 2>&1 &
+        sleep 0.3
+        e=$(cat "$TABLE.pid")
+        printf '%-11s\\n' $a '' $b 9999999 '' "?$(stat -L -c %i /proc/$e/fd/1)" '?1' > "$TABLE"
         "$@" </dev/null 2<"$TABLE"
         wait $a; echo $?; wait $b; echo $?
+        case $(cut -d' ' -f3 /proc/$e/stat 2>/dev/null) in ''|Z) echo found ;; esac
         kill -0 $c && kill $c && echo spared`;
       const folder = mkdtempSync(join(tmpdir(), 'runnel-watchdog-'));
       const run = spawnSync('/bin/sh', ['-c', script, 'sh', file, ...first, '-c', WATCHDOG_SCRIPT], {
@@ -62,7 +94,7 @@ describe('the script', () => {
         env: { ...process.env, TABLE: join(folder, 'table') },
       });
       rmSync(folder, { recursive: true });
-      assert.equal(run.stdout, '137\n143\nspared\n', run.stderr);
+      assert.equal(run.stdout, '137\n143\nfound\nspared\n', run.stderr);
     });
   }
 });
@@ -84,8 +116,10 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     await watchdog.ready();
     const pid = watchdog.pid ?? 0;
     assert.equal(statOf(pid)?.session, pid);
-    watchdog.add(9_999_999);
-    watchdog.remove(9_999_999);
+    const place = watchdog.place();
+    place.runs(9_999_999);
+    place.leave();
+    place.leave();
     process.kill(pid, 'SIGINT');
     process.kill(pid, 'SIGTERM');
     await watchdog.close();
@@ -100,7 +134,7 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const old = watchdog.pid ?? 0;
     const child = await spawner.spawn(shell('echo $$; exec sleep 1000', { stderr: 'null' }));
     await firstLine(child.stdout);
-    watchdog.add(child.pid);
+    watchdog.place().runs(child.pid);
     process.kill(old, 'SIGKILL');
     await until('a new one', () => watchdog.pid !== undefined && watchdog.pid !== old);
     assert.equal(reasons.length, 1);
@@ -119,10 +153,11 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const child = await spawner.spawn(shell('echo $$; exec sleep 1000', { stderr: 'null' }));
     await firstLine(child.stdout);
     for (let n = 0; n < 20_000; n++) {
-      watchdog.add(9_999_998);
-      watchdog.remove(9_999_998);
+      const place = watchdog.place();
+      place.runs(9_999_998);
+      place.leave();
     }
-    watchdog.add(child.pid);
+    watchdog.place().runs(child.pid);
     process.kill(pid, 'SIGCONT');
     await watchdog.close();
     assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGTERM' });

@@ -1,0 +1,26 @@
+/**
+ * For `watchdog.test.ts`: a process that begins to start programs that end of nothing but KILL, and is itself killed so many milliseconds
+ * later. Its arguments are a number for the programs to sleep, by which they are known, and those milliseconds.
+ */
+import { Programs } from '../../src/process/programs.ts';
+import { makeSpawner, shell } from './support.ts';
+
+const [marker, after] = process.argv.slice(2);
+const nothing = () => undefined;
+const programs = new Programs(makeSpawner('posix'), 100, {
+  started: nothing,
+  ended: nothing,
+  refused: nothing,
+  watchdogLost: (reason) => console.error(reason),
+});
+const ending = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
+const start = () =>
+  programs.start({
+    ...shell(`trap "" INT TERM HUP PIPE; exec sleep ${marker}`, { stdin: 'null', stderr: 'null' }),
+    owner: 'test',
+    ending,
+  });
+// The first brings the watchdog with it.
+await start();
+for (let n = 0; n < 40; n++) void start();
+setTimeout(() => process.kill(process.pid, 'SIGKILL'), Number(after));
