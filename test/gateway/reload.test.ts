@@ -383,7 +383,10 @@ test('many HUPs at once are few reloads', async (t) => {
   for (let count = 0; count < 50; count++) running.process.kill('SIGHUP');
   await running.logged(({ message }) => message === DONE);
   assert(running.log.filter(isResult).length < 50);
-  assert.deepEqual(changes(await reload(running, `${PLAIN}[static."/"]\nroot = "other"\n`))['changed'], 'static."/"');
+  // One that was asked for while the first was under way may still come, before or with this one.
+  put(running, `${PLAIN}[static."/"]\nroot = "other"\n`);
+  running.process.kill('SIGHUP');
+  await running.logged((line) => isResult(line) && line['changed'] === 'static."/"');
   assert.equal((await ask(running.port, '/')).body, 'two');
   running.process.kill('SIGHUP');
   assert.equal(await running.stop(), 0, 'HUP and TERM together');
