@@ -19,6 +19,7 @@ export class GroupTable {
   private readonly record = Buffer.alloc(RECORD, ' ');
   private length = 0;
   private timer: NodeJS.Timeout | undefined;
+  private closed = false;
 
   /** @param descriptor Of an empty file; closed by `close`. What cannot be written is told to `failed`. */
   constructor(
@@ -50,7 +51,9 @@ export class GroupTable {
     this.timer ??= setTimeout(() => this.clear(), CLEAR_AFTER);
   }
 
+  /** What is said of a program that ends after this is not written: the descriptor's number may be another file's by then. */
   close(): void {
+    this.closed = true;
     clearTimeout(this.timer);
     closeSync(this.descriptor);
   }
@@ -64,6 +67,7 @@ export class GroupTable {
   }
 
   private put(place: number, text: string): void {
+    if (this.closed) return;
     this.record.fill(' ', 0, RECORD - 1).write(text, 'latin1');
     try {
       writeSync(this.descriptor, this.record, 0, RECORD, place * RECORD);

@@ -46,6 +46,9 @@ export class TooManyPrograms extends Error {
   }
 }
 
+/** How often a group that its leader has left is looked at, milliseconds: far sooner than process numbers come round. */
+const GROUP_LOOK = 1000;
+
 interface Entry {
   readonly program: Program;
   readonly times: EndingTimes;
@@ -57,6 +60,7 @@ interface Entry {
   exitedByItself: boolean;
   /** What the watchdog knows of it. */
   readonly place: WatchdogPlace;
+  groupTimer: NodeJS.Timeout | undefined;
 }
 
 export class Programs {
@@ -176,6 +180,7 @@ export class Programs {
       exit: undefined,
       exitedByItself: false,
       place,
+      groupTimer: undefined,
     };
     this.entries.set(program, entry);
     place.runs(pid);
@@ -183,8 +188,7 @@ export class Programs {
     void exited.then((exit) => {
       entry.exit = exit;
       entry.exitedByItself = entry.ending === undefined;
-      // Nobody is left in its group, so from here on its number may be anybody's.
-      if (!signalGroup(0)) place.leave();
+      this.lookAtGroup(entry);
       this.overByItself(entry);
     });
     stdout.once('close', () => this.overByItself(entry));
@@ -202,6 +206,15 @@ export class Programs {
     }
   }
 
+  /**
+   * The leader is gone. Once nobody is left in its group the number may be anybody's, also while the program is not over because
+   * something that has left the group still has its stdout.
+   */
+  private lookAtGroup(entry: Entry): void {
+    if (!entry.program.signalGroup(0)) entry.place.leave();
+    else entry.groupTimer = setTimeout(() => this.lookAtGroup(entry), GROUP_LOOK).unref();
+  }
+
   private overByItself(entry: Entry): void {
     const { exit, ending, program } = entry;
     if (ending === undefined && exit !== undefined && program.stdout.closed) this.over(entry, exit, reasonOf(exit));
@@ -210,6 +223,7 @@ export class Programs {
   private over(entry: Entry, exit: Exit, reason: EndReason): void {
     const { program } = entry;
     if (!this.entries.delete(program)) return;
+    clearTimeout(entry.groupTimer);
     entry.place.leave();
     program.stdin?.destroy();
     this.events.ended(program.owner, reason, exit);

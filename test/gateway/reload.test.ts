@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -376,6 +377,37 @@ test('without a file there is nothing to reload', async (t) => {
   assert.deepEqual(await socket.first(1), ['x']);
   assert.deepEqual(running.log.filter(isResult), []);
   assert.equal(await running.stop(), 0);
+});
+
+test('a listener that was never opened is in no metric', async (t) => {
+  const taken = await take(t);
+  const first = `${PLAIN}[static."/"]\nroot = "www"\n${ADMIN}`;
+  const running = await startGateway(t, { config: first, files: FILES });
+  const [, admin = 0] = running.ports;
+  const line = await reload(running, `${first}[[listen]]\naddress = "127.0.0.1:${taken}"\n`);
+  assert.ok(line.message.startsWith(KEPT));
+  const { body } = await ask(admin, '/metrics');
+  assert.match(body, /^runnel_connections\{listener="127\.0\.0\.1:0"\}/m);
+  assert.doesNotMatch(body, new RegExp(`listener="127\\.0\\.0\\.1:${taken}"`));
+  assert.equal(await running.stop(), 0);
+});
+
+test('a second TERM counts, though a reload is under way when it comes', async (t) => {
+  const taken = await take(t);
+  const config = `stop_timeout = "10m"\n[[listen]]\naddress = "127.0.0.1:0"\n[cgi."/holds"]\ncommand = ["sh", "-c", "printf '\\\\nsome'; exec sleep 1000"]\n`;
+  const running = await startGateway(t, { config, files: FILES });
+  const client = request(running.url('/holds'));
+  client.on('error', () => undefined).end();
+  const [response] = (await once(client, 'response')) as [IncomingMessage];
+  response.on('error', () => undefined).resume();
+  // It looks for a while whether the port becomes free.
+  put(running, `${config}[[listen]]\naddress = "127.0.0.1:${taken}"\n`);
+  running.process.kill('SIGHUP');
+  running.process.kill('SIGTERM');
+  await running.logged(({ message }) => message === 'SIGTERM: stopping');
+  running.process.kill('SIGTERM');
+  const [code] = await once(running.process, 'exit');
+  assert.equal(code, 0);
 });
 
 test('many HUPs at once are few reloads', async (t) => {

@@ -1,6 +1,6 @@
 /** The table of process groups that the watchdog reads. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -92,6 +92,24 @@ describe('the table', () => {
       assert.deepEqual(groups(), ['77']);
     }),
   );
+
+  test('writes nothing once it is closed, whatever file has its descriptor then', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'runnel-table-'));
+    const descriptor = openSync(join(folder, 'table'), 'wx+');
+    const table = new GroupTable(descriptor, (error) => assert.fail(String(error)));
+    const [ended, alive] = [table.take(), table.take()];
+    table.write(ended, '1');
+    table.write(alive, '2');
+    table.close();
+    const other = openSync(join(folder, 'other'), 'wx+');
+    assert.equal(other, descriptor, 'the number is used again');
+    table.leave(ended);
+    table.write(alive, '3');
+    table.clear();
+    assert.equal(readFileSync(join(folder, 'other'), 'latin1'), '');
+    closeSync(other);
+    rmSync(folder, { recursive: true });
+  });
 
   test('says what cannot be written', () => {
     const problems: unknown[] = [];
