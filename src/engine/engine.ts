@@ -84,7 +84,10 @@ export interface BodySource {
   start(sink: BodySink): void;
   /** Goes on after a `write` that answered false. */
   resume(): void;
-  /** Nobody wants the rest: release everything. Called at most once and never after `end` or `fail`. */
+  /**
+   * Nobody wants the rest, or, without a `start` before it, any of it: release everything. Called at most once and never after `end`
+   * or `fail`. Whoever is given a source owes it a `start` or a `cancel`.
+   */
   cancel(): void;
 }
 
@@ -127,6 +130,11 @@ export interface Upgrade {
   /** Largest message that a client may send, in bytes; a larger one closes the socket with 1009. */
   readonly maxMessage: number;
   readonly handlers: SocketHandlers;
+  /**
+   * There will be no WebSocket: the client has left before its 101, or the switch failed. Release what was kept ready for it. Of this
+   * and `handlers.open` exactly one is called, once.
+   */
+  cancel(): void;
 }
 
 /** What happens on a WebSocket. `open` comes first, `close` exactly once and last; neither is called from inside a `Socket` method. */
@@ -172,7 +180,7 @@ export interface BodyReceiver {
 
 /**
  * One request and its answer. Exactly one of `reply` and `upgrade` is to be called, once, at any time; after an abort
- * both do nothing, and a `BodySource` in that late reply is cancelled.
+ * both only cancel what they are given, the reply's `BodySource` or the `Upgrade`.
  */
 export interface Exchange {
   readonly request: Request;

@@ -121,6 +121,7 @@ export class NodeExchange implements Exchange {
 
   upgrade(upgrade: Upgrade): void {
     if (this.state !== 'open') {
+      upgrade.cancel();
       if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
       return;
     }
@@ -128,20 +129,29 @@ export class NodeExchange implements Exchange {
     const problem =
       takeover === undefined ? 'there was no handshake' : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
     if (takeover === undefined || problem !== undefined) {
+      upgrade.cancel();
       this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
       this.reply(internalError());
       return;
     }
     this.state = 'answering';
     const { host, drain, upgrader } = this.shared;
+    let opened = false;
     upgrader
       .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
+        opened = true;
         this.state = 'over';
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         new NodeSocket(native, this.socket, upgrade.handlers, host, () => drain.ended()).opened();
       })
-      .catch((error: unknown) => this.broken(error));
+      .catch((error: unknown) => this.broken(error))
+      .finally(() => {
+        if (opened) return;
+        // The client had gone by then.
+        this.closed();
+        this.guard(() => upgrade.cancel());
+      });
   }
 
   written(): void {

@@ -118,11 +118,13 @@ export class UwsExchange implements Exchange {
 
   upgrade(upgrade: Upgrade): void {
     if (this.state !== 'open') {
+      upgrade.cancel();
       if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
       return;
     }
     const problem = this.opening === undefined ? 'there was no handshake' : this.upgradeProblem(upgrade);
     if (this.opening === undefined || problem !== undefined) {
+      upgrade.cancel();
       this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
       this.reply(internalError());
       return;
@@ -143,6 +145,7 @@ export class UwsExchange implements Exchange {
     // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
     if (this.isCorked) switching();
     else this.shared.anchor.hold(switching);
+    if (!socket.wasOpened) upgrade.cancel();
   }
 
   /** The client left, or this exchange was given up. */

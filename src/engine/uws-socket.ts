@@ -12,6 +12,7 @@ export interface SocketData {
 export class UwsSocket implements Socket {
   /** Undefined before `opened` and after the close: any call of it would throw. */
   private native: WebSocket<SocketData> | undefined;
+  wasOpened = false;
   private behind = false;
   /** How it is to be closed when the client has taken what waits for it. */
   private goodbye: ((native: WebSocket<SocketData>) => void) | undefined;
@@ -28,6 +29,7 @@ export class UwsSocket implements Socket {
 
   opened(native: WebSocket<SocketData>): void {
     this.native = native;
+    this.wasOpened = true;
     this.guard(() => this.handlers.open(this));
   }
 

@@ -3,10 +3,11 @@ import type { StreamConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Call } from '../http/handler.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { Held } from '../ownership/held.ts';
 import { ConnectError, Connections } from '../stream/backends/connections.ts';
 import { SocketBackend } from '../stream/backends/socket.ts';
 import type { Framing } from '../stream/framing.ts';
-import type { PrivateParts } from './private-stream.ts';
+import type { Connect, PrivateParts } from './private-stream.ts';
 import { noRoom } from './start-error.ts';
 
 /** @returns the parts of a `PrivateStream` that are about the server behind it */
@@ -19,16 +20,13 @@ export function connectParts(
   const connections = new Connections({ target, timeout: config.connect_timeout, max: config.max_connections });
   const { tallies, framing } = parts;
   return {
-    async start(call: Call) {
-      const attempt = new AbortController();
-      call.onAborted(() => attempt.abort());
+    async start({ signal }: Call) {
       try {
-        const socket = await connections.open(attempt.signal);
+        const socket = await connections.open(signal);
         tallies.connects.add(1, key, 'connected');
-        return {
-          connect: (events) => new SocketBackend(socket, { framing, maxMessage: config.max_message }, events),
-          discard: () => socket.destroy(),
-        };
+        const connect: Connect = (events) =>
+          new SocketBackend(socket, { framing, maxMessage: config.max_message }, events);
+        return new Held(connect, () => socket.destroy(), signal);
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;
         tallies.connects.add(1, key, error.failure);

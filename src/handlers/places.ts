@@ -2,6 +2,7 @@
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call } from '../http/handler.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { Held } from '../ownership/held.ts';
 import { NoSlot, type Slot, Slots } from '../process/slots.ts';
 import type { CgiRun } from './cgi-run.ts';
 import { noRoom } from './start-error.ts';
@@ -26,19 +27,16 @@ export class Places {
 
   /** The answer of what `start` starts once it is the call's turn; `start` sees to it that the slot is released. 503 without a place. */
   async answer(call: Call, start: (slot: Slot) => Promise<CgiRun>): Promise<Answer> {
-    const slot = this.slots.take(this.options.timeout);
-    let leave = (): void => slot.release();
-    let left = false;
-    call.onAborted(() => {
-      left = true;
-      leave();
-    });
-    await slot.ready.catch((error: unknown) => this.refused(error));
-    leave = () => undefined;
+    const { signal } = call;
+    const turn = this.slots.take(this.options.timeout);
+    const waiting = new Held(turn, () => turn.release(), signal);
+    await turn.ready.catch((error: unknown) => this.refused(error));
+    const slot = waiting.take();
+    if (slot === undefined) throw signal.reason;
     const run = await start(slot);
-    leave = () => run.leave();
     // While it was being started nothing could be done about it.
-    if (left) run.leave();
+    if (signal.aborted) run.leave();
+    else signal.addEventListener('abort', () => run.leave());
     return run.answer;
   }
 

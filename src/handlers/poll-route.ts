@@ -5,7 +5,7 @@
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { BodyTooLarge, collectReply } from '../http/collect-reply.ts';
 import { HttpError } from '../http/errors.ts';
-import type { Answer, Call, Handler } from '../http/handler.ts';
+import { type Answer, type Call, cancelAnswer, type Handler } from '../http/handler.ts';
 import type { Match } from '../http/router.ts';
 import { canonicalPath } from '../http/target.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from '../stream/poll-source.ts';
@@ -79,9 +79,12 @@ async function askHandler(
   if (signal.aborted) throw signal.reason;
   signal.addEventListener('abort', gone);
   try {
-    const answer = await Promise.race([started(handler, call), aborted]);
+    const answer = await Promise.race([held(started(handler, call), signal), aborted]);
     if ('localRedirect' in answer) return answer;
-    if ('handlers' in answer) throw new PollFailure('it is no page but a WebSocket');
+    if ('handlers' in answer) {
+      answer.cancel();
+      throw new PollFailure('it is no page but a WebSocket');
+    }
     const { status, headers } = answer;
     return { status, headers, body: await collectReply(answer, maxBytes, signal) };
   } catch (error) {
@@ -93,6 +96,13 @@ async function askHandler(
 
 async function started(handler: Handler, call: Call): Promise<Answer> {
   return await handler.handle(call);
+}
+
+/** An answer that comes when nobody waits any more still holds a file or a program. */
+async function held(answer: Promise<Answer>, signal: AbortSignal): Promise<Answer> {
+  const late = await answer;
+  if (signal.aborted) cancelAnswer(late);
+  return late;
 }
 
 function failureOf(error: unknown, maxBytes: number): unknown {
@@ -133,8 +143,8 @@ class OwnCall implements Call {
   readonly redirects: number;
   readonly patience: number;
   readonly user: Call['user'];
-  private listeners: (() => void)[] = [];
-  private aborted = false;
+  private readonly aborting = new AbortController();
+  readonly signal = this.aborting.signal;
 
   constructor(
     parts: PollRouteParts,
@@ -151,15 +161,9 @@ class OwnCall implements Call {
     this.body = { length: bytes.length, bytes, descriptor: undefined };
   }
 
-  onAborted(listener: () => void): void {
-    if (this.aborted) listener();
-    else this.listeners.push(listener);
-  }
-
   note(): void {}
 
   abort(): void {
-    this.aborted = true;
-    for (const listener of this.listeners.splice(0)) listener();
+    this.aborting.abort(new HttpError(499, 'nobody waits for the answer any more'));
   }
 }

@@ -4,6 +4,7 @@ import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
+import type { Held } from '../ownership/held.ts';
 import { Backoff } from '../stream/backoff.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
@@ -11,7 +12,15 @@ import { CLOSE } from '../stream/message.ts';
 import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
 import { queryValue, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
+import {
+  type Arrival,
+  byResponse,
+  byWebSocket,
+  NOBODY_COMES,
+  type Reception,
+  type Seat,
+  stayAway,
+} from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 
 /** A backend that was started for a client that is still to be connected. */
@@ -20,8 +29,8 @@ export type Connect = (events: BackendEvents) => Backend;
 export interface PrivateParts {
   readonly plan: StreamPlan;
   readonly reception: Reception;
-  /** Starts a backend for this call; rejects with the `HttpError` that refuses the client. */
-  start(call: Call): Promise<{ readonly connect: Connect; discard(): void }>;
+  /** Starts a backend for this call, which holds it; rejects with the `HttpError` that refuses the client. */
+  start(call: Call): Promise<Held<Connect>>;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
   /** Ends what is left of the backends, where nobody else does. */
@@ -52,26 +61,20 @@ export class PrivateStream implements Handler {
     if (transport === 'post') return await this.post(call);
     if (transport === 'poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (request.method === 'HEAD')
-      return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
-    let left = false;
-    call.onAborted(() => {
-      left = true;
-    });
+      return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
     const started = await this.parts.start(call);
-    if (left || this.stopping !== undefined) started.discard();
-    if (this.stopping !== undefined) throw noRoom(this.stopping);
+    if (this.stopping !== undefined) {
+      started.giveBack();
+      throw noRoom(this.stopping);
+    }
     const { reception } = this.parts;
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
       const numbered = queryValue(request.query, 'after') !== undefined;
-      return byWebSocket(reception, call, { numbered, protocol }, (client) =>
-        this.seat(call, client, started.connect, undefined),
-      );
+      return byWebSocket(reception, call, { numbered, protocol }, this.arrival(call, started, undefined));
     }
     const session = randomBytes(12).toString('hex');
-    return byResponse(reception, this.form(transport), transport, (client) =>
-      this.seat(call, client, started.connect, session),
-    );
+    return byResponse(reception, this.form(transport), transport, this.arrival(call, started, session));
   }
 
   drain(reason: string): void {
@@ -95,6 +98,16 @@ export class PrivateStream implements Handler {
     const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
     if (taken === 'sent') return textReply(202, 'sent\n');
     throw noRoom(taken === 'away' ? 'the program is being started again' : this.parts.plan.overrun);
+  }
+
+  private arrival(call: Call, started: Held<Connect>, session: string | undefined): Arrival {
+    return {
+      join: (client) => {
+        const connect = started.take();
+        return connect === undefined ? undefined : this.seat(call, client, connect, session);
+      },
+      cancel: () => started.giveBack(),
+    };
   }
 
   private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
@@ -132,7 +145,11 @@ export class PrivateStream implements Handler {
     return {
       wanted: (ending) => restart === 'always' || ending.code !== CLOSE.normal,
       backoff: new Backoff(this.parts.plan.backoff),
-      start: async (events) => (await this.parts.start(call)).connect(events),
+      start: async (events) => {
+        const connect = (await this.parts.start(call)).take();
+        if (connect === undefined) throw call.signal.reason;
+        return connect(events);
+      },
     };
   }
 }

@@ -6,14 +6,22 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
-import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
+import type { Backend, BackendEvents } from '../stream/ends.ts';
 import type { ClientFacts, Member } from '../stream/member.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
 import { SharedChannel } from '../stream/shared-channel.ts';
 import type { SharedOptions } from '../stream/shared-options.ts';
 import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
-import { byResponse, byWebSocket, NOBODY, type Reception, type Seat, stayAway } from './stream-clients.ts';
+import {
+  type Arrival,
+  byResponse,
+  byWebSocket,
+  NOBODY_COMES,
+  type Reception,
+  type Seat,
+  stayAway,
+} from './stream-clients.ts';
 import { STREAM_METHODS, type StreamPlan } from './stream-plan.ts';
 import { endAnswer, pollAnswer } from './stream-poll.ts';
 
@@ -57,7 +65,7 @@ export class SharedStream implements Handler {
     if (refused !== undefined) return refused;
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
-      return byResponse(this.parts.reception, this.form(transport), transport, () => NOBODY);
+      return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
     const key = this.keyOf(call, query);
     const channel = this.channel(key, call, query);
     if (transport === 'poll') {
@@ -76,14 +84,11 @@ export class SharedStream implements Handler {
     const after = queryValue(request.query, 'after');
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
-      return byWebSocket(this.parts.reception, call, { numbered: after !== undefined, protocol }, (client) =>
-        this.seat(channel, channel.reserve(), client, after, factsOf(call)),
-      );
+      const arrival = this.arrival(channel, call, after);
+      return byWebSocket(this.parts.reception, call, { numbered: after !== undefined, protocol }, arrival);
     }
     const last = headerValue(request.headers, 'last-event-id') ?? after;
-    return byResponse(this.parts.reception, this.form(transport), transport, (client) =>
-      this.seat(channel, channel.reserve(), client, last, factsOf(call)),
-    );
+    return byResponse(this.parts.reception, this.form(transport), transport, this.arrival(channel, call, last));
   }
 
   drain(reason: string): void {
@@ -152,14 +157,13 @@ export class SharedStream implements Handler {
     }
   }
 
-  private seat(
-    channel: SharedChannel,
-    name: string,
-    client: Client,
-    after: string | undefined,
-    facts: ClientFacts,
-  ): Seat {
-    return new SharedSeat(channel, channel.join(name, client, after, facts), this.parts);
+  private arrival(channel: SharedChannel, call: Call, after: string | undefined): Arrival {
+    const { parts } = this;
+    return {
+      join: (client) => new SharedSeat(channel, channel.join(channel.reserve(), client, after, factsOf(call)), parts),
+      // The channel has not been told of anybody; a backend that was started for this client ends with `idle_stop`.
+      cancel: () => undefined,
+    };
   }
 
   private async post(call: Call, channel: SharedChannel): Promise<Answer> {

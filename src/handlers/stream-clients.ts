@@ -35,14 +35,16 @@ export interface Reception {
   readonly binary: boolean;
 }
 
-/** The seat of a client that never comes: of a HEAD request. */
-export const NOBODY: Seat = {
-  message: () => {},
-  caughtUp: () => {},
-  close: () => {},
-  vanished: () => {},
-  left: () => {},
-};
+/** What was made ready for a client that is still to arrive. Exactly one of both is called. */
+export interface Arrival {
+  /** It is there. Undefined: what was made ready for it is gone. */
+  join(client: Client): Seat | undefined;
+  /** It does not come. */
+  cancel(): void;
+}
+
+/** Of a HEAD request. */
+export const NOBODY_COMES: Arrival = { join: () => undefined, cancel: () => undefined };
 
 /**
  * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,
@@ -58,13 +60,14 @@ export function byWebSocket(
   reception: Reception,
   call: Call,
   options: { readonly numbered: boolean; readonly protocol?: string | undefined },
-  join: (client: Client) => Seat,
+  arrival: Arrival,
 ): Upgrade {
   return {
     protocol: options.protocol,
     headers: [],
     maxMessage: reception.maxMessage,
-    handlers: new StreamSocket(reception, call.request.path, call.id, options.numbered, join),
+    handlers: new StreamSocket(reception, call.request.path, call.id, options.numbered, arrival),
+    cancel: () => arrival.cancel(),
   };
 }
 
@@ -75,7 +78,7 @@ export function byWebSocket(
 class StreamSocket implements SocketHandlers, Owner {
   private seat: Seat | undefined;
   private watch: Watch | undefined;
-  private join: ((client: Client) => Seat) | undefined;
+  private arrival: Arrival | undefined;
   private stopEarly: (() => void) | undefined;
 
   constructor(
@@ -83,20 +86,21 @@ class StreamSocket implements SocketHandlers, Owner {
     private readonly path: string,
     private readonly id: string,
     private readonly numbered: boolean,
-    join: (client: Client) => Seat,
+    arrival: Arrival,
   ) {
-    this.join = join;
+    this.arrival = arrival;
   }
 
   open(socket: Socket): void {
-    const { join } = this;
+    const { arrival } = this;
     const { keepAlive, counts } = this.reception;
     // It knows the whole request.
-    this.join = undefined;
+    this.arrival = undefined;
     const client = new WebSocketClient(socket, this.numbered, keepAlive.pingInterval, this);
     counts.joined('websocket');
     this.watch = keepAlive.add(client, this);
-    this.seat = join?.(client);
+    this.seat = arrival?.join(client);
+    if (this.seat === undefined) client.close(GONE);
     if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
   }
 
@@ -148,15 +152,14 @@ class StreamSocket implements SocketHandlers, Owner {
   }
 }
 
+/** What was started for a client did not wait for it. */
+const GONE: Ending = { code: CLOSE.tryAgainLater, reason: 'please come again' };
+
 /** @param transport its name in the counts */
-export function byResponse(
-  reception: Reception,
-  form: ResponseForm,
-  transport: string,
-  join: (client: Client) => Seat,
-): Reply {
+export function byResponse(reception: Reception, form: ResponseForm, transport: string, arrival: Arrival): Reply {
   const { keepAlive, counts } = reception;
   let seat: Seat | undefined;
+  let started = false;
   let watch: Watch | undefined;
   let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
@@ -182,6 +185,7 @@ export function byResponse(
       length: undefined,
       // Joined only now: a HEAD request, or one whose client has left, never starts its body.
       start(sink) {
+        started = true;
         counts.joined(transport);
         watch = keepAlive.add(client, {
           end: (ending) => seat?.close(ending),
@@ -189,11 +193,13 @@ export function byResponse(
         });
         client.start(sink);
         if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
-        seat = join(client);
+        seat = arrival.join(client);
+        if (seat === undefined) client.close(GONE);
       },
       resume: () => client.resume(),
       cancel: () => {
-        if (seat !== undefined) client.cancel();
+        if (started) client.cancel();
+        else arrival.cancel();
       },
     },
   };

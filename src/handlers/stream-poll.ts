@@ -21,22 +21,28 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
   // Without a cursor the client learns where the stream is, and what replay gives it.
   if (known !== undefined || cursor === undefined || cursor === '')
     return Promise.resolve(reply(known, channel, binary, undefined));
+  const { signal } = call;
+  if (signal.aborted) return Promise.reject(signal.reason);
   counts.joined('poll');
-  return new Promise((resolve) => {
-    const done = (ending: Ending | undefined): void => {
+  return new Promise((resolve, reject) => {
+    const over = (code: number): void => {
       clearTimeout(timer);
       take();
-      counts.left(1000);
+      signal.removeEventListener('abort', left);
+      counts.left(code);
+    };
+    const done = (ending: Ending | undefined): void => {
+      over(1000);
       // In the next turn: a program's lines that come together go together.
       setImmediate(() => resolve(reply(channel.news(cursor), channel, binary, ending)));
     };
+    const left = (): void => {
+      over(1006);
+      reject(signal.reason);
+    };
     const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
     const take = channel.onNews(done);
-    call.onAborted(() => {
-      clearTimeout(timer);
-      take();
-      counts.left(1006);
-    });
+    signal.addEventListener('abort', left);
   });
 }
 

@@ -3,6 +3,7 @@ import type { StreamConfig } from '../config/schema.ts';
 import type { Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { Held } from '../ownership/held.ts';
 import type { Program, Programs } from '../process/programs.ts';
 import { ProcessBackend } from '../stream/backends/process.ts';
 import { StreamCounts } from '../stream/counts.ts';
@@ -11,7 +12,7 @@ import { framing } from '../stream/framing.ts';
 import { KeepAlive } from '../stream/keepalive.ts';
 import { SilenceHint } from '../stream/silence.ts';
 import { connectParts } from './connect.ts';
-import { PrivateStream } from './private-stream.ts';
+import { type Connect, PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';
 import { noRoom } from './start-error.ts';
 import type { Reception } from './stream-clients.ts';
@@ -79,7 +80,8 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       protocol,
       async start(call: Call) {
         const program = await programs.start(call);
-        return { connect: (events) => backend(program, events), discard: () => void parts.programs.end(program) };
+        const connect: Connect = (events) => backend(program, events);
+        return new Held(connect, () => void parts.programs.end(program), call.signal);
       },
     });
   }

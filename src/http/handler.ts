@@ -30,8 +30,11 @@ export interface Call {
   readonly redirects: number;
   /** Milliseconds that whoever asks will wait, instead of the route's own times; undefined for a client. */
   readonly patience?: number | undefined;
-  /** Calls `listener` once if the client leaves before the answer is complete; at once if it has left already. */
-  onAborted(listener: () => void): void;
+  /**
+   * Aborted when the client leaves before the answer is complete, with the `HttpError` (499) to reject with: everything that is started
+   * for this call ends with it. Never aborted once a WebSocket is open.
+   */
+  readonly signal: AbortSignal;
   /** Adds to this request's log line, for example a program's exit status. */
   note(key: string, value: string | number): void;
 }
@@ -42,6 +45,13 @@ export interface LocalRedirect {
 }
 
 export type Answer = Reply | Upgrade | LocalRedirect;
+
+/** Nobody gets this answer: what it holds is released. */
+export function cancelAnswer(answer: Answer): void {
+  if ('handlers' in answer) answer.cancel();
+  else if (!('localRedirect' in answer) && typeof answer.body === 'object' && 'start' in answer.body)
+    answer.body.cancel();
+}
 
 /** What serves a route. */
 export interface Handler {
@@ -58,7 +68,10 @@ export interface Handler {
   readonly crossSite: 'open' | 'same-origin';
   /** It has a rule of its own for clients that are slow: `limits.reply_rate` does not hold for it. */
   readonly pacesItself?: boolean;
-  /** Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. */
+  /**
+   * Throws or rejects with `HttpError` for an error answer; anything else thrown is a 500. Settles soon after the call's signal is aborted:
+   * until then the call's body stays open.
+   */
   handle(call: Call): Answer | Promise<Answer>;
   /**
    * The route's own page for an error with this status, whoever has found it; undefined where it has none. The error's own header

@@ -11,7 +11,7 @@ import type { Entry } from '../policy/auth.ts';
 import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { HttpError } from './errors.ts';
-import type { Answer } from './handler.ts';
+import { type Answer, cancelAnswer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Match } from './router.ts';
@@ -63,7 +63,7 @@ export class Pipeline {
     spool?.hold();
     entry
       .then((late) => {
-        if (visit.exchange.aborted) throw new HttpError(499, 'the client left while its password was checked');
+        visit.signal.throwIfAborted();
         spool?.go();
         this.enter(visit, match, late, spool);
       })
@@ -190,6 +190,7 @@ export class Pipeline {
       if ('localRedirect' in answer) this.redirectLocally(visit, answer.localRedirect);
       else visit.answer(answer);
     } catch (error) {
+      cancelAnswer(answer);
       visit.fail(error);
     }
   }

@@ -7,7 +7,7 @@ import { limitMessages } from '../policy/messages.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
-import type { Body, Call } from './handler.ts';
+import { type Body, type Call, cancelAnswer } from './handler.ts';
 import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
 import { errorReply, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
@@ -22,6 +22,8 @@ const BODY_FIELDS: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 const NO_ROUTE = '-';
+/** What a client's leaving is called in logs since nginx; nobody is there to get it. */
+const CLIENT_LEFT = 499;
 
 export class Visit implements Call {
   readonly handshake: Handshake | undefined;
@@ -36,7 +38,7 @@ export class Visit implements Call {
   private spool: Spool | undefined;
   private readonly started = performance.now();
   private notes: { [key: string]: string | number } | undefined;
-  private abortListeners: (() => void)[] | undefined;
+  private aborting: AbortController | undefined;
   private watched = false;
   private gone = false;
   private logged = false;
@@ -78,14 +80,14 @@ export class Visit implements Call {
     this.request = { ...this.request, method, path, query, headers };
   }
 
-  onAborted(listener: () => void): void {
-    if (this.gone || this.exchange.aborted) {
-      listener();
-      return;
+  /** Most requests are answered at once, and never need theirs. */
+  get signal(): AbortSignal {
+    if (this.aborting === undefined) {
+      this.aborting = new AbortController();
+      this.watch();
+      if (this.gone || this.exchange.aborted) this.aborting.abort(clientLeft());
     }
-    this.abortListeners ??= [];
-    this.abortListeners.push(listener);
-    this.watch();
+    return this.aborting.signal;
   }
 
   note(key: string, value: string | number): void {
@@ -103,6 +105,11 @@ export class Visit implements Call {
   /** Gives the answer to the engine. */
   answer(answer: Reply | Upgrade): void {
     this.spool?.release();
+    if (this.exchange.aborted) {
+      cancelAnswer(answer);
+      this.finish(CLIENT_LEFT, 0);
+      return;
+    }
     if ('handlers' in answer) {
       this.exchange.upgrade(this.limited(answer));
       this.finish(101, 0);
@@ -191,7 +198,7 @@ export class Visit implements Call {
     this.gone = true;
     // A handler that has the body may be about to hand its file on: then it is closed with the answer.
     if (this.body === NO_BODY) this.spool?.cancel();
-    for (const listener of this.abortListeners?.splice(0) ?? []) listener();
+    this.aborting?.abort(clientLeft());
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
 
@@ -221,6 +228,10 @@ export class Visit implements Call {
       fields,
     );
   }
+}
+
+function clientLeft(): HttpError {
+  return new HttpError(CLIENT_LEFT, 'the client left');
 }
 
 /** A function of its own, because it lives as long as the WebSocket: what it is made from must not include the request. */

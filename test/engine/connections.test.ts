@@ -40,6 +40,7 @@ for (const engine of ENGINES) {
           headers: [],
           maxMessage: 100,
           handlers: { open() {}, message() {}, drain() {}, pong() {}, close() {} },
+          cancel() {},
         }),
       );
       const sockets = [

@@ -101,6 +101,7 @@ for (const row of ['node', 'tls'] as const) {
               pong() {},
               close() {},
             },
+            cancel() {},
           }),
         { isProxy: local },
       );

@@ -150,7 +150,7 @@ for (const name of CONTRACT) {
       const recorded = new Recorded();
       if (exchange !== undefined) upgradeTo(exchange, recorded);
       await trial.close();
-      assert.deepEqual([recorded.events, aborted], [[], 1]);
+      assert.deepEqual([recorded.events, recorded.cancels, aborted], [[], 1, 1]);
     });
 
     test('text and binary messages both ways, from empty to large', async () => {

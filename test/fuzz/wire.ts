@@ -28,7 +28,9 @@ export async function sendRubbish(
   const trial = await Trial.start(engine, (exchange) => {
     const { handshake } = exchange;
     const handlers = { open() {}, message() {}, drain() {}, pong() {}, close() {} };
-    if (handshake !== undefined) exchange.upgrade({ protocol: undefined, headers: [], maxMessage: 1000, handlers });
+    const cancel = (): void => {};
+    if (handshake !== undefined)
+      exchange.upgrade({ protocol: undefined, headers: [], maxMessage: 1000, handlers, cancel });
     else if (exchange.hasBody) exchange.receive({ chunk: () => {}, end: () => exchange.reply(text('taken')) });
     else exchange.reply(text('ok'));
   });

@@ -1,5 +1,6 @@
 /** A `Call` without a server: what the pipeline would hand to a handler. */
 import type { HeaderList } from '../../src/engine/engine.ts';
+import { HttpError } from '../../src/http/errors.ts';
 import type { Body, Call } from '../../src/http/handler.ts';
 
 export interface CallOptions {
@@ -21,9 +22,8 @@ export interface FakeCall extends Call {
 
 export function fakeCall(options: CallOptions = {}): FakeCall {
   const { path = '/', route = '/' } = options;
-  const listeners: (() => void)[] = [];
   const notes = new Map<string, string | number>();
-  let aborted = false;
+  const aborting = new AbortController();
   return {
     id: 'test-id',
     request: {
@@ -42,15 +42,11 @@ export function fakeCall(options: CallOptions = {}): FakeCall {
     rest: path.slice(route.length),
     host: 'board.test',
     redirects: 0,
-    onAborted(listener) {
-      if (aborted) listener();
-      else listeners.push(listener);
-    },
+    signal: aborting.signal,
     note: (key, value) => notes.set(key, value),
     notes,
     abort() {
-      aborted = true;
-      for (const listener of listeners.splice(0)) listener();
+      aborting.abort(new HttpError(499, 'the client left'));
     },
   };
 }

@@ -10,6 +10,8 @@ export class Recorded implements SocketHandlers {
   readonly events: string[] = [];
   readonly messages: { readonly data: Buffer; readonly binary: boolean }[] = [];
   drains = 0;
+  /** How often it was said that there will be no WebSocket. */
+  cancels = 0;
 
   constructor(private readonly onMessage?: (socket: Socket, data: Buffer, binary: boolean) => void) {}
 
@@ -51,7 +53,10 @@ export function upgradeTo(
   handlers: SocketHandlers,
   changes: { readonly protocol?: string; readonly headers?: HeaderList; readonly maxMessage?: number } = {},
 ): void {
-  exchange.upgrade({ protocol: undefined, headers: [], maxMessage: 1 << 20, ...changes, handlers });
+  const cancel = (): void => {
+    if (handlers instanceof Recorded) handlers.cancels++;
+  };
+  exchange.upgrade({ protocol: undefined, headers: [], maxMessage: 1 << 20, ...changes, handlers, cancel });
 }
 
 /** The client's end. */
