@@ -1,6 +1,8 @@
 /** The keys of `[cgi."/path"]` and `[fastcgi."/path"]` tables, but for those that other routes have too. */
+
+import { command, folder, program } from './disk-kinds.ts';
 import { optional, preset, required } from './kind.ts';
-import { boolean, command, duration, folder, integer, program } from './kinds.ts';
+import { boolean, duration, integer } from './kinds.ts';
 import { extension, fileName, variableName, variableValue } from './names.ts';
 import { remote } from './remote.ts';
 import { listOf, mapOf } from './tables.ts';

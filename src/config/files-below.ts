@@ -1,6 +1,6 @@
 /** That the files which a table names below its folder are there. */
 import { join, resolve } from 'node:path';
-import { reasonInWords } from './disk.ts';
+import { failureInWords, UNSEEN } from './disk.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { RELATIVE_FILE } from './names.ts';
 import { quote } from './problems.ts';
@@ -31,6 +31,10 @@ export function filesBelow(root: string, ...keys: readonly string[]): Rule {
 
 function checkFile(folder: string, file: string, at: KeyPath, reading: Reading): void {
   const seen = reading.disk.look(join(folder, file));
-  if ('failed' in seen) reading.problem(at, `the file ${quote(file)} below root ${reasonInWords(seen.failed)}`);
-  else if (seen.found !== 'file') reading.problem(at, `${quote(file)} below root is not a file`);
+  if ('failed' in seen) {
+    const sentence = `the file ${quote(file)} below root ${failureInWords(seen)}`;
+    if (seen.failed === UNSEEN) reading.doubt(at, sentence);
+    else reading.problem(at, sentence);
+  }
+  if ('found' in seen && seen.found !== 'file') reading.problem(at, `${quote(file)} below root is not a file`);
 }

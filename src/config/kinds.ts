@@ -1,10 +1,10 @@
 /** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
-import { dirname, isAbsolute, resolve } from 'node:path';
-import type { Credentials } from './credentials.ts';
-import { folderTrouble, programTrouble, reasonInWords } from './disk.ts';
+import { dirname, resolve } from 'node:path';
+import { folderTrouble } from './disk.ts';
+import { canBeUsed, command } from './disk-kinds.ts';
 import type { JsonSchema, Kind, Reading } from './kind.ts';
-import { quote, visible } from './problems.ts';
+import { quote } from './problems.ts';
 
 function simple<T>(
   expected: string,
@@ -108,128 +108,6 @@ export function size(min: string, max: string): Kind<number> {
   });
 }
 
-/** Linux's PATH_MAX, less the closing NUL. */
-const MAX_PATH = 4095;
-
-function absolute(value: unknown, directory: string): string | undefined {
-  if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) return undefined;
-  return isAbsolute(value) ? value : resolve(directory, value);
-}
-
-/** A folder that exists, made absolute from the folder of the configuration file. */
-export const folder: Kind<string> = {
-  expected: 'the path of a folder',
-  json: { type: 'string', minLength: 1 },
-  read(value, at, reading) {
-    const path = absolute(value, reading.directory);
-    if (path === undefined) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const trouble = folderTrouble(reading.disk, path);
-    if (trouble === undefined) return path;
-    reading.problem(at, `the folder ${named(String(value), path)} ${trouble}`);
-    return undefined;
-  },
-};
-
-/** A file that exists, made absolute from the folder of the configuration file. */
-export const file: Kind<string> = {
-  expected: 'the path of a file',
-  json: { type: 'string', minLength: 1 },
-  read(value, at, reading) {
-    const path = absolute(value, reading.directory);
-    if (path === undefined) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const seen = reading.disk.look(path);
-    if ('found' in seen && seen.found === 'file') return path;
-    const trouble = 'failed' in seen ? reasonInWords(seen.failed) : 'is not a regular file';
-    reading.problem(at, `the file ${named(String(value), path)} ${trouble}`);
-    return undefined;
-  },
-};
-/**
- * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
- *
- * @param parse tells what is wrong with the text
- */
-export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
-  return {
-    expected: `the path of a file of ${what}`,
-    json: { type: 'string', minLength: 1 },
-    read(value, at, reading) {
-      const path = absolute(value, reading.directory);
-      if (path === undefined) {
-        reading.wrong(at, value, this.expected);
-        return undefined;
-      }
-      const seen = reading.disk.look(path);
-      const text = 'failed' in seen || seen.found === 'file' ? reading.disk.read(path) : { failed: 'EISDIR' };
-      if (typeof text !== 'string') {
-        reading.problem(at, `the file ${named(String(value), path)} ${reasonInWords(text.failed)}`);
-        return undefined;
-      }
-      const { entries, problems } = parse(text);
-      for (const { line, sentence } of problems.slice(0, 20))
-        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
-      if (problems.length === 0 && entries.size === 0)
-        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
-      return problems.length === 0 && entries.size > 0 ? path : undefined;
-    },
-  };
-}
-
-/** A path as the user wrote it, and what it was taken for where that is not the same. */
-function named(written: string, path: string): string {
-  return written === path ? quote(path) : `${quote(written)} (${visible(path)})`;
-}
-
-/**
- * A program and its arguments. Never a shell line: nothing is expanded or split. A program with a slash is relative to
- * the configuration file; one without is looked up in PATH when it is checked and again when it is started.
- */
-export const command: Kind<readonly [string, ...string[]]> = {
-  expected: 'a list of strings, the program first, such as ["vmstat", "-n", "1"]',
-  json: { type: 'array', items: { type: 'string' }, minItems: 1 },
-  read(value, at, reading) {
-    if (typeof value === 'string') {
-      reading.wrong(at, value, `${this.expected}: there is no shell that would split it`);
-      return undefined;
-    }
-    const parts: readonly unknown[] = Array.isArray(value) ? value : [];
-    const strings = parts.filter((part): part is string => typeof part === 'string' && !part.includes('\0'));
-    const [written, ...args] = strings;
-    if (strings.length !== parts.length || written === undefined || written === '' || written.length > MAX_PATH) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const program = written.includes('/') ? resolve(reading.directory, written) : written;
-    const trouble = programTrouble(reading.disk, program);
-    if (trouble === undefined) return [program, ...args];
-    reading.problem([...at, 0], `the program ${named(written, program)} ${trouble}`);
-    return undefined;
-  },
-};
-
-/** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
-export const program: Kind<string> = {
-  expected: 'a program, such as "/usr/bin/perl" or "perl"',
-  json: { type: 'string', minLength: 1 },
-  read(value, at, reading) {
-    if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const path = value.includes('/') ? resolve(reading.directory, value) : value;
-    const trouble = programTrouble(reading.disk, path);
-    if (trouble === undefined) return path;
-    reading.problem(at, `the program ${named(value, path)} ${trouble}`);
-    return undefined;
-  },
-};
-
 /** Where to listen. */
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly text: string }
@@ -267,10 +145,10 @@ export const address: Kind<Address> = {
       reading.wrong(at, value, expectedInstead(value) ?? this.expected);
       return undefined;
     }
-    const trouble = parsed.kind === 'unix' ? folderTrouble(reading.disk, dirname(parsed.path)) : undefined;
-    if (parsed.kind !== 'unix' || trouble === undefined) return parsed;
-    reading.problem(at, `the folder of the socket, ${quote(dirname(parsed.path))}, ${trouble}`);
-    return undefined;
+    if (parsed.kind !== 'unix') return parsed;
+    const place = dirname(parsed.path);
+    const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
+    return canBeUsed(`the folder of the socket, ${quote(place)},`, trouble, at, reading) ? parsed : undefined;
   },
 };
 

@@ -1,7 +1,8 @@
 /** The keys of everything that may refuse a request: `schema.ts` puts them into `[defaults]`, into every route, and beside the listeners. */
 import { parseHtpasswd, parseTokens } from './credentials.ts';
+import { fileOf } from './disk-kinds.ts';
 import { type Fields, optional, preset, type Values } from './kind.ts';
-import { boolean, choice, duration, fileOf, integer, size } from './kinds.ts';
+import { boolean, choice, duration, integer, size } from './kinds.ts';
 import { addressRange, fieldToken, originPattern, realmText } from './names.ts';
 import { listOf, overridesOf, table } from './tables.ts';
 

@@ -4,9 +4,10 @@
  */
 
 import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
+import { folder } from './disk-kinds.ts';
 import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, duration, folder, integer, size, text } from './kinds.ts';
+import { address, boolean, choice, duration, integer, size, text } from './kinds.ts';
 import { proxyNeedsNode, socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
 import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';

@@ -1,7 +1,8 @@
 /** From a file's name to its text, or to the sentence that says why there is none. */
 import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
-import { errorCode, reasonInWords } from './disk.ts';
+import { reasonInWords } from '../ops/file-reasons.ts';
+import { errorCode } from './disk.ts';
 import { type Place, placeAt } from './positions.ts';
 
 /** A configuration is written by hand: what is larger is something else. */

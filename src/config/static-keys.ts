@@ -1,6 +1,8 @@
 /** The keys of a `[static."/path"]` table, but for those that every route has. */
+
+import { folder } from './disk-kinds.ts';
 import { optional, preset, required } from './kind.ts';
-import { boolean, folder } from './kinds.ts';
+import { boolean } from './kinds.ts';
 import { errorStatus, fileName, glob, headerValue, relativeFile } from './names.ts';
 import { listOf, mapOf, oneOrMapOf } from './tables.ts';
 

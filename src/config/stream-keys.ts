@@ -1,6 +1,8 @@
 /** The keys of a `[stream."/path"]` table, but for those that other routes have too. */
+
+import { command } from './disk-kinds.ts';
 import { optional, preset, required } from './kind.ts';
-import { boolean, choice, command, duration, integer, pollSource, size, text } from './kinds.ts';
+import { boolean, choice, duration, integer, pollSource, size, text } from './kinds.ts';
 import { headerName, variableValue } from './names.ts';
 import { remote } from './remote.ts';
 import { exactlyOne, listOf, shortOr, table } from './tables.ts';

@@ -4,8 +4,9 @@ import { doubtsAbout, type Identity, type IdentityFiles, loadIdentity } from '..
 import type { PassphraseSource } from '../tls/passphrase.ts';
 import type { TlsSettings } from '../tls/settings.ts';
 import { TlsTrouble, type TroubleWith } from '../tls/trouble.ts';
+import { file } from './disk-kinds.ts';
 import { type Fields, type KeyPath, type Kind, optional, preset, type Reading, required, type Values } from './kind.ts';
-import { choice, duration, file } from './kinds.ts';
+import { choice, duration } from './kinds.ts';
 import { fileName, variableName } from './names.ts';
 import { atMostOne, listOf, table } from './tables.ts';
 

@@ -15,13 +15,15 @@ export function findProgram(name: string, path: string | undefined, directory: s
   if (name.includes('/')) {
     const file = resolve(directory, name);
     const code = whyNot(file);
+    if (code === 'ENOENT') throw new SpawnError(file, code, { because: 'the file does not exist' });
     if (code !== undefined) throw new SpawnError(file, code);
     return file;
   }
   // As execvp(3): a file that may not be executed does not end the search, but is the answer if nothing better is found.
   let answer = 'ENOENT';
+  const folders = path ?? DEFAULT_PATH;
   if (name !== '') {
-    for (const folder of (path ?? DEFAULT_PATH).split(':')) {
+    for (const folder of folders.split(':')) {
       // An empty or relative entry would mean whatever directory the gateway happens to be in.
       if (!isAbsolute(folder)) continue;
       const file = join(folder, name);
@@ -30,7 +32,8 @@ export function findProgram(name: string, path: string | undefined, directory: s
       if (code === 'EACCES') answer = code;
     }
   }
-  throw new SpawnError(name, answer);
+  const because = answer === 'ENOENT' ? `it is in none of the folders of PATH (${folders})` : undefined;
+  throw new SpawnError(name, answer, { because });
 }
 
 /** The system's name for why a file cannot be executed; undefined when it can. */

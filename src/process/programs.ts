@@ -3,6 +3,7 @@
  */
 import { type Wrapper, wrap } from './confine.ts';
 import { type Ended, Ending, type EndingTimes, within } from './ending.ts';
+import { explainStart } from './explain-start.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 import { Watchdog, type WatchdogPlace } from './watchdog.ts';
 
@@ -202,7 +203,7 @@ export class Programs {
       return await this.spawner.spawn(wrapped, place.starts);
     } catch (error) {
       place.leave();
-      throw error;
+      throw error instanceof SpawnError ? explainStart(error, wrapped.file, options.directory) : error;
     }
   }
 

@@ -82,8 +82,10 @@ export interface Spawner {
 export class SpawnError extends Error {
   /** The system's name: ENOENT, EACCES, ENOEXEC, ENOTDIR, E2BIG, EAGAIN, EMFILE … */
   readonly code: string;
-  constructor(file: string, code: string, options?: ErrorOptions) {
-    super(`cannot start ${file}: ${SpawnError.explain(code)}`, options);
+  /** @param because what is known beyond the code: a clause that says what is wrong and what to do. */
+  constructor(file: string, code: string, options?: ErrorOptions & { readonly because?: string | undefined }) {
+    const { because = SpawnError.explain(code), ...rest } = options ?? {};
+    super(`cannot start ${file}: ${because}`, rest);
     this.name = 'SpawnError';
     this.code = code;
   }

@@ -1,17 +1,10 @@
 /** Reads the files that TLS is configured with. */
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
+import { reasonInWords } from '../ops/file-reasons.ts';
 import { TlsTrouble, type TroubleWith } from './trouble.ts';
 
 /** The largest bundle of authorities in use is a quarter of this; revocation lists are the largest. Bytes. */
 const MAX_BYTES = 16 << 20;
-
-const REASONS: { readonly [code: string]: string } = {
-  ENOENT: 'does not exist',
-  ENOTDIR: 'does not exist: a part of its path is not a folder',
-  EACCES: 'may not be read by this user',
-  EPERM: 'may not be read by this user',
-  ELOOP: 'is a symbolic link that leads back to itself',
-};
 
 /** The content as text. Throws a `TlsTrouble`. Only a regular file is opened: a pipe could make the caller wait for ever. */
 export function readTlsFile(path: string, about: TroubleWith): string {
@@ -28,6 +21,6 @@ export function readTlsFile(path: string, about: TroubleWith): string {
   } catch (error) {
     if (error instanceof TlsTrouble) throw error;
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new TlsTrouble(about, `${path} ${REASONS[code] ?? `cannot be read (${code})`}`, { cause: error });
+    throw new TlsTrouble(about, `${path} ${reasonInWords(code)}`, { cause: error });
   }
 }

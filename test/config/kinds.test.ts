@@ -1,17 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { command, folder } from '../../src/config/disk-kinds.ts';
 import type { Kind, Reading } from '../../src/config/kind.ts';
-import {
-  address,
-  choice,
-  command,
-  folder,
-  integer,
-  parseAddress,
-  parseDuration,
-  parseSize,
-} from '../../src/config/kinds.ts';
+import { address, choice, integer, parseAddress, parseDuration, parseSize } from '../../src/config/kinds.ts';
 import { fileName, headerName, routeKey } from '../../src/config/names.ts';
+import { thisUser } from '../../src/ops/file-reasons.ts';
 
 /** A disk with a folder, a program, a file that is none, and a folder that may not be read. */
 function reading(said: string[] = []): Reading {
@@ -20,8 +13,14 @@ function reading(said: string[] = []): Reading {
     disk: {
       searchPath: ['/sbin', '/bin'],
       read: () => ({ failed: 'ENOENT' }),
-      executable: (path) => path === '/bin/true' || path === '/etc/runnel/run.sh',
-      look(path) {
+      head: () => Buffer.from('#!/bin/true\n'),
+      whyNotExecutable: (path) =>
+        path === '/bin/true' || path === '/etc/runnel/run.sh'
+          ? undefined
+          : { failed: 'EACCES', because: 'is not executable: try chmod +x' },
+      whyNotWritable: () => undefined,
+      look(named) {
+        const path = named.replace(/(?<=.)\/\.$/, '');
         if (path === '/srv' || path === '/etc/runnel' || path === '/') return { found: 'folder' };
         if (['/bin/true', '/sbin/true', '/etc/runnel/run.sh', '/bin/text'].includes(path)) return { found: 'file' };
         return { failed: path === '/locked' ? 'EACCES' : path === '/dev/bad' ? 'EIO' : 'ENOENT' };
@@ -178,7 +177,7 @@ describe('folders and programs', () => {
     ['an absolute folder', folder, '/srv', '/srv'],
     ['a relative folder', folder, '../../srv', '/srv'],
     ['the file itself lies there', folder, '.', '/etc/runnel'],
-    ['a folder that may not be read', folder, '/locked', 'key; the folder "/locked" may not be read by this user'],
+    ['a folder that may not be read', folder, '/locked', `key; the folder "/locked" may not be read by ${thisUser()}`],
     ['a file', folder, '/bin/true', 'key; the folder "/bin/true" is not a folder'],
     ['another error of the system', folder, '/dev/bad', 'key; the folder "/dev/bad" cannot be read (EIO)'],
     ['NUL', folder, 'a\0b', 'must be the path of a folder'],

@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { reasonInWords } from '../../src/config/disk.ts';
 import { type LoadResult, loadConfig, parseConfig, readConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import type { Config } from '../../src/config/schema.ts';
 import { MAX_SOURCE_BYTES } from '../../src/config/source.ts';
+import { reasonInWords } from '../../src/ops/file-reasons.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-config-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -56,7 +56,10 @@ describe('a file that cannot be read', () => {
     assert.equal(configOf(loadConfig(file)).static.size, 1);
   });
 
-  test('must not be read by this user', () => assert.equal(reasonInWords('EACCES'), 'may not be read by this user'));
+  test('may not be read, and by whom', () => {
+    assert.equal(reasonInWords('EACCES', 'the user web'), 'may not be read by the user web');
+    assert.match(reasonInWords('EPERM'), /^may not be read by the user \S+$/);
+  });
   test('anything else has its name', () => assert.equal(reasonInWords('EIO'), 'cannot be read (EIO)'));
 });
 

@@ -19,7 +19,9 @@ test('the example of the page loads', () => {
   const disk = {
     searchPath: ['/bin'],
     read: () => '',
-    executable: () => true,
+    head: () => Buffer.from('\x7fELF\n'),
+    whyNotExecutable: () => undefined,
+    whyNotWritable: () => undefined,
     look: (path: string) => ({ found: /\.cgi$|\/vmstat$/.test(path) ? ('file' as const) : ('folder' as const) }),
   };
   const result = parseConfig(Buffer.from(EXAMPLE), 'runnel.toml', { directory: '/etc/runnel', disk });

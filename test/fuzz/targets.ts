@@ -53,7 +53,9 @@ function seeds(folder: string): readonly Buffer[] {
 
 const DISK = {
   searchPath: ['/bin'],
-  executable: () => true,
+  head: () => Buffer.from('#!/bin/true\n'),
+  whyNotExecutable: () => undefined,
+  whyNotWritable: () => undefined,
   look: (path: string) => ({ found: path.includes('.') ? ('file' as const) : ('folder' as const) }),
   read: (path: string) => path,
 };
