@@ -19,6 +19,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['config'],
   ['tls'],
   ['ops', 'ownership'],
+  ['net'],
 ];
 /** Code for the browser: a world of its own. */
 const APART = ['browser'];

@@ -1,5 +1,6 @@
-/** Addresses and ranges of them, as 16 bytes: IPv4 counts as the part of IPv6 that stands for it (RFC 4291 section 2.5.5.2). */
+/** Ranges of addresses, as 16 bytes: IPv4 counts as the part of IPv6 that stands for it (RFC 4291 section 2.5.5.2). */
 import { isIP } from 'node:net';
+import { addressBytes, UNIX_PEER } from '../net/address.ts';
 
 export interface AddressRange {
   /** 16 bytes. */
@@ -10,6 +11,14 @@ export interface AddressRange {
   readonly text: string;
 }
 
+/** What a list of addresses may have in it: ranges, and "unix" for whoever connects over a Unix socket. */
+export type AddressEntry = AddressRange | typeof UNIX_PEER;
+
+/** `"10.0.0.0/8"`, `"fd00::/8"`, one address, or `"unix"`; undefined for anything else. */
+export function parseAddressEntry(text: string): AddressEntry | undefined {
+  return text === UNIX_PEER ? UNIX_PEER : parseAddressRange(text);
+}
+
 /** `"10.0.0.0/8"`, `"fd00::/8"`, or one address; undefined for anything else. */
 export function parseAddressRange(text: string): AddressRange | undefined {
   const match = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(text);
@@ -17,39 +26,14 @@ export function parseAddressRange(text: string): AddressRange | undefined {
   if (match === null || bytes === undefined) return undefined;
   const before = isIP(match[1] ?? '') === 4 ? 96 : 0;
   const bits = match[2] === undefined ? 128 : before + Number(match[2]);
-  return bits > 128 ? undefined : { bytes, bits, text };
+  return bits > 128 ? undefined : { bytes: [...bytes], bits, text };
 }
 
-/** The 16 bytes of an address; undefined for what is none. */
-export function addressBytes(text: string): readonly number[] | undefined {
-  const family = isIP(text);
-  if (family === 4) return [...new Array<number>(10).fill(0), 0xff, 0xff, ...text.split('.').map(Number)];
-  if (family !== 6 || text.includes('%')) return undefined;
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
-  const hex = dotted === null ? text : `${dotted[1]}${pair(dotted[2], dotted[3])}:${pair(dotted[4], dotted[5])}`;
-  const [head = '', tail] = hex.split('::');
-  const left = groups(head);
-  const right = tail === undefined ? [] : groups(tail);
-  return [...left, ...new Array<number>(16 - left.length - right.length).fill(0), ...right];
-}
-
-export function inRange(address: readonly number[], range: AddressRange): boolean {
+export function inRange(address: Uint8Array, range: AddressRange): boolean {
   const whole = range.bits >> 3;
   for (let at = 0; at < whole; at++) if (address[at] !== range.bytes[at]) return false;
   const rest = range.bits & 7;
   if (rest === 0) return true;
   const mask = 0xff << (8 - rest);
   return ((address[whole] ?? 0) & mask) === ((range.bytes[whole] ?? 0) & mask);
-}
-
-function groups(text: string): number[] {
-  if (text === '') return [];
-  return text.split(':').flatMap((group) => {
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
-}
-
-function pair(high: string | undefined, low: string | undefined): string {
-  return ((Number(high) << 8) | Number(low)).toString(16);
 }

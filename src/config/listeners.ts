@@ -1,7 +1,8 @@
 /** What must hold between the keys of a listener, and between certificates and the hosts of routes. */
+import { UNIX_PEER } from '../net/address.ts';
 import { covers } from '../tls/names.ts';
 import { ROUTE_TABLES } from './checks.ts';
-import type { Reading } from './kind.ts';
+import type { KeyPath, Reading } from './kind.ts';
 import { formatPath, quote } from './problems.ts';
 import type { FileConfig } from './schema.ts';
 import { isTable, type RawTable } from './tables.ts';
@@ -14,12 +15,7 @@ export function checkListeners(file: RawTable, reading: Reading): void {
   const anyTls = listeners.some((entry) => isTable(entry) && Object.hasOwn(entry, 'tls'));
   for (const [index, entry] of listeners.entries()) {
     if (!isTable(entry)) continue;
-    if (entry['proxy_protocol'] === true && isOverTcp(entry['address']) && !hasProxies(file))
-      reading.problem(
-        ['listen', index, 'proxy_protocol'],
-        'nobody could connect: connections.trusted_proxies is empty',
-        'name the proxies there, such as ["127.0.0.1"]',
-      );
+    checkProxies(entry, ['listen', index], trustedProxies(file), reading);
     const hasTls = Object.hasOwn(entry, 'tls');
     if (hasTls && entry['engine'] === 'uws')
       reading.problem(['listen', index, 'engine'], '"uws" does not serve TLS', 'leave it out, or write "node"');
@@ -37,16 +33,32 @@ export function checkListeners(file: RawTable, reading: Reading): void {
   }
 }
 
-/** A socket from systemd may be a Unix socket, which needs no address to be trusted. */
-function isOverTcp(address: unknown): boolean {
-  return typeof address === 'string' && !/^(unix|systemd):/.test(address);
+/** Whether proxies that could connect to this listener are trusted at all. */
+function checkProxies(listen: RawTable, at: KeyPath, trusted: readonly unknown[], reading: Reading): void {
+  const { address, proxy_protocol: preface } = listen;
+  // What systemd hands over may be a socket of either kind.
+  if (typeof address !== 'string' || address.startsWith('systemd:')) return;
+  const isUnix = address.startsWith('unix:');
+  const some = trusted.some((proxy) => (proxy === UNIX_PEER) === isUnix);
+  if (preface === true && !some)
+    reading.problem(
+      [...at, 'proxy_protocol'],
+      `nobody could connect: connections.trusted_proxies ${isUnix ? 'does not list "unix"' : 'names no address'}`,
+      `name the proxies there, such as ["${isUnix ? UNIX_PEER : '127.0.0.1'}"]`,
+    );
+  // An empty list says that there is no proxy.
+  else if (isUnix && !some && trusted.length > 0)
+    reading.doubt(
+      [...at, 'address'],
+      'a proxy in front of this socket is not believed, so that all its clients count as one: connections.trusted_proxies does not list "unix"',
+    );
 }
 
-function hasProxies(file: RawTable): boolean {
+/** As the file says, or as it is preset. What is no list is told elsewhere. */
+function trustedProxies(file: RawTable): readonly unknown[] {
   const connections = file['connections'];
   const proxies = isTable(connections) ? connections['trusted_proxies'] : undefined;
-  // What is no list is told elsewhere.
-  return proxies !== undefined && (!Array.isArray(proxies) || proxies.length > 0);
+  return Array.isArray(proxies) ? proxies : [UNIX_PEER];
 }
 
 /** Hosts of routes that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */

@@ -1,6 +1,6 @@
 /** The kinds of name that a user chooses as a key: a route's, a header field's, an environment variable's. */
 import { posix } from 'node:path';
-import { type AddressRange, parseAddressRange } from './address-range.ts';
+import { type AddressEntry, parseAddressEntry } from './address-range.ts';
 import type { Kind } from './kind.ts';
 import { text } from './kinds.ts';
 import { quote } from './problems.ts';
@@ -135,13 +135,13 @@ export const originPattern: Kind<string> = {
   },
 };
 
-/** An address or a range of them in CIDR notation. */
-export const addressRange: Kind<AddressRange> = {
-  expected: 'an address or a range such as "192.168.1.7", "10.0.0.0/8" or "fd00::/8"',
-  json: { type: 'string', pattern: '^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$' },
+/** An address, a range of them in CIDR notation, or "unix". */
+export const addressEntry: Kind<AddressEntry> = {
+  expected: 'an address or a range such as "192.168.1.7", "10.0.0.0/8" or "fd00::/8", or "unix"',
+  json: { type: 'string', pattern: '^(unix|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$' },
   read(value, at, reading) {
-    const range = typeof value === 'string' ? parseAddressRange(value) : undefined;
-    if (range === undefined) reading.wrong(at, value, this.expected);
-    return range;
+    const entry = typeof value === 'string' ? parseAddressEntry(value) : undefined;
+    if (entry === undefined) reading.wrong(at, value, this.expected);
+    return entry;
   },
 };

@@ -3,7 +3,7 @@ import { parseHtpasswd, parseTokens } from './credentials.ts';
 import { fileOf } from './disk-kinds.ts';
 import { type Fields, optional, preset, type Values } from './kind.ts';
 import { boolean, choice, duration, integer, size } from './kinds.ts';
-import { addressRange, fieldToken, originPattern, realmText } from './names.ts';
+import { addressEntry, fieldToken, originPattern, realmText } from './names.ts';
 import { listOf, overridesOf, table } from './tables.ts';
 
 const cors = table({
@@ -168,14 +168,14 @@ export const connections = table({
     'Wrong passwords and tokens that one address may send at once, and again within each minute. Further attempts get 429 unseen.',
   ),
   exempt: preset(
-    listOf(addressRange, 'addresses and ranges'),
-    ['127.0.0.0/8', '::1'],
-    'Addresses that have no limit of their own (but `max` and `failed_logins` hold for them too): this machine, by default.',
+    listOf(addressEntry, 'addresses and ranges'),
+    ['127.0.0.0/8', '::1', 'unix'],
+    'Addresses that have no limit of their own (but `max` and `failed_logins` hold for them too): this machine, by default. "unix" is whoever connects over a Unix socket and is not named by a proxy.',
   ),
   trusted_proxies: preset(
-    listOf(addressRange, 'addresses and ranges'),
-    [],
-    "Reverse proxies in front of the gateway. Only from them is `proxy_header` believed: the client's address is the last one in it that is not itself a trusted proxy's. Only they may connect to a listener with `proxy_protocol`.",
+    listOf(addressEntry, 'addresses and ranges'),
+    ['unix'],
+    'Reverse proxies in front of the gateway. Only from them is `proxy_header` believed: the client\'s address is the last one in it that is not itself a trusted proxy\'s. Only they may connect to a listener with `proxy_protocol`. "unix" is whoever may open a Unix socket on which the gateway listens: a list of your own must name it, too.',
   ),
   proxy_header: preset(
     choice('x-forwarded-for', 'forwarded'),

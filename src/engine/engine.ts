@@ -21,11 +21,16 @@ export interface Request {
   readonly query: string | undefined;
   readonly version: '1.0' | '1.1';
   readonly headers: HeaderList;
-  /** IPv4 in dotted form (also when it came over an IPv6 socket), IPv6 in its short form, "" over a Unix socket. */
+  /** In the one form of `net/address.ts`: "unix" over a Unix socket, "" when the peer had gone before it could be asked for. */
   readonly remoteAddress: string;
   /** Undefined where the engine cannot tell (`uws`) and over a Unix socket. */
   readonly remotePort: number | undefined;
   readonly listener: ListenerFacts;
+  /**
+   * The address is a proxy's that has passed on somebody's connection and not said whose (PROXY protocol). What the head says of who is
+   * behind the proxy was written by that somebody.
+   */
+  readonly anonymous?: boolean;
   /** Undefined over a plain connection. */
   readonly tls?: ConnectionTls | undefined;
   /** What the client showed; undefined when it showed none or was not asked. Only a verified one says who it is. */
@@ -237,7 +242,7 @@ export interface ListenOptions {
   readonly tls?: CertificateStore | undefined;
   /**
    * Set: every connection begins with a PROXY preface, and only a peer of whom this says yes may send one; others are closed and
-   * reported to `refused`. Whoever may open a Unix socket is such a peer. Only the engine `node` can do this.
+   * reported to `refused`. Only the engine `node` can do this.
    */
   readonly isProxy?: ((remoteAddress: string) => boolean) | undefined;
 }

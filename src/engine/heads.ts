@@ -1,5 +1,5 @@
 /**
- * What a request's head says, read the same way for both engines: framing, target, WebSocket handshake, addresses. Pure.
+ * What a request's head says, read the same way for both engines: framing, target, WebSocket handshake. Pure.
  * Strings of a head have one character per byte (latin1), so that no byte is lost on the way to a program.
  */
 import type { Handshake, HeaderList } from './engine.ts';
@@ -149,42 +149,4 @@ export function splitTarget(target: string, method: string): Target | undefined 
   const mark = rest.indexOf('?');
   if (mark < 0) return { path: rest, query: undefined, authority };
   return { path: rest.slice(0, mark), query: rest.slice(mark + 1), authority };
-}
-
-/** A network address out of its 4 or 16 bytes; "" for none (RFC 5952 for IPv6, dotted for IPv4 inside of it). */
-export function addressText(bytes: Uint8Array): string {
-  if (bytes.length === 4) return dotted(bytes, 0);
-  if (bytes.length !== 16) return '';
-  if (isMapped(bytes)) return dotted(bytes, 12);
-  const groups: number[] = [];
-  for (let at = 0; at < 16; at += 2) groups.push(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0));
-  let start = -1;
-  let longest = 1;
-  for (let at = 0; at < groups.length; at++) {
-    let end = at;
-    while (groups[end] === 0) end++;
-    if (end - at > longest) {
-      start = at;
-      longest = end - at;
-    }
-  }
-  const text = (part: number[]) => part.map((group) => group.toString(16)).join(':');
-  return start < 0 ? text(groups) : `${text(groups.slice(0, start))}::${text(groups.slice(start + longest))}`;
-}
-
-/** Written out, because this is done for every request: `join` and `every` cost ten times as much. */
-function dotted(bytes: Uint8Array, from: number): string {
-  return `${bytes[from]}.${bytes[from + 1]}.${bytes[from + 2]}.${bytes[from + 3]}`;
-}
-
-/** Whether it is an IPv4 address within IPv6 (RFC 4291 section 2.5.5.2). */
-function isMapped(bytes: Uint8Array): boolean {
-  for (let at = 0; at < 10; at++) if (bytes[at] !== 0) return false;
-  return bytes[10] === 0xff && bytes[11] === 0xff;
-}
-
-/** Node's spelling of an address in ours. */
-export function plainAddress(address: string | undefined): string {
-  if (address === undefined) return '';
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address;
 }

@@ -1,9 +1,9 @@
 /** Connections of the engine on Node from the moment they are accepted: how many, whose, and what a proxy says of them first. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { readAddress, UNIX_PEER } from '../net/address.ts';
 import type { Drain } from './drain.ts';
 import type { EngineHost } from './engine.ts';
-import { plainAddress } from './heads.ts';
 import type { Peer } from './node-connection.ts';
 import { gateConnections, takePreface } from './node-preface.ts';
 
@@ -33,20 +33,21 @@ export class Arrivals {
 
   /** Takes every connection of `server`; with `rules`, only from proxies, and what they write in front of it first. */
   watch(server: Server, isUnix: () => boolean, rules: ProxyRules | undefined): void {
-    // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
-    const gone = (socket: Socket): boolean => socket.remoteAddress === undefined && !isUnix();
     if (rules === undefined)
       server.on('connection', (socket: Socket) => {
-        if (gone(socket)) socket.destroy();
-        else this.serve(socket, this.enter(socket));
+        const peer = directPeer(socket, isUnix());
+        // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
+        if (peer.address === '') socket.destroy();
+        else this.serve(socket, this.enter(socket, peer));
       });
     else
       gateConnections(server, (socket, pass) => {
         // An error is always followed by the close, which is what counts.
         socket.on('error', () => {});
-        if (gone(socket)) socket.destroy();
-        else if (isUnix() || rules.isProxy(directPeer(socket).address)) this.awaitPreface(socket, rules.deadline, pass);
-        else this.refuse(socket);
+        const peer = directPeer(socket, isUnix());
+        if (peer.address === '') socket.destroy();
+        else if (rules.isProxy(peer.address)) this.awaitPreface(socket, peer, rules.deadline, pass);
+        else this.refuse(socket, peer);
       });
   }
 
@@ -59,8 +60,7 @@ export class Arrivals {
   }
 
   /** Whose it is may turn out later. */
-  private enter(socket: Socket): Arrival {
-    const peer = directPeer(socket);
+  private enter(socket: Socket, peer: Peer): Arrival {
     const arrival = { peer, admitted: this.host.opened(peer.address) };
     this.open.set(socket, arrival);
     this.drain.opened();
@@ -73,15 +73,14 @@ export class Arrivals {
     return arrival;
   }
 
-  private refuse(socket: Socket): void {
-    const { address } = directPeer(socket);
+  private refuse(socket: Socket, { address }: Peer): void {
     socket.destroy();
     this.host.refused('a connection that does not come from one of connections.trusted_proxies', address);
   }
 
-  /** Until the client is known the connection counts as the proxy's. Whoever can open a Unix socket is one. */
-  private awaitPreface(socket: Socket, deadline: number, pass: () => void): void {
-    const arrival = this.enter(socket);
+  /** Until the client is known the connection counts as the proxy's. */
+  private awaitPreface(socket: Socket, direct: Peer, deadline: number, pass: () => void): void {
+    const arrival = this.enter(socket, direct);
     if (!arrival.admitted) {
       this.serve(socket, arrival);
       return;
@@ -93,7 +92,7 @@ export class Arrivals {
           this.host.closed(address);
           arrival.admitted = this.host.opened(client.address);
         }
-        arrival.peer = { ...arrival.peer, ...client, preface: length };
+        arrival.peer = { ...arrival.peer, ...client, anonymous: client === undefined, preface: length };
         pass();
         this.serve(socket, arrival);
       },
@@ -102,6 +101,8 @@ export class Arrivals {
   }
 }
 
-export function directPeer(socket: Socket): Peer {
-  return { address: plainAddress(socket.remoteAddress), port: socket.remotePort, secure: false, preface: 0 };
+/** Who is at the other end of the connection itself; its address is "" when it has gone by now. */
+function directPeer(socket: Socket, isUnix: boolean): Peer {
+  const address = isUnix ? UNIX_PEER : (readAddress(socket.remoteAddress ?? '') ?? '');
+  return { address, port: socket.remotePort, secure: false, anonymous: false, preface: 0 };
 }

@@ -13,6 +13,8 @@ export interface Peer {
   readonly port: number | undefined;
   /** A proxy in front says that it speaks TLS with the client. */
   readonly secure: boolean;
+  /** It is the proxy that is known, not whose connection it has passed on (a PROXY preface that names nobody). */
+  readonly anonymous: boolean;
   /** Bytes that the proxy wrote before the client's first. */
   readonly preface: number;
 }

@@ -9,7 +9,7 @@ import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Reque
 import { headRefusal } from './head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from './heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-check.ts';
-import { type Arrival, Arrivals, directPeer } from './node-arrivals.ts';
+import { type Arrival, Arrivals } from './node-arrivals.ts';
 import { Connection } from './node-connection.ts';
 import { NodeExchange, type NodeShared } from './node-exchange.ts';
 import { Takeover } from './node-takeover.ts';
@@ -123,7 +123,12 @@ class NodeListener {
     if (tls !== undefined)
       routeSecure(server, {
         opened: (socket, raw, facts) => {
-          const peer = this.arrivals.peerOf(raw) ?? directPeer(socket);
+          const peer = this.arrivals.peerOf(raw);
+          // Its connection has ended while the handshake did.
+          if (peer === undefined) {
+            socket.destroy();
+            return;
+          }
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },
@@ -190,6 +195,7 @@ class NodeListener {
       remoteAddress: peer.address,
       remotePort: peer.port,
       listener: peer.secure ? { ...this.facts, secure: true } : this.facts,
+      ...(peer.anonymous ? { anonymous: true } : {}),
       ...secure,
     };
     const opening =

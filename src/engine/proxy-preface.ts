@@ -3,8 +3,7 @@
  * doc/proxy-protocol.txt has them. Pure: bytes in, meaning out.
  */
 import { isIPv4, isIPv6 } from 'node:net';
-import { addressBytes } from '../config/address-range.ts';
-import { addressText } from './heads.ts';
+import { addressText, readAddress } from '../net/address.ts';
 
 /** Who is behind the proxy. */
 export interface ProxiedClient {
@@ -61,10 +60,10 @@ function readLine(bytes: Buffer): Preface {
   const match = /^PROXY (TCP4|TCP6) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r$/.exec(line);
   const [, family, source = '', destination = '', ...ports] = match ?? [];
   const isAddress = family === 'TCP4' ? isIPv4 : isIPv6;
-  const address = addressBytes(source);
+  const address = readAddress(source);
   if (match === null || !isAddress(source) || !isAddress(destination) || !ports.every(isPort) || address === undefined)
     return malformed('a PROXY line that cannot be understood');
-  const client = { address: addressText(Uint8Array.from(address)), port: Number(ports[0]), secure: false };
+  const client = { address, port: Number(ports[0]), secure: false };
   return { state: 'complete', length, client };
 }
 

@@ -3,6 +3,7 @@
  * measured; the comments say so, and `docs/engines.md` lists what remains.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
+import { addressText, UNIX_PEER } from '../net/address.ts';
 import type { Assets } from '../ops/assets.ts';
 import { loadUws, type UwsModule } from './addon.ts';
 import { Drain } from './drain.ts';
@@ -16,7 +17,7 @@ import {
   type Request,
 } from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
-import { addressText, type Opening, readFacts, readOpening } from './heads.ts';
+import { type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
 import { UwsAnchor } from './uws-anchor.ts';
 import { UwsExchange } from './uws-exchange.ts';
@@ -133,7 +134,7 @@ class UwsListener {
         return;
       }
       drain.opened();
-      if (this.shared.host.opened(addressText(new Uint8Array(response.getRemoteAddress())))) return;
+      if (this.shared.host.opened(this.peerOf(response))) return;
       // Its end is told to this filter before `close` returns.
       refusing = true;
       response.close();
@@ -167,7 +168,7 @@ class UwsListener {
     if (this.shared.anchor.takes(native.getUrl(), response)) {
       // Ours is no client's connection.
       this.anchored = true;
-      this.shared.host.closed(addressText(new Uint8Array(response.getRemoteAddress())));
+      this.shared.host.closed(this.peerOf(response));
       return;
     }
     let exchange: UwsExchange | undefined;
@@ -196,6 +197,12 @@ class UwsListener {
     }
   }
 
+  /** It has no address over a Unix socket, and none over TCP when it has gone by now: that must not look the same. */
+  private peerOf(response: HttpResponse): string {
+    if (this.options.address.kind === 'unix') return UNIX_PEER;
+    return addressText(new Uint8Array(response.getRemoteAddress()));
+  }
+
   /** The native request is only there during the callback. */
   private copyHead(response: HttpResponse, native: HttpRequest): Request {
     // First of all: `getMethod` and the like change the bytes in place (measured).
@@ -210,7 +217,7 @@ class UwsListener {
       query: native.getQuery(),
       version: '1.1',
       headers,
-      remoteAddress: addressText(new Uint8Array(response.getRemoteAddress())),
+      remoteAddress: this.peerOf(response),
       remotePort: undefined,
       listener: this.facts,
     };

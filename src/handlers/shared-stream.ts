@@ -5,6 +5,7 @@ import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
+import { hostNumber } from '../net/address.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents } from '../stream/ends.ts';
 import type { ClientFacts, Member } from '../stream/member.ts';
@@ -108,9 +109,12 @@ export class SharedStream implements Handler {
   private keyOf(call: Call, query: string): string {
     if (this.parts.plan.share !== 'credentials') return query;
     const { headers } = call.request;
+    // Every field, since a program sees them all; as JSON, so that no two lists of them are one text.
+    const credentials = JSON.stringify([
+      call.user === undefined ? null : [call.user.type, call.user.name],
+      headers.filter(([name]) => name === 'cookie' || name === 'authorization'),
+    ]);
     // A digest: the credentials themselves are not kept as a key.
-    const user = call.user === undefined ? '' : `${call.user.type} ${call.user.name}`;
-    const credentials = `${user}\n${headerValue(headers, 'cookie') ?? ''}\n${headerValue(headers, 'authorization') ?? ''}`;
     return `${createHash('sha256').update(credentials).digest('base64')}\n${query}`;
   }
 
@@ -227,5 +231,9 @@ class SharedSeat implements Seat {
 }
 
 function factsOf(call: Call): ClientFacts {
-  return { address: call.request.remoteAddress, query: streamQuery(call.request.query), user: call.user?.name };
+  return {
+    address: hostNumber(call.request.remoteAddress),
+    query: streamQuery(call.request.query),
+    user: call.user?.name,
+  };
 }

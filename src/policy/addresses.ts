@@ -1,17 +1,24 @@
 /** Whose address counts: the client's behind proxies that we trust, and which addresses are one and the same client. */
-import { type AddressRange, addressBytes, inRange } from '../config/address-range.ts';
+import { type AddressEntry, type AddressRange, inRange } from '../config/address-range.ts';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
+import { addressBytes, readAddress, UNIX_PEER } from '../net/address.ts';
 
 /** Answers that an address set remembers: every request asks for its address. */
 const MAX_REMEMBERED = 256;
 
 export class AddressSet {
   private readonly known = new Map<string, boolean>();
+  private readonly ranges: readonly AddressRange[];
+  private readonly hasUnix: boolean;
 
-  constructor(private readonly ranges: readonly AddressRange[]) {}
+  constructor(entries: readonly AddressEntry[]) {
+    this.ranges = entries.filter((entry): entry is AddressRange => entry !== UNIX_PEER);
+    this.hasUnix = entries.includes(UNIX_PEER);
+  }
 
-  /** `address` as engines write it; "" (a Unix socket) is in no set. */
+  /** `address` in its one form; "" (nobody knows) is in no set. */
   has(address: string): boolean {
+    if (address === UNIX_PEER) return this.hasUnix;
     if (this.ranges.length === 0) return false;
     const known = this.known.get(address);
     if (known !== undefined) return known;
@@ -23,7 +30,7 @@ export class AddressSet {
   }
 }
 
-/** Under what name an address is counted: IPv4 as it is, IPv6 by its /64, of which one household has at least one. */
+/** Under what name an address is counted: IPv4 as it is, IPv6 by its /64, of which one household has at least one; "unix" is one name. */
 export function addressKey(address: string): string {
   if (!address.includes(':')) return address;
   const bytes = addressBytes(address);
@@ -49,21 +56,27 @@ export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): 
   let best: Forwarded | undefined;
   for (const hop of hops.reverse()) {
     // "unknown", or a name that hides the address (RFC 7239 section 6): further left stands nothing that we could trust.
-    if (addressBytes(hop.address) === undefined) break;
-    best = hop;
+    if (hop.address === undefined) break;
+    best = { address: hop.address, secure: hop.secure };
     if (!proxies.trusted.has(hop.address)) break;
   }
   return best;
 }
 
-function addresses(headers: HeaderList): Forwarded[] {
+/** One entry of the list; its address undefined where it is none. */
+interface Hop {
+  readonly address: string | undefined;
+  readonly secure: boolean | undefined;
+}
+
+function addresses(headers: HeaderList): Hop[] {
   const proto = list(headers, 'x-forwarded-proto').at(-1)?.toLowerCase();
   const secure = proto === undefined ? undefined : proto === 'https' || proto === 'wss';
   return list(headers, 'x-forwarded-for').map((text) => ({ address: bare(text), secure }));
 }
 
 /** RFC 7239 section 4. */
-function elements(headers: HeaderList): Forwarded[] {
+function elements(headers: HeaderList): Hop[] {
   return list(headers, 'forwarded').map((element) => {
     const pairs = new Map<string, string>();
     for (const part of element.split(';')) {
@@ -90,9 +103,8 @@ function list(headers: HeaderList, name: string): string[] {
     .map((part) => part.trim());
 }
 
-/** Without brackets and port. */
-function bare(text: string): string {
-  const match = /^\[([^\]]+)\](?::\d+)?$/.exec(text) ?? /^(\d+\.\d+\.\d+\.\d+)(?::\d+)?$/.exec(text);
-  const address = match?.[1] ?? text;
-  return address.toLowerCase().startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
+/** An address that may have brackets and a port, which may also be a hidden one (RFC 7239 section 6.2). */
+function bare(text: string): string | undefined {
+  const match = /^\[([^\]]+)\](?::[\w.-]+)?$/.exec(text) ?? /^([\d.]+)(?::[\w.-]+)?$/.exec(text);
+  return readAddress(match?.[1] ?? text);
 }

@@ -32,6 +32,8 @@ export class Admission {
 
   /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
   behindProxy(request: Request): Request {
+    // Whose words these are: the proxy has passed them on without reading them.
+    if (request.anonymous === true) return request;
     const client: Forwarded | undefined = forwarded(request.remoteAddress, request.headers, this.proxies);
     if (client === undefined) return request;
     const { listener } = request;
@@ -41,7 +43,7 @@ export class Admission {
 
   /** Whether `address` has limits of its own. */
   isExempt(address: string): boolean {
-    return address === '' || this.exempt.has(address);
+    return this.exempt.has(address);
   }
 
   /** Refuses what is one too many in this second. `now` in milliseconds. */

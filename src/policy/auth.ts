@@ -2,7 +2,7 @@
  * Who may use a route: by a name and a password (Basic, RFC 7617), a bearer token (RFC 6750), a client certificate, any or all of
  * them. Decided at once where it can be; only a password that was not seen lately takes a while.
  */
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { AuthConfig } from '../config/schema.ts';
 import { headerValue, type Request } from '../engine/engine.ts';
 import { addressKey } from './addresses.ts';
@@ -29,6 +29,8 @@ export interface AuthParts {
   readonly tokens: CredentialFile | undefined;
   /** Milliseconds. */
   now(): number;
+  /** Whether this may be any number of clients: a proxy that does not name them, or whoever may open the Unix socket. */
+  isShared(address: string): boolean;
 }
 
 /** Nobody's salt and hash. */
@@ -124,15 +126,14 @@ export class Auth {
   private token(request: Request, now: number): Proof {
     const given = bearer(request) ?? (this.config.query_token ? queryToken(request.query) : undefined);
     if (given === undefined) return 'none';
-    const tooMany = this.tooMany(request, now);
-    const digest = createHash('sha256').update(given, 'latin1').digest();
-    let name: string | undefined;
-    // Every one is compared, whichever it is.
-    for (const [known, owner] of this.parts.tokens?.current(now) ?? [])
-      if (timingSafeEqual(digest, Buffer.from(known, 'hex'))) name = owner;
+    const tooMany = this.tooMany(request, '', now);
+    // Looked up and not compared with each. How long that takes depends on the digest of what was given, and nobody can choose digests
+    // that come nearer to one in the file.
+    const digest = createHash('sha256').update(given, 'latin1').digest('hex');
+    const name = this.parts.tokens?.current(now).get(digest);
     if (name !== undefined) return { name, type: 'Bearer' };
     if (tooMany !== undefined) return tooMany;
-    this.parts.failures.spend(addressKey(request.remoteAddress), now);
+    this.parts.failures.spend(this.failureKey(request, ''), now);
     return 'wrong';
   }
 
@@ -145,7 +146,7 @@ export class Auth {
     const hash = known ?? nobodysHash(users);
     const user: User = { name: given.name, type: 'Basic' };
     if (known !== undefined && passwords.remembers(given.password, hash, now)) return user;
-    const tooMany = this.tooMany(request, now);
+    const tooMany = this.tooMany(request, given.name, now);
     if (tooMany !== undefined) return tooMany;
     const check = passwords.check(given.password, hash, this.parts.now);
     if (check === undefined)
@@ -156,7 +157,7 @@ export class Auth {
         headers: [['retry-after', '2']],
       };
     // Paid in advance, so that many attempts at once are as many; given back to whoever was right.
-    const key = addressKey(request.remoteAddress);
+    const key = this.failureKey(request, given.name);
     if (check.isNew) failures.spend(key, now);
     return check.right.then((right) => {
       if (!right || known === undefined) return 'wrong';
@@ -165,8 +166,19 @@ export class Auth {
     });
   }
 
-  private tooMany(request: Request, now: number): Refusal | undefined {
-    const wait = this.parts.failures.wait(addressKey(request.remoteAddress), now);
+  /**
+   * Under what name a failure counts. Where clients share an address one would lock out all the others: there each user's name counts for
+   * itself ("" for tokens), also one that nobody has, because the answer must not tell.
+   */
+  private failureKey({ remoteAddress }: Request, user: string): string {
+    const key = addressKey(remoteAddress);
+    if (!this.parts.isShared(remoteAddress)) return key;
+    // Short, whatever the client has sent.
+    return `${key} ${createHash('sha256').update(user).digest('base64')}`;
+  }
+
+  private tooMany(request: Request, user: string, now: number): Refusal | undefined {
+    const wait = this.parts.failures.wait(this.failureKey(request, user), now);
     if (wait === 0) return undefined;
     return {
       status: 429,

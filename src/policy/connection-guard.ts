@@ -1,7 +1,7 @@
 /** Holds the connection limits for every listener of a gateway, and counts what they let in and what not. */
 import type { ConnectionsConfig } from '../config/schema.ts';
 import type { EngineHost } from '../engine/engine.ts';
-import { addressText } from '../engine/heads.ts';
+import { addressText } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
 import { connectedPeers, openFilesLimit } from '../ops/open-files.ts';
 import type { Tallies } from '../ops/tallies.ts';

@@ -53,14 +53,14 @@ export class ConnectionLimits {
     return undefined;
   }
 
-  /** One that was counted has ended; `address` undefined where the engine cannot tell. */
+  /** One that was counted has ended; `address` undefined where the engine cannot tell, or "" where it could not any more. */
   closed(address: string | undefined, named = false): void {
     this.total--;
     if (this.total === 0) {
       this.byAddress.clear();
       this.named.clear();
       this.unknownEnds = false;
-    } else if (address === undefined) this.unknownEnds = true;
+    } else if (address === undefined || address === '') this.unknownEnds = true;
     else {
       const key = addressKey(address);
       const counts = named ? this.named : this.byAddress;
@@ -71,7 +71,7 @@ export class ConnectionLimits {
   }
 
   private isExempt(address: string): boolean {
-    return address === '' || this.options.exempt.some((set) => set.has(address));
+    return this.options.exempt.some((set) => set.has(address));
   }
 
   private from(key: string, now: number): number {

@@ -20,8 +20,11 @@ export class Logins {
     this.failures = new Rates(failedLogins / 60, failedLogins);
   }
 
-  /** The authentication of one route. */
-  auth(config: AuthConfig): Auth {
+  /**
+   * The authentication of one route.
+   * @param isShared whether this address may be any number of clients
+   */
+  auth(config: AuthConfig, isShared: (address: string) => boolean): Auth {
     const { basic, tokens } = config;
     const { passwords, failures } = this;
     return new Auth(config, {
@@ -30,6 +33,7 @@ export class Logins {
       basic: basic === undefined ? undefined : this.file(basic, parseHtpasswd),
       tokens: tokens === undefined ? undefined : this.file(tokens, parseTokens),
       now: () => performance.now(),
+      isShared,
     });
   }
 

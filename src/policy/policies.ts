@@ -1,6 +1,7 @@
 /** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, RoutePolicies } from '../config/schema.ts';
+import { UNIX_PEER } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { AddressSet } from './addresses.ts';
@@ -58,7 +59,7 @@ export class Policies {
       limits: route.limits,
       cors: new Cors(route.cors),
       crossSite: route.cross_site,
-      auth: this.logins.auth(route.auth),
+      auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.isProxy(address)),
     };
   }
 

@@ -3,6 +3,7 @@
  * adds and real programs want. CGI programs and streams get the same. Values in, values out; in the RFC's order.
  */
 import type { HeaderList, Request } from '../engine/engine.ts';
+import { hostNumber } from '../net/address.ts';
 
 /** What the request itself does not say. */
 export interface RequestFacts {
@@ -59,9 +60,10 @@ export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMa
   set('PATH_INFO', facts.pathInfo);
   if (facts.pathInfo !== '') set('PATH_TRANSLATED', facts.pathTranslated);
   set('QUERY_STRING', query ?? '');
-  set('REMOTE_ADDR', request.remoteAddress);
+  const remote = hostNumber(request.remoteAddress);
+  set('REMOTE_ADDR', remote);
   // Section 4.1.9 allows the address where no name was looked up.
-  set('REMOTE_HOST', request.remoteAddress);
+  set('REMOTE_HOST', remote);
   set('REMOTE_USER', facts.remoteUser);
   set('REQUEST_METHOD', request.method);
   set('SCRIPT_NAME', facts.scriptName);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { cutReason, sendableCode } from '../../src/engine/close-code.ts';
 import type { HeaderList } from '../../src/engine/engine.ts';
-import { addressText, plainAddress, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
+import { readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
 
 const host = ['host', 'a'] as const;
 
@@ -88,25 +88,6 @@ test('splitTarget', () => {
     const split = splitTarget(target, method);
     assert.deepEqual(split && [split.path, split.query, split.authority], expected, target);
   }
-});
-
-test('addresses', () => {
-  const v6 = (...groups: number[]) => Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
-  const rows: readonly (readonly [Uint8Array, string])[] = [
-    [Uint8Array.from([]), ''],
-    [Uint8Array.from([127, 0, 0, 1]), '127.0.0.1'],
-    [v6(0, 0, 0, 0, 0, 0xffff, 0x7f00, 1), '127.0.0.1'],
-    [v6(0, 0, 0, 0, 0, 0, 0, 0), '::'],
-    [v6(0, 0, 0, 0, 0, 0, 0, 1), '::1'],
-    [v6(0xfe80, 0, 0, 0, 0x1234, 0, 0, 0xa), 'fe80::1234:0:0:a'],
-    [v6(1, 0, 3, 0, 0, 6, 0, 0), '1:0:3::6:0:0'],
-    [v6(1, 0, 3, 4, 5, 6, 7, 8), '1:0:3:4:5:6:7:8'],
-    [v6(1, 2, 3, 4, 5, 6, 0, 0), '1:2:3:4:5:6::'],
-  ];
-  for (const [bytes, expected] of rows) assert.equal(addressText(bytes), expected);
-  assert.equal(plainAddress('::ffff:10.0.0.1'), '10.0.0.1');
-  assert.equal(plainAddress('::ffff:a00:1'), '::ffff:a00:1');
-  assert.equal(plainAddress(undefined), '');
 });
 
 test('close codes and reasons', () => {

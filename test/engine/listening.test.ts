@@ -84,7 +84,7 @@ for (const name of CONTRACT) {
       const request = trial.host.requests[0];
       assert.deepEqual(
         [request?.remoteAddress, request?.remotePort, request?.listener.port],
-        ['', undefined, undefined],
+        ['unix', undefined, undefined],
       );
       assert.equal(await listenCode(name, { kind: 'unix', path }), 'EADDRINUSE');
       assert.equal((await rawRequest({ path }, GET)).status, 200);

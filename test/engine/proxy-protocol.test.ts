@@ -269,16 +269,50 @@ describe('the PROXY preface on the wire', () => {
     await trial.close();
   });
 
-  test('whoever may open a Unix socket may send one', async (t) => {
+  test('whoever may open a Unix socket may send one, where that counts as a proxy', async (t) => {
     const folder = mkdtempSync(join(tmpdir(), 'runnel-test-'));
     t.after(() => rmSync(folder, { recursive: true }));
     const path = join(folder, 'socket');
-    const trial = await Trial.start('node', answer, { address: { kind: 'unix', path }, isProxy: () => false });
+    const trial = await Trial.start('node', answer, {
+      address: { kind: 'unix', path },
+      isProxy: (address) => address === 'unix',
+    });
     const client = await RawClient.connect({ path });
     client.send(line('203.0.113.7', 99) + REQUEST);
     assert.equal((await client.reply()).status, 200);
     assert.equal(trial.host.requests[0]?.remoteAddress, '203.0.113.7');
     client.destroy();
+    await trial.close();
+  });
+
+  test('whoever may open a Unix socket may not, where that is no proxy', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'runnel-test-'));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, 'socket');
+    const trial = await Trial.start('node', answer, { address: { kind: 'unix', path }, isProxy: local });
+    const client = await RawClient.connect({ path });
+    client.send(line('203.0.113.7', 99) + REQUEST);
+    await client.ended();
+    assert.match(trial.host.refusals.join(), /does not come from one of connections.trusted_proxies/);
+    await trial.close();
+  });
+
+  test('a proxy that does not say whose connection it passes on', async () => {
+    const trial = await Trial.start('node', answer, { isProxy: local });
+    for (const preface of [Buffer.from('PROXY UNKNOWN\r\n'), block(0x20, 0, []), Buffer.from(line('203.0.113.7'))]) {
+      const client = await RawClient.connect(trial.port);
+      client.send(Buffer.concat([preface, Buffer.from(REQUEST)]));
+      assert.equal((await client.reply()).status, 200);
+      client.destroy();
+    }
+    assert.deepEqual(
+      trial.host.requests.map(({ remoteAddress, anonymous = false }) => [remoteAddress, anonymous]),
+      [
+        ['127.0.0.1', true],
+        ['127.0.0.1', true],
+        ['203.0.113.7', false],
+      ],
+    );
     await trial.close();
   });
 });

@@ -1,6 +1,7 @@
 /** The contract of an engine: requests and their bodies. The same for both; what differs is a row of its own. */
 import assert from 'node:assert/strict';
 import { createHash, type Hash } from 'node:crypto';
+import { networkInterfaces } from 'node:os';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Exchange } from '../../src/engine/engine.ts';
@@ -10,6 +11,10 @@ import { until } from '../support/until.ts';
 
 const HOST = 'Host: board.test\r\n';
 const MB = 1 << 20;
+/** An address of this machine that is reached by naming its link, as "fe80::1%eth0". */
+const LINK_LOCAL = Object.entries(networkInterfaces())
+  .flatMap(([link, all = []]) => all.map(({ address }) => `${address}%${link}`))
+  .find((address) => address.startsWith('fe80:'));
 
 /** Takes the body and answers with its size and digest; every `pauseEvery` bytes it holds it for a few turns. */
 function digest(exchange: Exchange, pauseEvery = Number.POSITIVE_INFINITY): void {
@@ -99,6 +104,15 @@ for (const name of CONTRACT) {
         ],
       );
       client.destroy();
+      await trial.close();
+    });
+
+    test('an address of one link has no zone', { skip: LINK_LOCAL === undefined && 'needs one' }, async () => {
+      const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')), {
+        address: { kind: 'tcp', host: '::', port: 0 },
+      });
+      await rawRequest({ host: LINK_LOCAL ?? '', port: trial.port }, `GET / HTTP/1.1\r\n${HOST}\r\n`);
+      assert.equal(trial.host.requests[0]?.remoteAddress, LINK_LOCAL?.replace(/%.*/, ''));
       await trial.close();
     });
 

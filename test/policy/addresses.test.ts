@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type AddressRange, parseAddressRange } from '../../src/config/address-range.ts';
-import type { HeaderList } from '../../src/engine/engine.ts';
+import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/config/address-range.ts';
+import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
+import { Admission } from '../../src/policy/admission.ts';
+import { configOf } from '../support/policies.ts';
 
 function ranges(...texts: readonly string[]): AddressSet {
   return new AddressSet(
-    texts.map((text): AddressRange => {
-      const range = parseAddressRange(text);
+    texts.map((text): AddressEntry => {
+      const range = parseAddressEntry(text);
       assert(range !== undefined, text);
       return range;
     }),
@@ -29,6 +31,13 @@ describe('ranges', () => {
     ['fd00::/8', 'fd12::1', true],
     ['fd00::/8', 'fe80::1', false],
     ['2001:db8::1', '2001:0db8:0:0::1', true],
+    ['fe80::/10', 'fe80::1', true],
+    ['unix', 'unix', true],
+    ['unix', '127.0.0.1', false],
+    ['unix', '', false],
+    ['0.0.0.0/0', 'unix', false],
+    ['::/0', 'unix', false],
+    ['::/0', '', false],
     ['127.0.0.0/8', '', false],
     ['127.0.0.0/8', 'localhost', false],
   ];
@@ -52,6 +61,28 @@ test('one household has one name: IPv6 counts by its /64', () => {
   assert.equal(addressKey('192.0.2.1'), '192.0.2.1');
   assert.equal(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:2:ffff::9'));
   assert.notEqual(addressKey('2001:db8:1:2::1'), addressKey('2001:db8:1:3::1'));
+  assert.equal(addressKey('fe80::1'), addressKey('fe80::2'));
+  assert.equal(addressKey('unix'), 'unix');
+});
+
+test('who has passed on a connection of somebody unknown is not believed', () => {
+  const admission = new Admission(configOf({ connections: { trusted_proxies: ['10.0.0.1'] } }).connections);
+  const request: Request = {
+    method: 'GET',
+    path: '/',
+    query: undefined,
+    version: '1.1',
+    headers: [['x-forwarded-for', '203.0.113.9']],
+    remoteAddress: '10.0.0.1',
+    remotePort: 1,
+    listener: { name: 'test', secure: false, port: 80 },
+  };
+  assert.equal(admission.behindProxy(request).remoteAddress, '203.0.113.9');
+  assert.equal(admission.behindProxy({ ...request, anonymous: true }).remoteAddress, '10.0.0.1');
+});
+
+test('an address that nobody knows has limits', () => {
+  assert(!new Admission(configOf({}).connections).isExempt(''));
 });
 
 describe('who is the client behind proxies', () => {
@@ -111,6 +142,16 @@ describe('who is the client behind proxies', () => {
       '203.0.113.9',
       false,
     ],
+    ['a Unix socket that is no proxy', 'unix', [['x-forwarded-for', '203.0.113.9']], undefined],
+    ['IPv4 within IPv6', '10.0.0.1', [['x-forwarded-for', '::ffff:203.0.113.9']], '203.0.113.9'],
+    ['the same in hexadecimal', '10.0.0.1', [['x-forwarded-for', '::FFFF:CB00:7109']], '203.0.113.9'],
+    ['a proxy of ours within IPv6', '10.0.0.1', [['x-forwarded-for', '203.0.113.9, [::ffff:a00:2]:80']], '203.0.113.9'],
+    ['IPv6 written out', '10.0.0.1', [['x-forwarded-for', '2001:0DB8:0:0::9']], '2001:db8::9'],
+    ['a zone', '10.0.0.1', [['x-forwarded-for', 'fe80::9%eth0']], 'fe80::9'],
+    ['a zone and a port', '10.0.0.1', [['x-forwarded-for', '[fe80::9%25eth0]:4711']], 'fe80::9'],
+    ['no address of a machine', '10.0.0.1', [['x-forwarded-for', 'unix']], undefined],
+    ['an address and something else', '10.0.0.1', [['x-forwarded-for', '203.0.113.9:80:80']], undefined],
+    ['an address with a zero in front', '10.0.0.1', [['x-forwarded-for', '203.0.113.009']], undefined],
     ['the other field is not believed', '10.0.0.1', [['forwarded', 'for=1.2.3.4']], undefined],
   ];
   for (const [name, peer, fields, client, secure] of CASES)
@@ -123,6 +164,11 @@ describe('who is the client behind proxies', () => {
     const value = 'for=1.2.3.4, For="[2001:db8::9]:47";proto=https;by=10.0.0.1, for=10.0.0.2;proto=http';
     assert.deepEqual(forwarded('10.0.0.1', [['forwarded', value]], proxies), { address: '2001:db8::9', secure: true });
     assert.equal(forwarded('10.0.0.1', [['forwarded', 'for=_hidden']], proxies), undefined);
+    const hiddenPort = [['forwarded', 'for="203.0.113.9:_gazonk"']] as const;
+    assert.equal(forwarded('10.0.0.1', hiddenPort, proxies)?.address, '203.0.113.9');
+    // A quote that the client has opened must not swallow what the proxy adds.
+    const opened = [['forwarded', 'for="1.2.3.4, for=203.0.113.9']] as const;
+    assert.equal(forwarded('10.0.0.1', opened, proxies)?.address, '203.0.113.9');
     assert.equal(forwarded('10.0.0.1', [['x-forwarded-for', '1.2.3.4']], proxies), undefined);
   });
 });

@@ -22,6 +22,8 @@ export interface Running {
   readonly port: number;
   readonly folder: string;
   readonly log: LogLine[];
+  /** What else it has said. */
+  noise(): string;
   /** The line that fits, also when it has been written already. */
   logged(fits: (line: LogLine) => boolean): Promise<LogLine>;
   /** Signals it, and resolves with its exit code. */
@@ -130,6 +132,7 @@ export async function startRunnel(
     port,
     folder: options.folder,
     log,
+    noise: () => noise,
     logged,
     stop,
     url: (path) => `http://127.0.0.1:${port}${path}`,
