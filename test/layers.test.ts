@@ -14,7 +14,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['stream'],
   ['http'],
   ['policy'],
-  ['process', 'files', 'fastcgi'],
+  ['process', 'files', 'fastcgi', 'upstream'],
   ['engine'],
   ['config'],
   ['tls'],

@@ -11,8 +11,8 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer } from '../http/handler.ts';
 import { NoBody } from '../http/no-body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from '../process/cgi-output.ts';
-import { Dechunker } from '../process/dechunk.ts';
 import type { Output } from '../process/spawn.ts';
+import { ChunkError, Dechunker } from '../upstream/dechunk.ts';
 import { CgiBody } from './cgi-body.ts';
 import type { Ending, Responder } from './responder.ts';
 import { noRoom } from './start-error.ts';
@@ -129,11 +129,11 @@ export class CgiRun {
       return;
     }
     const parts: Buffer[] = [];
-    let wrong: CgiOutputError | undefined;
+    let wrong: ChunkError | undefined;
     try {
       for (const part of dechunker.feed(chunk)) parts.push(part);
     } catch (error) {
-      if (!(error instanceof CgiOutputError)) throw error;
+      if (!(error instanceof ChunkError)) throw error;
       wrong = error;
     }
     // In one piece, because a sink that is behind takes no second one.

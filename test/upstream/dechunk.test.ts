@@ -1,8 +1,8 @@
 /** Documents that programs have chunked themselves: every split, every mistake. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CgiOutputError } from '../../src/process/cgi-output.ts';
-import { Dechunker } from '../../src/process/dechunk.ts';
+
+import { ChunkError, Dechunker } from '../../src/upstream/dechunk.ts';
 
 function fed(...pieces: readonly string[]): { readonly text: string; readonly over: boolean } {
   const dechunker = new Dechunker();
@@ -44,7 +44,7 @@ for (const [name, wire, message] of WRONG) {
     for (const at of [0, 1, 2, 3, wire.length]) {
       assert.throws(
         () => fed(wire.slice(0, at), wire.slice(at)),
-        (error) => error instanceof CgiOutputError && message.test(error.message),
+        (error) => error instanceof ChunkError && message.test(error.message),
       );
     }
   });

@@ -1,0 +1,38 @@
+/** Why there is no answer from an upstream. */
+
+/** The message says what happened in a few words that give nothing away: it may go to clients. */
+export class UpstreamError extends Error {
+  /** For the log. */
+  readonly detail: string | undefined;
+
+  constructor(message: string, options: { readonly detail?: string; readonly cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'UpstreamError';
+    this.detail = options.detail;
+  }
+}
+
+/** A kept connection was closed in the moment in which it was used again: nothing of an answer has come (RFC 9110 section 9.2.2). */
+export class StaleConnection extends UpstreamError {}
+
+export function notHttp(detail: string): UpstreamError {
+  return new UpstreamError('what it answers is not HTTP', { detail });
+}
+
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ['ECONNREFUSED', 'nobody listens there'],
+  ['ECONNRESET', 'it broke the connection off'],
+  ['EPIPE', 'it broke the connection off'],
+  ['EHOSTUNREACH', 'it cannot be reached'],
+  ['ENETUNREACH', 'it cannot be reached'],
+  ['ETIMEDOUT', 'it cannot be reached'],
+  ['ENOTFOUND', 'its name is not known'],
+  ['EAI_AGAIN', 'its name cannot be looked up'],
+]);
+
+/** What the system says of a connection. */
+export function connectionFault(error: Error): UpstreamError {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const words = WORDS.get(code) ?? 'the connection failed';
+  return new UpstreamError(words, { detail: `${code} ${error.message}`.trim(), cause: error });
+}
