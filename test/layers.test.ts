@@ -17,6 +17,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['process', 'files', 'fastcgi', 'upstream'],
   ['engine'],
   ['config'],
+  ['routing'],
   ['tls'],
   ['ops', 'ownership'],
   ['net'],

@@ -3,6 +3,7 @@
  * one wrong value elsewhere does not hide these.
  */
 import { isIPv4 } from 'node:net';
+import { parseRouteKey } from '../routing/route-key.ts';
 import { checkConnect } from './connect-checks.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { type Address, parseAddress } from './kinds.ts';
@@ -97,9 +98,11 @@ function checkRouteKeys(file: RawTable, reading: Reading, placeOf: PlaceOf): voi
   const inFileOrder = [...routePaths(file)].sort((a, b) => (placeOf(a)?.line ?? 0) - (placeOf(b)?.line ?? 0));
   const first = new Map<string, KeyPath>();
   for (const path of inFileOrder) {
-    const before = first.get(path[1]);
+    const key = parseRouteKey(path[1]);
+    const place = key === undefined ? path[1] : key.host + key.path;
+    const before = first.get(place);
     if (before === undefined) {
-      first.set(path[1], path);
+      first.set(place, path);
       continue;
     }
     const line = placeOf(before)?.line;

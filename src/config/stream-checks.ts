@@ -2,7 +2,9 @@
  * Which keys of a stream go together: one that would have no effect is a mistake, and so is a stream that polls itself. Read from
  * the file's own tables, like the other checks. What only concerns `connect` is in `connect-checks.ts`.
  */
-import { posix } from 'node:path';
+import { canonicalPath } from '../routing/canonical-path.ts';
+import { parseRouteKey } from '../routing/route-key.ts';
+import { Router } from '../routing/router.ts';
 import type { KeyPath, Reading } from './kind.ts';
 import { parseAddress } from './kinds.ts';
 import { quote } from './problems.ts';
@@ -146,6 +148,7 @@ export function checkStreams(
   reading: Reading,
 ): void {
   const streams = file['stream'];
+  const router = routerOf(routes);
   for (const [key, table] of isTable(streams) ? Object.entries(streams) : []) {
     const facts = isTable(table) ? factsOf(table) : undefined;
     if (facts === undefined) continue;
@@ -164,8 +167,8 @@ export function checkStreams(
         'cannot be read from a command, which prints a body only; use "json"',
       );
     if (typeof poll !== 'string') continue;
-    if (facts.source === 'route') checkPath(poll, key, routes, [...at, 'poll'], reading);
-    else checkServer(poll, key, routes, file, [...at, 'poll'], reading);
+    if (facts.source === 'route') checkPath(poll, key, router, [...at, 'poll'], reading);
+    else checkServer(poll, key, router, file, [...at, 'poll'], reading);
   }
 }
 
@@ -179,19 +182,31 @@ function factsOf(table: RawTable): Facts | undefined {
   return { backend, source: backend === 'poll' ? source : undefined, share, table };
 }
 
-type Routes = readonly (readonly [table: string, key: string])[];
+type Routes = Router<{ readonly table: string; readonly key: string }>;
+
+/** What the gateway itself will ask. A key that is none is reported elsewhere. */
+function routerOf(routes: readonly (readonly [table: string, key: string])[]): Routes {
+  const entries = routes.filter(([, key]) => parseRouteKey(key) !== undefined);
+  return new Router(entries.map(([table, key]) => ({ key, value: { table, key } })));
+}
 
 function checkPath(poll: string, key: string, routes: Routes, at: KeyPath, reading: Reading): void {
-  const path = poll.split('?', 1)[0] ?? poll;
-  if (/%(?![0-9A-Fa-f]{2})|%00/.test(path)) {
-    reading.problem(at, `${quote(path)} has a broken escape: write "%25" for a percent sign`);
+  const written = poll.split('?', 1)[0] ?? poll;
+  if (/%(?![0-9A-Fa-f]{2})/.test(written)) {
+    reading.problem(at, `${quote(written)} has a broken escape: write "%25" for a percent sign`);
     return;
   }
-  const found = routeFor(key.slice(0, key.indexOf('/')), posix.normalize(path), routes);
-  if (found === undefined) reading.problem(at, `no route serves ${quote(path)}`, 'add one, such as [cgi."/cgi-bin/"]');
+  const path = canonicalPath(written);
+  if (path === undefined) {
+    reading.problem(at, `${quote(written)} has a control character or a backslash, or climbs above "/"`);
+    return;
+  }
+  const found = routes.find(key.slice(0, key.indexOf('/')), path);
+  if (found === undefined)
+    reading.problem(at, `no route serves ${quote(written)}`, 'add one, such as [cgi."/cgi-bin/"]');
   else if (found.needsSlash)
-    reading.problem(at, `${quote(path)} is a folder`, `write ${quote(`${path}/`)} or a program in it`);
-  else if (found.table === 'stream') reading.problem(at, ofAStream(found.key, key));
+    reading.problem(at, `${quote(written)} is a folder`, `write ${quote(`${written}/`)} or a program in it`);
+  else if (found.value.table === 'stream') reading.problem(at, ofAStream(found.value.key, key));
 }
 
 /** An address of this very gateway can be such a mistake too. */
@@ -205,27 +220,12 @@ function checkServer(poll: string, key: string, routes: Routes, file: RawTable, 
     const address = typeof written === 'string' ? parseAddress(written, reading.directory) : undefined;
     return address?.kind === 'tcp' && address.port === Number(port === '' ? 80 : port);
   });
-  const found = isOurs ? routeFor(hostname, pathname, routes) : undefined;
-  if (found?.table === 'stream') reading.problem(at, ofAStream(found.key, key));
+  const path = isOurs ? canonicalPath(pathname) : undefined;
+  const found = path === undefined ? undefined : routes.find(hostname, path);
+  if (found?.value.table === 'stream') reading.problem(at, ofAStream(found.value.key, key));
 }
 
 function ofAStream(found: string, key: string): string {
   if (found === key) return 'is this stream itself, which would wait for its own answer';
   return `is served by stream.${quote(found)}, and a stream's answer has no end: poll what is behind it`;
-}
-
-/** As the router decides: the longest path wins, then the one with a host. */
-export function routeFor(
-  host: string,
-  path: string,
-  routes: Routes,
-): { readonly table: string; readonly key: string; readonly needsSlash: boolean } | undefined {
-  const fitting = routes.flatMap(([table, key]) => {
-    const slash = key.indexOf('/');
-    const [own, base] = [key.slice(0, slash), key.slice(slash)];
-    const needsSlash = base === `${path}/`;
-    const fits = needsSlash || base === path || (base.endsWith('/') && path.startsWith(base));
-    return fits && (own === '' || own === host) ? [{ table, key, needsSlash, base, own }] : [];
-  });
-  return fitting.sort((a, b) => b.base.length - a.base.length || b.own.length - a.own.length)[0];
 }

@@ -12,7 +12,7 @@ export interface HeadRefusal {
 export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
   const { method, path, query } = request;
   if (!isToken(method)) return refusal(400, 'a method that is no token');
-  if (!isTargetText(path) || !isTargetText(query ?? '')) return refusal(400, 'a target with unencoded bytes');
+  if (!isTargetText(path) || !isTargetText(query ?? '')) return refusal(400, 'a target that is no text');
   if (method === 'CONNECT') return refusal(405, 'CONNECT');
   if (opening === undefined || opening.refused === undefined) return undefined;
   return refusal(opening.refused, opening.reason);

@@ -6,7 +6,7 @@ import type { Handshake, HeaderList } from './engine.ts';
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
-const NOT_IN_TARGET = /[^\x21-\x7e]/;
+const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
 const MAX_LENGTH_DIGITS = 15;
 /** 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
@@ -21,7 +21,10 @@ export function isFieldValue(text: string): boolean {
   return !NOT_IN_VALUE.test(text);
 }
 
-/** Whether a path or query holds only what may be in one unencoded: no space, no control character, no byte above 0x7e. */
+/**
+ * Whether a path or query holds only what is taken in one unencoded: no space and no control character. Bytes above ASCII should be
+ * escaped (RFC 3986), but no two servers read them in two ways, and curl and old browsers send them raw.
+ */
 export function isTargetText(text: string): boolean {
   return !NOT_IN_TARGET.test(text);
 }
@@ -133,7 +136,7 @@ export interface Target {
   readonly authority: string | undefined;
 }
 
-/** Splits origin-form, absolute-form and "*"; undefined for anything else, such as a target with bytes that must be encoded. */
+/** Splits origin-form, absolute-form and "*"; undefined for anything else, such as a target with a space. */
 export function splitTarget(target: string, method: string): Target | undefined {
   if (!isTargetText(target)) return undefined;
   let rest = target;

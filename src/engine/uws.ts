@@ -213,8 +213,8 @@ class UwsListener {
     });
     return {
       method,
-      path: native.getUrl(),
-      query: native.getQuery(),
+      path: targetBytes(native.getUrl()),
+      query: targetBytes(native.getQuery()),
       version: '1.1',
       headers,
       remoteAddress: this.peerOf(response),
@@ -227,6 +227,13 @@ class UwsListener {
 function asUwsOpening(opening: Opening | undefined, context: us_socket_context_t | undefined): UwsOpening | undefined {
   if (context === undefined || opening === undefined || opening.refused !== undefined) return undefined;
   return { handshake: opening.handshake, key: opening.key, context };
+}
+
+/** What was not UTF-8 cannot be had back: it stays as it is, and is refused. */
+function targetBytes(text: string): string;
+function targetBytes(text: string | undefined): string | undefined;
+function targetBytes(text: string | undefined): string | undefined {
+  return text === undefined || text.includes('\ufffd') ? text : bytewise(text);
 }
 
 /** One character per byte: uWebSockets.js has decoded UTF-8. */

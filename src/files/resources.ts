@@ -3,6 +3,7 @@
  * lets pass. Requests for one path share one look.
  */
 import { performance } from 'node:perf_hooks';
+import type { PathBelow } from '../routing/canonical-path.ts';
 import type { FileCache } from './cache.ts';
 import { type Located, locate } from './locate.ts';
 import { Refused } from './refused.ts';
@@ -53,7 +54,7 @@ export class Resources {
   constructor(private readonly options: ResourcesOptions) {}
 
   /** The file that `rest` stood for a moment ago, without asking the system. */
-  fresh(rest: string): Resource | undefined {
+  fresh(rest: PathBelow): Resource | undefined {
     const { cache } = this.options;
     const key = this.key(rest);
     const now = performance.now();
@@ -65,7 +66,7 @@ export class Resources {
   }
 
   /** What `rest` stands for now. Rejects with `Refused`; other errors (EMFILE, EIO …) pass through. */
-  look(rest: string): Promise<Found> {
+  look(rest: PathBelow): Promise<Found> {
     const key = this.key(rest);
     const shared = this.looks.get(key);
     if (shared !== undefined) return shared;
@@ -88,11 +89,11 @@ export class Resources {
     throw new Refused(404, 'a file has become a folder');
   }
 
-  private key(rest: string): string {
+  private key(rest: PathBelow): string {
     return `${this.options.name}\n${rest}`;
   }
 
-  private async lookAt(rest: string, key: string): Promise<Found> {
+  private async lookAt(rest: PathBelow, key: string): Promise<Found> {
     const now = performance.now();
     const { cache } = this.options;
     const place = await this.find(rest).catch((error: unknown) => {
@@ -121,7 +122,7 @@ export class Resources {
     }
   }
 
-  private async find(rest: string): Promise<Place | 'folder' | 'folder without slash'> {
+  private async find(rest: PathBelow): Promise<Place | 'folder' | 'folder without slash'> {
     const segments = segmentsOf(rest);
     const located = await locate(this.options.root, segments);
     // "" is the route itself: whether its path ends in a slash is the configuration's choice, not the client's.

@@ -8,11 +8,11 @@ import { hstsFields, httpsRouter } from '../handlers/https.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
 import type { Route } from '../http/route.ts';
-import { type Entry, Router } from '../http/router.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
+import { type Entry, Router } from '../routing/router.ts';
 import type { Certificates } from '../tls/certificates.ts';
 import type { Wanted } from './listeners.ts';
 

@@ -18,13 +18,13 @@ import type { FindRoute } from '../handlers/stream-polled.ts';
 import { streamProgram } from '../handlers/stream-program.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
-import { type Entry, Router } from '../http/router.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
 import { readSystem } from '../process/confine.ts';
 import type { Programs } from '../process/programs.ts';
+import { type Entry, Router } from '../routing/router.ts';
 import { same } from './differences.ts';
 
 /** What the handlers of all configurations share. */

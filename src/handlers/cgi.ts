@@ -2,7 +2,7 @@
 import { dirname } from 'node:path';
 import type { CgiConfig } from '../config/schema.ts';
 import { HttpError } from '../http/errors.ts';
-import type { Answer, Body, Call, Handler } from '../http/handler.ts';
+import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { buildEnvironment } from '../process/environment.ts';
@@ -16,7 +16,8 @@ import { CgiRun } from './cgi-run.ts';
 import type { Launch } from './launch.ts';
 import { Places } from './places.ts';
 import type { Ending } from './responder.ts';
-import { pathBelow, routeBase, type Script, Scripts, toFolder } from './scripts.ts';
+import { pathInfo, routeBase } from './script-path.ts';
+import { type Script, Scripts } from './scripts.ts';
 import { asStartError } from './start-error.ts';
 
 export interface CgiDeps {
@@ -80,7 +81,7 @@ class CgiPrograms {
     const { scripts } = this;
     const found = scripts?.find(call.rest);
     const script = found instanceof Promise ? await found : found;
-    if (scripts !== undefined && script === undefined) return toFolder(call);
+    if (scripts !== undefined && script === undefined) return TO_FOLDER;
     const command = script === undefined ? this.fixedCommand(call) : this.scriptCommand(script);
     return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, command, slot)));
   }
@@ -95,7 +96,7 @@ class CgiPrograms {
     if (command === undefined) throw new Error('a CGI route without root and command');
     const file = this.find(command[0]);
     const { route } = this.deps;
-    return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathBelow(route, call.rest) };
+    return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
   }
 
   private scriptCommand({ file, scriptName, pathInfo }: Script): Command {

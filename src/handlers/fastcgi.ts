@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastcgiConfig } from '../config/schema.ts';
 import { ConnectError, connectTo, FastcgiRequest, type RequestEnd } from '../fastcgi/connection.ts';
 import { HttpError } from '../http/errors.ts';
-import type { Answer, Call, Handler } from '../http/handler.ts';
+import { type Answer, type Call, type Handler, TO_FOLDER } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { buildEnvironment } from '../process/environment.ts';
@@ -13,7 +13,8 @@ import { StderrLines } from '../process/stderr.ts';
 import { CgiRun } from './cgi-run.ts';
 import { Places } from './places.ts';
 import type { Ending } from './responder.ts';
-import { pathBelow, routeBase, Scripts, toFolder } from './scripts.ts';
+import { pathInfo, routeBase } from './script-path.ts';
+import { Scripts } from './scripts.ts';
 import { noRoom } from './start-error.ts';
 
 export interface FastcgiDeps {
@@ -66,7 +67,7 @@ class FastcgiApplication {
 
   async handle(call: Call): Promise<Answer> {
     const target = this.scripts === undefined ? this.application(call) : await this.script(call, this.scripts);
-    if (target === undefined) return toFolder(call);
+    if (target === undefined) return TO_FOLDER;
     return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, target, slot)));
   }
 
@@ -82,7 +83,7 @@ class FastcgiApplication {
 
   private application(call: Call): Target {
     const { route } = this.deps;
-    return { file: undefined, scriptName: routeBase(route), pathInfo: pathBelow(route, call.rest) };
+    return { file: undefined, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
   }
 
   /** Undefined: a folder without its slash. */

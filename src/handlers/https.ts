@@ -5,7 +5,8 @@ import { HttpError } from '../http/errors.ts';
 import type { Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import type { Route } from '../http/route.ts';
-import { Router } from '../http/router.ts';
+import { uriOf } from '../routing/canonical-path.ts';
+import { Router } from '../routing/router.ts';
 
 /**
  * Sends every client of a plain listener to the same path over HTTPS.
@@ -17,13 +18,11 @@ function httpsRedirect(port: () => number): Handler {
     methods: undefined,
     takesBody: false,
     crossSite: 'open',
-    handle({ request, host }) {
+    handle({ request, path, host }) {
       if (host === '') throw new HttpError(400, 'no Host field, so there is no address to be sent to');
       const name = host.includes(':') ? `[${host}]` : host;
       const at = port();
-      const path = request.path.startsWith('/') ? request.path : '/';
-      const query = request.query === undefined ? '' : `?${request.query}`;
-      const location = `https://${name}${at === 443 ? '' : `:${at}`}${path}${query}`;
+      const location = `https://${name}${at === 443 ? '' : `:${at}`}${uriOf(path, request.query)}`;
       // A form that is posted must stay a POST (RFC 9110 section 15.4.9); 301 is what the oldest clients know.
       const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308;
       return textReply(status, `moved to ${location}\n`, [['location', location]]);

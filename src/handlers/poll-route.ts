@@ -5,14 +5,21 @@
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { BodyTooLarge, collectReply } from '../http/collect-reply.ts';
 import { HttpError } from '../http/errors.ts';
-import { type Answer, type Call, cancelAnswer, type Handler } from '../http/handler.ts';
-import type { Match } from '../http/router.ts';
-import { canonicalPath } from '../http/target.ts';
+import {
+  type Answer,
+  type Call,
+  cancelAnswer,
+  type FolderRedirect,
+  type Handler,
+  type LocalRedirect,
+} from '../http/handler.ts';
+import { type CanonicalPath, canonicalPath, type PathBelow } from '../routing/canonical-path.ts';
+import type { Match } from '../routing/router.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from '../stream/poll-source.ts';
 
 export interface PollRouteParts {
-  /** The route that serves this canonical path on this host; undefined for none. */
-  find(host: string, path: string): Match<{ readonly handler: Handler }> | undefined;
+  /** The route that serves this path on this host; undefined for none. */
+  find(host: string, path: CanonicalPath): Match<{ readonly handler: Handler }> | undefined;
   /** The stream's host; "" where it has none. */
   readonly host: string;
   /** As configured, without a query. */
@@ -47,11 +54,13 @@ async function askRoute(parts: PollRouteParts, asked: PollRequest): Promise<Poll
     if (handler.methods?.includes(method) === false)
       throw new PollFailure(`it takes no ${method} (405)`, { status: 405, detail: path });
     const call = new OwnCall(parts, requestOf(parts, path, { ...asked, method, query, body, headers: own }), {
+      path: match.path,
       rest: match.rest,
       body,
       redirects,
     });
     const answer = await askHandler(handler, call, asked);
+    if ('toFolder' in answer) throw new PollFailure('it is a folder (301)', { detail: `${path}/` });
     if (!('localRedirect' in answer)) return answer;
     // From here on it is a GET without a body.
     const at = answer.localRedirect.indexOf('?');
@@ -66,7 +75,7 @@ async function askHandler(
   handler: Handler,
   call: OwnCall,
   { signal, maxBytes }: PollRequest,
-): Promise<PollAnswer | { readonly localRedirect: string }> {
+): Promise<PollAnswer | LocalRedirect | FolderRedirect> {
   let gone = (): void => undefined;
   const aborted = new Promise<never>((_resolve, reject) => {
     gone = () => {
@@ -80,7 +89,7 @@ async function askHandler(
   signal.addEventListener('abort', gone);
   try {
     const answer = await Promise.race([held(started(handler, call), signal), aborted]);
-    if ('localRedirect' in answer) return answer;
+    if ('localRedirect' in answer || 'toFolder' in answer) return answer;
     if ('handlers' in answer) {
       answer.cancel();
       throw new PollFailure('it is no page but a WebSocket');
@@ -138,7 +147,8 @@ class OwnCall implements Call {
   readonly id: string;
   readonly handshake = undefined;
   readonly body: Call['body'];
-  readonly rest: string;
+  readonly path: CanonicalPath;
+  readonly rest: PathBelow;
   readonly host: string;
   readonly redirects: number;
   readonly patience: number;
@@ -149,13 +159,14 @@ class OwnCall implements Call {
   constructor(
     parts: PollRouteParts,
     readonly request: Request,
-    of: { readonly rest: string; readonly body: Buffer | undefined; readonly redirects: number },
+    of: Pick<Call, 'path' | 'rest' | 'redirects'> & { readonly body: Buffer | undefined },
   ) {
     const bytes = of.body ?? Buffer.alloc(0);
     this.id = parts.id;
     this.host = parts.host;
     this.patience = parts.patience;
     this.user = parts.user;
+    this.path = of.path;
     this.rest = of.rest;
     this.redirects = of.redirects;
     this.body = { length: bytes.length, bytes, descriptor: undefined };

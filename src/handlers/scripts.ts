@@ -1,14 +1,12 @@
 /** Finding the script that a request's path names below a folder: for CGI programs and for FastCGI applications alike. */
 import { performance } from 'node:perf_hooks';
-import type { Reply } from '../engine/engine.ts';
 import { FileCache } from '../files/cache.ts';
 import { type LocatedProgram, locateProgram } from '../files/locate.ts';
 import { Refused } from '../files/refused.ts';
 import { segmentsOf } from '../files/segments.ts';
 import { HttpError } from '../http/errors.ts';
-import type { Call } from '../http/handler.ts';
-import { redirectReply } from '../http/reply.ts';
-import { canonicalPath } from '../http/target.ts';
+import type { PathBelow } from '../routing/canonical-path.ts';
+import { routeBase } from './script-path.ts';
 import { asStartError } from './start-error.ts';
 
 /** A script, and how the path divides at it. */
@@ -42,12 +40,12 @@ export class Scripts {
    * What `rest` names; undefined for a folder that has an index and was asked for without its slash. At once where it was found within
    * the last second. Rejects with an `HttpError`.
    */
-  find(rest: string): Script | Promise<Script | undefined> {
+  find(rest: PathBelow): Script | Promise<Script | undefined> {
     const now = performance.now();
     return this.found.fresh(rest, now) ?? this.look(rest, now).catch(asHttpError);
   }
 
-  private async look(rest: string, now: number): Promise<Script | undefined> {
+  private async look(rest: PathBelow, now: number): Promise<Script | undefined> {
     const segments = segmentsOf(rest);
     let found = await locateProgram(this.root, segments);
     if (found === undefined) {
@@ -67,29 +65,6 @@ export class Scripts {
     }
     throw new Refused(403, 'a folder, not a program');
   }
-}
-
-/** SCRIPT_NAME's beginning: the route's path, decoded, without a slash at its end. */
-export function routeBase(route: string): string {
-  return segmentsOf(route.slice(route.indexOf('/')))
-    .join('/')
-    .replace(/\/$/, '');
-}
-
-/** PATH_INFO where one program serves the whole route: what follows the route's path, from its slash on. */
-export function pathBelow(route: string, rest: string): string {
-  if (!route.endsWith('/')) return '';
-  try {
-    return `/${segmentsOf(rest).join('/')}`;
-  } catch (error) {
-    return asHttpError(error);
-  }
-}
-
-/** Sends the client to the folder's own path, so that relative links are right. */
-export function toFolder(call: Call): Reply {
-  const { path, query } = call.request;
-  return redirectReply(`${canonicalPath(path) ?? ''}/${query === undefined ? '' : `?${query}`}`);
 }
 
 function unlessNotThere(error: unknown): undefined {

@@ -6,6 +6,7 @@ import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { hostNumber } from '../net/address.ts';
+import { textOf } from '../routing/canonical-path.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents } from '../stream/ends.ts';
 import type { ClientFacts, Member } from '../stream/member.ts';
@@ -233,7 +234,7 @@ class SharedSeat implements Seat {
 function factsOf(call: Call): ClientFacts {
   return {
     address: hostNumber(call.request.remoteAddress),
-    query: streamQuery(call.request.query),
+    query: textOf(streamQuery(call.request.query)),
     user: call.user?.name,
   };
 }

@@ -9,6 +9,7 @@ import { NoBody } from '../http/no-body.ts';
 import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from '../http/page.ts';
 import { PulledBody } from '../http/pulled-body.ts';
 import type { Log } from '../ops/log.ts';
+import type { PathBelow } from '../routing/canonical-path.ts';
 
 /** Listings of one route under way at once: each holds two descriptors and up to a megabyte. */
 const MAX_LISTINGS = 16;
@@ -31,7 +32,7 @@ export class Listings {
   constructor(private readonly options: ListingsOptions) {}
 
   /** The listing of the folder at `rest`. Rejects with `Refused`, or with an `HttpError` when too many are under way. */
-  async reply(rest: string, request: Request): Promise<Reply> {
+  async reply(rest: PathBelow, request: Request): Promise<Reply> {
     const format = wantsJson(request) ? JSON_FORMAT : HTML_FORMAT;
     const headers: HeaderList = [...format.headers, ...CACHING];
     if (request.method === 'HEAD') return { status: 200, headers, body: new NoBody(undefined) };

@@ -72,13 +72,3 @@ function wantedRanges(
   const headers = [['content-range', contentRange(undefined, file.size)]] as const;
   throw new HttpError(416, 'the range lies beyond the end of the file', { headers });
 }
-
-/**
- * The address of a folder, with its slash and the query: from the route's own path and the canonical rest, because the path as sent may
- * start with "//", which would be another host's address. What is not ASCII is encoded.
- */
-export function folderLocation(route: string, rest: string, query: string | undefined): string {
-  const path = `${route.slice(route.indexOf('/'))}${rest}/`;
-  const target = query === undefined ? path : `${path}?${query}`;
-  return target.replace(/[^\x21-\x7e]/gu, encodeURIComponent);
-}

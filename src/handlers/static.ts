@@ -15,10 +15,11 @@ import { FileBody } from '../files/stream-file.ts';
 import { type Conditions, conditionsOf } from '../files/validators.ts';
 import { listField, mediaWeight } from '../http/accept.ts';
 import { HttpError } from '../http/errors.ts';
-import type { Call, Handler } from '../http/handler.ts';
+import { type Answer, type Call, type Handler, TO_FOLDER } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
+import { type PathBelow, pathOfFile } from '../routing/canonical-path.ts';
 import { Listings } from './static-listing.ts';
-import { content, folderLocation, settle, variantFor } from './static-reply.ts';
+import { content, settle, variantFor } from './static-reply.ts';
 
 export interface StaticDeps {
   /** The route's key: says its path, and names it in the log. */
@@ -50,8 +51,8 @@ class StaticFiles {
   private readonly resources: Resources;
   private readonly listings: Listings | undefined;
   /** The fallback and the error pages, as paths of requests. */
-  private readonly fallback: string | undefined;
-  private readonly errorPages: ReadonlyMap<number, string>;
+  private readonly fallback: PathBelow | undefined;
+  private readonly errorPages: ReadonlyMap<number, PathBelow>;
 
   constructor(
     config: StaticConfig,
@@ -62,11 +63,11 @@ class StaticFiles {
     const cacheControl = firstMatch(config.cache_control);
     this.resources = new Resources({ root, index, precompressed, cacheControl, name, cache });
     this.listings = config.listing ? new Listings({ root, route, log }) : undefined;
-    this.fallback = fallback && asRequested(fallback);
-    this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), asRequested(file)]));
+    this.fallback = fallback === undefined ? undefined : pathOfFile(fallback);
+    this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), pathOfFile(file)]));
   }
 
-  handle(call: Call): Reply | Promise<Reply> {
+  handle(call: Call): Answer | Promise<Answer> {
     const known = this.resources.fresh(call.rest);
     return known === undefined ? this.looked(call) : this.answer(known, call.request);
   }
@@ -84,13 +85,12 @@ class StaticFiles {
   }
 
   /** The answer after a look at the disk. */
-  private async looked(call: Call): Promise<Reply> {
+  private async looked(call: Call): Promise<Answer> {
     const { rest, request } = call;
     try {
       const found = await this.resources.look(rest);
       if (found === 'folder without slash') {
-        const location = folderLocation(this.deps.route, rest, request.query);
-        return { status: 301, headers: [['location', location]], body: undefined };
+        return TO_FOLDER;
       }
       if (found !== 'folder') return await this.answer(found, request);
       // Below an exact route nothing is served that a listing could lead to.
@@ -111,7 +111,7 @@ class StaticFiles {
   }
 
   /** A file of the route's own configuration. */
-  private async fileAt(path: string): Promise<Resource> {
+  private async fileAt(path: PathBelow): Promise<Resource> {
     const found = this.resources.fresh(path) ?? (await this.resources.look(path));
     if (typeof found !== 'string') return found;
     throw new Refused(404, `${path} is a folder, not a file`);
@@ -141,7 +141,7 @@ class StaticFiles {
     }
   }
 
-  private async pageAt(path: string, status: number): Promise<Reply> {
+  private async pageAt(path: PathBelow, status: number): Promise<Reply> {
     const { identity } = await this.fileAt(path);
     const headers = [
       ['content-type', identity.type],
@@ -168,11 +168,6 @@ class StaticFiles {
 function firstMatch(rules: ReadonlyMap<string, string>): (path: string) => string | undefined {
   const matchers = [...rules].map(([pattern, value]) => ({ fits: globMatcher(pattern), value }));
   return (path) => matchers.find(({ fits }) => fits(path))?.value;
-}
-
-/** A file's path as a request would have it. */
-function asRequested(file: string): string {
-  return file.split('/').map(encodeURIComponent).join('/');
 }
 
 /**

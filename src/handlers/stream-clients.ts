@@ -66,7 +66,7 @@ export function byWebSocket(
     protocol: options.protocol,
     headers: [],
     maxMessage: reception.maxMessage,
-    handlers: new StreamSocket(reception, call.request.path, call.id, options.numbered, arrival),
+    handlers: new StreamSocket(reception, call.path, call.id, options.numbered, arrival),
     cancel: () => arrival.cancel(),
   };
 }

@@ -2,10 +2,11 @@
 import type { StreamConfig } from '../config/schema.ts';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 import type { Call, Handler } from '../http/handler.ts';
-import type { Match } from '../http/router.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Program } from '../process/programs.ts';
+import type { CanonicalPath } from '../routing/canonical-path.ts';
+import type { Match } from '../routing/router.ts';
 import { PolledBackend, type Remembered } from '../stream/backends/polled.ts';
 import type { BackendEvents } from '../stream/ends.ts';
 import { NOTHING_KNOWN } from '../stream/poll-plan.ts';
@@ -15,8 +16,8 @@ import { pollRoute } from './poll-route.ts';
 import type { StreamPlan } from './stream-plan.ts';
 import type { StreamRequest } from './stream-program.ts';
 
-/** Which route serves a canonical path on a host, once the gateway is built. */
-export type FindRoute = (host: string, path: string) => Match<{ readonly handler: Handler }> | undefined;
+/** Which route serves a path on a host, once the gateway is built. */
+export type FindRoute = (host: string, path: CanonicalPath) => Match<{ readonly handler: Handler }> | undefined;
 
 export interface PolledParts {
   readonly key: string;

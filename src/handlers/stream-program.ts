@@ -8,7 +8,10 @@ import { findProgram } from '../process/find-program.ts';
 import { metaVariables } from '../process/meta-variables.ts';
 import type { Program, Programs } from '../process/programs.ts';
 import { StderrLines } from '../process/stderr.ts';
+import { NOTHING_BELOW, type PathBelow } from '../routing/canonical-path.ts';
+import { routeKeyOf } from '../routing/route-key.ts';
 import type { Launch } from './launch.ts';
+import { pathInfo, routeBase } from './script-path.ts';
 import { asStartError } from './start-error.ts';
 
 export interface StreamProgramParts {
@@ -22,7 +25,7 @@ export interface StreamProgramParts {
 export interface StreamRequest {
   readonly id: string;
   readonly request: Request;
-  readonly rest: string;
+  readonly rest: PathBelow;
   readonly user?: User | undefined;
   /** Bytes that it will find on stdin, where that is known. */
   readonly bodyLength?: number;
@@ -31,7 +34,7 @@ export interface StreamRequest {
 
 /** A request that is nobody's: what the program of a shared stream is told. */
 export function everybody(key: string, query: string): StreamRequest {
-  const path = key.slice(key.indexOf('/'));
+  const { path } = routeKeyOf(key);
   const listener = { name: '', secure: false, port: undefined };
   const request: Request = {
     method: 'GET',
@@ -43,7 +46,7 @@ export function everybody(key: string, query: string): StreamRequest {
     remotePort: undefined,
     listener,
   };
-  return { id: key, request, rest: '' };
+  return { id: key, request, rest: NOTHING_BELOW };
 }
 
 /** @returns what starts one; rejects with an `HttpError` that says why it cannot. */
@@ -53,7 +56,7 @@ export function streamProgram(
   parts: StreamProgramParts,
 ): (asked: StreamRequest) => Promise<Program> {
   const command = config.command ?? (typeof config.poll === 'string' ? undefined : config.poll);
-  const base = key.slice(key.indexOf('/')).replace(/\/$/, '');
+  const base = routeBase(key);
 
   return async ({ id, request, rest, user, bodyLength = 0, passAuthorization = false }) => {
     if (command === undefined) throw new TypeError(`stream "${key}" has no command`);
@@ -65,8 +68,7 @@ export function streamProgram(
         version: parts.version,
         bodyLength,
         scriptName: base,
-        // Canonical, so it decodes; what is not UTF-8 is passed on as it was escaped.
-        pathInfo: rest === '' ? '' : `/${decoded(rest)}`,
+        pathInfo: rest === '' ? '' : pathInfo(key, rest),
         scriptFilename: file,
         passAuthorization,
         authType: user?.type,
@@ -98,12 +100,4 @@ export function streamProgram(
       throw asStartError(error);
     }
   };
-}
-
-function decoded(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
 }

@@ -2,6 +2,7 @@
 
 import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { User } from '../policy/auth.ts';
+import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
 
 /** A request's body, received whole before the handler is asked (see `spool.ts`). */
 export interface Body {
@@ -22,8 +23,10 @@ export interface Call {
   readonly body: Body | undefined;
   /** Who has proved to be whom, where the route asks for it. */
   readonly user: User | undefined;
+  /** What the router went by. `request.path` is how the client spelled it, and is only shown. */
+  readonly path: CanonicalPath;
   /** The request's path below the route's: for the key "/app/" and the path "/app/x/y" it is "x/y"; "" for an exact match. */
-  readonly rest: string;
+  readonly rest: PathBelow;
   /** The client's host without port, in lower case; "" when it sent none. */
   readonly host: string;
   /** Times the request has re-entered the router by a local redirect (RFC 3875 section 6.2.2). */
@@ -44,13 +47,19 @@ export interface LocalRedirect {
   readonly localRedirect: string;
 }
 
-export type Answer = Reply | Upgrade | LocalRedirect;
+/** The path is that of a folder, without its last slash: the pipeline sends the client there, so that relative links are right. */
+export interface FolderRedirect {
+  readonly toFolder: true;
+}
+
+export const TO_FOLDER: FolderRedirect = { toFolder: true };
+
+export type Answer = Reply | Upgrade | LocalRedirect | FolderRedirect;
 
 /** Nobody gets this answer: what it holds is released. */
 export function cancelAnswer(answer: Answer): void {
   if ('handlers' in answer) answer.cancel();
-  else if (!('localRedirect' in answer) && typeof answer.body === 'object' && 'start' in answer.body)
-    answer.body.cancel();
+  else if ('body' in answer && typeof answer.body === 'object' && 'start' in answer.body) answer.body.cancel();
 }
 
 /** What serves a route. */

@@ -10,13 +10,14 @@ import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts
 import type { Entry } from '../policy/auth.ts';
 import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
+import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
+import type { Match } from '../routing/router.ts';
 import { HttpError } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
-import type { Match } from './router.ts';
 import { type Spool, spoolBody } from './spool.ts';
-import { canonicalPath, requestHost } from './target.ts';
+import { requestHost } from './target.ts';
 import { Visit } from './visit.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
@@ -33,12 +34,13 @@ export class Pipeline {
   readonly serve = (exchange: Exchange): void => {
     const visit = new Visit(exchange, this.parts);
     try {
-      const { path, host } = this.target(visit);
-      const match = this.route(host, path, visit);
-      // Counted before anything else is decided: what is refused costs, too.
-      if (this.rate(visit)) return;
+      // Counted before anything is read: whatever is answered costs, a mistake as well as a page.
+      const tooMany = this.tooMany(visit);
+      const match = this.match(visit);
+      if (refused(visit, tooMany)) return;
+      if (match instanceof HttpError) throw match;
       if (this.preflight(visit, match.value)) return;
-      this.method(match.value, exchange);
+      this.method(match.value, visit.request.method);
       if (this.origin(visit, match.value)) return;
       this.authenticate(visit, match);
     } catch (error) {
@@ -74,7 +76,7 @@ export class Pipeline {
   private enter(visit: Visit, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
     if (refused(visit, entry.refusal)) return;
     if (entry.refusal === undefined) visit.user = entry.user;
-    if (match.needsSlash) visit.answer(redirectReply(`${match.base}${queryPart(visit.request.query)}`));
+    if (match.needsSlash) this.redirectToFolder(visit);
     else if (held !== undefined || this.wantsBody(visit, match))
       this.withBody(visit, match, held ?? this.spool(visit, match));
     else this.handle(visit, match);
@@ -84,17 +86,20 @@ export class Pipeline {
     return match.value.handler.takesBody && visit.exchange.hasBody && visit.redirects === 0 && !match.needsSlash;
   }
 
-  private target({ request }: Visit): { path: string; host: string } {
-    if (request.method === 'CONNECT' || request.method === 'TRACE') {
-      throw new HttpError(405, `${request.method} is never served`, {
-        headers: [['allow', 'GET, HEAD, POST, OPTIONS']],
-      });
-    }
-    const host = this.host(headerValue(request.headers, 'host'));
-    if (host === undefined) throw new HttpError(400, 'the Host field is not a host');
-    const path = request.path === '*' && request.method === 'OPTIONS' ? '/' : canonicalPath(request.path);
-    if (path === undefined) throw new HttpError(400, 'the path has a broken escape, a NUL, or climbs above "/"');
-    return { path, host };
+  /** The route of a request as it came, or why it has none: thrown only after the rate has been asked. */
+  private match(visit: Visit): Match<Route> | HttpError {
+    const { method, path: sent, headers } = visit.request;
+    if (method === 'CONNECT' || method === 'TRACE')
+      return new HttpError(405, `${method} is never served`, { headers: [['allow', 'GET, HEAD, POST, OPTIONS']] });
+    const host = this.host(headerValue(headers, 'host'));
+    if (host === undefined) return new HttpError(400, 'the Host field is not a host');
+    const path = sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent);
+    if (path === undefined)
+      return new HttpError(
+        400,
+        'the path has a broken escape, a control character or a backslash, or climbs above "/"',
+      );
+    return this.route(host, path, visit) ?? noRoute();
   }
 
   /** Clients of one board call it by one name, most of the time. */
@@ -106,19 +111,15 @@ export class Pipeline {
     return this.hostName;
   }
 
-  private route(host: string, path: string, visit: Visit): Match<Route> {
+  private route(host: string, path: CanonicalPath, visit: Visit): Match<Route> | undefined {
     const match = this.parts.router.find(host, path);
-    if (match === undefined) throw new HttpError(404, 'no route for this path');
-    visit.enter(match.value, match.rest, host);
+    if (match !== undefined) visit.enter(match, host);
     return match;
   }
 
-  /** Whether this address asks for too much in this second. */
-  private rate(visit: Visit): boolean {
-    return refused(
-      visit,
-      this.parts.policies.admission.decide(visit.request, visit.handshake !== undefined, performance.now()),
-    );
+  /** Set where this address asks for too much in this second. */
+  private tooMany({ request, handshake }: Visit): Refusal | undefined {
+    return this.parts.policies.admission.decide(request, handshake !== undefined, performance.now());
   }
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
@@ -142,11 +143,11 @@ export class Pipeline {
     return refused(visit, decideOrigin(visit.request, visit.handshake !== undefined, rules));
   }
 
-  private method(route: Route, exchange: Exchange): void {
+  private method(route: Route, method: string): void {
     const { methods } = route.handler;
-    if (methods === undefined || methods.includes(exchange.request.method)) return;
+    if (methods === undefined || methods.includes(method)) return;
     const allow: HeaderList = [['allow', [...methods, 'OPTIONS'].join(', ')]];
-    throw new HttpError(exchange.request.method === 'OPTIONS' ? 204 : 405, `only ${methods.join(', ')} here`, {
+    throw new HttpError(method === 'OPTIONS' ? 204 : 405, `only ${methods.join(', ')} here`, {
       headers: allow,
     });
   }
@@ -188,11 +189,17 @@ export class Pipeline {
   private answer(visit: Visit, answer: Answer): void {
     try {
       if ('localRedirect' in answer) this.redirectLocally(visit, answer.localRedirect);
+      else if ('toFolder' in answer) this.redirectToFolder(visit);
       else visit.answer(answer);
     } catch (error) {
       cancelAnswer(answer);
       visit.fail(error);
     }
+  }
+
+  /** The client asks again, so it is told its query as it wrote it, with a token that was in it. */
+  private redirectToFolder(visit: Visit): void {
+    visit.answer(redirectReply(uriOf(asFolder(visit.path), visit.ownQuery)));
   }
 
   /** The program names another local path: serve that, as a GET without a body (RFC 3875 section 6.2.2). */
@@ -205,10 +212,16 @@ export class Pipeline {
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
     visit.redirect(rawPath, query);
     const match = this.route(visit.host, path, visit);
+    if (match === undefined) throw noRoute();
+    this.method(match.value, visit.request.method);
     // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
     if (this.origin(visit, match.value)) return;
     this.authenticate(visit, match);
   }
+}
+
+function noRoute(): HttpError {
+  return new HttpError(404, 'no route for this path');
 }
 
 function refused(visit: Visit, refusal: Refusal | undefined): boolean {
@@ -220,8 +233,4 @@ function refused(visit: Visit, refusal: Refusal | undefined): boolean {
 function splitTarget(target: string): [string, string | undefined] {
   const at = target.indexOf('?');
   return at < 0 ? [target, undefined] : [target.slice(0, at), target.slice(at + 1)];
-}
-
-function queryPart(query: string | undefined): string {
-  return query === undefined ? '' : `?${query}`;
 }

@@ -59,3 +59,19 @@ export function withHeaders(reply: Reply, extra: HeaderList): Reply {
   const missing = extra.filter(([name]) => !reply.headers.some(([own]) => own === name));
   return { ...reply, headers: [...reply.headers, ...missing] };
 }
+
+/**
+ * A reply to a request with a token in its address, which no cache may keep for others (RFC 6750 section 2.3): private, and where it says
+ * nothing about caches not kept at all.
+ */
+export function unshared(reply: Reply): Reply {
+  const others = reply.headers.filter(([name]) => name !== 'cache-control');
+  const said = reply.headers
+    .flatMap(([name, value]) => (name === 'cache-control' ? value.split(',') : []))
+    .map((directive) => directive.trim())
+    .filter((directive) => directive !== '');
+  if (said.some((directive) => /^(?:private|no-store)$/i.test(directive))) return reply;
+  const kept = said.filter((directive) => !/^(?:public|s-maxage=.*)$/i.test(directive));
+  const value = said.length === 0 ? NO_STORE[1] : ['private', ...kept].join(', ');
+  return { ...reply, headers: [...others, ['cache-control', value]] };
+}

@@ -3,8 +3,8 @@ import type { HeaderList } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { BuiltPolicies, Policies } from '../policy/policies.ts';
+import type { Router } from '../routing/router.ts';
 import type { Handler } from './handler.ts';
-import type { Router } from './router.ts';
 
 /** A route, built: what the router hands out. */
 export interface Route extends BuiltPolicies {

@@ -4,12 +4,15 @@ import type { LogFields } from '../ops/log.ts';
 import { methodLabel, type Tallies } from '../ops/tallies.ts';
 import type { User } from '../policy/auth.ts';
 import { limitMessages } from '../policy/messages.ts';
+import { tokenParameter } from '../policy/query-token.ts';
 import type { Refusal } from '../policy/refusal.ts';
+import { asAscii, NOTHING_BELOW, ROOT_PATH } from '../routing/canonical-path.ts';
+import type { Match } from '../routing/router.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
 import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
-import { errorReply, withHeaders } from './reply.ts';
+import { errorReply, unshared, withHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
 
@@ -30,7 +33,8 @@ export class Visit implements Call {
   request: Request;
   user: User | undefined;
   body: Body | undefined = NO_BODY;
-  rest = '';
+  path = ROOT_PATH;
+  rest = NOTHING_BELOW;
   host = '';
   redirects = 0;
   private ownId: string | undefined;
@@ -58,8 +62,9 @@ export class Visit implements Call {
   }
 
   /** The router has found the route. */
-  enter(route: Route, rest: string, host: string): void {
-    this.route = route;
+  enter({ value, path, rest }: Match<Route>, host: string): void {
+    this.route = value;
+    this.path = path;
     this.rest = rest;
     this.host = host;
   }
@@ -78,6 +83,18 @@ export class Visit implements Call {
     const headers = this.request.headers.filter(([name]) => !BODY_FIELDS.has(name));
     const method = this.request.method === 'HEAD' ? 'HEAD' : 'GET';
     this.request = { ...this.request, method, path, query, headers };
+  }
+
+  /** The query with which the client would ask for this itself: with the token that was taken out of it. */
+  get ownQuery(): string | undefined {
+    if (this.redirects === 0) return this.exchange.request.query;
+    const parts = [this.request.query, this.token].filter((part) => part !== undefined);
+    return parts.length === 0 ? undefined : parts.join('&');
+  }
+
+  /** The parameter of the client's query that has one. */
+  private get token(): string | undefined {
+    return tokenParameter(this.exchange.request.query);
   }
 
   /** Most requests are answered at once, and never need theirs. */
@@ -117,7 +134,8 @@ export class Visit implements Call {
     }
     const named = withHeaders(withHeaders(answer, this.route?.headers ?? []), this.parts.headers);
     const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
-    const reply = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
+    const shared = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
+    const reply = this.token === undefined ? shared : unshared(shared);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
@@ -223,10 +241,8 @@ export class Visit implements Call {
       ...(this.gone ? { left: true } : {}),
       ...this.notes,
     };
-    log.info(
-      `${request.method} ${request.path}${request.query === undefined ? '' : `?${shown(request.query)}`}`,
-      fields,
-    );
+    const target = request.query === undefined ? request.path : `${request.path}?${shown(request.query)}`;
+    log.info(`${request.method} ${asAscii(target)}`, fields);
   }
 }
 

@@ -9,6 +9,7 @@ import { addressKey } from './addresses.ts';
 import { certificateUser } from './certificate-user.ts';
 import type { CredentialFile } from './credential-file.ts';
 import type { Passwords } from './passwords.ts';
+import { queryToken, tokenParameter, withoutToken } from './query-token.ts';
 import { type Rates, retryAfter } from './rate.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -35,7 +36,6 @@ export interface AuthParts {
 
 /** Nobody's salt and hash. */
 const NOBODYS = 'CwTycUXWue0Thq9StjUM0uJ8.KRwGhG8SGbd0Xa9nMNQ1Hvt4fv5G';
-const TOKEN_PARAMETER = /(^|&)access_token=([^&]*)/;
 
 /** What one kind of proof has come to. "none": it was not offered. */
 type Proof = User | 'none' | 'wrong' | Refusal;
@@ -63,12 +63,9 @@ export class Auth {
   /** The request without the token in its query, which nobody behind this must see. */
   withoutToken(request: Request): Request {
     const { query } = request;
-    if (!this.on || !this.config.query_token || query === undefined || !TOKEN_PARAMETER.test(query)) return request;
-    const left = query
-      .split('&')
-      .filter((part) => !part.startsWith('access_token='))
-      .join('&');
-    return { ...request, query: left === '' ? undefined : left };
+    if (!this.on || !this.config.query_token || query === undefined || tokenParameter(query) === undefined)
+      return request;
+    return { ...request, query: withoutToken(query) };
   }
 
   /** @param request with its token */
@@ -211,17 +208,6 @@ function basic(request: Request): { readonly name: string; readonly password: st
 /** RFC 6750 section 2.1. */
 function bearer(request: Request): string | undefined {
   return /^bearer +([A-Za-z0-9\-._~+/]+=*) *$/i.exec(authorization(request) ?? '')?.[1];
-}
-
-/** RFC 6750 section 2.3. */
-function queryToken(query: string | undefined): string | undefined {
-  const raw = TOKEN_PARAMETER.exec(query ?? '')?.[2];
-  if (raw === undefined) return undefined;
-  try {
-    return decodeURIComponent(raw);
-  } catch {
-    return raw;
-  }
 }
 
 /** Two of them are none: whoever stands before us may have looked at the other one. */

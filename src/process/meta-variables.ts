@@ -4,6 +4,7 @@
  */
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { hostNumber } from '../net/address.ts';
+import { textOf } from '../routing/canonical-path.ts';
 
 /** What the request itself does not say. */
 export interface RequestFacts {
@@ -59,7 +60,7 @@ export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMa
   set('GATEWAY_INTERFACE', 'CGI/1.1');
   set('PATH_INFO', facts.pathInfo);
   if (facts.pathInfo !== '') set('PATH_TRANSLATED', facts.pathTranslated);
-  set('QUERY_STRING', query ?? '');
+  set('QUERY_STRING', textOf(query ?? ''));
   const remote = hostNumber(request.remoteAddress);
   set('REMOTE_ADDR', remote);
   // Section 4.1.9 allows the address where no name was looked up.
@@ -78,7 +79,7 @@ export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMa
   set('REDIRECT_STATUS', '200');
   set('REMOTE_PORT', request.remotePort?.toString());
   set('REQUEST_SCHEME', listener.secure ? 'https' : 'http');
-  set('REQUEST_URI', query === undefined ? request.path : `${request.path}?${query}`);
+  set('REQUEST_URI', textOf(query === undefined ? request.path : `${request.path}?${query}`));
   set('SCRIPT_FILENAME', facts.scriptFilename);
   set('SERVER_ADDR', facts.serverAddress);
   set('UNIQUE_ID', facts.id);

@@ -82,7 +82,9 @@ test('splitTarget', () => {
     ['a', 'GET', undefined],
     ['', 'GET', undefined],
     ['/a b', 'GET', undefined],
-    ['/\xe9', 'GET', undefined],
+    ['/\xe9?\xff', 'GET', ['/\xe9', '\xff', undefined]],
+    ['/\u0142', 'GET', undefined],
+    ['/\x7f', 'GET', undefined],
   ];
   for (const [target, method, expected] of rows) {
     const split = splitTarget(target, method);

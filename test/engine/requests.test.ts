@@ -75,6 +75,23 @@ for (const name of CONTRACT) {
       await trial.close();
     });
 
+    test('bytes above ASCII in a target are handed up as they were sent, one character for each', async () => {
+      const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
+      const targets = ['/caf\xc3\xa9', '/?name=caf\xc3\xa9&x', '/\xf0\x9f\x98\x80?\xe2\x82\xac'];
+      // What is not UTF-8 uWebSockets.js has lost by then.
+      const lost = ['/caf\xe9', '/?caf\xe9', '/\xc3?\xa9', '/\xed\xa0\x80'];
+      for (const target of [...targets, ...lost]) {
+        const reply = await rawRequest(trial.port, `GET ${target} HTTP/1.1\r\n${HOST}\r\n`);
+        // Node's parser takes none of them.
+        assert.equal(reply.status, name !== 'uws' || lost.includes(target) ? 400 : 200, target);
+      }
+      assert.deepEqual(
+        trial.host.requests.map(({ path, query }) => (query === undefined ? path : `${path}?${query}`)),
+        name === 'uws' ? targets : [],
+      );
+      await trial.close();
+    });
+
     test('the client port is known to one engine only', async () => {
       const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
       const client = await RawClient.connect(trial.port);

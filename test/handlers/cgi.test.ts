@@ -324,9 +324,8 @@ test('what cannot be started', async (t) => {
     ['', 403],
     ['sub', 403],
     ['sub/', 403],
-    ['../outside', 404],
-    ['%2e%2e/outside', 404],
-    ['env%00', 400],
+    ['..%2foutside', 404],
+    ['env/%ff', 400],
   ];
   for (const [path, status] of cases) {
     await t.test(path, async () => assert.equal((await refusal(callFor(path))).status, status));

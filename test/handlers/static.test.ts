@@ -9,7 +9,6 @@ import { headerValue, type Reply } from '../../src/engine/engine.ts';
 import { FileCache } from '../../src/files/cache.ts';
 import { ReadBuffers } from '../../src/files/read-buffers.ts';
 import { staticHandler } from '../../src/handlers/static.ts';
-import { folderLocation } from '../../src/handlers/static-reply.ts';
 import { HttpError } from '../../src/http/errors.ts';
 import { Log } from '../../src/ops/log.ts';
 import { type CallOptions, fakeCall } from '../support/call.ts';
@@ -98,8 +97,7 @@ test('index files and folders', async () => {
   const handler = handlerFor();
   assert.equal((await bodyOf(await ask(handler, { path: '/' }))).toString(), '<h1>hello</h1>');
   assert.equal((await bodyOf(await ask(handler, { path: '/sub/' }))).toString(), 'sub index');
-  const redirect = await ask(handler, { path: '/sub', query: 'a=b&c' });
-  assert.deepEqual([redirect.status, redirect.headers], [301, [['location', '/sub/?a=b&c']]]);
+  assert.deepEqual(await handler.handle(fakeCall({ path: '/sub' })), { toFolder: true });
   assert.equal((await refusal(handler, { path: '/empty/' })).status, 403);
   assert.equal((await refusal(handler, { path: '/folder-as-index/' })).status, 403);
   assert.equal((await refusal(handler, { path: '/index.html/' })).status, 404);
@@ -110,18 +108,6 @@ test('index files and folders', async () => {
 test('a root that is one file', async () => {
   const handler = handlerFor({ folder: join(root, 'index.html') });
   assert.equal((await ask(handler, { path: '/robots.txt', route: '/robots.txt' })).status, 200);
-});
-
-test('where a folder redirects to', () => {
-  const cases: readonly (readonly [route: string, rest: string, query: string | undefined, location: string])[] = [
-    ['/', 'a', undefined, '/a/'],
-    ['board.local/app/', 'a', 'x=//evil', '/app/a/?x=//evil'],
-    ['/', 'a', '', '/a/?'],
-    ['/', 'a%20b', undefined, '/a%20b/'],
-    ['/', 'ü', 'ö', '/%C3%BC/?%C3%B6'],
-    ['/', 'x', 'a\r\nb: c', '/x/?a%0D%0Ab:%20c'],
-  ];
-  for (const [route, rest, query, location] of cases) assert.equal(folderLocation(route, rest, query), location);
 });
 
 test('conditional requests', async (t) => {
@@ -211,10 +197,8 @@ test('what is not served', async (t) => {
   const cases: readonly (readonly [string, number])[] = [
     ['/missing', 404],
     ['/out.txt', 404],
-    ['/%2e%2e/secret.txt', 404],
-    ['/..%5csecret.txt', 404],
-    ['/a%00b', 400],
-    ['/%', 400],
+    ['/..%2fsecret.txt', 404],
+    ['/%c0%ae', 400],
     ['/.git/config', 404],
   ];
   for (const [path, status] of cases) {

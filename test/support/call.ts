@@ -2,6 +2,14 @@
 import type { HeaderList } from '../../src/engine/engine.ts';
 import { HttpError } from '../../src/http/errors.ts';
 import type { Body, Call } from '../../src/http/handler.ts';
+import {
+  bytesOf,
+  type CanonicalPath,
+  canonicalPath,
+  NOTHING_BELOW,
+  pathBelow,
+} from '../../src/routing/canonical-path.ts';
+import { routeKeyOf } from '../../src/routing/route-key.ts';
 
 export interface CallOptions {
   readonly method?: string;
@@ -20,8 +28,16 @@ export interface FakeCall extends Call {
   abort(): void;
 }
 
+/** A path that has a canonical form. */
+export function pathOf(sent: string): CanonicalPath {
+  const path = canonicalPath(bytesOf(sent));
+  if (path === undefined) throw new RangeError(`${sent} has no canonical form`);
+  return path;
+}
+
 export function fakeCall(options: CallOptions = {}): FakeCall {
   const { path = '/', route = '/' } = options;
+  const [canonical, { path: base, prefix }] = [pathOf(path), routeKeyOf(route)];
   const notes = new Map<string, string | number>();
   const aborting = new AbortController();
   return {
@@ -39,7 +55,8 @@ export function fakeCall(options: CallOptions = {}): FakeCall {
     handshake: undefined,
     user: undefined,
     body: options.body,
-    rest: path.slice(route.length),
+    path: canonical,
+    rest: prefix ? pathBelow(canonical, base) : NOTHING_BELOW,
     host: 'board.test',
     redirects: 0,
     signal: aborting.signal,

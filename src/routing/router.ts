@@ -1,0 +1,54 @@
+/** Which route serves a path: an exact one, else the one with the longest path. */
+import { type CanonicalPath, type PathBelow, pathBelow } from './canonical-path.ts';
+import { type RouteKey, routeKeyOf } from './route-key.ts';
+
+/** One route, as the router sees it: its key as configured, and whatever the caller hangs on it. */
+export interface Entry<T> {
+  readonly key: string;
+  readonly value: T;
+}
+
+export interface Match<T> {
+  readonly value: T;
+  /** The whole path. */
+  readonly path: CanonicalPath;
+  /** What it has below the route's; "" for an exact match. */
+  readonly rest: PathBelow;
+  /** The path is that of a prefix route without its last slash: send the client there. */
+  readonly needsSlash: boolean;
+}
+
+interface Candidate<T> extends RouteKey {
+  readonly value: T;
+}
+
+/** An immutable table of routes. A lookup takes time by the number of routes, of which there are few. */
+export class Router<T> {
+  /** Longest path first; with equal paths the one with a host first. */
+  private readonly candidates: readonly Candidate<T>[];
+
+  constructor(entries: readonly Entry<T>[]) {
+    this.candidates = entries
+      .map(({ key, value }) => ({ ...routeKeyOf(key), value }))
+      .sort((a, b) => b.path.length - a.path.length || b.host.length - a.host.length);
+  }
+
+  /** @param host in lower case without port, "" when unknown */
+  find(host: string, path: CanonicalPath): Match<T> | undefined {
+    let folder: Match<T> | undefined;
+    for (const candidate of this.candidates) {
+      if (candidate.host !== '' && candidate.host !== host) continue;
+      if (candidate.path === path) return matchOf(candidate, path);
+      if (!candidate.prefix) continue;
+      if (path.startsWith(candidate.path)) return folder ?? matchOf(candidate, path);
+      // "/app" for the route "/app/": the same courtesy that a folder without its slash gets, unless "/app" is a route itself.
+      if (candidate.path.length === path.length + 1 && candidate.path.startsWith(path))
+        folder ??= { value: candidate.value, path, rest: pathBelow(path, path), needsSlash: true };
+    }
+    return folder;
+  }
+}
+
+function matchOf<T>(candidate: Candidate<T>, path: CanonicalPath): Match<T> {
+  return { value: candidate.value, path, rest: pathBelow(path, candidate.path), needsSlash: false };
+}
