@@ -37,8 +37,8 @@ function decode(path: string): string | undefined {
 const ROUTE_SHAPE = /^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)?(\/[^\x00-\x1f\x7f?#\\]*)$/;
 
 /**
- * A route's key: a path that starts with "/", with a host before it if it is for that host only. It is decoded text in
- * its one canonical form, so that the router compares it with a request's decoded path as it stands.
+ * A route's key: a path that starts with "/", with a host before it if it is for that host only. It is decoded text
+ * without a second spelling; `routing/route-key.ts` brings it into the form that requests have.
  */
 export const routeKey: Kind<string> = {
   expected: 'a path such as "/app/" or "/live", or one with a host before it such as "board.local/app/"',
@@ -94,7 +94,7 @@ export const fileName = text(
 );
 export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
 /** Below a folder, without a way out of it and without names that start with a dot. */
-export const RELATIVE_FILE = /^[^\x00-\x1f/.\\][^\x00-\x1f/\\]*(\/[^\x00-\x1f/.\\][^\x00-\x1f/\\]*)*$/;
+export const RELATIVE_FILE = /^[^\x00-\x1f\x7f/.\\][^\x00-\x1f\x7f/\\]*(\/[^\x00-\x1f\x7f/.\\][^\x00-\x1f\x7f/\\]*)*$/;
 export const relativeFile = text('the path of a file below root, such as "404.html"', RELATIVE_FILE);
 export const errorStatus = text('a status from 400 to 599, such as "404"', /^[45][0-9][0-9]$/);
 /** As `globMatcher` reads it. */
