@@ -92,11 +92,11 @@ class PosixSpawner implements Spawner {
 
   async spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child> {
     const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
-    this.reaper.starts();
+    const start = this.reaper.begin();
     try {
       return await this.start(slot, options, starts);
     } finally {
-      this.reaper.started();
+      this.reaper.started(start);
       const next = this.queue.shift();
       if (next) next(slot);
       else this.free.push(slot);

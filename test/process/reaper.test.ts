@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { loadKoffi } from '../../src/engine/addon.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import type { Spawner } from '../../src/process/spawn.ts';
-import { alive, firstLine, keepAlive, makeSpawner, shell, statOf, until, zombies } from './support.ts';
+import { alive, firstLine, keepAlive, lines, makeSpawner, shell, statOf, until, zombies } from './support.ts';
 
 const PR_SET_CHILD_SUBREAPER = 36;
 
@@ -37,6 +37,36 @@ describe('orphans of programs', { timeout: 60_000 }, () => {
     process.kill(orphan, 'SIGKILL');
     await until('it has been reaped', () => statOf(orphan) === undefined);
     assert.equal(zombies(), 0);
+  });
+
+  test('also one that has made a session of its own, and those behind it', async () => {
+    const script =
+      'for i in 1 2 3; do setsid sleep 1000 & echo $!; done; for i in 1 2 3; do sleep 1000 & echo $!; done';
+    const child = await spawner.spawn(shell(`${script}; kill -9 $$`, { stderr: 'null' }));
+    const orphans = (await lines(child.stdout, 6)).map(Number);
+    assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGKILL' });
+    const leaders = () => orphans.filter((orphan) => statOf(orphan)?.session === orphan).length;
+    await until('they are ours', () => orphans.every((orphan) => statOf(orphan)?.parent === process.pid));
+    await until('three lead a session', () => leaders() === 3);
+    for (const orphan of orphans) process.kill(orphan, 'SIGKILL');
+    await until('all have been reaped', () => orphans.every((orphan) => statOf(orphan) === undefined));
+    assert.equal(zombies(), 0);
+    child.stdout.destroy();
+  });
+
+  test('while programs are being started all the time, which are told apart', async () => {
+    const starting = async (): Promise<number> => {
+      let failed = 0;
+      for (let left = 40; left > 0; left--) {
+        const child = await spawner.spawn(shell('setsid true & exit 7', { stderr: 'null' }));
+        const exit = await child.exited;
+        child.stdout.destroy();
+        if (exit.code !== 7) failed++;
+      }
+      return failed;
+    };
+    assert.deepEqual(await Promise.all([starting(), starting(), starting(), starting()]), [0, 0, 0, 0]);
+    await until('no zombie', () => zombies() === 0);
   });
 
   test('and children of node:child_process are left to it', async () => {

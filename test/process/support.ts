@@ -55,14 +55,21 @@ export function readable(output: Output): Readable {
 }
 
 /** The first line that a program prints; the output stays open. */
-export function firstLine(output: Output): Promise<string> {
+export async function firstLine(output: Output): Promise<string> {
+  const [line = ''] = await lines(output, 1);
+  return line;
+}
+
+/** The first lines that a program prints; the output stays open. */
+export function lines(output: Output, count: number): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     let text = '';
     const onData = (chunk: Buffer) => {
       text += chunk.toString();
-      if (!text.includes('\n')) return;
+      const found = text.split('\n');
+      if (found.length <= count) return;
       output.off('data', onData);
-      resolve(text.slice(0, text.indexOf('\n')));
+      resolve(found.slice(0, count));
     };
     output.on('data', onData);
     output.once('close', () => reject(new Error(`closed after ${JSON.stringify(text)}`)));
