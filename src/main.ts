@@ -12,6 +12,7 @@ import { tls } from './cli/tls.ts';
 import { token } from './cli/token.ts';
 import { version } from './cli/version.ts';
 import { nearest } from './config/suggest.ts';
+import { visibleLines } from './ops/visible.ts';
 
 const VERBS: readonly Verb[] = [serve, check, run, tls, hashPassword, token, schema, version];
 
@@ -43,7 +44,7 @@ main(process.argv.slice(2)).then(
   (code) => process.exit(code),
   (error: unknown) => {
     if (error instanceof UsageError) {
-      process.stderr.write(`${error.message}\nrunnel help shows what there is\n`);
+      process.stderr.write(`${visibleLines(error.message)}\nrunnel help shows what there is\n`);
       process.exit(EXIT.usage);
     }
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);

@@ -1,5 +1,6 @@
 /** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { loadConfig } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
@@ -9,6 +10,7 @@ import { type GatewayParts, startGateway } from '../gateway.ts';
 import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
+import { visible } from '../ops/visible.ts';
 import { planConfinement, readSystem } from '../process/confine.ts';
 import { TlsTrouble } from '../tls/trouble.ts';
 import { EXIT } from './exit.ts';
@@ -51,10 +53,10 @@ export function configFile(given: Given): string | undefined {
 export function readConfig(file: string): Config | undefined {
   const read = reread(file);
   if (read.ok) {
-    for (const doubt of read.doubts) process.stderr.write(`warning: ${doubt}\n`);
+    for (const doubt of read.doubts) process.stderr.write(`warning: ${visible(doubt)}\n`);
     return read.config;
   }
-  for (const problem of read.problems) process.stderr.write(`${problem}\n`);
+  for (const problem of read.problems) process.stderr.write(`${visible(problem)}\n`);
   const count = read.problems.length;
   process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
   return undefined;
@@ -76,7 +78,8 @@ function reread(file: string): Reread {
 
 /** Runs a gateway until TERM or INT. Resolves with the exit code. */
 export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap' | 'reread'>): Promise<number> {
-  const terminal = process.stdout.isTTY === true;
+  // Not by process.stdout, which would change how the output behaves for everybody who shares it.
+  const terminal = isatty(1);
   // Under nohup, whose output goes elsewhere, it is to live on.
   const hadTerminal = terminal && hasTerminal();
   const { format } = config.log;

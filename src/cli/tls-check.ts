@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls';
+import { visible, visibleLines } from '../ops/visible.ts';
 import { chainFrom, parseCertificates } from '../tls/chain.ts';
 import { DEVICES } from '../tls/devices.ts';
 import { day, validity } from '../tls/identity.ts';
@@ -21,13 +22,13 @@ export async function checkChain(target: string): Promise<number> {
   try {
     const { served, host } = await readTarget(target);
     const now = Date.now();
-    process.stdout.write(describe(served, host));
+    process.stdout.write(visibleLines(describe(served, host)));
     const trouble = generalTrouble(served, now) ?? wrongName(served, host);
-    process.stdout.write(report(served, trouble, now));
+    process.stdout.write(visibleLines(report(served, trouble, now)));
     return trouble === undefined ? EXIT.ok : EXIT.config;
   } catch (error) {
     if (!(error instanceof TlsTrouble)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    process.stderr.write(`${visible(error.message)}\n`);
     return EXIT.config;
   }
 }

@@ -1,9 +1,10 @@
 /** The kinds of value that name something on the disk: folders, files, programs. */
 import { isAbsolute, resolve } from 'node:path';
+import { visible } from '../ops/visible.ts';
 import type { Credentials } from './credentials.ts';
 import { type Failed, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from './disk.ts';
 import type { KeyPath, Kind, Reading } from './kind.ts';
-import { quote, visible } from './problems.ts';
+import { quote } from './problems.ts';
 
 /** Linux's PATH_MAX, less the closing NUL. */
 const MAX_PATH = 4095;

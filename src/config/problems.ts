@@ -1,4 +1,5 @@
 /** What is wrong with a configuration, for the person who wrote it: where, which key, what, and what to do. */
+import { visible } from '../ops/visible.ts';
 import type { KeyPath } from './kind.ts';
 
 export interface Problem {
@@ -71,14 +72,6 @@ function written(value: unknown, path: KeyPath, depth = 0): string {
 /** A basic string of TOML. */
 export function quote(value: string): string {
   return visible(JSON.stringify(value));
-}
-
-/** A text in which a terminal finds nothing to obey: control characters and those that turn the direction are escaped. */
-export function visible(text: string): string {
-  return text.replace(
-    /[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** The first `length` characters; the last of them is "…" if there were more. */
