@@ -129,6 +129,8 @@ class RunningGateway implements Gateway {
       opening({
         ...{ assets, log, tallies, certificates, guard, connections: first.connections },
         isProxy: (address) => this.built.policies.isProxy(address),
+        countRefused: (address, request) =>
+          this.built.policies.admission.countRefused(address, request, performance.now()),
         maxMessage: () => this.largest,
         slower: (why) => this.slower.add(why),
       }),

@@ -220,8 +220,11 @@ export interface EngineHost {
   closed(remoteAddress: string | undefined): void;
   /** A request has arrived. Whatever this throws is answered with 500 and reported to `failed`. */
   exchange(exchange: Exchange): void;
-  /** The engine answered or dropped a malformed request by itself, before there was an exchange. */
-  refused(reason: string, remoteAddress: string): void;
+  /**
+   * The engine answers or drops a malformed request by itself, before there is an exchange. `request` is there where its head could be
+   * read. False: its client has had its answers for this second, and where it is answered at all that is with 429.
+   */
+  refused(reason: string, remoteAddress: string, request?: Request): boolean;
   /** An exception out of a callback: the connection it belonged to is gone, the process lives. */
   failed(error: unknown): void;
 }

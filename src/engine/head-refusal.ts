@@ -8,6 +8,9 @@ export interface HeadRefusal {
   readonly reason: string;
 }
 
+/** What a client gets instead that has been refused too often in this second. */
+export const REFUSED_TOO_OFTEN: Reply = plainReply(429, 'refused: too many requests', [['retry-after', '1']]);
+
 /** `opening` is the WebSocket handshake, when the client asked for one. */
 export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
   const { method, path, query } = request;

@@ -19,6 +19,8 @@ export interface Peer {
   readonly preface: number;
 }
 
+const RETRY_AFTER: { readonly [status: number]: string } = { 429: 'Retry-After: 1\r\n', 503: 'Retry-After: 5\r\n' };
+
 /** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
 export const LINGER = 2000;
 
@@ -61,7 +63,7 @@ export class Connection {
     const body = `refused: ${reason}\n`;
     socket.end(
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n` +
-        `${status === 503 ? 'Retry-After: 5\r\n' : ''}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+        `${RETRY_AFTER[status] ?? ''}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
     );
     // Closing with unread bytes would be a reset, and the client might never see the answer.
     const timer = setTimeout(() => socket.destroy(), LINGER);

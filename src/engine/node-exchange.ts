@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Drain } from './drain.ts';
 import type { BodyReceiver, EngineHost, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
-import type { HeadRefusal } from './head-refusal.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
 import { type Connection, LINGER } from './node-connection.ts';
@@ -90,8 +90,9 @@ export class NodeExchange implements Exchange {
       if (refusal === undefined) {
         this.shared.host.exchange(this);
       } else {
-        this.reply(refusal.reply);
-        this.shared.host.refused(refusal.reason, this.request.remoteAddress);
+        const { host } = this.shared;
+        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
       }
     } catch (error) {
       this.failed(error);

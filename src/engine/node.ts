@@ -217,8 +217,8 @@ class NodeListener {
 
   private refuse(socket: Socket, status: number, reason: string): void {
     const connection = this.connections.get(socket);
-    connection?.refuse(status, reason);
-    this.host.refused(reason, connection?.peer.address ?? '');
+    if (this.host.refused(reason, connection?.peer.address ?? '')) connection?.refuse(status, reason);
+    else connection?.refuse(429, 'too many requests');
   }
 
   private clientError(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -2,7 +2,7 @@
 
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
-import type { HeadRefusal } from './head-refusal.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
 import { bodyLength, internalError, isBodiless, isSource, sendableReply, upgradeProblem } from './reply-check.ts';
@@ -69,8 +69,9 @@ export class UwsExchange implements Exchange {
       if (refusal === undefined) {
         this.shared.host.exchange(this);
       } else {
-        this.reply(refusal.reply);
-        this.shared.host.refused(refusal.reason, this.request.remoteAddress);
+        const { host } = this.shared;
+        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
       }
     } catch (error) {
       this.failed(error);

@@ -2,7 +2,7 @@
 import type { ConnectionsConfig } from '../config/schema.ts';
 import { tlsSettings } from '../config/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
-import type { EngineHost } from '../engine/engine.ts';
+import type { EngineHost, Request } from '../engine/engine.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
@@ -21,6 +21,8 @@ export interface OpeningParts {
   readonly connections: Pick<ConnectionsConfig, 'header_bytes' | 'header_time' | 'keep_alive'>;
   /** Whether this is the address of a proxy that is trusted now. */
   isProxy(address: string): boolean;
+  /** Counts what an engine has refused by itself as a request of its client; whether it may have an answer. */
+  countRefused(remoteAddress: string, request: Request | undefined): boolean;
   /** Largest message that a listener has to take, bytes. */
   maxMessage(): number;
   /** The engine that was wanted cannot be had here. */
@@ -46,9 +48,10 @@ export function opening(parts: OpeningParts): ListenerParts {
       const host: EngineHost = {
         ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
         exchange: serve,
-        refused: (why, client) => {
+        refused: (why, client, request) => {
           tallies.refused.add(1, name);
           log.info(`refused: ${why}`, { listener: name, client });
+          return parts.countRefused(client, request);
         },
         failed: (error) => {
           if (error instanceof CutReply) return;

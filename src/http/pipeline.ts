@@ -1,7 +1,7 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   target → route → rate → preflight → method → origin → authentication → body → handler → answer
+ *   rate → target → route → preflight → method → origin → authentication → body → handler → answer
  *
  * Up to the body everything is decided at once, in the engine's callback; only a password that was not seen lately takes a while,
  * and its body is held back for so long.

@@ -58,6 +58,16 @@ export class Admission {
       return tooMany('upgrade_rate', 'more than connections.upgrades_per_second from one address', upgradeWait);
     return undefined;
   }
+
+  /**
+   * Counts what was refused before it was a request: whether it may have an answer. Where its head could not be read nobody knows who is
+   * behind a proxy, and the proxy itself has no limits.
+   */
+  countRefused(address: string, request: Request | undefined, now: number): boolean {
+    const from = request === undefined ? address : this.behindProxy(request).remoteAddress;
+    if (from === '' || this.isExempt(from) || (request === undefined && this.proxies.trusted.has(from))) return true;
+    return (this.requests?.take(addressKey(from), now) ?? 0) === 0;
+  }
 }
 
 function tooMany(policy: Refusal['policy'], because: string, wait: number): Refusal {

@@ -184,5 +184,24 @@ for (const name of CONTRACT) {
         await trial.close();
       });
     }
+
+    test('who has had enough answers gets 429', async () => {
+      const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
+      trial.host.patience = 1;
+      const handshake = `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 12\r\n\r\n`;
+      const noToken = `G{} / HTTP/1.1\r\n${HOST}\r\n`;
+      const statuses: number[] = [];
+      for (const bytes of [handshake, handshake, noToken]) {
+        const client = await RawClient.connect(trial.port);
+        client.send(bytes);
+        const reply = await client.reply();
+        statuses.push(reply.status);
+        if (reply.status === 429) assert.equal(reply.header('retry-after'), '1');
+        await client.ended();
+      }
+      assert.deepEqual(statuses, [426, 429, 429]);
+      assert.equal((await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}\r\n`)).status, 200);
+      await trial.close();
+    });
   });
 }

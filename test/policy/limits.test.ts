@@ -1,5 +1,6 @@
 /** Every limit, at work in the gateway, on both engines: what a client gets, and that it is counted. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { startBoth } from '../support/both-engines.ts';
 import { ask, refused, TestSocket } from '../support/client.ts';
@@ -71,6 +72,84 @@ upgrade_burst = 2
   }
   assert((await gateway.metric('runnel_policy_refused_total', 'policy="rate"')) >= 20);
   assert.equal(await gateway.metric('runnel_policy_refused_total', 'policy="upgrade_rate"', 'route="/live"'), 2);
+});
+
+/** Every way to be answered, with a page or without. Lines end in `\n` here. */
+const ANSWERED: readonly (readonly [what: string, head: string, status: number])[] = [
+  ['a page', 'GET /a.txt HTTP/1.1\nHost: x', 200],
+  ['no file', 'GET /none HTTP/1.1\nHost: x', 404],
+  ['no route', 'GET /none HTTP/1.1\nHost: other.test', 404],
+  ['a path that is none', 'GET /%00 HTTP/1.1\nHost: x', 400],
+  ['a path that climbs', 'GET /../x HTTP/1.1\nHost: x', 400],
+  ['a Host that is none', 'GET / HTTP/1.1\nHost: a/b', 400],
+  ['TRACE', 'TRACE / HTTP/1.1\nHost: x', 405],
+  ['CONNECT', 'CONNECT x:1 HTTP/1.1\nHost: x', 405],
+  ['a method that the route does not take', 'DELETE /a.txt HTTP/1.1\nHost: x', 405],
+  ['OPTIONS', 'OPTIONS /a.txt HTTP/1.1\nHost: x', 204],
+  ['a preflight', 'OPTIONS /a.txt HTTP/1.1\nHost: x\nOrigin: http://app.test\nAccess-Control-Request-Method: GET', 204],
+  ['no password', 'GET /secret/ HTTP/1.1\nHost: x', 401],
+  ['a folder without its slash', 'GET /secret HTTP/1.1\nHost: x\nAuthorization: Bearer token', 301],
+  ['a local redirect', 'GET /bin/detour.cgi HTTP/1.1\nHost: x', 200],
+  ['HEAD', 'HEAD /a.txt HTTP/1.1\nHost: x', 200],
+  ['an event stream', 'GET /live HTTP/1.1\nHost: x\nAccept: text/event-stream', 200],
+  [
+    'a handshake of another version',
+    'GET /live HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 12',
+    426,
+  ],
+  ['a method that is no token', 'G{} / HTTP/1.1\nHost: x', 400],
+  ['two Hosts', 'GET / HTTP/1.1\nHost: x\nHost: y', 400],
+];
+
+test('whatever is answered counts as a request of its address', async (t) => {
+  const token = createHash('sha256').update('token').digest('hex');
+  const gateway = await startBoth(t, {
+    config: `
+[connections]
+exempt = []
+requests_per_second = 1
+request_burst = 3
+max_per_address = 1000
+[defaults.cors]
+origins = ["http://app.test"]
+[static."x/"]
+root = "www"
+[static."x/secret/"]
+root = "www"
+auth = { tokens = "tokens" }
+[cgi."x/bin/"]
+root = "bin"
+[stream."x/live"]
+command = ["echo", "live"]
+`,
+    files: { ...FILES, tokens: `lamp:${token}\n`, 'bin/detour.cgi': '#!/bin/sh\necho "Location: /a.txt"; echo\n' },
+  });
+  let clients = 0;
+  for (const [name, port] of gateway.engines)
+    for (const [what, head, expected] of ANSWERED) {
+      // What uWebSockets.js refuses by itself, nobody is told.
+      if (name === 'uws' && what === 'CONNECT') continue;
+      await t.test(`${name}: ${what}`, async () => {
+        const client = { host: '127.0.0.1', port, localAddress: `127.0.3.${++clients}` };
+        const sent = async (text: string): Promise<number> => {
+          const bytes = `${text}${text.includes('Connection:') ? '' : '\nConnection: close'}\n\n`.replaceAll(
+            '\n',
+            '\r\n',
+          );
+          // Some are closed without an answer.
+          return await rawRequest(client, bytes, text.slice(0, text.indexOf(' '))).then(
+            ({ status }) => status,
+            () => 0,
+          );
+        };
+        const isClosed = name === 'uws' && what === 'two Hosts';
+        assert.equal(await sent(head), isClosed ? 0 : expected);
+        const statuses = await Promise.all(Array.from({ length: 8 }, () => sent(head)));
+        if (!isClosed) assert(statuses.includes(429), `${statuses}`);
+        const pages = await Promise.all(Array.from({ length: 5 }, () => sent('GET /a.txt HTTP/1.1\nHost: x')));
+        assert(pages.includes(429), `${pages}`);
+      });
+    }
 });
 
 test('slow bodies, slow readers and chatty clients', async (t) => {

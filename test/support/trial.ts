@@ -46,6 +46,9 @@ export class RecordingHost implements EngineHost {
   /** How many there may be. */
   room = Number.POSITIVE_INFINITY;
 
+  /** How many refusals may be answered as such. */
+  patience = Number.POSITIVE_INFINITY;
+
   /** An address that is one too many. */
   unwelcome: string | undefined;
   /** Those that were let in, and those whose end was told. */
@@ -66,8 +69,9 @@ export class RecordingHost implements EngineHost {
     this.requests.push(exchange.request);
     this.answer(exchange);
   }
-  refused(reason: string): void {
+  refused(reason: string): boolean {
     this.refusals.push(reason);
+    return this.refusals.length <= this.patience;
   }
   failed(error: unknown): void {
     this.failures.push(error instanceof Error ? error.message : String(error));
