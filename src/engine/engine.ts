@@ -150,6 +150,8 @@ export interface SocketHandlers {
   /** After a `send` that answered false: everything that was buffered has gone to the kernel. Once each time. */
   drain(): void;
   pong(): void;
+  /** The client sent a ping with so many bytes in it. The engine has answered it. */
+  ping(bytes: number): void;
   /**
    * Code and reason as received (RFC 6455 section 7.4); 1005 without a code, 1006 without a close frame; our own code when we
    * closed because of what the client sent, or (`uws`) at all.
@@ -221,7 +223,7 @@ export interface EngineHost {
   /** A request has arrived. Whatever this throws is answered with 500 and reported to `failed`. */
   exchange(exchange: Exchange): void;
   /**
-   * The engine answers or drops a malformed request by itself, before there is an exchange. `request` is there where its head could be
+   * The engine answers or drops a malformed request by itself, before there is an exchange, or a client that leaves answers unread. `request` is there where its head could be
    * read. False: its client has had its answers for this second, and where it is answered at all that is with 429.
    */
   refused(reason: string, remoteAddress: string, request?: Request): boolean;

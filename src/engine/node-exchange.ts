@@ -144,7 +144,8 @@ export class NodeExchange implements Exchange {
         this.state = 'over';
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
-        new NodeSocket(native, this.socket, upgrade.handlers, host, () => drain.ended()).opened();
+        const { remoteAddress } = this.request;
+        new NodeSocket(native, this.socket, upgrade.handlers, host, remoteAddress, () => drain.ended()).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {

@@ -3,7 +3,7 @@ import type { Socket as NetSocket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { cutReason, sendableCode } from './close-code.ts';
 import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
-import { SOCKET_HIGH_WATER } from './limits.ts';
+import { SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
 
 /** What `ws` closes with when the client breaks the protocol. */
 const ERROR_CODES: { readonly [code: string]: number } = {
@@ -25,6 +25,7 @@ export class NodeSocket implements Socket {
     private readonly connection: NetSocket,
     private readonly handlers: SocketHandlers,
     private readonly host: EngineHost,
+    private readonly remoteAddress: string,
     /** Told last, after the handlers. */
     gone: () => void,
   ) {
@@ -35,6 +36,7 @@ export class NodeSocket implements Socket {
     native.on('pong', () => {
       if (!this.leaving) this.guard(() => this.handlers.pong());
     });
+    native.on('ping', (data: Buffer) => this.pinged(data.length));
     native.on('error', (error: NodeJS.ErrnoException) => {
       this.leaving = true;
       if (error.code?.startsWith('WS_ERR_')) this.brokenWith = ERROR_CODES[error.code] ?? PROTOCOL_ERROR;
@@ -99,6 +101,17 @@ export class NodeSocket implements Socket {
 
   resume(): void {
     if (!this.leaving) this.native.resume();
+  }
+
+  /** Of a client that has sixty pongs to read `ws` has let go by then. */
+  private pinged(bytes: number): void {
+    if (this.leaving) return;
+    if (this.native.readyState === this.native.OPEN) {
+      this.guard(() => this.handlers.ping(bytes));
+      return;
+    }
+    this.leaving = true;
+    this.host.refused(UNREAD_PONGS, this.remoteAddress);
   }
 
   private guard(callback: () => void): void {

@@ -2,7 +2,10 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { cutReason, sendableCode } from './close-code.ts';
 import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
-import { SOCKET_HIGH_WATER } from './limits.ts';
+import { SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
+
+/** Pongs that a client may leave unread. Bytes. */
+const MOST_PONGS = 64 * 1024;
 
 /** What uWebSockets.js keeps for us with a socket: it copies the properties, so the object itself must lie one deeper. */
 export interface SocketData {
@@ -18,6 +21,8 @@ export class UwsSocket implements Socket {
   private goodbye: ((native: WebSocket<SocketData>) => void) | undefined;
   /** Inside of `end` or `close`, which call the close handler before they return. */
   private leaving = false;
+  /** Bytes of pongs since the client was last known to have read everything. */
+  private pongs = 0;
 
   constructor(
     private readonly handlers: SocketHandlers,
@@ -57,6 +62,15 @@ export class UwsSocket implements Socket {
 
   ponged(): void {
     this.guard(() => this.handlers.pong());
+  }
+
+  /** uWebSockets.js has answered it, whatever waits for the client already. */
+  pinged(bytes: number): void {
+    this.pongs = this.bufferedAmount === 0 ? 0 : this.pongs + bytes + 2;
+    if (this.pongs > MOST_PONGS) {
+      this.terminate();
+      this.host.refused(UNREAD_PONGS, this.remoteAddress);
+    } else if (this.goodbye === undefined) this.guard(() => this.handlers.ping(bytes));
   }
 
   closed(code: number, message: ArrayBuffer): void {

@@ -151,6 +151,7 @@ class UwsListener {
       open: (socket) => socket.getUserData().socket.opened(socket),
       message: (socket, message, binary) => socket.getUserData().socket.received(message, binary),
       drain: (socket) => socket.getUserData().socket.drained(),
+      ping: (socket, message) => socket.getUserData().socket.pinged(message.byteLength),
       pong: (socket) => socket.getUserData().socket.ponged(),
       close: (socket, code, message) => {
         socket.getUserData().socket.closed(code, message);

@@ -125,6 +125,10 @@ class StreamSocket implements SocketHandlers, Owner {
     this.watch?.heard();
   }
 
+  ping(): void {
+    this.watch?.heard();
+  }
+
   close(code: number, reason: string): void {
     const { keepAlive, counts, log } = this.reception;
     this.stopEarly?.();

@@ -45,18 +45,12 @@ class Limited implements SocketHandlers {
   }
 
   message(data: Buffer, binary: boolean): void {
-    if (this.over) return;
-    const at = this.now();
-    if (this.messages > 0) this.count ??= new Allowance(this.messages, at);
-    if (this.bytes > 0) this.volume ??= new Allowance(this.bytes, at);
-    const fits = (this.count?.spend(1, at) ?? true) && (this.volume?.spend(data.length, at) ?? true);
-    if (fits) {
-      this.handlers.message(data, binary);
-      return;
-    }
-    this.over = true;
-    this.exceeded();
-    this.socket?.close(POLICY_VIOLATION, 'too many messages');
+    if (this.allows(data.length)) this.handlers.message(data, binary);
+  }
+
+  /** Counts as a message: it costs as much, and its answer goes out. */
+  ping(bytes: number): void {
+    if (this.allows(bytes)) this.handlers.ping(bytes);
   }
 
   drain(): void {
@@ -69,6 +63,18 @@ class Limited implements SocketHandlers {
 
   close(code: number, reason: string): void {
     this.handlers.close(code, reason);
+  }
+
+  private allows(bytes: number): boolean {
+    if (this.over) return false;
+    const at = this.now();
+    if (this.messages > 0) this.count ??= new Allowance(this.messages, at);
+    if (this.bytes > 0) this.volume ??= new Allowance(this.bytes, at);
+    if ((this.count?.spend(1, at) ?? true) && (this.volume?.spend(bytes, at) ?? true)) return true;
+    this.over = true;
+    this.exceeded();
+    this.socket?.close(POLICY_VIOLATION, 'too many messages');
+    return false;
   }
 }
 

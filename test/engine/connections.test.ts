@@ -39,7 +39,7 @@ for (const engine of ENGINES) {
           protocol: undefined,
           headers: [],
           maxMessage: 100,
-          handlers: { open() {}, message() {}, drain() {}, pong() {}, close() {} },
+          handlers: { open() {}, message() {}, drain() {}, pong() {}, ping() {}, close() {} },
           cancel() {},
         }),
       );

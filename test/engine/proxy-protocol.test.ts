@@ -99,6 +99,7 @@ for (const row of ['node', 'tls'] as const) {
               message() {},
               drain() {},
               pong() {},
+              ping() {},
               close() {},
             },
             cancel() {},

@@ -389,6 +389,34 @@ for (const name of CONTRACT) {
       await trial.close();
     });
 
+    test('a client that sends pings and reads nothing is dropped; what it has not read otherwise does not count', async () => {
+      const recorded = new Recorded();
+      const trial = await Trial.start(name, (exchange) => upgradeTo(exchange, recorded));
+      const client = await RawClient.connect(trial.port);
+      client.send(`GET / HTTP/1.1\r\n${ASK}${KEY}${VERSION}\r\n`);
+      const socket = await recorded.opened();
+      client.socket.pause();
+      // More than the kernel takes, so that pongs have to wait behind it.
+      while (socket.bufferedAmount < 1 << 20) socket.send(Buffer.alloc(1 << 18), true);
+      const ping = Buffer.concat([Buffer.from([0x89, 0x80 | 125]), Buffer.alloc(4 + 125)]);
+      const pings = () => recorded.events.filter((event) => event === 'ping 125').length;
+      client.send(Buffer.concat(Array.from({ length: 50 }, () => ping)));
+      await until(() => pings() === 50, 'the pings to be told');
+      const before = socket.bufferedAmount;
+      const many = Buffer.concat(Array.from({ length: 1000 }, () => ping));
+      let most = 0;
+      for (let round = 0; round < 50 && !client.closed; round++) {
+        client.send(many);
+        most = Math.max(most, socket.bufferedAmount);
+        await new Promise(setImmediate);
+      }
+      assert.match(await recorded.closed(), /^close 1006/);
+      assert(most < before + (1 << 18), `${most - before} bytes of pongs wait`);
+      assert.deepEqual(trial.host.refusals, ['pings, and nobody who reads the pongs']);
+      client.destroy();
+      await trial.close();
+    });
+
     test('reading can be stopped: by node, not by uws', async () => {
       const recorded = new Recorded();
       const trial = await Trial.start(name, (exchange) => upgradeTo(exchange, recorded));

@@ -27,7 +27,7 @@ export async function sendRubbish(
 ): Promise<Hunted> {
   const trial = await Trial.start(engine, (exchange) => {
     const { handshake } = exchange;
-    const handlers = { open() {}, message() {}, drain() {}, pong() {}, close() {} };
+    const handlers = { open() {}, message() {}, drain() {}, pong() {}, ping() {}, close() {} };
     const cancel = (): void => {};
     if (handshake !== undefined)
       exchange.upgrade({ protocol: undefined, headers: [], maxMessage: 1000, handlers, cancel });

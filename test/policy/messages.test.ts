@@ -6,6 +6,7 @@ import { limitMessages } from '../../src/policy/messages.ts';
 function trial(messages: number, bytes: number) {
   let now = 0;
   let received = 0;
+  let pings = 0;
   let exceeded = 0;
   const closes: number[] = [];
   const handlers: SocketHandlers = {
@@ -13,6 +14,7 @@ function trial(messages: number, bytes: number) {
     message: () => received++,
     drain: () => undefined,
     pong: () => undefined,
+    ping: () => pings++,
     close: () => undefined,
   };
   const socket: Socket = {
@@ -37,6 +39,10 @@ function trial(messages: number, bytes: number) {
     send(count: number, size = 1) {
       for (let sent = 0; sent < count; sent++) limited.message(Buffer.alloc(size), false);
     },
+    ping(count: number) {
+      for (let sent = 0; sent < count; sent++) limited.ping(0);
+      return pings;
+    },
     wait(milliseconds: number) {
       now += milliseconds;
     },
@@ -51,6 +57,14 @@ describe('messages of one client', () => {
     client.wait(500);
     client.send(5);
     assert.deepEqual(client.result(), { received: 15, exceeded: 0, closes: [] });
+  });
+  test('pings count as messages do', () => {
+    const client = trial(10, 0);
+    client.send(5);
+    assert.equal(client.ping(5), 5);
+    assert.deepEqual(client.result(), { received: 5, exceeded: 0, closes: [] });
+    assert.equal(client.ping(5), 5);
+    assert.deepEqual(client.result(), { received: 5, exceeded: 1, closes: [1008] });
   });
   test('one too many closes with 1008, once, and nothing more is handed on', () => {
     const client = trial(10, 0);
@@ -74,7 +88,7 @@ describe('messages of one client', () => {
     assert.deepEqual(client.result(), { received: 1, exceeded: 1, closes: [1008] });
   });
   test('without limits the handlers are left as they are', () => {
-    const handlers = { open() {}, message() {}, drain() {}, pong() {}, close() {} };
+    const handlers = { open() {}, message() {}, drain() {}, pong() {}, ping() {}, close() {} };
     assert.equal(
       limitMessages(handlers, { messages_per_second: 0, message_bytes_per_second: 0 }, () => undefined),
       handlers,

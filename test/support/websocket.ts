@@ -30,6 +30,9 @@ export class Recorded implements SocketHandlers {
   pong(): void {
     this.events.push('pong');
   }
+  ping(bytes: number): void {
+    this.events.push(`ping ${bytes}`);
+  }
   close(code: number, reason: string): void {
     this.events.push(`close ${code} ${reason}`);
   }
