@@ -355,8 +355,7 @@
 
     // One after the other, because two requests may overtake each other.
     function post(me) {
-      var name = me.facts.client ? 'client' : 'session';
-      var to = me.facts[name] ? address(name, me.facts[name]) : base;
+      var to = me.facts.session ? address('session', me.facts.session) : base;
       ask('POST', to, {}, me.queue[0], me.facts.encoding, function (status, answer) {
         if (status < 200 || status > 299) emit('error', { reason: 'not sent: ' + (status || 'no connection') });
         else if (status !== 202 && me.alive && answer) emit('message', { data: answer, lastEventId: '' });

@@ -1,5 +1,4 @@
 /** `share = "client"`: a backend of its own for each client. */
-import { randomBytes } from 'node:crypto';
 import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
@@ -10,6 +9,7 @@ import { eventStream, plainStream, type ResponseForm } from '../stream/clients/r
 import type { Backend, BackendEvents, Client } from '../stream/ends.ts';
 import { CLOSE } from '../stream/message.ts';
 import { PrivateChannel, type Restart } from '../stream/private-channel.ts';
+import { Sessions } from '../stream/sessions.ts';
 import { queryValue, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
 import {
@@ -44,8 +44,10 @@ export class PrivateStream implements Handler {
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
   private readonly channels = new Set<PrivateChannel>();
-  /** Clients that cannot send over their own connection, by the name that they were given. */
-  private readonly sessions = new Map<string, PrivateChannel>();
+  /** Clients that cannot send over their own connection, by the number that their session has. */
+  private readonly speakers = new Map<number, PrivateChannel>();
+  private readonly sessions = new Sessions();
+  private joined = 0;
   /** Why nobody new is let in. */
   private stopping: string | undefined;
 
@@ -73,8 +75,7 @@ export class PrivateStream implements Handler {
       const numbered = queryValue(request.query, 'after') !== undefined;
       return byWebSocket(reception, call, { numbered, protocol }, this.arrival(call, started, undefined));
     }
-    const session = randomBytes(12).toString('hex');
-    return byResponse(reception, this.form(transport), transport, this.arrival(call, started, session));
+    return byResponse(reception, this.form(transport), transport, this.arrival(call, started, ++this.joined));
   }
 
   drain(reason: string): void {
@@ -93,24 +94,25 @@ export class PrivateStream implements Handler {
 
   /** A message of a client whose connection only goes one way. */
   private async post(call: Call): Promise<Answer> {
-    const channel = this.sessions.get(queryValue(call.request.query, 'session') ?? '');
+    const number = this.sessions.numberOf(queryValue(call.request.query, 'session') ?? '', call.user);
+    const channel = number === undefined ? undefined : this.speakers.get(number);
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
     const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
     if (taken === 'sent') return textReply(202, 'sent\n');
     throw noRoom(taken === 'away' ? 'the program is being started again' : this.parts.plan.overrun);
   }
 
-  private arrival(call: Call, started: Held<Connect>, session: string | undefined): Arrival {
+  private arrival(call: Call, started: Held<Connect>, number: number | undefined): Arrival {
     return {
       join: (client) => {
         const connect = started.take();
-        return connect === undefined ? undefined : this.seat(call, client, connect, session);
+        return connect === undefined ? undefined : this.seat(call, client, connect, number);
       },
       cancel: () => started.giveBack(),
     };
   }
 
-  private seat(call: Call, client: Client, connect: Connect, session: string | undefined): Seat {
+  private seat(call: Call, client: Client, connect: Connect, number: number | undefined): Seat {
     const { plan, reception } = this.parts;
     const options = {
       ...plan.limits,
@@ -120,11 +122,15 @@ export class PrivateStream implements Handler {
     };
     const channel = new PrivateChannel(options, reception.counts, reception.log, () => {
       this.channels.delete(channel);
-      if (session !== undefined) this.sessions.delete(session);
+      if (number !== undefined) this.speakers.delete(number);
     });
     this.channels.add(channel);
-    if (session !== undefined) this.sessions.set(session, channel);
-    client.notice({ kind: 'joined', id: '', facts: session === undefined ? {} : { session } });
+    if (number !== undefined) this.speakers.set(number, channel);
+    client.notice({
+      kind: 'joined',
+      id: '',
+      facts: number === undefined ? {} : { session: this.sessions.issue(number, call.user) },
+    });
     channel.join(client, connect(channel));
     // It was let in, and then took a while to arrive.
     if (this.stopping !== undefined) channel.finish({ code: CLOSE.goingAway, reason: this.stopping });

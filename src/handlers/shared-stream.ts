@@ -13,7 +13,7 @@ import type { ClientFacts, Member } from '../stream/member.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
 import { SharedChannel } from '../stream/shared-channel.ts';
 import type { SharedOptions } from '../stream/shared-options.ts';
-import { queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
+import { lastEventId, queryValue, streamQuery, type Transport, transportOf } from '../stream/transport.ts';
 import { noRoom } from './start-error.ts';
 import {
   type Arrival,
@@ -89,7 +89,7 @@ export class SharedStream implements Handler {
       const arrival = this.arrival(channel, call, after);
       return byWebSocket(this.parts.reception, call, { numbered: after !== undefined, protocol }, arrival);
     }
-    const last = headerValue(request.headers, 'last-event-id') ?? after;
+    const last = lastEventId(request) ?? after;
     return byResponse(this.parts.reception, this.form(transport), transport, this.arrival(channel, call, last));
   }
 
@@ -165,16 +165,14 @@ export class SharedStream implements Handler {
   private arrival(channel: SharedChannel, call: Call, after: string | undefined): Arrival {
     const { parts } = this;
     return {
-      join: (client) => new SharedSeat(channel, channel.join(channel.reserve(), client, after, factsOf(call)), parts),
+      join: (client) => new SharedSeat(channel, channel.join(client, after, factsOf(call)), parts),
       // The channel has not been told of anybody; a backend that was started for this client ends with `idle_stop`.
       cancel: () => undefined,
     };
   }
 
   private async post(call: Call, channel: SharedChannel): Promise<Answer> {
-    const name = queryValue(call.request.query, 'client');
-    const member = name === undefined ? undefined : channel.member(name);
-    if (name !== undefined && member === undefined) throw new HttpError(404, 'no such client');
+    const member = speaker(call, channel);
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
     const answer = await channel.fromClient(member, message, type);
@@ -231,10 +229,22 @@ class SharedSeat implements Seat {
   }
 }
 
+/** Who sends by POST; undefined for somebody who does not say. A name is believed only with the session that was told to its owner. */
+function speaker(call: Call, channel: SharedChannel): Member | undefined {
+  const { query } = call.request;
+  const [name, session] = [queryValue(query, 'client'), queryValue(query, 'session')];
+  if (name === undefined && session === undefined) return undefined;
+  if (session === undefined) throw new HttpError(403, 'a client is known by its session, which "joined" tells it');
+  const member = channel.speaker(session, call.user);
+  if (member === undefined) throw new HttpError(404, 'no client of this stream and of this user has this session');
+  if (name !== undefined && name !== member.id) throw new HttpError(403, 'the session is that of another client');
+  return member;
+}
+
 function factsOf(call: Call): ClientFacts {
   return {
     address: hostNumber(call.request.remoteAddress),
     query: textOf(streamQuery(call.request.query)),
-    user: call.user?.name,
+    user: call.user,
   };
 }

@@ -1,5 +1,5 @@
 /** Brings a client to its channel: the same for shared and unshared streams, one function for each kind of connection. */
-import { headerValue, type Reply, type Socket, type SocketHandlers, type Upgrade } from '../engine/engine.ts';
+import type { Reply, Socket, SocketHandlers, Upgrade } from '../engine/engine.ts';
 import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import { ENDED_ID, ResponseClient, type ResponseForm } from '../stream/clients/response.ts';
@@ -9,7 +9,7 @@ import { earlyPings } from '../stream/early-pings.ts';
 import type { Client } from '../stream/ends.ts';
 import type { KeepAlive, Owner, Watch } from '../stream/keepalive.ts';
 import { CLOSE, type Ending } from '../stream/message.ts';
-import type { Transport } from '../stream/transport.ts';
+import { lastEventId, type Transport } from '../stream/transport.ts';
 
 /** A client's place in its channel. */
 export interface Seat {
@@ -51,7 +51,7 @@ export const NOBODY_COMES: Arrival = { join: () => undefined, cancel: () => unde
  * section 9.2.3). Undefined for everybody else.
  */
 export function stayAway(call: Call, transport: Transport): Reply | undefined {
-  if (transport !== 'events' || headerValue(call.request.headers, 'last-event-id') !== ENDED_ID) return undefined;
+  if (transport !== 'events' || lastEventId(call.request) !== ENDED_ID) return undefined;
   return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
 }
 

@@ -255,9 +255,11 @@ function tooManyMessages(tallies: Tallies, route: string): () => void {
   return () => tallies.dropped.add(1, route, 'too_many_messages');
 }
 
-/** A query for the log: without tokens, wherever somebody has written one (RFC 6750 section 5.3). */
+/** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever somebody has written one. */
 function shown(query: string): string {
-  return query.includes('access_token') ? query.replaceAll(/(access_token=)[^&]*/g, '$1(hidden)') : query;
+  return /access_token|session/.test(query)
+    ? query.replaceAll(/((?:access_token|session)=)[^&]*/g, '$1(hidden)')
+    : query;
 }
 
 /** An error and its causes, in one line: for the log only. */

@@ -29,6 +29,13 @@ export class StreamCounts {
 
   left(code: number): void {
     this.tallies.clients.add(-1, this.route);
-    this.tallies.streamsClosed.add(1, this.route, String(code));
+    this.tallies.streamsClosed.add(1, this.route, codeLabel(code));
   }
+}
+
+/** A client may close with any code, and each label is a series for good: only those that RFC 6455 and its registry name are told apart. */
+export function codeLabel(code: number): string {
+  if (code >= 1000 && code <= 1015) return String(code);
+  if (code >= 3000 && code < 4000) return '3xxx';
+  return code >= 4000 && code < 5000 ? '4xxx' : 'other';
 }

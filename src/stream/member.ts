@@ -2,11 +2,11 @@
 import type { Client } from './ends.ts';
 import type { Message } from './message.ts';
 
-/** What a tagged program is told of a client that has come. */
+/** Who a client is. A tagged program is told of it. */
 export interface ClientFacts {
   readonly address: string;
   readonly query: string;
-  readonly user: string | undefined;
+  readonly user: { readonly name: string; readonly type: string } | undefined;
 }
 
 export class Member {
@@ -20,10 +20,19 @@ export class Member {
   /** It is being closed. */
   closing: NodeJS.Timeout | undefined;
 
+  /** Its name, to the program too. */
+  readonly id: string;
+
   constructor(
-    /** Its name, to the program too. */
-    readonly id: string,
+    /** The stream gives none twice. */
+    readonly number: number,
     readonly client: Client,
     readonly facts: ClientFacts,
-  ) {}
+  ) {
+    this.id = nameOf(number);
+  }
+}
+
+export function nameOf(number: number): string {
+  return `c${number}`;
 }

@@ -6,10 +6,11 @@ import { BackendLife } from './backend-life.ts';
 import { Delivery } from './delivery.ts';
 import type { Answered, Backend, BackendEvents, Question } from './ends.ts';
 import { History } from './history.ts';
-import { type ClientFacts, Member } from './member.ts';
+import { type ClientFacts, Member, nameOf } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
 import type { Taken } from './private-channel.ts';
 import { Resuming } from './resuming.ts';
+import { Sessions } from './sessions.ts';
 import type { News, SharedOptions, SharedParts } from './shared-options.ts';
 import { openLine, parseTagged, tellLine } from './tagged.ts';
 
@@ -23,6 +24,7 @@ export class SharedChannel implements BackendEvents {
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
   private readonly delivery: Delivery;
+  private readonly sessions = new Sessions();
   private over = false;
   /** How the last backend ended, until there is another. */
   private lastEnding: Ending | undefined;
@@ -73,14 +75,9 @@ export class SharedChannel implements BackendEvents {
 
   // ---- clients ----
 
-  /** The name for a client that is about to join. */
-  reserve(): string {
-    return `c${++this.joined}`;
-  }
-
   /** @param after the id of the last message that the client has; undefined or "" for a client that is new */
-  join(name: string, client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
-    const member = new Member(name, client, facts);
+  join(client: Member['client'], after: string | undefined, facts: ClientFacts): Member {
+    const member = new Member(++this.joined, client, facts);
     this.members.set(member.id, member);
     if (this.over) {
       this.delivery.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
@@ -101,9 +98,10 @@ export class SharedChannel implements BackendEvents {
     this.life.unused();
   }
 
-  /** The client with this name, for a message that came by another way than its connection. */
-  member(id: string): Member | undefined {
-    return this.members.get(id);
+  /** The client with this session, for a message that came by another way than its connection. */
+  speaker(session: string, user: ClientFacts['user']): Member | undefined {
+    const number = this.sessions.numberOf(session, user);
+    return number === undefined ? undefined : this.members.get(nameOf(number));
   }
 
   /**
@@ -232,12 +230,16 @@ export class SharedChannel implements BackendEvents {
   private replay(member: Member, after: string | undefined): void {
     const { messages, missed, at } = this.resuming.from(after);
     this.resuming.heard();
-    member.client.notice({ kind: 'joined', id: at, facts: { client: member.id } });
+    member.client.notice({ kind: 'joined', id: at, facts: this.about(member) });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     const bytes = bytesOf(messages);
     // What it gets of the past at once does not make it slow.
     member.allowance = bytes + messages.length * FRAME;
     if (messages.length > 0) this.delivery.give(member, messages, bytes);
+  }
+
+  private about({ id, number, facts }: Member): { readonly [name: string]: string } {
+    return { client: id, session: this.sessions.issue(number, facts.user) };
   }
 
   /** Tells a tagged program of a client. One that does not read its input is started again: it could not be told the truth any more. */

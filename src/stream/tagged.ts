@@ -23,7 +23,13 @@ export function openLine(member: Member): Buffer {
   // The client chooses it, and may choose a long one.
   const query = member.facts.query.slice(0, MAX_QUERY);
   return Buffer.from(
-    JSON.stringify({ client: member.id, event: 'open', address, query, ...(user === undefined ? {} : { user }) }),
+    JSON.stringify({
+      client: member.id,
+      event: 'open',
+      address,
+      query,
+      ...(user === undefined ? {} : { user: user.name }),
+    }),
   );
 }
 

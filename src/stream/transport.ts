@@ -1,5 +1,5 @@
 /** How a client wants a stream, by what its request asks. Pure. */
-import { type HeaderList, headerValue } from '../engine/engine.ts';
+import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
 
 export type Transport = 'websocket' | 'events' | 'poll' | 'post' | 'plain';
 
@@ -16,8 +16,20 @@ export function transportOf(
   return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
 }
 
+/** Where libraries put the last id that cannot set the header field, because a page's own EventSource cannot either. */
+const LAST_ID_PARAMETERS = ['lastEventId', 'last-event-id', 'Last-Event-ID', 'evs_last_event_id'] as const;
+
+/** The id of the last event that an event stream's client has (HTML standard, section 9.2.4); undefined where it names none. */
+export function lastEventId({ query, headers }: Pick<Request, 'query' | 'headers'>): string | undefined {
+  const shown = [headerValue(headers, 'last-event-id'), ...LAST_ID_PARAMETERS.map((name) => queryValue(query, name))];
+  return shown.find((id) => id !== undefined && id !== '');
+}
+
 /** The names that the gateway reads out of a stream's query; the rest is the stream's own. */
-const OURS: ReadonlySet<string> = new Set(['after', 'transport', 'cursor', 'client', 'session']);
+const OURS: ReadonlySet<string> = new Set([
+  ...['after', 'transport', 'cursor', 'client', 'session'],
+  ...LAST_ID_PARAMETERS,
+]);
 
 /** A parameter of a query, decoded; undefined when it is not there. */
 export function queryValue(query: string | undefined, name: string): string | undefined {

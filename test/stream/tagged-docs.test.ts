@@ -34,8 +34,10 @@ history = 50
     two.start();
     await two.until(() => texts(two).length === 1, 'a welcome');
     const odd = 'a "quote", a \\ and {"event":"open"}\nnext line';
-    assert.equal((await post(to, '?client=c1', odd)).status, 202);
-    assert.equal((await post(to, '?client=c1', 'who am i')).status, 202);
+    const joined = one.events.find(({ kind }) => kind === 'joined')?.data ?? '';
+    const { session } = JSON.parse(joined) as { session: string };
+    assert.equal((await post(to, `?session=${session}`, odd)).status, 202);
+    assert.equal((await post(to, `?session=${session}`, 'who am i')).status, 202);
     assert.equal((await post(to, '', 'nobody')).status, 202);
     for (const client of [one, two]) {
       await client.until(() => texts(client).some((text) => text.includes('nobody')), 'what was said last');

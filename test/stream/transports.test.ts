@@ -318,11 +318,12 @@ for (const engine of ['uws', 'node'] as const) {
       const [one, other] = [new StreamClient('events', to).start(), new StreamClient('websocket', to).start()];
       await one.until(() => told(one, 'joined').length === 1, 'to have joined');
       await other.until(() => told(other, 'joined').length === 1, 'to have joined');
-      const { client } = JSON.parse(told(one, 'joined')[0] ?? '') as { client: string };
-      assert.equal((await post(to, `?client=${client}`, 'who am i')).status, 202);
+      const { client, session } = JSON.parse(told(one, 'joined')[0] ?? '') as { client: string; session: string };
+      assert.equal((await post(to, `?client=${client}`, 'who am i')).status, 403);
+      assert.equal((await post(to, `?session=${session}`, 'who am i')).status, 202);
       await one.until(() => texts(one).includes(client), 'its answer');
       assert.equal(one.messages.find(({ data }) => data === client)?.id, '');
-      assert.equal((await post(to, '?client=nobody', 'who am i')).status, 404);
+      assert.equal((await post(to, '?session=nobody', 'who am i')).status, 404);
       await post(to, '', 'bye');
       await other.until(() => texts(other).includes('message bye'), 'what is for all');
       assert.equal(texts(other).includes(client), false);
@@ -377,6 +378,8 @@ for (const engine of ['uws', 'node'] as const) {
       assert.match(events.body, /\n\nid: end\nevent: end\ndata: \{"code":1000,"reason":"exit 0"\}\n\n$/);
       for (const path of ['/mine', '/none'])
         assert.equal((await ask(port, path, { headers: { ...headers, 'last-event-id': 'end' } })).status, 204);
+      // Libraries that stand in for EventSource.
+      assert.equal((await ask(port, '/mine?lastEventId=end', { headers })).status, 204);
     });
 
     test('a numbered WebSocket of an unshared stream has the form, without ids', async (t) => {
