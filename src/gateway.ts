@@ -214,7 +214,7 @@ class RunningGateway implements Gateway {
       if (before.includes(door)) continue;
       const { port, engine } = door.listening;
       const [what, path] = door.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
-      this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}`, { port, engine });
+      this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}${elsewhere(door)}`, { port, engine });
     }
   }
 
@@ -289,6 +289,12 @@ class RunningGateway implements Gateway {
     await Promise.race([Promise.all(this.listeners.all.map(({ drained }) => drained)), enough]);
     clearTimeout(timer);
   }
+}
+
+/** For people, who might think that "localhost" is all. */
+function elsewhere({ listen: { address } }: Door): string {
+  if (address.kind !== 'tcp' || (address.host !== '::' && address.host !== '0.0.0.0')) return '';
+  return `, and every ${address.host === '::' ? '' : 'IPv4 '}address of this machine`;
 }
 
 /** Streams with larger messages than the engine of a listener was told of when that was opened. */

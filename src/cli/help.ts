@@ -10,7 +10,7 @@ export function help(verbs: readonly Verb[], name: string | undefined): string {
 
 ${rows}  ${'runnel help [COMMAND]'.padEnd(width)}  this, or one command with its flags
 
-  runnel run -- vmstat -n 1       a live page of it on http://localhost:8080/
+  runnel run -- vmstat -n 1       a live page of it on http://127.0.0.1:8080/
   runnel serve -c runnel.toml     the gateway that the file describes
 `;
 }

@@ -1,5 +1,7 @@
 /** What must hold between the keys of a listener, and between certificates and the hosts of routes. */
 import { UNIX_PEER } from '../net/address.ts';
+import { parseHost } from '../net/host.ts';
+import { HostPatterns } from '../net/host-patterns.ts';
 import { covers } from '../tls/names.ts';
 import { ROUTE_TABLES } from './checks.ts';
 import type { KeyPath, Reading } from './kind.ts';
@@ -61,10 +63,17 @@ function trustedProxies(file: RawTable): readonly unknown[] {
   return Array.isArray(proxies) ? proxies : [UNIX_PEER];
 }
 
-/** Hosts of routes that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */
+/** Hosts of routes that no listener answers for, those that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */
 export function checkHosts(config: FileConfig, reading: Reading): void {
   const routes = ROUTE_TABLES.flatMap((table) => [...config[table].keys()].map((key) => [table, key] as const));
   const hosts = routes.map(([, key]) => key.slice(0, key.indexOf('/')));
+  const answered = config.listen.map((listen) => new HostPatterns(listen.hosts));
+  for (const [at, host] of hosts.entries()) {
+    const route = routes[at];
+    const parsed = parseHost(host);
+    if (parsed === undefined || route === undefined || answered.some((listed) => listed.admits(parsed))) continue;
+    reading.doubt(route, `nobody can ask for it: no listener has ${quote(host)} in its "hosts"`);
+  }
   for (const [index, { tls }] of config.listen.entries()) {
     if (tls === undefined) continue;
     const names = tls.names.flat();

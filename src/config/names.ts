@@ -1,5 +1,7 @@
 /** The kinds of name that a user chooses as a key: a route's, a header field's, an environment variable's. */
 import { posix } from 'node:path';
+import { hostText, parseHost } from '../net/host.ts';
+import { parseOrigin } from '../net/origin.ts';
 import { type AddressEntry, parseAddressEntry } from './address-range.ts';
 import type { Kind } from './kind.ts';
 import { text } from './kinds.ts';
@@ -103,32 +105,65 @@ export const glob = text(
   /^([^\x00-\x1f{}/]|\{[^\x00-\x1f{}]*\})([^\x00-\x1f{}]|\{[^\x00-\x1f{}]*\})*$/,
 );
 
-/** A method or a header field name (RFC 9110 section 5.6.2). */
+/** A header field name (RFC 9110 section 5.6.2). */
 export const fieldToken = text('a name of letters, digits and "-"', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+
+/** What both engines let through, as one reads them in the registry of IANA: `node` refuses every other one before a route is known. */
+export const METHODS: readonly string[] =
+  'GET HEAD POST PUT DELETE PATCH OPTIONS ACL BIND CHECKOUT COPY LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY PROPFIND PROPPATCH PURGE REBIND REPORT SEARCH SUBSCRIBE UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split(
+    ' ',
+  );
+
+/** A method that a page may use, or "*". */
+export const corsMethod: Kind<string> = {
+  expected: 'a method that is served, such as "GET", "PUT" or "DELETE", or "*"',
+  json: { enum: ['*', ...METHODS] },
+  read(value, at, reading) {
+    if (typeof value === 'string' && (value === '*' || METHODS.includes(value))) return value;
+    const upper = typeof value === 'string' ? value.toUpperCase() : '';
+    if (METHODS.includes(upper)) reading.problem(at, 'a method is written in capitals', `write ${quote(upper)}`);
+    else reading.wrong(at, value, this.expected);
+    return undefined;
+  },
+};
 /** What may stand in the quotes of WWW-Authenticate. */
 export const realmText = text(
   'a text of printable ASCII without quotes and backslashes',
   /^[\x20\x21\x23-\x5b\x5d-\x7e]+$/,
 );
 
-const ORIGIN = /^([a-z][a-z0-9+.-]*):\/\/((?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::(\d{1,5}))?$/;
-const USUAL_PORTS: { readonly [scheme: string]: string } = { http: '80', https: '443' };
+/** A host under which a listener may be reached: in its one form, "*." at the beginning for any labels. */
+export const hostPattern: Kind<string> = {
+  expected: 'the name of a host such as "board.local", "*.example.org", or "*" for any',
+  json: { type: 'string', pattern: '^(\\*|(\\*\\.)?[A-Za-z0-9_.:[\\]-]+)$' },
+  read(value, at, reading) {
+    if (value === '*') return value;
+    const [, star = '', written = ''] = (typeof value === 'string' ? /^(\*\.)?(.*)$/.exec(value) : null) ?? [];
+    const host = parseHost(written);
+    if (host === undefined || (star !== '' && host.kind !== 'name')) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    if (host.port === undefined) return star + host.name;
+    reading.problem(at, 'a host has no port here', `write ${quote(star + hostText(host))}`);
+    return undefined;
+  },
+};
 
-/** An origin as browsers send it, in lower case; "*." at a host's beginning stands for one or more labels. */
+/** An origin in its one form; "*." at a host's beginning stands for one or more labels. */
 export const originPattern: Kind<string> = {
-  expected: 'an origin such as "https://app.example.org", "https://*.example.org", "null", "file://" or "*"',
+  expected:
+    'an origin such as "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://" or "*"',
   json: { type: 'string', pattern: '^(\\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/]*)$' },
   read(value, at, reading) {
-    const lower = typeof value === 'string' ? value.toLowerCase() : '';
-    if (lower === '*' || lower === 'null' || lower === 'file://') return lower;
-    const match = ORIGIN.exec(lower);
-    if (match !== null) {
-      const [, scheme = '', host = '', port] = match;
-      // Browsers leave the usual port out, so written out it would never fit.
-      return port === undefined || port === USUAL_PORTS[scheme] ? `${scheme}://${host}` : `${scheme}://${host}:${port}`;
-    }
-    const shorter = /^([a-z][a-z0-9+.-]*:\/\/[^/]+)\//.exec(lower)?.[1];
-    if (shorter !== undefined && ORIGIN.test(shorter))
+    if (value === '*') return value;
+    const written = typeof value === 'string' ? value : '';
+    const star = written.includes('://*.');
+    const origin = parseOrigin(written.replace('://*.', '://'));
+    if (origin !== undefined && (!star || origin.host?.kind === 'name'))
+      return star ? origin.text.replace('://', '://*.') : origin.text;
+    const shorter = /^([a-z][a-z0-9+.-]*:\/\/[^/]*)\//i.exec(written)?.[1]?.toLowerCase();
+    if (shorter !== undefined && parseOrigin(shorter) !== undefined)
       reading.problem(at, 'an origin has no path', `write ${quote(shorter)}`);
     else reading.wrong(at, value, this.expected);
     return undefined;

@@ -3,24 +3,24 @@ import { parseHtpasswd, parseTokens } from './credentials.ts';
 import { fileOf } from './disk-kinds.ts';
 import { type Fields, optional, preset, type Values } from './kind.ts';
 import { boolean, choice, duration, integer, size } from './kinds.ts';
-import { addressEntry, fieldToken, originPattern, realmText } from './names.ts';
+import { addressEntry, corsMethod, fieldToken, originPattern, realmText } from './names.ts';
 import { listOf, overridesOf, table } from './tables.ts';
 
 const cors = table({
   origins: preset(
     listOf(originPattern, 'origins'),
     [],
-    'Pages of which origins may read the answers: "https://app.example.org", "https://*.example.org", "null", "file://", or "*" for all. Empty: no CORS header is sent at all. The same origins may open streams.',
+    'Pages of which origins may read the answers: "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://", or "*" for all with http or https. Empty: no CORS header is sent at all. The same origins may open streams.',
   ),
   methods: preset(
-    listOf(fieldToken, 'methods'),
+    listOf(corsMethod, 'methods'),
     ['GET', 'HEAD', 'POST'],
     'Methods that such pages may use. GET, HEAD and POST need no permission from anybody.',
   ),
   headers: preset(
     listOf(fieldToken, 'header field names'),
     [],
-    'Header fields that such pages may send beyond the harmless ones, such as "Content-Type" for JSON or "Authorization".',
+    'Header fields that such pages may send beyond the harmless ones, such as "Content-Type" for JSON or "Authorization". "Last-Event-ID" is always among them.',
   ),
   expose: preset(
     listOf(fieldToken, 'header field names'),

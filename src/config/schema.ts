@@ -9,7 +9,7 @@ import { filesBelow } from './files-below.ts';
 import { type Fields, optional, preset, required, type Values } from './kind.ts';
 import { address, boolean, choice, duration, integer, size, text } from './kinds.ts';
 import { proxyNeedsNode, socketNeedsNode } from './listen-rule.ts';
-import { headerName, headerValue, routeKey, variableName, variableValue } from './names.ts';
+import { headerName, headerValue, hostPattern, routeKey, variableName, variableValue } from './names.ts';
 import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
 import { redirect } from './redirect.ts';
 import { staticKeys } from './static-keys.ts';
@@ -91,6 +91,11 @@ const listen = table(
       false,
       'Whether every connection begins with a PROXY preface (version 1 or 2: `send-proxy` in HAProxy, `proxy_protocol on` in nginx), in which a proxy names the client. Only `connections.trusted_proxies` may connect then. Served by "node".',
     ),
+    hosts: preset(
+      listOf(hostPattern, 'hosts'),
+      ['*'],
+      'The hosts that it answers for: requests with another Host get 421, WebSockets too. Addresses such as 192.168.1.7 and the names of localhost are always among them; "*.example.org" is every host below example.org, and "*" any. A list keeps pages out that have their own name point here (DNS rebinding).',
+    ),
     redirect: optional(
       redirect,
       'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
@@ -142,6 +147,11 @@ const streamRoute = table(
 
 const admin = table({
   listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
+  hosts: preset(
+    listOf(hostPattern, 'hosts'),
+    [],
+    'The hosts that it answers for, beside addresses such as 192.168.1.7 and the names of localhost: requests with another Host get 421. "*" for any.',
+  ),
 });
 
 const processes = table({

@@ -71,6 +71,8 @@ export interface ListenerFacts {
   /** As it was configured, for logs and metrics. */
   readonly name: string;
   readonly secure: boolean;
+  /** A proxy in between does not say whether the client itself speaks TLS, so `secure` is only about the way from there. */
+  readonly secureUnknown?: boolean;
   /** The port really bound (never 0); undefined for a Unix socket. */
   readonly port: number | undefined;
 }

@@ -134,6 +134,8 @@ export interface Target {
   readonly query: string | undefined;
   /** Of the absolute form only (RFC 9112 section 3.2.2). */
   readonly authority: string | undefined;
+  /** "http" or "https" where there is an authority, else "". */
+  readonly scheme: string;
 }
 
 /** Splits origin-form, absolute-form and "*"; undefined for anything else, such as a target with a space. */
@@ -141,15 +143,17 @@ export function splitTarget(target: string, method: string): Target | undefined 
   if (!isTargetText(target)) return undefined;
   let rest = target;
   let authority: string | undefined;
+  let scheme = '';
   if (!rest.startsWith('/') && rest !== '*') {
-    const absolute = /^https?:\/\/([^/?#]+)(.*)$/i.exec(rest);
+    const absolute = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(rest);
     if (absolute?.[1] === undefined) return undefined;
-    authority = absolute[1];
-    rest = absolute[2] ?? '';
+    scheme = absolute[1].toLowerCase();
+    authority = absolute[2];
+    rest = absolute[3] ?? '';
     if (rest === '' && method === 'OPTIONS') rest = '*';
     else if (!rest.startsWith('/')) rest = `/${rest}`;
   }
   const mark = rest.indexOf('?');
-  if (mark < 0) return { path: rest, query: undefined, authority };
-  return { path: rest.slice(0, mark), query: rest.slice(mark + 1), authority };
+  if (mark < 0) return { path: rest, query: undefined, authority, scheme };
+  return { path: rest.slice(0, mark), query: rest.slice(mark + 1), authority, scheme };
 }

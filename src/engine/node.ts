@@ -4,13 +4,15 @@
  */
 import { createServer, IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { parseHost, sameHost } from '../net/host.ts';
+import { usualPort } from '../net/origin.ts';
 import { Drain } from './drain.ts';
 import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from './heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-check.ts';
 import { type Arrival, Arrivals } from './node-arrivals.ts';
-import { Connection } from './node-connection.ts';
+import { Connection, type Peer } from './node-connection.ts';
 import { NodeExchange, type NodeShared } from './node-exchange.ts';
 import { Takeover } from './node-takeover.ts';
 import { routeSecure, secureServer, strangerReason } from './node-tls.ts';
@@ -182,7 +184,7 @@ class NodeListener {
       this.refuse(socket, 400, facts);
       return;
     }
-    if (target.authority !== undefined && target.authority.toLowerCase() !== facts.host?.toLowerCase()) {
+    if (target.authority !== undefined && !namesHost(target.authority, target.scheme, facts.host)) {
       this.refuse(socket, 421, 'a URL of another host than Host says');
       return;
     }
@@ -194,7 +196,7 @@ class NodeListener {
       headers,
       remoteAddress: peer.address,
       remotePort: peer.port,
-      listener: peer.secure ? { ...this.facts, secure: true } : this.facts,
+      listener: this.factsFor(peer),
       ...(peer.anonymous ? { anonymous: true } : {}),
       ...secure,
     };
@@ -213,6 +215,12 @@ class NodeListener {
       this.shared,
     );
     exchange.handle(headRefusal(request, opening));
+  }
+
+  /** Without TLS of ours a preface tells that the client speaks TLS, or nothing. */
+  private factsFor({ secure, preface }: Peer): ListenerFacts {
+    if (this.facts.secure || preface === 0) return this.facts;
+    return secure ? { ...this.facts, secure } : { ...this.facts, secureUnknown: true };
   }
 
   private refuse(socket: Socket, status: number, reason: string): void {
@@ -246,6 +254,12 @@ function reasonOfError(error: NodeJS.ErrnoException): string {
   if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'a head that took too long';
   if (error.code === 'HPE_HEADER_OVERFLOW') return 'a head that is too large';
   return error.message;
+}
+
+/** Whether a URL in a request line is of the host that the Host field names. */
+function namesHost(authority: string, scheme: string, field = ''): boolean {
+  const [named, host] = [parseHost(authority), parseHost(field)];
+  return named !== undefined && host !== undefined && sameHost(named, host, usualPort(scheme));
 }
 
 function pairs(raw: readonly string[]): (readonly [string, string])[] {

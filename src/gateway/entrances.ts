@@ -2,12 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from '../config/redirect.ts';
 import type { Config } from '../config/schema.ts';
-import type { HeaderList } from '../engine/engine.ts';
 import { healthHandler, metricsHandler, readyHandler } from '../handlers/admin.ts';
 import { hstsFields, httpsRouter } from '../handlers/https.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
-import type { Route } from '../http/route.ts';
+import type { PipelineParts, Route } from '../http/route.ts';
+import { HostPatterns } from '../net/host-patterns.ts';
 import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { Tallies } from '../ops/tallies.ts';
@@ -36,11 +36,17 @@ export class Entrances {
     const wanted: Wanted[] = config.listen.map((listen) => {
       const router =
         listen.redirect === undefined ? routes : httpsRouter(this.httpsPort(listen.redirect), policies.ofAdmin());
-      const pipeline = this.pipeline(router, policies, config.log.requests, hstsFields(listen.tls?.hsts));
+      const hosts = new HostPatterns(listen.hosts);
+      const pipeline = this.pipeline(
+        { router, hosts, policies, headers: hstsFields(listen.tls?.hsts) },
+        config.log.requests,
+      );
       return { listen, admin: false, serve: pipeline.serve };
     });
     if (config.admin === undefined) return wanted;
-    const pages = this.pipeline(new Router(await this.adminRoutes(policies)), policies, false, []);
+    const router = new Router(await this.adminRoutes(policies));
+    const hosts = new HostPatterns(config.admin.hosts);
+    const pages = this.pipeline({ router, hosts, policies, headers: [] }, false);
     const listen = { address: config.admin.listen, engine: 'node' } as const;
     return [...wanted, { listen, admin: true, serve: pages.serve }];
   }
@@ -54,9 +60,12 @@ export class Entrances {
     return () => redirect.port ?? this.parts.securePort() ?? 443;
   }
 
-  private pipeline(router: Router<Route>, policies: Policies, logRequests: boolean, headers: HeaderList): Pipeline {
+  private pipeline(
+    parts: Pick<PipelineParts, 'router' | 'hosts' | 'policies' | 'headers'>,
+    logRequests: boolean,
+  ): Pipeline {
     const { log, tallies } = this.parts;
-    return new Pipeline({ router, policies, log, tallies, headers, logRequests, nextId: this.nextId });
+    return new Pipeline({ ...parts, log, tallies, logRequests, nextId: this.nextId });
   }
 
   private async adminRoutes(policies: Policies): Promise<Entry<Route>[]> {

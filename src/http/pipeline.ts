@@ -1,13 +1,15 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   rate → target → route → preflight → method → origin → authentication → body → handler → answer
+ *   rate → target → host → route → preflight → method → origin → authentication → body → handler → answer
  *
  * Up to the body everything is decided at once, in the engine's callback; only a password that was not seen lately takes a while,
  * and its body is held back for so long.
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import { type Host, parseHost } from '../net/host.ts';
 import type { Entry } from '../policy/auth.ts';
+import { decideHost } from '../policy/hosts.ts';
 import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
@@ -17,16 +19,15 @@ import { type Answer, cancelAnswer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import { type Spool, spoolBody } from './spool.ts';
-import { requestHost } from './target.ts';
 import { Visit } from './visit.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
 const MAX_LOCAL_REDIRECTS = 10;
 
 export class Pipeline {
-  /** The last Host field, and the host that it names. */
-  private hostField: string | undefined;
-  private hostName: string | undefined = requestHost(undefined);
+  /** The last Host field, and the host that it names: clients of one board call it by one name, most of the time. */
+  private hostField = '';
+  private lastHost: Host | undefined;
 
   constructor(private readonly parts: PipelineParts) {}
 
@@ -39,6 +40,10 @@ export class Pipeline {
       const match = this.match(visit);
       if (refused(visit, tooMany)) return;
       if (match instanceof HttpError) throw match;
+      if ('policy' in match) {
+        visit.refuse(match);
+        return;
+      }
       if (this.preflight(visit, match.value)) return;
       this.method(match.value, visit.request.method);
       if (this.origin(visit, match.value)) return;
@@ -86,29 +91,31 @@ export class Pipeline {
     return match.value.handler.takesBody && visit.exchange.hasBody && visit.redirects === 0 && !match.needsSlash;
   }
 
-  /** The route of a request as it came, or why it has none: thrown only after the rate has been asked. */
-  private match(visit: Visit): Match<Route> | HttpError {
+  /** The route of a request as it came, or why it has none: told only after the rate has been asked. */
+  private match(visit: Visit): Match<Route> | HttpError | Refusal {
     const { method, path: sent, headers } = visit.request;
     if (method === 'CONNECT' || method === 'TRACE')
       return new HttpError(405, `${method} is never served`, { headers: [['allow', 'GET, HEAD, POST, OPTIONS']] });
-    const host = this.host(headerValue(headers, 'host'));
-    if (host === undefined) return new HttpError(400, 'the Host field is not a host');
+    const host = this.host(headerValue(headers, 'host') ?? '');
+    if (host instanceof HttpError) return host;
     const path = sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent);
     if (path === undefined)
       return new HttpError(
         400,
         'the path has a broken escape, a control character or a backslash, or climbs above "/"',
       );
-    return this.route(host, path, visit) ?? noRoute();
+    return decideHost(host, this.parts.hosts) ?? this.route(host?.name ?? '', path, visit) ?? noRoute();
   }
 
-  /** Clients of one board call it by one name, most of the time. */
-  private host(field: string | undefined): string | undefined {
+  /** Undefined where the request names none. */
+  private host(field: string): Host | HttpError | undefined {
     if (field !== this.hostField) {
+      const host = parseHost(field);
+      if (host === undefined && field !== '') return new HttpError(400, 'the Host field is not a host');
       this.hostField = field;
-      this.hostName = requestHost(field);
+      this.lastHost = host;
     }
-    return this.hostName;
+    return this.lastHost;
   }
 
   private route(host: string, path: CanonicalPath, visit: Visit): Match<Route> | undefined {

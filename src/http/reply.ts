@@ -21,6 +21,7 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
   [412, 'What is here has changed since it was last looked at.'],
   [413, 'What was sent is larger than this address takes.'],
   [416, 'The part that was asked for lies beyond the end of the file.'],
+  [421, 'This gateway does not answer under the name in the address.'],
   [426, 'This address is a live stream, not a page.'],
   [429, 'That was too often. Please wait a little, then try again.'],
   [500, 'Something went wrong here. It is not your fault.'],
@@ -30,6 +31,9 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
   [507, 'There is no room left to store what was sent.'],
 ]);
 
+/** Those of which a client that wants no page is told so, too: it has to ask otherwise. */
+const TOLD_IN_TEXT: ReadonlySet<number> = new Set([421]);
+
 /**
  * What a client is told of an error: the status, and the id under which the log has the cause. `html`: as a page for people.
  * This is the one writer of error answers above the engines.
@@ -37,8 +41,9 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
 export function errorReply(status: number, id: string, headers: HeaderList, html: boolean): Reply {
   if (status < 400) return { status, headers, body: undefined };
   const title = `${status} ${REASONS[status] ?? 'Error'}`;
-  if (!html) return textReply(status, `${title}\n\nid ${id}\n`, headers);
   const sentence = SENTENCES.get(status) ?? (status < 500 ? 'This does not work.' : 'Something went wrong here.');
+  const told = TOLD_IN_TEXT.has(status) ? `${sentence}\n\n` : '';
+  if (!html) return textReply(status, `${title}\n\n${told}id ${id}\n`, headers);
   const body = `${pageStart(title)}<div class="error">
 <h1>${escapeHtml(title)}</h1>
 <p>${sentence}</p>

@@ -1,5 +1,6 @@
 /** What the pipeline is made of: built routes, and the parts they share. */
 import type { HeaderList } from '../engine/engine.ts';
+import type { HostPatterns } from '../net/host-patterns.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { BuiltPolicies, Policies } from '../policy/policies.ts';
@@ -17,6 +18,8 @@ export interface Route extends BuiltPolicies {
 
 export interface PipelineParts {
   readonly router: Router<Route>;
+  /** Those that the listener answers for. */
+  readonly hosts: HostPatterns;
   readonly policies: Pick<Policies, 'admission' | 'unroutedCors'>;
   readonly log: Log;
   readonly tallies: Tallies;

@@ -16,7 +16,7 @@ export interface Host {
 /** Labels of letters, digits, "-" and "_", with one dot between them: what is more would have to be escaped in a link or a command. */
 const NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/;
 const MAX_NAME = 253;
-const PARTS = /^(?:\[([^[\]]*)\]|([^:[\]]*))(?::([0-9]*))?$/;
+const PARTS = /^(?:\[([^[\]]*)\]|([^:[\]]*))(?::([0-9]{0,5}))?$/;
 
 /** Undefined for what is no host, the empty string too. */
 export function parseHost(text: string): Host | undefined {

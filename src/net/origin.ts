@@ -4,7 +4,7 @@ import { type Host, hostText, parseHost } from './host.ts';
 export interface Origin {
   /** In lower case; "null" for the origin that has no name. */
   readonly scheme: string;
-  /** Undefined for "null", and for schemes without hosts, as "file://" is. */
+  /** Without the usual port; undefined for "null", and where there is no host, as in "file://". */
   readonly host: Host | undefined;
   /** The whole, as browsers write it: without the usual port. */
   readonly text: string;
@@ -31,7 +31,11 @@ export function parseOrigin(field: string): Origin | undefined {
   const usual = usualPort(scheme);
   if (host !== undefined) {
     const port = host.port === usual ? undefined : host.port;
-    return { scheme, host, text: `${scheme}://${hostText(host)}${port === undefined ? '' : `:${port}`}` };
+    return {
+      scheme,
+      host: { ...host, port },
+      text: `${scheme}://${hostText(host)}${port === undefined ? '' : `:${port}`}`,
+    };
   }
   if (usual !== undefined || !OWN_HOST.test(rest)) return undefined;
   return { scheme, host: undefined, text: `${scheme}://${rest}` };

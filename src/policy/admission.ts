@@ -33,12 +33,13 @@ export class Admission {
   /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
   behindProxy(request: Request): Request {
     // Whose words these are: the proxy has passed them on without reading them.
-    if (request.anonymous === true) return request;
+    if (request.anonymous === true || !this.proxies.trusted.has(request.remoteAddress)) return request;
     const client: Forwarded | undefined = forwarded(request.remoteAddress, request.headers, this.proxies);
-    if (client === undefined) return request;
-    const { listener } = request;
-    const secure = client.secure ?? listener.secure;
-    return { ...request, remoteAddress: client.address, remotePort: undefined, listener: { ...listener, secure } };
+    const { secure = request.listener.secure } = client ?? {};
+    const listener = { ...request.listener, secure, secureUnknown: client?.secure === undefined };
+    return client === undefined
+      ? { ...request, listener }
+      : { ...request, listener, remoteAddress: client.address, remotePort: undefined };
   }
 
   /** Whether `address` has limits of its own. */

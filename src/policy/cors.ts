@@ -4,27 +4,33 @@
  */
 import type { CorsConfig } from '../config/schema.ts';
 import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
+import { type Origin, parseOrigin, usualPort } from '../net/origin.ts';
 
 /** All that a reply may say about other origins: taken off what a program prints. */
 const CORS_FIELD = /^access-control-/;
+const STAR = '://*.';
 const PREFLIGHT_VARY = ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers'];
 
 export class Cors {
+  /** In their one form (`net/origin.ts`). */
   private readonly exact: ReadonlySet<string>;
-  /** "https://*.example.org" as what comes before and behind the star. */
-  private readonly wildcards: readonly { readonly before: string; readonly behind: string }[];
+  /** "https://*.example.org" without its star. */
+  private readonly wildcards: readonly Origin[];
   private readonly everybody: boolean;
+  private readonly allowHeaders: readonly string[];
 
   constructor(private readonly config: CorsConfig) {
-    const { origins } = config;
+    const { origins, headers } = config;
     this.everybody = origins.includes('*');
     this.exact = new Set(origins.filter((origin) => !origin.includes('*')));
-    this.wildcards = origins
-      .filter((origin) => origin.includes('://*.'))
-      .map((origin) => {
-        const star = origin.indexOf('*');
-        return { before: origin.slice(0, star), behind: origin.slice(star + 1) };
-      });
+    this.wildcards = origins.flatMap((origin) => {
+      const below = origin.includes(STAR) ? parseOrigin(origin.replace(STAR, '://')) : undefined;
+      return below ?? [];
+    });
+    const names = headers.map((name) => name.toLowerCase());
+    // An EventSource may send it anyway; what reads event streams by fetch() has to ask.
+    this.allowHeaders =
+      names.includes('*') || names.includes('last-event-id') ? headers : [...headers, 'Last-Event-ID'];
   }
 
   /** Whether any origin is listed at all: without one the route says nothing about other origins. */
@@ -34,20 +40,27 @@ export class Cors {
 
   /**
    * Whether pages of this origin may do what only the same origin may otherwise: open a stream, send a form. "*" does not
-   * mean those that have no name of their own ("null", "file://"). `origin` is the field as sent.
+   * mean those that have no name of their own ("null", "file://").
    */
-  welcomes(origin: string): boolean {
-    return this.lists(origin) || (this.everybody && /^https?:\/\//.test(origin));
+  welcomes(origin: Origin): boolean {
+    return this.lists(origin) || (this.everybody && usualPort(origin.scheme) !== undefined);
   }
 
   /** Whether this origin itself is listed, or one of its kind: "*" lists nobody. */
-  lists(origin: string): boolean {
-    if (this.exact.has(origin)) return true;
-    return this.wildcards.some(({ before, behind }) => {
-      if (!origin.startsWith(before) || !origin.endsWith(behind)) return false;
-      const label = origin.slice(before.length, origin.length - behind.length);
-      return /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(label);
-    });
+  lists({ scheme, host, text }: Origin): boolean {
+    if (this.exact.has(text)) return true;
+    if (host?.kind !== 'name') return false;
+    return this.wildcards.some(
+      (below) =>
+        scheme === below.scheme && host.port === below.host?.port && host.name.endsWith(`.${below.host?.name}`),
+    );
+  }
+
+  /** The origin that a request names, where it is listed. */
+  private listed(request: Request): string | undefined {
+    const field = headerValue(request.headers, 'origin');
+    const origin = field === undefined ? undefined : parseOrigin(field);
+    return origin !== undefined && this.lists(origin) ? field : undefined;
   }
 
   /** Whether this is a preflight (CORS-preflight fetch) that this route has to answer. */
@@ -62,18 +75,18 @@ export class Cors {
 
   /** Whether a preflight's origin may read answers at all. */
   answers(request: Request): boolean {
-    return this.everybody || this.lists(headerValue(request.headers, 'origin') ?? '');
+    return this.everybody || this.listed(request) !== undefined;
   }
 
   /** What a preflight of an allowed origin is told, beyond what every reply gets. */
   preflight(request: Request): HeaderList {
-    const { methods, headers, max_age, private_network } = this.config;
+    const { methods, max_age, private_network } = this.config;
     const fields: (readonly [string, string])[] = [
       ['access-control-allow-methods', methods.join(', ')],
       ['access-control-max-age', String(Math.round(max_age / 1000))],
       ['vary', PREFLIGHT_VARY.join(', ')],
+      ['access-control-allow-headers', this.allowHeaders.join(', ')],
     ];
-    if (headers.length > 0) fields.push(['access-control-allow-headers', headers.join(', ')]);
     // Private Network Access, a draft of the WICG: asked for by pages of the public Internet.
     if (private_network && headerValue(request.headers, 'access-control-request-private-network') === 'true')
       fields.push(['access-control-allow-private-network', 'true']);
@@ -86,10 +99,10 @@ export class Cors {
     const preflight = this.isPreflight(request);
     const kept = preflight ? fields : fields.filter(([name]) => !CORS_FIELD.test(name));
     const { credentials, expose } = this.config;
-    const origin = headerValue(request.headers, 'origin');
+    const origin = this.everybody ? undefined : this.listed(request);
     const ours: (readonly [string, string])[] = [];
     if (this.everybody) ours.push(['access-control-allow-origin', '*']);
-    else if (origin !== undefined && this.lists(origin)) {
+    else if (origin !== undefined) {
       ours.push(['access-control-allow-origin', origin]);
       if (credentials) ours.push(['access-control-allow-credentials', 'true']);
     }

@@ -3,6 +3,8 @@
  * any host, and sends its cookies and passwords along; only the server can refuse (RFC 6455 section 10.2).
  */
 import { headerValue, type Request } from '../engine/engine.ts';
+import { parseHost, sameHost } from '../net/host.ts';
+import { type Origin, parseOrigin, usualPort } from '../net/origin.ts';
 import type { Cors } from './cors.ts';
 import type { Refusal } from './refusal.ts';
 
@@ -31,13 +33,13 @@ export function decideOrigin(request: Request, isUpgrade: boolean, rules: Origin
 
 /** Why this is a page's of another origin; undefined when it is not, or when it does not come from a browser. */
 function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): string | undefined {
-  const host = headerValue(request.headers, 'host');
-  const origin = headerValue(request.headers, 'origin');
-  if (origin !== undefined) {
-    if (sameOrigin(origin, host) || cors.welcomes(origin)) return undefined;
+  const field = headerValue(request.headers, 'origin');
+  if (field !== undefined) {
+    const origin = parseOrigin(field);
+    if (origin !== undefined && (isSameOrigin(origin, request) || cors.welcomes(origin))) return undefined;
     // A page that keeps its address to itself (Referrer-Policy: no-referrer) posts its own forms as "null"; this field it cannot set.
-    if (origin === 'null' && headerValue(request.headers, 'sec-fetch-site') === 'same-origin') return undefined;
-    return `a page of another origin (${origin.slice(0, 200)}); cors.origins does not list it`;
+    if (origin?.text === 'null' && headerValue(request.headers, 'sec-fetch-site') === 'same-origin') return undefined;
+    return origin === undefined ? `an Origin that is none (${field.slice(0, 200)})` : unwelcome(origin, request);
   }
   // Without an Origin: what is not a browser, and requests that browsers think harmless, such as that of an <img>.
   const site = headerValue(request.headers, 'sec-fetch-site');
@@ -47,26 +49,34 @@ function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): st
   }
   const referer = headerValue(request.headers, 'referer');
   const from = referer === undefined ? undefined : /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i.exec(referer)?.[0];
-  if (kind === 'same-origin' || from === undefined || sameOrigin(from, host) || cors.welcomes(from)) return undefined;
+  if (kind === 'same-origin' || from === undefined) return undefined;
+  const origin = parseOrigin(from);
+  if (origin !== undefined && (isSameOrigin(origin, request) || cors.welcomes(origin))) return undefined;
   return `a page of another site (Referer ${from.slice(0, 200)})`;
 }
 
-/**
- * Same origin by host and port. The scheme is not compared: behind a proxy that terminates TLS the gateway sees another one than
- * the browser. Without an Origin it is not a browser, and passes.
- *
- * @param origin the Origin field as sent, undefined for none
- * @param host the Host field as sent
- */
-export function sameOrigin(origin: string | undefined, host: string | undefined): boolean {
-  if (origin === undefined) return true;
-  const match = /^(https?):\/\/([^/?#@\s]+)$/i.exec(origin);
-  if (!match || host === undefined) return false;
-  const [, scheme = '', authority = ''] = match;
-  return withPort(authority, scheme) === withPort(host, scheme);
+/** For the log: what was refused, and what to write where it should not have been. */
+function unwelcome(origin: Origin, request: Request): string {
+  const text = origin.text.slice(0, 200);
+  const { secure } = request.listener;
+  if (origin.scheme === 'https' && !secure && isSameOrigin(origin, withScheme(request, true)))
+    return `a page of ${text}, but this request came over plain HTTP; a proxy that speaks HTTPS for this gateway has to be in connections.trusted_proxies and send X-Forwarded-Proto`;
+  return `a page of another origin (${text}); cors.origins does not list it: if it is welcome, write cors = { origins = ["${text}"] } for this route`;
 }
 
-function withPort(authority: string, scheme: string): string {
-  const lower = authority.toLowerCase();
-  return /:\d+$/.test(lower) ? lower : `${lower}:${scheme.toLowerCase() === 'https' ? 443 : 80}`;
+/**
+ * Whether a page is of the very origin that it has asked: scheme, host and port. A page that came over plain HTTP may have been written by
+ * anybody on the way, so it is another origin than the same host's over HTTPS.
+ */
+export function isSameOrigin(origin: Origin, { headers, listener }: Pick<Request, 'headers' | 'listener'>): boolean {
+  const usual = usualPort(origin.scheme);
+  const host = parseHost(headerValue(headers, 'host') ?? '');
+  if (usual === undefined || origin.host === undefined || host === undefined) return false;
+  // Where a proxy does not say what its client speaks, the page's own word is all that there is.
+  if (listener.secureUnknown !== true && origin.scheme !== (listener.secure ? 'https' : 'http')) return false;
+  return sameHost(origin.host, host, usual);
+}
+
+function withScheme(request: Request, secure: boolean): Request {
+  return { ...request, listener: { ...request.listener, secure } };
 }

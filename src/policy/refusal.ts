@@ -6,6 +6,6 @@ export interface Refusal {
   /** For the log. */
   readonly because: string;
   /** Which policy: a label of the metrics, one of few. */
-  readonly policy: 'origin' | 'preflight' | 'auth' | 'rate' | 'upgrade_rate' | 'logins';
+  readonly policy: 'host' | 'origin' | 'preflight' | 'auth' | 'rate' | 'upgrade_rate' | 'logins';
   readonly headers: HeaderList;
 }

@@ -4,6 +4,7 @@
  */
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { hostNumber } from '../net/address.ts';
+import { hostText, parseHost } from '../net/host.ts';
 import { textOf } from '../routing/canonical-path.ts';
 
 /** What the request itself does not say. */
@@ -135,18 +136,10 @@ function fieldOf(headers: HeaderList, wanted: string): string | undefined {
   return headers.find(([name]) => name === wanted)?.[1];
 }
 
-/**
- * The server's name as the client used it (section 4.1.14), from the Host field: a name, an IPv4 address or an IPv6 address in
- * brackets. Programs write it into links and shell commands, so anything else counts as no name.
- */
+/** The server's name as the client used it (section 4.1.14). Programs write it into links and shell commands: `parseHost` takes nothing else. */
 function hostOf(headers: HeaderList): { readonly name: string; readonly port: number | undefined } {
-  const host = fieldOf(headers, 'host') ?? '';
-  const match = /^(?<name>[A-Za-z0-9_]([A-Za-z0-9_.-]{0,253})|\[[0-9A-Fa-f:.]{2,45}\])(?::(?<port>\d{1,5}))?$/.exec(
-    host,
-  );
-  const port = Number(match?.groups?.['port']);
-  return {
-    name: match?.groups?.['name']?.toLowerCase() ?? 'localhost',
-    port: port > 0 && port < 65536 ? port : undefined,
-  };
+  const host = parseHost(fieldOf(headers, 'host') ?? '');
+  return host === undefined
+    ? { name: 'localhost', port: undefined }
+    : { name: hostText(host), port: host.port || undefined };
 }

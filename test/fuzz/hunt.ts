@@ -18,9 +18,9 @@ export function hunt(
   start: number,
   until: { readonly cases: number; readonly milliseconds: number },
 ): Hunted {
-  const end = Date.now() + until.milliseconds;
   let cases = 0;
   for (const seed of target.seeds) check(target, seed, new Chance(0), 'a seed');
+  const end = Date.now() + until.milliseconds;
   while (cases < until.cases && Date.now() < end) {
     const number = start + cases++;
     const chance = new Chance(number);

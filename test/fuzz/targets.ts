@@ -10,7 +10,6 @@ import { formatProblem } from '../../src/config/problems.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
 import { readPreface } from '../../src/engine/proxy-preface.ts';
-import { requestHost } from '../../src/http/target.ts';
 import { addressBytes, addressText } from '../../src/net/address.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
 import { Cors } from '../../src/policy/cors.ts';
@@ -26,6 +25,7 @@ import { TlsTrouble } from '../../src/tls/trouble.ts';
 import { Authority, revocationList } from '../support/certificates.ts';
 import { configOf } from '../support/policies.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
+import { FORMS } from './forms.ts';
 import type { Chance } from './mutate.ts';
 
 export interface Target {
@@ -71,6 +71,7 @@ const BOARD = AUTHORITY.server(['board.test', '*.board.test', '10.0.0.1']);
 const LOCKED = BOARD.key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-128-cbc', passphrase: 'x' }).toString();
 
 export const TARGETS: readonly Target[] = [
+  ...FORMS,
   {
     name: 'certificates',
     seeds: [
@@ -120,7 +121,6 @@ export const TARGETS: readonly Target[] = [
       const facts = readFacts(headers, '1.1');
       if (typeof facts === 'string') return;
       assert(facts.contentLength === undefined || (Number.isSafeInteger(facts.contentLength) && !facts.chunked));
-      requestHost(facts.host);
       const opening = readOpening(headers, facts.hasBody);
       if (opening.refused === undefined) assert(opening.handshake.protocols.every(isToken));
       const request = asked(headers);

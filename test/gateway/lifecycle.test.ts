@@ -54,7 +54,10 @@ test('help fits a screen, version names itself, schema is JSON Schema', async (t
   assert.equal(help.code, 0);
   const lines = help.stdout.split('\n');
   assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 100), help.stdout);
-  assert.match((await runnel(['help', 'run'], folder)).stdout, /--listen ADDRESS/);
+  assert.match(
+    (await runnel(['help', 'run'], folder)).stdout,
+    /--listen ADDRESS +where to listen: 127\.0\.0\.1:8080 unless set/,
+  );
   assert.match((await runnel(['--version'], folder)).stdout, /^runnel \d+\.\d+\.\d+ /);
   const schema = JSON.parse((await runnel(['schema'], folder)).stdout) as { properties: object };
   assert.deepEqual(Object.keys(schema.properties).includes('stream'), true);

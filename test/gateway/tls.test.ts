@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { ClientOptions } from 'ws';
 import { Authority, type Made, revocationList } from '../support/certificates.ts';
-import { ask, TestSocket } from '../support/client.ts';
+import { ask, refused, TestSocket } from '../support/client.ts';
 import { type LogLine, startGateway } from '../support/gateway.ts';
 import { askSecurely, handshake, sessionOf, shownTo } from '../support/https.ts';
 import { until } from '../support/processes.ts';
@@ -18,6 +19,64 @@ const ENVIRONMENT = '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n"; env\n';
 function pair(name: string, made: Made): { readonly [path: string]: string } {
   return { [`${name}.pem`]: made.certificate, [`${name}.key`]: made.pem };
 }
+
+test('a page that came over plain HTTP is of another origin', async (t) => {
+  const running = await startGateway(t, {
+    config: `
+${LISTEN}tls = { certificate = "board.pem", key = "board.key" }
+${LISTEN}
+[cgi."/form"]
+command = ["./env.cgi"]
+cross_site = "refuse"
+[stream."/cat"]
+command = ["cat"]
+[connections]
+trusted_proxies = ["127.0.0.2"]
+`,
+    files: { 'env.cgi': ENVIRONMENT, ...pair('board', board) },
+  });
+  const [secure = 0, plain = 0] = running.ports;
+  const page = (scheme: string, port: number): string => `${scheme}://127.0.0.1:${port}`;
+  const opens = async (url: string, options: ClientOptions): Promise<boolean> => {
+    const socket = await TestSocket.open(url, { ca: authority.certificate, ...options });
+    socket.ws.close();
+    await socket.closed;
+    return true;
+  };
+  const status = async (url: string, options: ClientOptions): Promise<number> =>
+    (await refused(url, { ca: authority.certificate, ...options })).status;
+
+  assert(await opens(`${page('wss', secure)}/cat`, { origin: page('https', secure) }));
+  assert.equal(await status(`${page('wss', secure)}/cat`, { origin: page('http', secure) }), 403);
+  for (const [scheme, expected] of [
+    ['https', 200],
+    ['http', 403],
+  ] as const)
+    for (const field of ['Origin', 'Referer'])
+      assert.equal(
+        (
+          await askSecurely(secure, '/form', {
+            method: 'POST',
+            headers: { [field]: page(scheme, secure), Host: `127.0.0.1:${secure}` },
+          })
+        ).status,
+        expected,
+        `${field} ${scheme}`,
+      );
+
+  const from = (localAddress: string, scheme: string, proto?: string) => {
+    const said = proto === undefined ? {} : { 'X-Forwarded-Proto': proto };
+    return { localAddress, origin: page(scheme, plain), headers: { 'X-Forwarded-For': '203.0.113.7', ...said } };
+  };
+  const url = `${page('ws', plain)}/cat`;
+  assert.equal(await status(url, from('127.0.0.1', 'https', 'https')), 403, 'no proxy of ours');
+  assert(await opens(url, from('127.0.0.2', 'https', 'https')));
+  assert.equal(await status(url, from('127.0.0.2', 'http', 'https')), 403);
+  assert.equal(await status(url, from('127.0.0.2', 'https', 'http')), 403);
+  assert(await opens(url, from('127.0.0.2', 'https')));
+  assert(await opens(url, from('127.0.0.2', 'http')));
+  await running.logged((line) => /send X-Forwarded-Proto/.test(String(line['because'])));
+});
 
 test('pages, programs and WebSockets over TLS; plain HTTP is sent there', async (t) => {
   const running = await startGateway(t, {

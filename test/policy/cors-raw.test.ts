@@ -56,7 +56,7 @@ const ROWS: readonly Row[] = [
     check(reply) {
       CREDENTIALS(reply);
       assert.equal(reply.header('access-control-allow-methods'), 'GET, PUT');
-      assert.equal(reply.header('access-control-allow-headers'), 'X-Thing');
+      assert.equal(reply.header('access-control-allow-headers'), 'X-Thing, Last-Event-ID');
       assert.equal(reply.header('access-control-max-age'), '600');
       assert.equal(reply.header('access-control-allow-private-network'), undefined);
       assert.equal(reply.headers.filter(([name]) => name === 'vary').length, 1);

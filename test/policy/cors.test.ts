@@ -1,12 +1,21 @@
 import assert from 'node:assert/strict';
+import { METHODS as KNOWN } from 'node:http';
 import { describe, test } from 'node:test';
+import { METHODS } from '../../src/config/names.ts';
 import type { CorsConfig } from '../../src/config/schema.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
+import { type Origin, parseOrigin } from '../../src/net/origin.ts';
 import { Cors, varyByOrigin } from '../../src/policy/cors.ts';
 import { configOf } from '../support/policies.ts';
 
 function cors(changes: { readonly [key: string]: unknown }): Cors {
   return new Cors(configOf({ defaults: { cors: changes } }).defaults.cors satisfies CorsConfig);
+}
+
+function originOf(text: string): Origin {
+  const origin = parseOrigin(text);
+  assert(origin !== undefined);
+  return origin;
 }
 
 function request(headers: { readonly [name: string]: string }, method = 'GET'): Request {
@@ -31,6 +40,9 @@ const ORIGINS: readonly [origin: string, listed: boolean][] = [
   ['https://evil-app.example.org', false],
   ['https://a.example.net', true],
   ['https://a.b.example.net', true],
+  ['HTTPS://App.Example.org.:443', true],
+  ['https://a.example.net:443', true],
+  ['http://a.example.net', false],
   ['https://example.net', false],
   ['https://.example.net', false],
   ['https://evil.com/.example.net', false],
@@ -48,15 +60,18 @@ const ORIGINS: readonly [origin: string, listed: boolean][] = [
 
 describe('which origins are listed', () => {
   for (const [origin, listed] of ORIGINS)
-    test(JSON.stringify(origin), () => assert.equal(cors(NAMED).lists(origin), listed));
+    test(JSON.stringify(origin), () => assert.equal(cors(NAMED).answers(request({ origin })), listed));
   test('"null" and "file://" only when named', () => {
     for (const origin of ['null', 'file://']) {
-      assert.equal(cors({ origins: ['https://a.org'] }).lists(origin), false);
-      assert.equal(cors({ origins: ['*'] }).welcomes(origin), false);
+      assert.equal(cors({ origins: ['https://a.org'] }).welcomes(originOf(origin)), false);
+      assert.equal(cors({ origins: ['*'] }).welcomes(originOf(origin)), false);
     }
   });
   test('"*" welcomes every page that has a name', () =>
-    assert.equal(cors({ origins: ['*'] }).welcomes('https://any.example'), true));
+    assert.equal(cors({ origins: ['*'] }).welcomes(originOf('https://any.example')), true));
+  test('every method that may be listed is one that Node lets through', () => {
+    for (const method of METHODS) assert(KNOWN.includes(method), method);
+  });
 });
 
 const ALLOWED = { origin: 'https://app.example.org' };
@@ -181,8 +196,17 @@ describe('preflights', () => {
       ['access-control-allow-methods', 'GET, PUT'],
       ['access-control-max-age', '90'],
       ['vary', 'Origin, Access-Control-Request-Method, Access-Control-Request-Headers'],
-      ['access-control-allow-headers', 'Content-Type, X-A'],
+      ['access-control-allow-headers', 'Content-Type, X-A, Last-Event-ID'],
     ]);
+  });
+  test('who reads an event stream by fetch() may say where it was, whatever is listed', () => {
+    const allowed = (headers: readonly string[]): string | undefined =>
+      cors({ ...ONE, headers })
+        .preflight(request(ALLOWED, 'OPTIONS'))
+        .find(([name]) => name === 'access-control-allow-headers')?.[1];
+    assert.equal(allowed([]), 'Last-Event-ID');
+    assert.equal(allowed(['X-A', 'last-event-id']), 'X-A, last-event-id');
+    assert.equal(allowed(['*']), '*');
   });
   for (const [configured, asked, told] of [
     [true, 'true', true],

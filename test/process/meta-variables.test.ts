@@ -96,6 +96,13 @@ const CASES: readonly Case[] = [
     expected: { SERVER_NAME: '[2001:db8::1]' },
   },
   { section: '4.1.14', what: 'no Host', headers: [], expected: { SERVER_NAME: 'localhost' } },
+  { section: '4.1.14', what: 'a port left out', headers: [['host', 'Board.:']], expected: { SERVER_NAME: 'board' } },
+  {
+    section: '4.1.8',
+    what: 'no address over a Unix socket',
+    request: { remoteAddress: 'unix' },
+    expected: { REMOTE_ADDR: '', REMOTE_HOST: '' },
+  },
   {
     section: '4.1.14',
     what: 'a Host to inject with',
