@@ -1,7 +1,7 @@
 /** Exit codes, after sysexits(3) where it has one. */
 export const EXIT = {
   ok: 0,
-  /** The configuration is wrong. */
+  /** The configuration is wrong. The unit does not start the service again after this one and the next (RestartPreventExitStatus=). */
   config: 1,
   /** The command line is wrong. */
   usage: 2,

@@ -1,7 +1,7 @@
 /** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { loadConfig } from '../config/load.ts';
+import { loadConfig, type Surroundings } from '../config/load.ts';
 import { formatProblem } from '../config/problems.ts';
 import type { Config } from '../config/schema.ts';
 import { ListenError } from '../engine/engine.ts';
@@ -56,16 +56,22 @@ export function readConfig(file: string): Config | undefined {
     for (const doubt of read.doubts) process.stderr.write(`warning: ${visible(doubt)}\n`);
     return read.config;
   }
-  for (const problem of read.problems) process.stderr.write(`${visible(problem)}\n`);
-  const count = read.problems.length;
-  process.stderr.write(`${count} problem${count === 1 ? '' : 's'}; nothing was started\n`);
+  for (const problem of read.problems) process.stderr.write(`${visible(problem)}
+`);
+  process.stderr.write(`${problemCount(read.problems)}: the gateway does not start
+`);
   return undefined;
 }
 
-/** What the file says now, on this machine as it is now. */
-function reread(file: string): Reread {
-  const system = readSystem();
+/** "2 problems found". */
+export function problemCount({ length }: readonly string[]): string {
+  return `${length} problem${length === 1 ? '' : 's'} found`;
+}
+
+/** What the file says now, on this machine as it is now, or as somebody else sees it. */
+export function reread(file: string, around: Surroundings = {}, system = readSystem()): Reread {
   const result = loadConfig(file, {
+    ...around,
     objections(confinement) {
       const plan = planConfinement(confinement, system);
       return 'problems' in plan ? plan.problems : [];

@@ -1,6 +1,6 @@
 /** What checking a configuration asks of the file system. An interface, so that the checks can be tested without one. */
-import { accessSync, closeSync, constants, openSync, readFileSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { reasonInWords, thisUser } from '../ops/file-reasons.ts';
 import { type FileTrouble, HEAD_BYTES, programFileTrouble } from './program-file.ts';
 
@@ -24,6 +24,8 @@ export interface Disk {
   read(path: string): string | Failed;
   /** The first bytes of a regular file: at most `HEAD_BYTES`. */
   head(path: string): Buffer | Failed;
+  /** The names in a folder. */
+  names(path: string): readonly string[] | Failed;
   /** Why this user may not execute a file; undefined when it may. */
   whyNotExecutable(path: string): Failed | undefined;
   /** Why this user may not make files in a folder; undefined when it may. */
@@ -40,12 +42,13 @@ export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk
   return {
     searchPath: searchPath.split(':').filter((folder) => folder !== ''),
     look: (path) =>
-      tried(() => {
+      tried(path, () => {
         const stat = statSync(path);
         return { found: stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other' } as const;
       }),
-    read: (path) => tried(() => readFileSync(path, 'utf8')),
-    head: (path) => tried(() => readHead(path)),
+    read: (path) => tried(path, () => readFileSync(path, 'utf8')),
+    head: (path) => tried(path, () => readHead(path)),
+    names: (path) => tried(path, () => readdirSync(path)),
     whyNotExecutable: (path) => refusal(path, constants.X_OK, () => notExecutable(statSync(path).mode)),
     whyNotWritable: (path) =>
       refusal(path, constants.W_OK | constants.X_OK, () => `may not be written to by ${thisUser()}`),
@@ -58,12 +61,30 @@ export function notExecutable(mode: number, user = thisUser()): string {
   return `may not be executed by ${user}: try chmod a+rx, and see that its file system is not mounted noexec`;
 }
 
-function tried<T>(action: () => T): T | Failed {
+function tried<T>(path: string, action: () => T): T | Failed {
   try {
     return action();
   } catch (error) {
-    return { failed: errorCode(error) };
+    const failed = errorCode(error);
+    const closed = failed === 'EACCES' ? closedFolder(path) : undefined;
+    return closed === undefined
+      ? { failed }
+      : { failed, because: `${reasonInWords(failed)}: ${closed} is closed to it` };
   }
+}
+
+/** The first folder above a path into which this user may not go. */
+function closedFolder(path: string): string | undefined {
+  const above: string[] = [];
+  for (let folder = dirname(path); !above.includes(folder); folder = dirname(folder)) above.unshift(folder);
+  return above.find((folder) => {
+    try {
+      accessSync(folder, constants.X_OK);
+      return false;
+    } catch {
+      return true;
+    }
+  });
 }
 
 function readHead(path: string): Buffer {
@@ -138,7 +159,7 @@ export function whyNotStarted(disk: Disk, file: string): FileTrouble | undefined
 
 function findProgram(disk: Disk, program: string): string | Failed {
   if (program.includes('/')) return fileTrouble(disk, program) ?? program;
-  const files = disk.searchPath.map((folder) => join(folder, program));
+  const files = disk.searchPath.map((folder) => join(folder, program)).filter((file) => 'found' in disk.look(file));
   const troubles = files.map((file) => fileTrouble(disk, file));
   return (
     files.find((_file, index) => troubles[index] === undefined) ??

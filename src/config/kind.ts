@@ -7,11 +7,19 @@ import type { Disk } from './disk.ts';
 /** Keys from the root of the file to a value, for example `['stream', '/live', 'interval']`; numbers are list indexes. */
 export type KeyPath = readonly (string | number)[];
 
+/** The service that a configuration is for. */
+export interface Service {
+  /** Whether its unit has a credential of this name. */
+  hasCredential(name: string): boolean;
+}
+
 /** What reading goes by, and where a kind reports what is wrong. */
 export interface Reading {
   /** Relative paths in the file are relative to this folder. */
   readonly directory: string;
   readonly disk: Disk;
+  /** Set where the gateway is judged from outside of its service: what systemd hands to that is not known here. */
+  readonly service?: Service | undefined;
   /** The value at `path` is not what it must be; `expected` completes "must be …". */
   wrong(path: KeyPath, value: unknown, expected: string): void;
   /** Anything else that is wrong at `path`: a whole sentence without its full stop, and what to do about it. */

@@ -76,6 +76,8 @@ export function checkHosts(config: FileConfig, reading: Reading): void {
   }
   for (const [index, { tls }] of config.listen.entries()) {
     if (tls === undefined) continue;
+    // Of one that is for no name, or may not be looked at, enough was said.
+    if (tls.names.some((own) => own.length === 0)) continue;
     const names = tls.names.flat();
     for (const [at, host] of hosts.entries()) {
       const route = routes[at];

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
 import { type Disk, realDisk } from './disk.ts';
 import { deepFreeze } from './freeze.ts';
-import type { KeyPath, Reading } from './kind.ts';
+import type { KeyPath, Reading, Service } from './kind.ts';
 import { checkHosts, checkListeners } from './listeners.ts';
 import { checkAuth, checkCors } from './policy-checks.ts';
 import { Positions } from './positions.ts';
@@ -24,6 +24,8 @@ export interface Surroundings {
   /** Relative paths in the file are relative to this folder. */
   readonly directory?: string;
   readonly disk?: Disk;
+  /** The service for which it is judged from outside. */
+  readonly service?: Service;
   /** What speaks against the user and the limits of a program on this machine; not asked when left out. */
   readonly objections?: Objections;
 }
@@ -62,6 +64,7 @@ export function readConfig(
   const reading: Reading = {
     directory: around.directory ?? process.cwd(),
     disk: around.disk ?? realDisk(),
+    service: around.service,
     wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
     problem: report,
     doubt: (path, message) => {

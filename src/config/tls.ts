@@ -1,9 +1,13 @@
 /** The TLS settings of a listener: the keys, and what can be said of the files that they name before anything is served. */
+import { parseCertificates } from '../tls/chain.ts';
 import { loadClientAuthority } from '../tls/client-authority.ts';
-import { doubtsAbout, type Identity, type IdentityFiles, loadIdentity } from '../tls/identity.ts';
+import { doubtsAbout, type IdentityFiles, loadIdentity } from '../tls/identity.ts';
+import { namesOf } from '../tls/names.ts';
 import type { PassphraseSource } from '../tls/passphrase.ts';
+import { readTlsFile } from '../tls/read-file.ts';
 import type { TlsSettings } from '../tls/settings.ts';
 import { TlsTrouble, type TroubleWith } from '../tls/trouble.ts';
+import { UNSEEN } from './disk.ts';
 import { file } from './disk-kinds.ts';
 import { type Fields, type KeyPath, type Kind, optional, preset, type Reading, required, type Values } from './kind.ts';
 import { choice, duration } from './kinds.ts';
@@ -83,16 +87,18 @@ export const tls: Kind<TlsConfig> = {
     const identities = [
       checkIdentity(read, at, reading),
       ...read.certificates.map((keys, index) => checkIdentity(keys, [...at, 'certificates', index], reading)),
-    ].filter((identity) => identity !== undefined);
+    ].filter((names) => names !== undefined);
     const clientIsSound = checkClient(read, at, reading);
     if (identities.length <= read.certificates.length || !clientIsSound) return undefined;
-    return { ...read, names: identities.map(({ names }) => names) };
+    return { ...read, names: identities };
   },
 };
 
 function checkClient(config: Of<typeof settings>, at: KeyPath, reading: Reading): boolean {
   const { client: authority } = tlsSettings(config);
   if (authority === undefined) return true;
+  // That they were not looked at was told when their paths were read.
+  if ([authority.ca, authority.crl].some((path) => path !== undefined && isUnseen(path, reading))) return true;
   try {
     const { doubts } = loadClientAuthority(authority, Date.now());
     for (const doubt of doubts) reading.doubt([...at, 'client', 'ca'], doubt);
@@ -103,15 +109,57 @@ function checkClient(config: Of<typeof settings>, at: KeyPath, reading: Reading)
   }
 }
 
-function checkIdentity(keys: IdentityKeys, at: KeyPath, reading: Reading): Identity | undefined {
+/** The names that a certificate is for; undefined when it cannot be used. */
+function checkIdentity(keys: IdentityKeys, at: KeyPath, reading: Reading): readonly string[] | undefined {
+  const files = identityFiles(keys);
   try {
-    const identity = loadIdentity(identityFiles(keys), process.env);
+    if (isClosed(keys, at, reading)) return certificateNames(files.certificate, reading);
+    const identity = loadIdentity(files, process.env);
     for (const doubt of doubtsAbout(identity, Date.now())) reading.doubt([...at, 'certificate'], doubt);
-    return identity;
+    return identity.names;
   } catch (error) {
     report(error, keys, at, reading);
     return undefined;
   }
+}
+
+/** Whether the key cannot be opened here although nothing speaks against it: it, or its passphrase, is for the service alone. */
+function isClosed(keys: IdentityKeys, at: KeyPath, reading: Reading): boolean {
+  const { service } = reading;
+  const { passphrase_credential: credential, passphrase_env: variable } = keys;
+  if (service !== undefined && credential !== undefined) {
+    const missing = service.hasCredential(credential)
+      ? ''
+      : `; and the unit has no LoadCredential=${credential}:… (systemctl edit runnel)`;
+    reading.doubt(
+      [...at, 'passphrase_credential'],
+      `systemd hands it to the service alone, so the key was not opened here${missing}`,
+    );
+    return true;
+  }
+  if (service !== undefined && variable !== undefined && process.env[variable] === undefined) {
+    reading.doubt(
+      [...at, 'passphrase_env'],
+      'is not set here but perhaps for the service, so the key was not opened here',
+    );
+    return true;
+  }
+  // That they were not looked at was told when their paths were read.
+  return [keys.certificate, keys.key, keys.passphrase_file].some(
+    (path) => path !== undefined && isUnseen(path, reading),
+  );
+}
+
+function isUnseen(path: string, { disk }: Reading): boolean {
+  const head = disk.head(path);
+  return 'failed' in head && head.failed === UNSEEN;
+}
+
+function certificateNames(path: string, reading: Reading): readonly string[] {
+  if (isUnseen(path, reading)) return [];
+  const pool = parseCertificates(readTlsFile(path, 'certificate'), path, 'certificate');
+  const leaf = pool.find((certificate) => !certificate.ca) ?? pool[0];
+  return leaf === undefined ? [] : namesOf(leaf);
 }
 
 function report(error: unknown, keys: IdentityKeys, at: KeyPath, reading: Reading): void {

@@ -58,6 +58,7 @@ const DISK = {
   head: () => Buffer.from('#!/bin/true\n'),
   whyNotExecutable: () => undefined,
   whyNotWritable: () => undefined,
+  names: () => [],
   look: (path: string) => ({ found: path.includes('.') ? ('file' as const) : ('folder' as const) }),
   read: (path: string) => path,
 };
