@@ -83,7 +83,7 @@ function configuration() {
   const demo = readFileSync('config/demo.toml', 'utf8');
   const head = `# The gateway's configuration; "man runnel.toml" has every key. After a change:
 #
-#   runnel check -c /etc/runnel/runnel.toml && systemctl reload runnel
+#   sudo runnel check && sudo systemctl reload runnel
 #
 # As it comes, it serves a page about this machine on port 8080, from ${DEMO}.
 # Paths are relative to this file.

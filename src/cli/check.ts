@@ -1,4 +1,5 @@
 /** `runnel check`: what `serve` would say of a configuration, without starting anything, and what else can be seen from outside. */
+import { visible } from '../ops/visible.ts';
 import { doubtsAround } from './check-around.ts';
 import { EXIT } from './exit.ts';
 import type { Verb } from './flags.ts';
@@ -25,13 +26,13 @@ for whoever runs this. Root tries what the other user may; anybody else goes by 
     const judge = judgeFor(file, typeof as === 'string' ? as : undefined);
     const read = reread(file, judge.around, judge.system);
     if (!read.ok) {
-      for (const problem of read.problems) process.stderr.write(`${problem}\n`);
+      for (const problem of read.problems) process.stderr.write(`${visible(problem)}\n`);
       process.stderr.write(`${problemCount(read.problems)}, judged for ${judge.whom}\n`);
       return EXIT.config;
     }
     const { config, doubts } = read;
     for (const doubt of [...doubts, ...doubtsAround(config, judge.around.disk).map((doubt) => `${file}: ${doubt}`)])
-      process.stderr.write(`warning: ${doubt}\n`);
+      process.stderr.write(`warning: ${visible(doubt)}\n`);
     const routes = config.static.size + config.cgi.size + config.fastcgi.size + config.stream.size;
     const addresses = config.listen.map(({ address }) => address.text).join(', ');
     process.stdout.write(`ok: ${addresses}; ${routes} route${routes === 1 ? '' : 's'}; judged for ${judge.whom}\n`);

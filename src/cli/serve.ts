@@ -56,10 +56,8 @@ export function readConfig(file: string): Config | undefined {
     for (const doubt of read.doubts) process.stderr.write(`warning: ${visible(doubt)}\n`);
     return read.config;
   }
-  for (const problem of read.problems) process.stderr.write(`${visible(problem)}
-`);
-  process.stderr.write(`${problemCount(read.problems)}: the gateway does not start
-`);
+  for (const problem of read.problems) process.stderr.write(`${visible(problem)}\n`);
+  process.stderr.write(`${problemCount(read.problems)}: the gateway does not start\n`);
   return undefined;
 }
 
