@@ -6,7 +6,7 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { DEFAULT_PATH, type Disk, realDisk } from '../config/disk.ts';
 import type { Surroundings } from '../config/load.ts';
 import { thisUser } from '../ops/file-reasons.ts';
-import { findUser, groupsOf, type User } from '../process/accounts.ts';
+import { findGroup, findUser, groupsOf, type User } from '../process/accounts.ts';
 import { readSystem, type SystemFacts } from '../process/confine.ts';
 import { UsageError } from './flags.ts';
 import { modeDisk, sandboxedDisk } from './judged-disk.ts';
@@ -47,7 +47,9 @@ export function judgeFor(file: string, as: string | undefined): Judge {
   return {
     around: {
       disk: sandbox === undefined ? disk : sandboxedDisk(disk, sandbox),
-      ...(outside === undefined ? {} : { service: { hasCredential: (name: string) => hasCredential(outside, name) } }),
+      ...(unit === undefined
+        ? {}
+        : { service: { sameEnvironment: isInside, hasCredential: (name: string) => hasCredential(unit, name) } }),
     },
     system: systemFor(account, outside),
     whom: `${user}${place(isInside, sandbox)}`,
@@ -94,15 +96,10 @@ function accountFor(file: string, as: string | undefined, unit: Settings | undef
 function groupIds({ name, id, group = id }: User, unit: Settings | undefined): readonly [number, ...number[]] {
   const file = textOf('/etc/group');
   const own = name === undefined ? [] : groupsOf(file, name);
-  const further = unit === undefined ? [] : wordsOf(unit, 'SupplementaryGroups').flatMap((word) => groupId(file, word));
-  const [primary = group] = unit === undefined ? [] : wordsOf(unit, 'Group').flatMap((word) => groupId(file, word));
-  return [primary, ...own, ...further];
-}
-
-function groupId(file: string, name: string): readonly number[] {
-  const line = file.split('\n').find((entry) => entry.startsWith(`${name}:`));
-  const id = Number(line?.split(':')[2] ?? name);
-  return Number.isInteger(id) ? [id] : [];
+  const named = (setting: string): readonly number[] =>
+    (unit === undefined ? [] : wordsOf(unit, setting)).flatMap((word) => findGroup(file, word) ?? []);
+  const [primary = group] = named('Group');
+  return [primary, ...own, ...named('SupplementaryGroups')];
 }
 
 function diskFor(account: User | undefined, groups: readonly number[], unit: Settings | undefined): Disk {

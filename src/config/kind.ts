@@ -11,6 +11,8 @@ export type KeyPath = readonly (string | number)[];
 export interface Service {
   /** Whether its unit has a credential of this name. */
   hasCredential(name: string): boolean;
+  /** Whether this process has the environment that the service has. */
+  readonly sameEnvironment: boolean;
 }
 
 /** What reading goes by, and where a kind reports what is wrong. */
@@ -18,7 +20,7 @@ export interface Reading {
   /** Relative paths in the file are relative to this folder. */
   readonly directory: string;
   readonly disk: Disk;
-  /** Set where the gateway is judged from outside of its service: what systemd hands to that is not known here. */
+  /** Set where the gateway is judged beside its service: what systemd hands to that alone is not known here. */
   readonly service?: Service | undefined;
   /** The value at `path` is not what it must be; `expected` completes "must be …". */
   wrong(path: KeyPath, value: unknown, expected: string): void;

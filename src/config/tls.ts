@@ -1,4 +1,5 @@
 /** The TLS settings of a listener: the keys, and what can be said of the files that they name before anything is served. */
+import { join } from 'node:path';
 import { parseCertificates } from '../tls/chain.ts';
 import { loadClientAuthority } from '../tls/client-authority.ts';
 import { doubtsAbout, type IdentityFiles, loadIdentity } from '../tls/identity.ts';
@@ -7,7 +8,7 @@ import type { PassphraseSource } from '../tls/passphrase.ts';
 import { readTlsFile } from '../tls/read-file.ts';
 import type { TlsSettings } from '../tls/settings.ts';
 import { TlsTrouble, type TroubleWith } from '../tls/trouble.ts';
-import { UNSEEN } from './disk.ts';
+import { realDisk, UNSEEN } from './disk.ts';
 import { file } from './disk-kinds.ts';
 import { type Fields, type KeyPath, type Kind, optional, preset, type Reading, required, type Values } from './kind.ts';
 import { choice, duration } from './kinds.ts';
@@ -127,7 +128,7 @@ function checkIdentity(keys: IdentityKeys, at: KeyPath, reading: Reading): reado
 function isClosed(keys: IdentityKeys, at: KeyPath, reading: Reading): boolean {
   const { service } = reading;
   const { passphrase_credential: credential, passphrase_env: variable } = keys;
-  if (service !== undefined && credential !== undefined) {
+  if (service !== undefined && credential !== undefined && !isHere(credential)) {
     const missing = service.hasCredential(credential)
       ? ''
       : `; and the unit has no LoadCredential=${credential}:… (systemctl edit runnel)`;
@@ -137,7 +138,7 @@ function isClosed(keys: IdentityKeys, at: KeyPath, reading: Reading): boolean {
     );
     return true;
   }
-  if (service !== undefined && variable !== undefined && process.env[variable] === undefined) {
+  if (service?.sameEnvironment === false && variable !== undefined && process.env[variable] === undefined) {
     reading.doubt(
       [...at, 'passphrase_env'],
       'is not set here but perhaps for the service, so the key was not opened here',
@@ -148,6 +149,12 @@ function isClosed(keys: IdentityKeys, at: KeyPath, reading: Reading): boolean {
   return [keys.certificate, keys.key, keys.passphrase_file].some(
     (path) => path !== undefined && isUnseen(path, reading),
   );
+}
+
+/** Whether this process has the credential: what systemd starts for a reload has not. */
+function isHere(credential: string): boolean {
+  const folder = process.env['CREDENTIALS_DIRECTORY'];
+  return folder !== undefined && Buffer.isBuffer(realDisk().head(join(folder, credential)));
 }
 
 function isUnseen(path: string, { disk }: Reading): boolean {

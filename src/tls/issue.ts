@@ -7,6 +7,7 @@ import { pemText } from './pem.ts';
 const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',
   sha256WithRsa: '1.2.840.113549.1.1.11',
+  ed25519: '1.3.101.112',
   commonName: '2.5.4.3',
   subjectKeyIdentifier: '2.5.29.14',
   keyUsage: '2.5.29.15',
@@ -48,17 +49,14 @@ export interface CertificateRequest {
 
 export interface Issuer {
   readonly certificate: X509Certificate;
-  /** Private: RSA or ECDSA P-256. */
+  /** Private: RSA, ECDSA on any curve, or Ed25519. */
   readonly key: KeyObject;
 }
 
-/** The certificate in PEM. Signed with SHA-256; without an issuer by its own key, which then must be private. */
+/** The certificate in PEM. Signed with SHA-256 (Ed25519 has its own way); without an issuer by its own key, which then must be private. */
 export function issueCertificate(request: CertificateRequest, issuer?: Issuer): string {
   const signingKey = issuer?.key ?? request.key;
-  const algorithm =
-    signingKey.asymmetricKeyType === 'rsa'
-      ? der.sequence(der.oid(OID.sha256WithRsa), Buffer.from([0x05, 0x00]))
-      : der.sequence(der.oid(OID.ecdsaWithSha256));
+  const { algorithm, digest } = signatureBy(signingKey);
   const content = der.sequence(
     der.explicit(0, der.positive(Buffer.from([2]))),
     // 127 random bits: unpredictable, positive and at most 20 bytes (section 4.1.2.2).
@@ -68,10 +66,27 @@ export function issueCertificate(request: CertificateRequest, issuer?: Issuer): 
     der.sequence(der.time(request.from), der.time(request.to)),
     distinguishedName(request.commonName),
     publicKeyInfo(request.key),
-    der.explicit(3, der.sequence(...extensions(request, signingKey))),
+    der.explicit(3, der.sequence(...extensions(request, issuer))),
   );
-  const certificate = der.sequence(content, algorithm, der.bits(sign('sha256', content, signingKey)));
+  const certificate = der.sequence(content, algorithm, der.bits(sign(digest, content, signingKey)));
   return pemText('CERTIFICATE', certificate);
+}
+
+/** How a key signs: RFC 4055 section 5, RFC 5758 section 3.2, RFC 8410 section 3. Throws a `RangeError` for one that cannot. */
+function signatureBy({ asymmetricKeyType: type }: KeyObject): {
+  readonly algorithm: Buffer;
+  readonly digest: 'sha256' | null;
+} {
+  switch (type) {
+    case 'rsa':
+      return { algorithm: der.sequence(der.oid(OID.sha256WithRsa), Buffer.from([0x05, 0x00])), digest: 'sha256' };
+    case 'ec':
+      return { algorithm: der.sequence(der.oid(OID.ecdsaWithSha256)), digest: 'sha256' };
+    case 'ed25519':
+      return { algorithm: der.sequence(der.oid(OID.ed25519)), digest: null };
+    default:
+      throw new RangeError(`nothing is signed with a key of the type ${type}`);
+  }
 }
 
 function distinguishedName(commonName: string): Buffer {
@@ -80,11 +95,30 @@ function distinguishedName(commonName: string): Buffer {
 
 /** The name in exactly the bytes that stand in the certificate, since that is what the two are compared by (section 7.1). */
 function subjectOf(certificate: X509Certificate): Buffer {
+  const parts = partsOf(certificate);
+  // A version is there only in certificates of version 3 (and 2): serial number, algorithm, issuer, validity, subject.
+  const subject = parts[parts[0]?.tag === 0xa0 ? 5 : 4];
+  return der.sequence(subject?.content ?? Buffer.alloc(0));
+}
+
+/** The elements of `TBSCertificate` (section 4.1). */
+function partsOf(certificate: X509Certificate): readonly der.Element[] {
   const [outer] = der.elements(certificate.raw);
   const [content] = der.elements(outer?.content ?? Buffer.alloc(0));
-  // Version, serial number, algorithm, issuer, validity, subject.
-  const subject = der.elements(content?.content ?? Buffer.alloc(0))[5];
-  return der.sequence(subject?.content ?? Buffer.alloc(0));
+  return der.elements(content?.content ?? Buffer.alloc(0));
+}
+
+/** What a certificate calls its own key, however that was made up; undefined where it does not. */
+export function subjectKeyIdentifier(certificate: X509Certificate): Buffer | undefined {
+  const wrapped = partsOf(certificate).find(({ tag }) => tag === 0xa3)?.content ?? Buffer.alloc(0);
+  const [list] = der.elements(wrapped);
+  for (const { content } of der.elements(list?.content ?? Buffer.alloc(0))) {
+    const [id, ...rest] = der.elements(content);
+    const value = rest.at(-1);
+    if (id === undefined || value === undefined || der.oidText(id.content) !== OID.subjectKeyIdentifier) continue;
+    return der.elements(value.content)[0]?.content;
+  }
+  return undefined;
 }
 
 function publicKeyInfo(key: KeyObject): Buffer {
@@ -99,11 +133,15 @@ function keyIdentifier(key: KeyObject): Buffer {
   return createHash('sha1').update(keyBits).digest();
 }
 
-function extensions({ key, use }: CertificateRequest, signingKey: KeyObject): readonly Buffer[] {
+function extensions({ key, use }: CertificateRequest, issuer: Issuer | undefined): readonly Buffer[] {
   const own = keyIdentifier(key);
+  // The issuer's own word for its key (section 4.2.1.1): OpenSSL does not find an issuer that calls it otherwise.
+  const signer = issuer === undefined ? own : subjectKeyIdentifier(issuer.certificate);
   const identifiers = [
     extension(OID.subjectKeyIdentifier, false, der.octets(own)),
-    extension(OID.authorityKeyIdentifier, false, der.sequence(der.implicit(0, keyIdentifier(signingKey)))),
+    ...(signer === undefined
+      ? []
+      : [extension(OID.authorityKeyIdentifier, false, der.sequence(der.implicit(0, signer)))]),
   ];
   if (use.for === 'authority')
     return [

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { serviceGroup } from '../../src/cli/service-group.ts';
 import { Authority } from '../support/certificates.ts';
 import { folderWith, runnel, startGateway } from '../support/gateway.ts';
 import { askSecurely } from '../support/https.ts';
@@ -37,6 +38,70 @@ test('self-signed: a gateway serves what it makes, and the authority stays', asy
   assert.equal((Date.parse(renewed.validTo) - Date.parse(renewed.validFrom)) / 86_400_000, 30);
 });
 
+test('self-signed: half of an authority is not replaced, and a wrong one is told in a sentence', async (t) => {
+  const folder = folderWith(t, {});
+  const make = () => runnel(['tls', 'self-signed', 'board.local', '--out', 'tls'], folder);
+  const at = (name: string) => join(folder, 'tls', name);
+  assert.equal((await make()).code, 0);
+  const before = readFileSync(at('server.pem'), 'utf8');
+  renameSync(at('ca.key'), at('elsewhere'));
+  const without = await make();
+  assert.equal(without.code, 1);
+  assert.match(
+    without.stderr,
+    /^tls\/ca\.pem is there, but not its key tls\/ca\.key, .*copy server\.pem and server\.key/,
+  );
+  renameSync(at('elsewhere'), at('ca.key'));
+  writeFileSync(at('ca.pem'), new Authority('Another').certificate);
+  const wrong = await make();
+  assert.equal(wrong.code, 1);
+  assert.match(
+    wrong.stderr,
+    /^the key in tls\/ca\.key does not belong to the certificate in tls\/ca\.pem \(Another\)\n$/,
+  );
+  assert.equal(readFileSync(at('server.pem'), 'utf8'), before, 'nothing was touched');
+});
+
+test('self-signed: a folder that it makes can be entered, whatever the umask', async (t) => {
+  const folder = folderWith(t, {});
+  const before = process.umask(0o077);
+  t.after(() => process.umask(before));
+  const made = await runnel(['tls', 'self-signed', 'board.local', '--out', 'a/b'], folder);
+  assert.equal(made.code, 0, made.stderr);
+  assert.deepEqual(
+    ['a', 'a/b', 'a/b/server.pem', 'a/b/server.key'].map((path) => statSync(join(folder, path)).mode & 0o777),
+    [0o755, 0o755, 0o644, 0o600],
+  );
+  assert.match(
+    made.stdout,
+    /a\/b\/server\.key may be read by the user \S+ alone; for a gateway of another user: chgrp GROUP/,
+  );
+});
+
+test('the group that the service runs as, for a folder below its configuration', (t) => {
+  const root = folderWith(t, {
+    'lib/systemd/system/runnel.service':
+      '[Service]\nExecStart=/usr/bin/runnel serve -c /etc/runnel/runnel.toml\nUser=runnel\n',
+    'etc/passwd':
+      'root:x:0:0::/root:/bin/sh\nrunnel:x:110:111::/var/lib/runnel:/bin/false\npi:x:1000:1000::/:/bin/sh\n',
+    'etc/group': 'root:x:0:\nrunnel:x:111:\npi:x:1000:\nweb:x:33:\n',
+  });
+  const dropIn = (text: string) => {
+    mkdirSync(join(root, 'etc/systemd/system/runnel.service.d'), { recursive: true });
+    writeFileSync(join(root, 'etc/systemd/system/runnel.service.d/x.conf'), `[Service]\n${text}\n`);
+  };
+  assert.deepEqual(serviceGroup('/etc/runnel/tls', root), { name: 'runnel', id: 111 });
+  assert.deepEqual(serviceGroup('/etc/runnel', root), { name: 'runnel', id: 111 });
+  assert.equal(serviceGroup('/etc/runnels', root), undefined);
+  assert.equal(serviceGroup('/home/pi', root), undefined);
+  dropIn('User=pi');
+  assert.deepEqual(serviceGroup('/etc/runnel/tls', root), { name: 'pi', id: 1000 });
+  dropIn('Group=web');
+  assert.deepEqual(serviceGroup('/etc/runnel/tls', root), { name: 'web', id: 33 });
+  dropIn('User=root');
+  assert.equal(serviceGroup('/etc/runnel/tls', root), undefined);
+});
+
 test('check: a file and a live server', async (t) => {
   const authority = new Authority('Nobody');
   const board = authority.server(['board.test']);
@@ -68,6 +133,7 @@ test('what cannot be done', async (t) => {
     [['self-signed', 'not a host'], 2, /"not a host" is neither a host name nor an IP address/],
     [['self-signed', 'a.test', '--days', '500'], 2, /--days must be 1 to 397/],
     [['self-signed', 'a.test', '--colour', 'red'], 2, /has no flag --colour/],
+    [['self-signed', 'a.test', '--out', 'empty.pem/x'], 73, /^ENOTDIR: .*empty\.pem\/x'\n$/],
     [['sing'], 2, /needs to be told what/],
   ];
   for (const [args, code, pattern] of cases) {

@@ -169,3 +169,27 @@ describe('certificates and the hosts of routes', () => {
       assert.equal(loaded(listen(listener), routes), expected.replaceAll(/^r:/gm, 'runnel.toml:'));
     });
 });
+
+describe('judged beside the service, to which alone systemd hands passphrases', () => {
+  const given = (own: string, credentials: readonly string[], sameEnvironment: boolean): string => {
+    const file = join(folder, 'runnel.toml');
+    const tls = `tls = { certificate = "board.pem", key = "locked.key", ${own} }`;
+    writeFileSync(file, `${listen(tls)}\n${ROUTE}`);
+    const service = { sameEnvironment, hasCredential: (name: string) => credentials.includes(name) };
+    const result = loadConfig(file, { service });
+    return say(result.ok ? result.doubts : result.problems);
+  };
+  const CLOSED = 'systemd hands it to the service alone, so the key was not opened here';
+  const cases: readonly (readonly [what: string, said: string, expected: RegExp])[] = [
+    ['a credential', given('passphrase_credential = "p"', ['p'], false), new RegExp(`credential: ${CLOSED}$`)],
+    [
+      'one that the unit does not have',
+      given('passphrase_credential = "p"', ['q'], false),
+      /; and the unit has no LoadCredential=p:… \(systemctl edit runnel\)$/,
+    ],
+    ['at a reload, which gets none', given('passphrase_credential = "p"', ['p'], true), new RegExp(`${CLOSED}$`)],
+    ['a variable', given('passphrase_env = "NOT_SET_HERE"', [], false), /passphrase_env: is not set here but perhaps/],
+    ['a variable at a reload', given('passphrase_env = "NOT_SET_HERE"', [], true), /NOT_SET_HERE is not set$/],
+  ];
+  for (const [what, said, expected] of cases) test(what, () => assert.match(said, expected));
+});

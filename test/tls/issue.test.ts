@@ -1,17 +1,20 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import * as der from '../../src/tls/der.ts';
 import { addressBytes } from '../../src/tls/issue.ts';
-import { makeAuthority, makeServer } from '../../src/tls/lan.ts';
+import { makeAuthority, makeServer, openAuthority } from '../../src/tls/lan.ts';
+import { TlsTrouble } from '../../src/tls/trouble.ts';
 import { Authority } from '../support/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-issue-'));
 after(() => rmSync(folder, { recursive: true }));
+
+const FILES = { certificate: 'ca.pem', key: 'ca.key' };
 
 function openssl(...args: readonly string[]): string {
   const { stdout, stderr, status } = spawnSync('openssl', args, { encoding: 'utf8' });
@@ -109,7 +112,8 @@ describe('OpenSSL accepts what we issue', () => {
   test('for a LAN: short enough for browsers, never longer than its authority', () => {
     const now = Date.now();
     const authority = makeAuthority('Home, sweet home', now);
-    const server = makeServer(['board.local', '10.0.0.2'], authority, 397, now);
+    const issuer = openAuthority(authority, FILES, now);
+    const server = makeServer(['board.local', '10.0.0.2'], issuer, 397, now);
     const ca = put('lan-ca.pem', authority.certificate);
     openssl(
       'verify',
@@ -125,7 +129,79 @@ describe('OpenSSL accepts what we issue', () => {
     const { validFrom, validTo } = new X509Certificate(server.certificate);
     assert((Date.parse(validTo) - Date.parse(validFrom)) / 86_400_000 <= 397);
     const later = Date.parse(new X509Certificate(authority.certificate).validTo) - 5 * 86_400_000;
-    const last = new X509Certificate(makeServer(['a'], authority, 397, later).certificate);
+    const last = new X509Certificate(makeServer(['a'], issuer, 397, later).certificate);
     assert.equal(last.validTo, new X509Certificate(authority.certificate).validTo);
   });
+});
+
+describe('an authority that something else has made', () => {
+  const config = put(
+    'ca.cnf',
+    '[req]\ndistinguished_name = dn\n[dn]\n[own]\nbasicConstraints = critical, CA:true\nsubjectKeyIdentifier = 01:02:03:04:05\n[none]\nbasicConstraints = critical, CA:true\nsubjectKeyIdentifier = none\nauthorityKeyIdentifier = none\n',
+  );
+  const cases: readonly (readonly [name: string, key: readonly string[], extensions: string])[] = [
+    ['with a key identifier of its own', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-256'], 'own'],
+    ['without a key identifier', ['ec', '-pkeyopt', 'ec_paramgen_curve:P-384'], 'none'],
+    ['with an RSA key', ['rsa:2048'], 'own'],
+    ['with an Ed25519 key', ['ed25519'], 'own'],
+  ];
+  for (const [name, key, extensions] of cases)
+    test(name, () => {
+      const [certificate, keyFile] = ['its.pem', 'its.key'].map((file) => join(folder, file));
+      assert(certificate !== undefined && keyFile !== undefined);
+      openssl(
+        ...[
+          'req',
+          '-x509',
+          '-nodes',
+          '-days',
+          '9',
+          '-subj',
+          `/O=Home/CN=${name}`,
+          '-config',
+          config,
+          '-newkey',
+          ...key,
+        ],
+        ...['-extensions', extensions, '-keyout', keyFile, '-out', certificate],
+      );
+      const pair = { certificate: readFileSync(certificate, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+      const server = makeServer(['board.local'], openAuthority(pair, FILES, Date.now()), 5, Date.now());
+      const leaf = put('leaf.pem', server.certificate);
+      openssl('verify', '-purpose', 'sslserver', '-CAfile', certificate, leaf);
+      const text = openssl('x509', '-in', leaf, '-noout', '-ext', 'authorityKeyIdentifier');
+      assert.equal(text.includes('01:02:03:04:05'), extensions === 'own', text);
+    });
+
+  const root = new Authority('Root');
+  const other = new Authority('Other');
+  const encrypted = root.key
+    .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
+    .toString();
+  const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey;
+  const late = Date.now() + 400 * 86_400_000;
+  const wrong: readonly (readonly [what: string, certificate: string, key: string, now: number, sentence: RegExp])[] = [
+    ['another key', root.certificate, other.pem, 0, /the key in ca\.key does not belong to the certificate in ca\.pem/],
+    ['an encrypted key', root.certificate, encrypted, 0, /the key in ca\.key is encrypted: decrypt it .*openssl pkey/],
+    ['no authority', root.server(['x.test']).certificate, '', 0, /ca\.pem is not one of an authority/],
+    ['one that has expired', root.certificate, root.pem, late, /the authority in ca\.pem expired on .* every device/],
+    ['no certificate', 'text', root.pem, 0, /there is no certificate in ca\.pem/],
+    ['no key', root.certificate, 'text', 0, /there is no private key in ca\.key/],
+    [
+      'RSA-PSS',
+      new Authority('X', root, { key: pss }).certificate,
+      pss.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      0,
+      /RSA-PSS only/,
+    ],
+  ];
+  for (const [what, certificate, key, now, sentence] of wrong)
+    test(what, () => {
+      const leaf = what === 'no authority' ? root.server(['x.test']) : undefined;
+      const pair = leaf === undefined ? { certificate, key } : { certificate: leaf.certificate, key: leaf.pem };
+      assert.throws(
+        () => openAuthority(pair, FILES, now === 0 ? Date.now() : now),
+        (error) => error instanceof TlsTrouble && sentence.test(error.message),
+      );
+    });
 });
