@@ -95,6 +95,27 @@ export const fileName = text(
   /^([^\x00/.][^\x00/]*|\.[^\x00/.][^\x00/]*|\.\.[^\x00/]+)$/,
 );
 export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
+/** How the names of files end, in lower case, because the case of names says nothing of what is in them. */
+export const nameEnding: Kind<string> = {
+  expected: 'how names of files end, such as ".pac" or ".tar.gz"',
+  json: { type: 'string', pattern: '^\\.[^\\x00-\\x1f/]+$' },
+  read(value, at, reading) {
+    if (typeof value === 'string' && /^\.[^\x00-\x1f/]+$/.test(value)) return value.toLowerCase();
+    reading.wrong(at, value, this.expected);
+    return undefined;
+  },
+};
+const TOKEN_CHARACTER = "[!#$%&'*+.^_`|~0-9A-Za-z-]";
+/** RFC 9110 section 8.3.1. */
+export const mediaType = text(
+  'a media type, such as "application/wasm" or "text/plain; charset=iso-8859-1"',
+  new RegExp(`^T+/T+( *; *T+=(T+|"[ !#-\\[\\]-~]*"))*$`.replaceAll('T', TOKEN_CHARACTER)),
+);
+/** RFC 2978 section 2.3. */
+export const charset = text(
+  'the name of a charset, such as "utf-8" or "windows-1251"',
+  /^[A-Za-z0-9][A-Za-z0-9!#$%&'+^_`{}~.:-]{0,39}$/,
+);
 /** Below a folder, without a way out of it and without names that start with a dot. */
 export const RELATIVE_FILE = /^[^\x00-\x1f\x7f/.\\][^\x00-\x1f\x7f/\\]*(\/[^\x00-\x1f\x7f/.\\][^\x00-\x1f\x7f/\\]*)*$/;
 export const relativeFile = text('the path of a file below root, such as "404.html"', RELATIVE_FILE);

@@ -12,7 +12,7 @@ import { proxyNeedsNode, socketNeedsNode } from './listen-rule.ts';
 import { headerName, headerValue, hostPattern, routeKey, variableName, variableValue } from './names.ts';
 import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
 import { redirect } from './redirect.ts';
-import { staticKeys } from './static-keys.ts';
+import { fieldsOfFiles, staticKeys } from './static-keys.ts';
 import { streamKeys } from './stream-keys.ts';
 import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
 import { tls } from './tls.ts';
@@ -104,7 +104,10 @@ const listen = table(
   together(socketNeedsNode, proxyNeedsNode),
 );
 
-const staticRoute = table({ ...staticKeys, ...inherited }, filesBelow('root', 'fallback', 'error_pages'));
+const staticRoute = table(
+  { ...staticKeys, ...inherited },
+  together(filesBelow('root', 'fallback', 'error_pages'), fieldsOfFiles),
+);
 
 /** What every route that starts programs has. */
 const processFields = {

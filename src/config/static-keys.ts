@@ -1,10 +1,10 @@
 /** The keys of a `[static."/path"]` table, but for those that every route has. */
 
 import { folder } from './disk-kinds.ts';
-import { optional, preset, required } from './kind.ts';
+import { type KeyPath, optional, preset, type Reading, required } from './kind.ts';
 import { boolean } from './kinds.ts';
-import { errorStatus, fileName, glob, headerValue, relativeFile } from './names.ts';
-import { listOf, mapOf, oneOrMapOf } from './tables.ts';
+import { charset, errorStatus, fileName, glob, headerValue, mediaType, nameEnding, relativeFile } from './names.ts';
+import { isTable, listOf, mapOf, oneOrMapOf, type Rule } from './tables.ts';
 
 export const staticKeys = {
   root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
@@ -22,6 +22,20 @@ export const staticKeys = {
     ),
     {},
     'The Cache-Control of every file, or of those that fit a pattern: the first one counts. `*` is any part of a name, `**` any folders, `{a,b}` either; a pattern without a slash is about the name alone.',
+  ),
+  charset: optional(
+    charset,
+    'What text files are written in: appended to the Content-Type of `text/…` but for XML, which says it by itself. Without it no charset is named, and what the file says counts.',
+  ),
+  types: preset(
+    oneOrMapOf(
+      mediaType,
+      '',
+      nameEnding,
+      'ends of names and media types, such as { ".pac" = "application/x-ns-proxy-autoconfig" }',
+    ),
+    {},
+    'The Content-Type of files whose names end so, or of all: before what the gateway knows by itself. The longest end counts, in any case.',
   ),
   precompressed: preset(
     boolean,
@@ -43,3 +57,27 @@ export const staticKeys = {
     'Own pages for the errors of this route, whatever has caused them. The status stays.',
   ),
 } as const;
+
+const INSTEAD: ReadonlyMap<string, string | undefined> = new Map([
+  ['content-type', 'set types or charset'],
+  ['content-encoding', undefined],
+  ['content-range', undefined],
+  ['etag', undefined],
+  ['last-modified', undefined],
+  ['accept-ranges', undefined],
+]);
+
+/** Fields that would be ignored, or be wrong, beside what is said of each file. */
+export const fieldsOfFiles: Rule = {
+  note: `\`headers\` cannot set what is said of each file: ${[...INSTEAD.keys()].map((name) => `\`${name}\``).join(', ')}.`,
+  json: {},
+  check(table, at: KeyPath, reading: Reading) {
+    const headers = table['headers'];
+    if (!isTable(headers)) return;
+    for (const name of Object.keys(headers)) {
+      const lower = name.toLowerCase();
+      if (INSTEAD.has(lower))
+        reading.problem([...at, 'headers', name], 'cannot be set for files: each file has its own', INSTEAD.get(lower));
+    }
+  },
+};

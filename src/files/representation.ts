@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 import type { HeaderList, Reply } from '../engine/engine.ts';
 import { formatHttpDate } from './http-date.ts';
 import type { Located } from './locate.ts';
-import { contentType } from './types.ts';
 import { etagOf, type Validators } from './validators.ts';
 
 const closed = promisify(close);
@@ -53,9 +52,7 @@ export interface Representation {
 }
 
 /** What a representation is made of. */
-export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'varies' | 'stats'> {
-  /** Of the file that it represents: says its type. */
-  readonly name: string;
+export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'varies' | 'stats' | 'type'> {
   /** All of it; only when they have been read. */
   readonly bytes: Buffer | undefined;
   readonly cacheControl: string | undefined;
@@ -63,11 +60,13 @@ export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'var
 
 /** What is known of a located file. `now` in milliseconds since 1970. */
 export function represent(facts: Facts, now: number): Representation {
-  const { segments, coding, varies, stats, bytes, cacheControl } = facts;
+  const { segments, coding, varies, stats, type, bytes, cacheControl } = facts;
   const size = Number(stats.size);
-  const modified = Math.floor(Number(stats.mtimeNs / 1_000_000n) / 1000) * 1000;
+  // RFC 9110 section 8.8.2.1: never later than the Date of the answer. A board without a clock of its own has such files.
+  const written = Math.floor(Number(stats.mtimeNs / 1_000_000n) / 1000) * 1000;
+  const fromTheFuture = written > now;
+  const modified = fromTheFuture ? Math.floor(now / 1000) * 1000 : written;
   const etag = etagOf(size, stats.mtimeNs, coding);
-  const type = contentType(facts.name);
   const caching: HeaderList = [
     ...(cacheControl === undefined ? [] : [['cache-control', cacheControl] as const]),
     ...(varies ? [['vary', 'Accept-Encoding'] as const] : []),
@@ -92,7 +91,8 @@ export function represent(facts: Facts, now: number): Representation {
     headers,
     whole: bytes && { status: 200, headers, body: bytes, lasting: true },
     notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined, lasting: true },
-    settled: Math.abs(now - Number(stats.ctimeNs / 1_000_000n)) > UNSETTLED,
+    // A time that is only right for now is not kept: the clock may be set right meanwhile.
+    settled: !fromTheFuture && Math.abs(now - Number(stats.ctimeNs / 1_000_000n)) > UNSETTLED,
   };
 }
 

@@ -32,7 +32,9 @@ export interface ResourcesOptions {
   readonly index: readonly string[];
   /** Whether compressed siblings are looked for. */
   readonly precompressed: boolean;
-  /** The Cache-Control of the file at this path below the root. */
+  /** The Content-Type of the file at this path below the root. */
+  readonly contentType: (path: string) => string;
+  /** Its Cache-Control. */
   readonly cacheControl: (path: string) => string | undefined;
   /** Tells this route's paths from those of others in the cache: what comes before a line break in their keys. */
   readonly name: string;
@@ -198,8 +200,9 @@ export class Resources {
     const own = path.slice(0, path.length - suffix.length);
     // A root that is itself a file has no path below it.
     const name = own === '' ? this.options.root : own;
+    const type = this.options.contentType(name);
     const cacheControl = this.options.cacheControl(own);
-    return represent({ segments, coding, varies, stats, name, bytes, cacheControl }, Date.now());
+    return represent({ segments, coding, varies, stats, type, bytes, cacheControl }, Date.now());
   }
 }
 

@@ -12,6 +12,7 @@ import { Refused } from '../files/refused.ts';
 import type { Representation } from '../files/representation.ts';
 import { type Resource, Resources } from '../files/resources.ts';
 import { FileBody } from '../files/stream-file.ts';
+import { contentTypes } from '../files/types.ts';
 import { type Conditions, conditionsOf } from '../files/validators.ts';
 import { listField, mediaWeight } from '../http/accept.ts';
 import { HttpError } from '../http/errors.ts';
@@ -61,7 +62,8 @@ class StaticFiles {
     const { root, index, precompressed, fallback } = config;
     const { route, cache, cacheName: name, log } = deps;
     const cacheControl = firstMatch(config.cache_control);
-    this.resources = new Resources({ root, index, precompressed, cacheControl, name, cache });
+    const contentType = contentTypes(config);
+    this.resources = new Resources({ root, index, precompressed, contentType, cacheControl, name, cache });
     this.listings = config.listing ? new Listings({ root, route, log }) : undefined;
     this.fallback = fallback === undefined ? undefined : pathOfFile(fallback);
     this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), pathOfFile(file)]));

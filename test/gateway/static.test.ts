@@ -143,7 +143,7 @@ describe('ranges over sockets', () => {
         assert.equal(several.status, 206);
         assert.equal(several.header('content-range'), undefined);
         assert.equal(several.header('content-length'), String(several.body.length));
-        const type = name === 'small.txt' ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+        const type = name === 'small.txt' ? 'text/plain' : 'application/octet-stream';
         assert.deepEqual(partsOf(several), [
           [`${size - 3}-${size - 1}/${size}`, type, bytes.subarray(-3)],
           [`0-1/${size}`, type, bytes.subarray(0, 2)],
@@ -200,7 +200,7 @@ describe('compressed siblings', () => {
           assert.equal(reply.status, 200);
           assert.equal(reply.header('content-encoding'), coding);
           assert.equal(reply.header('vary'), 'Accept-Encoding');
-          assert.equal(reply.header('content-type'), 'text/javascript; charset=utf-8');
+          assert.equal(reply.header('content-type'), 'text/javascript');
           assert.equal(reply.body.toString(), letter.repeat(size));
           const etag = reply.header('etag') ?? '';
           tags.add(etag);
@@ -274,6 +274,54 @@ test('Cache-Control by pattern, the first that fits', async (t) => {
   });
 });
 
+test('types and charset of the route', async (t) => {
+  const route = 'charset = "windows-1251"\ntypes = { ".PAC" = "text/x-mine", ".tar.gz" = "application/x-mine" }\n';
+  const files = { 'a.html': '<p>\xcf</p>', 'a.pac': '', 'a.Tar.Gz': '', 'a.gz': '', 'a.wasm': '' };
+  const gateway = await serve(t, route, files);
+  await onBoth(t, gateway, async (port) => {
+    for (const [path, type] of [
+      ['/a.html', 'text/html; charset=windows-1251'],
+      ['/a.pac', 'text/x-mine; charset=windows-1251'],
+      ['/a.Tar.Gz', 'application/x-mine'],
+      ['/a.gz', 'application/gzip'],
+      ['/a.wasm', 'application/wasm'],
+    ] as const)
+      for (const method of ['GET', 'HEAD'])
+        assert.equal((await get(port, path, {}, method)).header('content-type'), type, path);
+    // What the gateway writes itself is UTF-8.
+    assert.equal((await get(port, '/missing', BROWSER)).header('content-type'), 'text/html; charset=utf-8');
+  });
+});
+
+test('one type for all files', async (t) => {
+  const gateway = await serve(t, 'types = "text/plain; charset=koi8-r"', { README: 'x', 'a.html': 'x' });
+  await onBoth(t, gateway, async (port) => {
+    for (const path of ['/README', '/a.html'])
+      assert.equal((await get(port, path)).header('content-type'), 'text/plain; charset=koi8-r');
+  });
+});
+
+test('a file from the future: Last-Modified is never later than Date', async (t) => {
+  const files = { 'small.txt': 'small', 'large.txt': 'x'.repeat(200_000) };
+  const gateway = await serve(t, '', files);
+  const ahead = Date.now() / 1000 + 86_400;
+  for (const name of Object.keys(files)) utimesSync(join(gateway.root, name), ahead, ahead);
+  await onBoth(t, gateway, async (port) => {
+    for (const name of Object.keys(files))
+      for (const method of ['GET', 'HEAD', 'GET']) {
+        const reply = await get(port, `/${name}`, {}, method);
+        const [modified = '', date = '', etag = ''] = [
+          reply.header('last-modified'),
+          reply.header('date'),
+          reply.header('etag'),
+        ];
+        assert.ok(Date.parse(modified) <= Date.parse(date), `${modified}, ${date}`);
+        assert.equal((await get(port, `/${name}`, { 'If-None-Match': etag })).status, 304);
+        assert.equal((await get(port, `/${name}`, { 'If-Modified-Since': date })).status, 304);
+      }
+  });
+});
+
 describe('errors', () => {
   test('a page for browsers, text for programs', async (t) => {
     const gateway = await serve(t, 'headers = { X-Ours = "yes" }');
@@ -311,7 +359,7 @@ describe('errors', () => {
       for (const accept of [BROWSER, {}]) {
         const missing = await get(port, '/missing', accept);
         assert.deepEqual([missing.status, missing.body.toString()], [404, '<h1>own 404</h1>']);
-        assert.equal(missing.header('content-type'), 'text/html; charset=utf-8');
+        assert.equal(missing.header('content-type'), 'text/html');
         assert.equal(missing.header('cache-control'), 'no-store');
         assert.equal(missing.header('etag'), undefined);
       }
@@ -369,7 +417,7 @@ test('a page with routes of its own', async (t) => {
       const reply = await get(port, path, headers, method);
       assert.equal(reply.status, status, `${method} ${path} ${JSON.stringify(headers)}`);
       if (status !== 200) continue;
-      assert.equal(reply.header('content-type'), 'text/html; charset=utf-8');
+      assert.equal(reply.header('content-type'), 'text/html');
       assert.equal(reply.header('cache-control'), 'no-cache');
       if (method === 'GET') assert.equal(reply.body.toString(), '<h1>app</h1>');
     }
