@@ -40,7 +40,7 @@ export function internalError(): Reply {
 /** Why a reply cannot be sent; undefined when it can. */
 function replyProblem(reply: Reply): string | undefined {
   const { status, reason } = reply;
-  if (!Number.isInteger(status) || status < 200 || status > 599) return `status ${status} is not in 200 to 599`;
+  if (!Number.isInteger(status) || status < 200 || status > 999) return `status ${status} is not in 200 to 999`;
   if (reason !== undefined && !isFieldValue(reason)) return 'the reason phrase has characters that it must not have';
   return headerProblem(reply.headers, status === UPGRADE_REQUIRED);
 }

@@ -12,8 +12,8 @@ import type { Answer } from '../http/handler.ts';
 import { NoBody } from '../http/no-body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from '../process/cgi-output.ts';
 import type { Output } from '../process/spawn.ts';
-import { ChunkError, Dechunker } from '../upstream/dechunk.ts';
 import { CgiBody } from './cgi-body.ts';
+import { Unchunker } from './cgi-unchunk.ts';
 import type { Ending, Responder } from './responder.ts';
 import { noRoom } from './start-error.ts';
 
@@ -48,7 +48,7 @@ export class CgiRun {
   private readonly stdout: Output;
   private readonly header = new CgiHeader(MAX_HEADER);
   private body: CgiBody | undefined;
-  private dechunker: Dechunker | undefined;
+  private unchunker: Unchunker | undefined;
   private settled = false;
   private ending: Ending | undefined;
   private resolve: (answer: Answer) => void = () => undefined;
@@ -116,29 +116,21 @@ export class CgiRun {
     else if (isWhole(response, rest)) this.resolve(reply(response, rest.subarray(0, response.length)));
     else {
       this.body = new CgiBody(this.stdout, response.length, () => this.leave());
-      if (response.chunked) this.dechunker = new Dechunker();
+      if (response.chunked) this.unchunker = new Unchunker();
       this.resolve(reply(response, this.body));
       this.pushOn(this.body, rest);
     }
   }
 
   private pushOn(body: CgiBody, chunk: Buffer): void {
-    const { dechunker } = this;
-    if (dechunker === undefined) {
+    if (this.unchunker === undefined) {
       body.push(chunk);
       return;
     }
-    const parts: Buffer[] = [];
-    let wrong: ChunkError | undefined;
-    try {
-      for (const part of dechunker.feed(chunk)) parts.push(part);
-    } catch (error) {
-      if (!(error instanceof ChunkError)) throw error;
-      wrong = error;
-    }
+    const { bytes, over, wrong } = this.unchunker.feed(chunk);
     // In one piece, because a sink that is behind takes no second one.
-    if (parts.length > 0) body.push(Buffer.concat(parts));
-    if (wrong !== undefined || dechunker.over) body.finish(wrong);
+    if (bytes.length > 0) body.push(bytes);
+    if (over) body.finish(wrong);
     if (wrong !== undefined) this.abandon();
   }
 
@@ -146,8 +138,9 @@ export class CgiRun {
     const { responder } = this.options;
     if (this.body) {
       if (this.body.wantsEnding()) await within(responder.ended, ENDING_AFTER_OUTPUT);
-      if (this.ending?.cut) this.body.finish(new Error(`it died: ${this.ending.how}`));
-      else this.body.finish(this.dechunker && new Error('its output ended before its last chunk'));
+      const rest = this.unchunker?.end();
+      if (rest !== undefined && rest.bytes.length > 0) this.body.push(rest.bytes);
+      this.body.finish(this.ending?.cut ? new Error(`it died: ${this.ending.how}`) : rest?.wrong);
     } else if (!this.settled) {
       clearTimeout(this.headerTimer);
       await within(responder.ended, ENDING_AFTER_FAILURE);

@@ -2,7 +2,8 @@
  * What a CGI program says before its document (RFC 3875 section 6): the header, taken in pieces as it is written. Pure.
  *
  * Lenient where programs written for Apache rely on it: LF and CRLF, mixed; names in any case; spaces before the colon; folded
- * lines; a status line as the first line; an empty header; Status, Location and Content-Type given twice (the last counts).
+ * lines; a status line as the first line, of whatever HTTP, with interim heads (100, 103) before it; an empty header; words around the
+ * number of a Status; Status, Location and Content-Type given twice (the last counts).
  * Strict where leniency would let a program's data write our header: what is not a field, a name that is not a token, a control
  * character in a value.
  */
@@ -40,7 +41,8 @@ export type CgiResponse = CgiDocument | CgiLocalRedirect;
 const LF = 0x0a;
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
-const STATUS_LINE = /^HTTP\/\d\.\d[ \t]+(.*)$/i;
+const STATUS_LINE = /^HTTP\/\d(?:\.\d)?[ \t]+(.*)$/i;
+const INTERIM = /^1(?!01)\d\d(?!\d)/;
 
 /** Fields that are between two neighbours on the way, or that the engine writes itself. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
@@ -94,8 +96,9 @@ export class CgiHeader {
       const line = this.line + part;
       this.line = '';
       const text = line.endsWith('\r') ? line.slice(0, -1) : line;
-      if (text === '') return { response: respond(this.status, this.fields), rest: chunk.subarray(start) };
-      this.field(text);
+      if (text !== '') this.field(text);
+      else if (this.status !== undefined && INTERIM.test(this.status)) this.forget();
+      else return { response: respond(this.status, this.fields), rest: chunk.subarray(start) };
     }
     return undefined;
   }
@@ -106,12 +109,19 @@ export class CgiHeader {
     return new CgiOutputError('its output ended before the empty line that ends the header');
   }
 
+  /** What a relayed head said that is only on the way to the one that counts. */
+  private forget(): void {
+    this.status = undefined;
+    this.fields.length = 0;
+  }
+
   private field(line: string): void {
     if (CONTROL.test(line)) throw new CgiOutputError(`a control character in its header: ${shown(line)}`);
     const last = this.fields.at(-1);
     if (/^[ \t]/.test(line)) {
       if (!last) throw new CgiOutputError(`its header starts with white space: ${shown(line)}`);
-      last[1] = `${last[1]} ${line.trim()}`.trim();
+      const more = line.trim();
+      if (more !== '') last[1] += last[1] === '' ? more : ` ${more}`;
       return;
     }
     const statusLine = last === undefined && this.status === undefined ? STATUS_LINE.exec(line) : undefined;
@@ -136,7 +146,8 @@ function respond(statusLine: string | undefined, fields: readonly (readonly [str
   const location = last('location') || undefined;
   const headers = forwarded(fields);
   if (location !== undefined) {
-    if (given === undefined && isLocal(location) && isAlone(headers)) {
+    // Section 6.2.2: it has no other field. With any, a Content-Type too, the client goes there.
+    if (given === undefined && isLocal(location) && fields.length === 1) {
       return { kind: 'local-redirect', target: location.replace(/[^\x21-\x7e]/g, percentEncoded) };
     }
     headers.push(['location', location]);
@@ -169,21 +180,16 @@ function isLocal(location: string): boolean {
   return location.startsWith('/') && !location.startsWith('//') && !location.includes('#');
 }
 
-/**
- * A local redirect has no other fields (section 6.2.2). A program that sets a cookie with it wants the client to have both: it gets
- * a redirect that goes through the client.
- */
-function isAlone(headers: readonly (readonly [string, string])[]): boolean {
-  return headers.length === 0;
-}
-
 function implied(location: string | undefined): { status: number; reason: undefined } {
   return { status: location === undefined ? 200 : 302, reason: undefined };
 }
 
-/** "404", "404 Not Found". Only final statuses: a program does not speak for the connection. */
+/**
+ * "404", "404 Not Found", "404: Not Found", "HTTP/1.1 404 Not Found": the number where there is one, from 200 to 999. An interim status
+ * and a switch of protocols are no answer to a request: a program does not speak for the connection.
+ */
 function parseStatus(text: string): { status: number; reason: string | undefined } {
-  const match = /^([2-5]\d\d)(?:[ \t]+(.*))?$/.exec(text.trim());
+  const match = /^(?:HTTP\/\d(?:\.\d)?\s+)?([2-9]\d\d)(?!\d)[\s:]*(.*)$/i.exec(text.trim());
   if (match?.[1] === undefined) throw new CgiOutputError(`not a status of a response: ${shown(text)}`);
   return { status: Number(match[1]), reason: match[2] || undefined };
 }

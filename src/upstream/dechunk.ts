@@ -23,6 +23,8 @@ export class Dechunker {
   private left = 0;
   private trailer = 0;
   private more = false;
+  private chunks = 0;
+  private sizesEndInCrlf = true;
 
   /** The body is over, its trailer too. */
   get over(): boolean {
@@ -32,6 +34,16 @@ export class Dechunker {
   /** The last chunk has been seen: nothing of the body is missing. */
   get whole(): boolean {
     return this.state === 'over' || this.state === 'trailer';
+  }
+
+  /** A chunk has been seen with the line end behind it, or all of a body. */
+  get proven(): boolean {
+    return this.chunks > 0 || this.state === 'over';
+  }
+
+  /** There was a size, and each of them ended in CRLF. */
+  get crlf(): boolean {
+    return this.state !== 'size' && this.sizesEndInCrlf;
   }
 
   /** Something came after its end. */
@@ -65,8 +77,10 @@ export class Dechunker {
 
   private takeLine(): void {
     const line = this.line.replace(/\r$/, '');
+    if (this.state === 'size' && line === this.line) this.sizesEndInCrlf = false;
     this.line = '';
     if (this.state === 'after-data') {
+      this.chunks++;
       this.state = 'size';
     } else if (this.state === 'trailer') {
       this.trailer += line.length;

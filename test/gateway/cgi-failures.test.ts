@@ -111,12 +111,24 @@ const CASES: readonly Case[] = [
     log: /before its last chunk/,
   },
   {
-    name: 'chunks that are none',
-    script: 'printf "Transfer-Encoding: chunked\\n\\n2\\r\\nhalf"',
+    name: 'chunks that are wrong from the second one on',
+    script: 'printf "Transfer-Encoding: chunked\\n\\n2\\r\\nha\\r\\n2\\r\\nlves"',
     status: 200,
     complete: false,
-    body: 'ha',
+    body: 'halv',
     log: /longer than it says/,
+  },
+  {
+    name: 'the field for chunks, and a document',
+    script: 'printf "Transfer-Encoding: chunked\\n\\n<p>whole"',
+    status: 200,
+    body: '<p>whole',
+  },
+  {
+    name: 'the field for chunks, and a document in two pieces that begins like one',
+    script: 'printf "Transfer-Encoding: chunked\\n\\n2\\nha"; sleep 0.1; printf "lf"',
+    status: 200,
+    body: '2\nhalf',
   },
   { name: 'no header in time', script: 'sleep 1000', status: 504, log: /no header within 500 ms/ },
   {

@@ -172,6 +172,29 @@ const SAID: readonly (readonly [section: string, request: CgiRequest, expected: 
     { status: 303, reason: 'Over there', fields: { location: '/y', 'content-type': 'a/b' }, body: 'see' },
   ],
   [
+    '6.2.2 a local Location with a type goes through the client',
+    { output: 'Content-Type: text/html\\nLocation: /y\\n\\nsee' },
+    { status: 302, reason: 'Found', fields: { location: '/y', 'content-type': 'text/html' }, body: 'see' },
+  ],
+  [
+    '6.3.3 a number with words around it',
+    { output: 'Status: 404: Not Found\\n\\nx' },
+    { status: 404, reason: 'Not Found', body: 'x' },
+  ],
+  ['6.3.3 a number without a meaning', { output: 'Status: 699\\n\\nx' }, { status: 699, body: 'x' }],
+  ['6.3.3 the last number', { output: 'Status: 999 No\\n\\nx' }, { status: 999, reason: 'No', body: 'x' }],
+  ['6.3.3 an interim status', { output: 'Status: 103\\n\\nx' }, { status: 502 }],
+  [
+    'a relayed head of HTTP/2, after an interim one',
+    { output: 'HTTP/1.1 100 Continue\\r\\n\\r\\nHTTP/2 404 \\r\\nX: y\\r\\n\\r\\nx' },
+    { status: 404, fields: { x: 'y' }, body: 'x' },
+  ],
+  [
+    'a relayed field for chunks without chunks',
+    { output: 'HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n<p>hi' },
+    { status: 200, body: '<p>hi' },
+  ],
+  [
     '6.2.4 a cookie with a local Location goes through the client',
     { output: 'Location: /y\\nSet-Cookie: a=b\\n\\n' },
     { status: 302, fields: { location: '/y', 'set-cookie': 'a=b' } },
