@@ -93,9 +93,10 @@ function knownAuthority({ certificate, key }: AuthorityFiles): Pair | undefined 
 
 /** Whoever serves has to come in, whatever the umask. What was there already stays as it is. */
 function makeFolder(folder: string): void {
-  const first = mkdirSync(folder, { recursive: true });
+  const whole = resolve(folder);
+  const first = mkdirSync(whole, { recursive: true });
   if (first === undefined) return;
-  for (let made = resolve(folder); made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
+  for (let made = whole; made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
 }
 
 /** Each file appears whole: a gateway that runs may be reading them. The key is for its owner only, and for the group that serves. */
