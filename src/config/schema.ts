@@ -49,7 +49,7 @@ const programLimits = table({ ...requestLimits, ...processLimits });
 const routeHeaders = preset(
   headers,
   {},
-  'Header fields that every reply of this route gets, unless what serves it sets them itself.',
+  'Header fields that every reply of this route gets, unless what serves it sets them itself. The 101 of a WebSocket gets them too, without those that describe a document (Content-Type, ETag …).',
 );
 
 const inherited = {

@@ -1,7 +1,10 @@
 /** Requests that an engine answers by itself, before there is an exchange: their framing is sound, but they cannot be served. */
-import type { Reply, Request } from './engine.ts';
+import { headerValue, type Reply, type Request } from './engine.ts';
 import { isTargetText, isToken, type Opening } from './heads.ts';
 import { plainReply } from './reply-check.ts';
+
+const STRIPPED =
+  'a WebSocket handshake without "Upgrade: websocket" and "Connection: Upgrade": a proxy in between has taken them off';
 
 export interface HeadRefusal {
   readonly reply: Reply;
@@ -17,13 +20,21 @@ export function headRefusal(request: Request, opening: Opening | undefined): Hea
   if (!isToken(method)) return refusal(400, 'a method that is no token');
   if (!isTargetText(path) || !isTargetText(query ?? '')) return refusal(400, 'a target that is no text');
   if (method === 'CONNECT') return refusal(405, 'CONNECT');
-  if (opening === undefined || opening.refused === undefined) return undefined;
-  return refusal(opening.refused, opening.reason);
+  if (opening === undefined) return isStrippedHandshake(request) ? refusal(426, STRIPPED) : undefined;
+  return opening.refused === undefined ? undefined : refusal(opening.refused, opening.reason);
+}
+
+/**
+ * Only a WebSocket client sends the key, and it waits for a 101: any other answer would be one that it does not understand, or a stream
+ * that never ends.
+ */
+function isStrippedHandshake({ method, headers }: Request): boolean {
+  return method === 'GET' && headerValue(headers, 'sec-websocket-key') !== undefined;
 }
 
 function refusal(status: number, reason: string): HeadRefusal {
   const headers: [string, string][] = [];
-  if (status === 426) headers.push(['sec-websocket-version', '13']);
+  if (status === 426) headers.push(['upgrade', 'websocket'], ['sec-websocket-version', '13']);
   if (status === 405) headers.push(['allow', 'GET, HEAD, POST, OPTIONS']);
   return { reply: plainReply(status, `refused: ${reason}`, headers), reason };
 }

@@ -16,6 +16,7 @@ import {
   internalError,
   isBodiless,
   isSource,
+  namesUpgrade,
   reasonOf,
   sendableReply,
   upgradeProblem,
@@ -224,6 +225,8 @@ export class NodeExchange implements Exchange {
     const flat: string[] = [];
     // Date is always written by Node.
     for (const [name, value] of reply.headers) if (name !== 'date') flat.push(name, value);
+    // Given here, it is left to us alone.
+    if (namesUpgrade(reply)) flat.push('connection', this.response.shouldKeepAlive ? 'upgrade' : 'close, upgrade');
     const length = reply.body === undefined && !bodiless ? 0 : bodyLength(reply.body);
     if (length !== undefined && reply.status !== 204 && reply.status !== 304) {
       flat.push('content-length', String(length));

@@ -1,33 +1,30 @@
 /** A WebSocket of `ws` behind our interface. */
 import type { Socket as NetSocket } from 'node:net';
-import type { WebSocket } from 'ws';
 import { cutReason, sendableCode } from './close-code.ts';
 import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
-import { SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
-
-/** What `ws` closes with when the client breaks the protocol. */
-const ERROR_CODES: { readonly [code: string]: number } = {
-  WS_ERR_INVALID_UTF8: 1007,
-  WS_ERR_TOO_MANY_BUFFERED_PARTS: 1008,
-  WS_ERR_UNSUPPORTED_MESSAGE_LENGTH: 1009,
-};
-const PROTOCOL_ERROR = 1002;
+import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
+import { LINGER } from './node-connection.ts';
+import type { NativeSocket } from './node-native.ts';
 
 export class NodeSocket implements Socket {
   private behind = false;
   /** Closing or closed: nothing more is sent or told, but for the close. */
   private leaving = false;
-  /** The code that the connection was closed with because of a mistake of the client. */
+  /** The code that the connection was closed with because of a mistake, the client's or ours. */
   private brokenWith: number | undefined;
+  /** The handlers know that it is over. */
+  private told = false;
+  /** Bytes of pongs since the client was last known to have read everything. */
+  private pongs = 0;
 
   constructor(
-    private readonly native: WebSocket,
+    private readonly native: NativeSocket,
     private readonly connection: NetSocket,
     private readonly handlers: SocketHandlers,
     private readonly host: EngineHost,
     private readonly remoteAddress: string,
     /** Told last, after the handlers. */
-    gone: () => void,
+    private readonly gone: () => void,
   ) {
     native.on('message', (data, binary) => {
       // `nodebuffer` is the default binaryType: always one Buffer, which `ws` does not touch again.
@@ -36,21 +33,21 @@ export class NodeSocket implements Socket {
     native.on('pong', () => {
       if (!this.leaving) this.guard(() => this.handlers.pong());
     });
-    native.on('ping', (data: Buffer) => this.pinged(data.length));
-    native.on('error', (error: NodeJS.ErrnoException) => {
+    native.on('ping', (data: Buffer) => this.pinged(data));
+    native.on('error', () => {
       this.leaving = true;
-      if (error.code?.startsWith('WS_ERR_')) this.brokenWith = ERROR_CODES[error.code] ?? PROTOCOL_ERROR;
     });
     connection.on('drain', () => {
       if (!this.behind || this.leaving || this.native.bufferedAmount > 0) return;
       this.behind = false;
       this.guard(() => this.handlers.drain());
     });
-    native.on('close', (code, reason) => {
-      this.leaving = true;
-      this.guard(() => this.handlers.close(this.brokenWith ?? code, reason.toString()));
-      gone();
-    });
+    native.onLeave = (code, reason) => this.over(code, reason);
+    native.onBroken = (code) => {
+      this.brokenWith ??= code;
+      this.over(code, '');
+    };
+    native.on('close', (code, reason) => this.tell(code, reason.toString()));
   }
 
   opened(): void {
@@ -85,8 +82,8 @@ export class NodeSocket implements Socket {
     // The client's close frame must be read.
     this.native.resume();
     const sendable = sendableCode(code);
-    if (sendable === undefined) this.native.close();
-    else this.native.close(sendable, cutReason(reason));
+    if (sendable === undefined) this.native.leave();
+    else this.native.leave(sendable, cutReason(reason));
   }
 
   terminate(): void {
@@ -103,15 +100,38 @@ export class NodeSocket implements Socket {
     if (!this.leaving) this.native.resume();
   }
 
-  /** Of a client that has sixty pongs to read `ws` has let go by then. */
-  private pinged(bytes: number): void {
+  private pinged(data: Buffer): void {
     if (this.leaving) return;
-    if (this.native.readyState === this.native.OPEN) {
-      this.guard(() => this.handlers.ping(bytes));
+    this.pongs = this.native.bufferedAmount === 0 ? 0 : this.pongs + data.length + 2;
+    if (this.pongs > MOST_PONGS) {
+      this.terminate();
+      this.host.refused(UNREAD_PONGS, this.remoteAddress);
       return;
     }
+    this.native.pong(data);
+    this.guard(() => this.handlers.ping(data.length));
+  }
+
+  /**
+   * Nothing more will come from the client. Whoever serves it need not wait until the connection is gone: many a client leaves that to
+   * us (RFC 6455 section 7.1.1).
+   */
+  private over(code: number, reason: string): void {
+    const { connection } = this;
+    this.tell(code, reason);
+    // The end of our side follows our close frame; then it has this long to read that and to end its own.
+    connection.once('finish', () => {
+      const timer = setTimeout(() => connection.destroy(), LINGER);
+      connection.once('close', () => clearTimeout(timer));
+    });
+  }
+
+  private tell(code: number, reason: string): void {
     this.leaving = true;
-    this.host.refused(UNREAD_PONGS, this.remoteAddress);
+    if (this.told) return;
+    this.told = true;
+    this.guard(() => this.handlers.close(this.brokenWith ?? code, reason));
+    this.gone();
   }
 
   private guard(callback: () => void): void {

@@ -65,6 +65,11 @@ function headerProblem(headers: HeaderList, upgradeAllowed = false): string | un
   return undefined;
 }
 
+/** Whether the answer names a protocol to switch to: then its Connection field must say `upgrade`, too (RFC 9110 section 7.8). */
+export function namesUpgrade({ status, headers }: Reply): boolean {
+  return status === UPGRADE_REQUIRED && headerValue(headers, 'upgrade') !== undefined;
+}
+
 /** A reply in plain text: what an engine says by itself. */
 export function plainReply(status: number, text: string, headers: HeaderList = []): Reply {
   return {

@@ -5,7 +5,15 @@ import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from 
 import { type HeadRefusal, REFUSED_TOO_OFTEN } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
-import { bodyLength, internalError, isBodiless, isSource, sendableReply, upgradeProblem } from './reply-check.ts';
+import {
+  bodyLength,
+  internalError,
+  isBodiless,
+  isSource,
+  namesUpgrade,
+  sendableReply,
+  upgradeProblem,
+} from './reply-check.ts';
 import { writeHeaders, writeStatus } from './uws-head.ts';
 import { Outflow } from './uws-outflow.ts';
 import type { UwsOpening, UwsShared } from './uws-shared.ts';
@@ -263,6 +271,7 @@ export class UwsExchange implements Exchange {
       writeStatus(response, reply);
       writeHeaders(response, reply.headers);
     }
+    if (namesUpgrade(reply)) response.writeHeader('connection', 'upgrade');
     if (isBodiless(this.request.method, status)) {
       this.endBodiless(reply, close);
       return;

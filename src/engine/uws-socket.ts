@@ -2,10 +2,7 @@
 import type { WebSocket } from 'uWebSockets.js';
 import { cutReason, sendableCode } from './close-code.ts';
 import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
-import { SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
-
-/** Pongs that a client may leave unread. Bytes. */
-const MOST_PONGS = 64 * 1024;
+import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
 
 /** What uWebSockets.js keeps for us with a socket: it copies the properties, so the object itself must lie one deeper. */
 export interface SocketData {

@@ -147,6 +147,10 @@ class StreamSocket implements SocketHandlers, Owner {
     this.watch?.message();
   }
 
+  resumed(): void {
+    this.watch?.heard();
+  }
+
   end(ending: Ending): void {
     this.seat?.close(ending);
   }

@@ -1,6 +1,6 @@
 /** The few replies that the gateway makes by itself. */
 
-import type { HeaderList, Reply } from '../engine/engine.ts';
+import type { HeaderList, Reply, Upgrade } from '../engine/engine.ts';
 import { REASONS } from '../engine/reasons.ts';
 import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from './page.ts';
 
@@ -79,4 +79,20 @@ export function unshared(reply: Reply): Reply {
   const kept = said.filter((directive) => !/^(?:public|s-maxage=.*)$/i.test(directive));
   const value = said.length === 0 ? NO_STORE[1] : ['private', ...kept].join(', ');
   return { ...reply, headers: [...others, ['cache-control', value]] };
+}
+
+/** What describes a document, and what belongs to the handshake itself: a 101 has none of the first and its own of the second. */
+const NOT_ON_UPGRADE = /^(content-(?!security-policy)|sec-websocket-|(last-modified|etag|accept-ranges|date)$)/;
+
+/** The same for a switch to WebSocket. */
+export function withUpgradeHeaders(upgrade: Upgrade, extra: HeaderList): Upgrade {
+  if (extra.length === 0) return upgrade;
+  const known = new Set(upgrade.headers.map(([name]) => name));
+  const headers = [...upgrade.headers];
+  for (const [name, value] of extra) {
+    if (known.has(name) || NOT_ON_UPGRADE.test(name)) continue;
+    known.add(name);
+    headers.push([name, value]);
+  }
+  return { ...upgrade, headers };
 }

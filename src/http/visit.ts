@@ -12,7 +12,7 @@ import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
 import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
-import { errorReply, unshared, withHeaders } from './reply.ts';
+import { errorReply, unshared, withHeaders, withUpgradeHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
 
@@ -128,7 +128,8 @@ export class Visit implements Call {
       return;
     }
     if ('handlers' in answer) {
-      this.exchange.upgrade(this.limited(answer));
+      const headers = [...(this.route?.headers ?? []), ...this.parts.headers];
+      this.exchange.upgrade(this.limited(withUpgradeHeaders(answer, headers)));
       this.finish(101, 0);
       return;
     }

@@ -9,6 +9,11 @@ export interface Watched {
   ping(): void;
   /** Bytes that the kernel has not taken. */
   readonly bufferedAmount: number;
+  /**
+   * Nothing is read from it at present, because what it sends is taken too slowly: its answers wait unread. That it has vanished then
+   * shows when the kernel cannot deliver the pings: by a reset at once, without any answer after some 15 minutes (tcp_retries2).
+   */
+  readonly heldBack: boolean;
   terminate(): void;
 }
 
@@ -105,7 +110,7 @@ export class KeepAlive {
   private ping(watch: Watch, now: number): void {
     // A slow client's answer waits behind what it has not read; that it reads is a sign of life as good.
     const { bufferedAmount } = watch.client;
-    if (bufferedAmount < watch.lastBuffered) watch.heard();
+    if (bufferedAmount < watch.lastBuffered || watch.client.heldBack) watch.heard();
     watch.lastBuffered = bufferedAmount;
     if (watch.unanswered) {
       watch.owner.vanished();

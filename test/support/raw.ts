@@ -34,9 +34,10 @@ export class RawClient {
     socket.on('error', () => {});
   }
 
-  static async connect(address: RawAddress): Promise<RawClient> {
+  /** @param allowHalfOpen it leaves the connection open when the server has ended its side */
+  static async connect(address: RawAddress, allowHalfOpen = false): Promise<RawClient> {
     const target = typeof address === 'number' ? { host: '127.0.0.1', port: address } : address;
-    return new RawClient(await connectTo(target));
+    return new RawClient(await connectTo(target, allowHalfOpen));
   }
 
   /** Strings have one character per byte. */

@@ -47,12 +47,12 @@ export function isSecure(where: number | string): boolean {
   return secure.has(where);
 }
 
-/** A connection that can be written to, encrypted where the trial is. */
-export async function connectTo(target: Target): Promise<Socket> {
+/** A connection that can be written to, encrypted where the trial is. `allowHalfOpen`: it stays open when the server has ended its side. */
+export async function connectTo(target: Target, allowHalfOpen = false): Promise<Socket> {
   const encrypted = isSecure('path' in target ? target.path : target.port);
-  const socket = encrypted
-    ? connectSecure({ ...target, servername: 'board.test', rejectUnauthorized: false })
-    : connectPlain(target);
+  // In a name of its own, because the types do not know that TLS takes allowHalfOpen, too.
+  const options = { ...target, servername: 'board.test', rejectUnauthorized: false, allowHalfOpen };
+  const socket = encrypted ? connectSecure(options) : connectPlain({ ...target, allowHalfOpen });
   await new Promise<void>((resolve, reject) => {
     socket.once(encrypted ? 'secureConnect' : 'connect', resolve);
     socket.once('error', reject);

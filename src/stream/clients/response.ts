@@ -82,6 +82,8 @@ export interface ResponseEvents {
 }
 
 export class ResponseClient implements Client, Watched, BodySource {
+  /** What it says comes in requests of their own. */
+  readonly heldBack = false;
   readonly length = undefined;
   private sink: BodySink | undefined;
   private pending: Buffer[] = [];

@@ -11,12 +11,19 @@ import { noticeText } from '../notice-text.ts';
  * everything else as text messages that begin with a line `event:KIND`: what stderr says, notices, pings that a page can see.
  */
 export class WebSocketClient implements Client, Watched {
+  heldBack = false;
+
   constructor(
     private readonly socket: Socket,
     private readonly numbered: boolean,
     /** Milliseconds between pings: a numbered client is told, so that it can find out that the line is dead. */
     private readonly pingInterval: number,
-    private readonly owner: { /** Called for each delivery. */ delivered(): void },
+    private readonly owner: {
+      /** Called for each delivery. */
+      delivered(): void;
+      /** It is read from again: what it has answered meanwhile comes now. */
+      resumed(): void;
+    },
   ) {}
 
   get bufferedAmount(): number {
@@ -63,10 +70,13 @@ export class WebSocketClient implements Client, Watched {
   }
 
   pause(): boolean {
-    return this.socket.pause();
+    this.heldBack = this.socket.pause();
+    return this.heldBack;
   }
 
   resume(): void {
+    if (this.heldBack) this.owner.resumed();
+    this.heldBack = false;
     this.socket.resume();
   }
 }
