@@ -299,9 +299,18 @@ TOML
 inside systemctl daemon-reload
 inside systemctl restart runnel || fail "systemctl restart"
 expect 200 https://127.0.0.1/copyright
+# What starts for a reload gets no credentials: check says so, and is no reason to refuse.
 reload
-until_true "the certificate is read again" inside sh -c 'journalctl -b -u runnel --no-pager | grep -q "new certificates are served"'
 expect 200 https://127.0.0.1/copyright
+openssl req -x509 -newkey rsa:2048 -days 2 -subj /CN=next.test -addext subjectAltName=DNS:next.test \
+  -passout pass:correct-horse -keyout "$work/key" -out "$work/pem" 2>"$work/openssl.log" || { cat "$work/openssl.log" && fail openssl; }
+inside systemctl stop runnel
+put /etc/runnel/board.key <"$work/key"
+put /etc/runnel/board.pem <"$work/pem"
+inside systemctl start runnel || fail "systemctl start"
+inside journalctl -b -u runnel --no-pager | grep -q "new certificates are served" && fail "new certificates at a reload of the same"
+[ "$(judged)" = ok ] || fail "$(cat "$work/check")"
+grep -q 'passphrase_credential: systemd hands it to the service alone' "$work/check" || fail "$(cat "$work/check")"
 
 step "a socket of systemd: it starts the service, and refuses nobody while that restarts"
 inside systemctl stop runnel

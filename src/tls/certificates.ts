@@ -17,10 +17,10 @@ function storeEvents(listener: string, log: Log, tallies: Tallies): StoreEvents 
       tallies.certificateReloads.add(1, listener, 'failed');
       log.error(`the new certificate files cannot be used, the old ones are served on: ${message}`, { listener });
     },
-    expiring(title, days, notAfter) {
-      if (days === 0) log.error(`the certificate for ${title} expired on ${day(notAfter)}`, { listener });
+    expiring(what, days, notAfter) {
+      if (days === 0) log.error(`${what} expired on ${day(notAfter)}`, { listener });
       else
-        log.warn(`the certificate for ${title} expires within ${days === 1 ? 'a day' : `${days} days`}`, {
+        log.warn(`${what} expires within ${days === 1 ? 'a day' : `${days} days`}`, {
           listener,
           on: day(notAfter),
         });
@@ -81,8 +81,9 @@ export class Certificates {
   }
 }
 
-function stateText(listener: string, { title, notAfter }: CertificateFacts, now: number): string {
+function stateText(listener: string, { title, notAfter, what }: CertificateFacts, now: number): string {
   const left = daysLeft(notAfter, now);
   const state = notAfter <= now ? `expired on ${day(notAfter)}` : `valid until ${day(notAfter)} (${left} days)`;
-  return `certificate ${title} on ${listener}: ${state}`;
+  const which = what === `the certificate for ${title}` ? '' : `${what} `;
+  return `certificate ${title} on ${listener}: ${which}${state}`;
 }

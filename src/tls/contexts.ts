@@ -1,5 +1,5 @@
 /** What OpenSSL serves with: one context for each certificate, and which of them a client gets. */
-import { constants } from 'node:crypto';
+import { constants, createHash, type X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { type ClientAuthority, loadClientAuthority } from './client-authority.ts';
 import { type Identity, isValidAt, loadIdentity } from './identity.ts';
@@ -12,6 +12,8 @@ import { TlsTrouble } from './trouble.ts';
 /** One consistent reading of all files. Immutable: a reload makes another. */
 export class Contexts {
   private constructor(
+    /** Equal for what serves the same. */
+    readonly digest: string,
     readonly identities: readonly Identity[],
     /** Of the first certificate, for the server itself. */
     readonly defaults: SecureContextOptions,
@@ -24,7 +26,8 @@ export class Contexts {
     const client = settings.client === undefined ? undefined : loadClientAuthority(settings.client, Date.now());
     const options = identities.map((identity) => contextOptions(settings, identity, client));
     const contexts = options.map((option, index) => make(option, settings.identities[index]?.certificate ?? ''));
-    return new Contexts(identities, options[0] ?? {}, contexts);
+    const digest = createHash('sha256').update(JSON.stringify(options)).digest('hex');
+    return new Contexts(digest, identities, options[0] ?? {}, contexts);
   }
 
   /** For a client that names `host`; undefined when no certificate is for it: the default is to be used. */
@@ -36,9 +39,13 @@ export class Contexts {
     return index === undefined ? undefined : this.contexts[index];
   }
 
-  /** The first certificate that is not valid at `now`. */
-  invalidAt(now: number): Identity | undefined {
-    return this.identities.find(({ chain }) => chain.some((certificate) => !isValidAt(certificate, now)));
+  /** The first certificate of any chain that is not valid at `now`. */
+  invalidAt(now: number): { readonly identity: Identity; readonly certificate: X509Certificate } | undefined {
+    for (const identity of this.identities) {
+      const certificate = identity.chain.find((each) => !isValidAt(each, now));
+      if (certificate !== undefined) return { identity, certificate };
+    }
+    return undefined;
   }
 }
 

@@ -125,6 +125,20 @@ export function isValidAt(certificate: X509Certificate, now: number): boolean {
   return now >= from && now <= to;
 }
 
+/** The certificate of a chain that ends first, in words, and when. A chain is no better than that. */
+export function firstToEnd({ chain, leaf, title }: Identity): { readonly what: string; readonly notAfter: number } {
+  const first = chain.reduce((one, other) => (validity(other).to < validity(one).to ? other : one), leaf);
+  return {
+    what: first === leaf ? `the certificate for ${title}` : inChain(first, title),
+    notAfter: validity(first).to,
+  };
+}
+
+/** An intermediate certificate, in words. */
+export function inChain(certificate: X509Certificate, title: string): string {
+  return `the intermediate certificate "${titleOf(certificate)}" of the certificate for ${title}`;
+}
+
 /** What is odd about an identity without making it useless: whole sentences without their full stop. */
 export function doubtsAbout(identity: Identity, now: number): readonly string[] {
   const { chain, leaf, key, names, title } = identity;

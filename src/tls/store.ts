@@ -7,7 +7,7 @@ import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import { Contexts } from './contexts.ts';
 import { milestone } from './expiry.ts';
 import { filesState } from './files-state.ts';
-import { day, validity } from './identity.ts';
+import { day, firstToEnd, inChain, validity } from './identity.ts';
 import type { Environment } from './passphrase.ts';
 import { filesOf, type TlsSettings } from './settings.ts';
 import { TlsTrouble } from './trouble.ts';
@@ -35,8 +35,8 @@ export interface StoreEvents {
   reloaded(titles: readonly string[]): void;
   /** The files cannot be used; what was served before still is. Told once for each distinct problem. */
   failed(message: string): void;
-  /** A certificate ends within `days` (30, 14, 7, 3, 1), or has ended (0). Told once for each. */
-  expiring(title: string, days: number, notAfter: number): void;
+  /** A certificate, or an intermediate one of its chain, ends within `days` (30, 14, 7, 3, 1), or has ended (0). Told once for each. */
+  expiring(what: string, days: number, notAfter: number): void;
   /** These are served now, instead of those; at the start too. */
   serving(certificates: readonly CertificateFacts[], before: readonly CertificateFacts[]): void;
 }
@@ -46,6 +46,8 @@ export interface CertificateFacts {
   readonly names: readonly string[];
   /** Milliseconds since 1970; the earliest end in its chain. */
   readonly notAfter: number;
+  /** What of the chain that is: "the certificate for board.test". */
+  readonly what: string;
 }
 
 export class CertificateStore {
@@ -118,7 +120,7 @@ export class CertificateStore {
       this.served = state;
       this.pending = undefined;
       this.reported = undefined;
-      this.serve(next);
+      if (next.digest !== this.current.digest) this.serve(next);
     };
   }
 
@@ -129,11 +131,10 @@ export class CertificateStore {
   }
 
   certificates(): readonly CertificateFacts[] {
-    return this.current.identities.map(({ title, names, chain }) => ({
-      title,
-      names,
-      notAfter: Math.min(...chain.map((certificate) => validity(certificate).to)),
-    }));
+    return this.current.identities.map((identity) => {
+      const { title, names } = identity;
+      return { title, names, ...firstToEnd(identity) };
+    });
   }
 
   close(): void {
@@ -185,10 +186,17 @@ export class CertificateStore {
       const now = Date.now();
       const invalid = next.invalidAt(now);
       if (invalid !== undefined && this.current.invalidAt(now) === undefined) {
-        const { from, to } = validity(invalid.leaf);
-        return `the new certificate for ${invalid.title} is valid from ${day(from)} to ${day(to)}, which is not now`;
+        const { certificate, identity } = invalid;
+        const { from, to } = validity(certificate);
+        const which =
+          certificate === identity.leaf
+            ? `the new certificate for ${identity.title}`
+            : inChain(certificate, identity.title);
+        return `${which} is valid from ${day(from)} to ${day(to)}, which is not now`;
       }
       this.served = state;
+      // Files that were only touched, or a signal for another reason: nobody gets anything else.
+      if (next.digest === this.current.digest) return undefined;
       this.serve(next);
       return undefined;
     } catch (error) {
@@ -210,12 +218,12 @@ export class CertificateStore {
 
   private tellExpiry(): void {
     const now = Date.now();
-    for (const { title, notAfter } of this.certificates()) {
+    for (const { title, notAfter, what } of this.certificates()) {
       const days = milestone(notAfter, now);
       const key = `${title} ${notAfter}`;
       if (days === undefined || this.told.get(key) === days) continue;
       this.told.set(key, days);
-      this.events.expiring(title, days, notAfter);
+      this.events.expiring(what, days, notAfter);
     }
     // Certificates that are gone need not be remembered.
     const kept = new Set(this.certificates().map(({ title, notAfter }) => `${title} ${notAfter}`));

@@ -58,6 +58,15 @@ export function generalTrouble({ chain, anchors }: Served, now: number): string 
   if (now > to) return `the certificate expired on ${day(to)}`;
   if (now < from) return `the certificate is not valid before ${day(from)}`;
   if (isSelfSigned(leaf)) return 'it is self-signed: each device has to be told to trust it';
+  // One path on which nothing has expired is enough; without a public root the whole chain is the only one.
+  const paths = anchors.length > 0 ? anchors.map(({ length }) => chain.slice(0, length)) : [chain];
+  const ended = paths.map((path) => path.find((each) => now < validity(each).from || now > validity(each).to));
+  const first = ended[0];
+  if (first !== undefined && !ended.includes(undefined)) {
+    const { from, to } = validity(first);
+    const when = now > to ? `expired on ${day(to)}` : `is not valid before ${day(from)}`;
+    return `the intermediate certificate "${titleOf(first)}" ${when}`;
+  }
   if (anchors.length > 0) return undefined;
   const top = chain[chain.length - 1] ?? leaf;
   const issuer = commonName(top.issuer) ?? top.issuer.replaceAll('\n', ', ');

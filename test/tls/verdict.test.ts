@@ -14,6 +14,11 @@ const x1ByDst = new Authority('ISRG Root X1', dst, { key: x1.key, from: -2000, t
 const g2 = new Authority('DigiCert Global Root G2');
 const young = new Authority('Young Root');
 const none = new Authority('Nobody');
+const past = new Authority('Past', g2, { from: -9, to: -2 });
+const lost = new Authority('Lost', none, { from: -9, to: -2 });
+const EXPIRED = new RegExp(
+  `^the intermediate certificate "Past" expired on ${new Date(Date.now() - 2 * 86_400_000).toISOString().slice(0, 10)}$`,
+);
 
 const parsed = (made: Made) => new X509Certificate(made.certificate);
 const ROOTS = [x1, g2, young].map(parsed);
@@ -74,6 +79,13 @@ describe('what holds for every device', () => {
     ['nothing', served(g2.server(['a.test']), []), undefined],
     ['expired', served(g2.server(['a.test'], { from: -9, to: -2 }), []), /^the certificate expired on /],
     ['not yet valid', served(g2.server(['a.test'], { from: 2, to: 9 }), []), /is not valid before /],
+    ['an expired intermediate', served(past.server(['a.test']), [past]), EXPIRED],
+    [
+      'one without a public root',
+      served(lost.server(['a.test']), [lost]),
+      /^the intermediate certificate "Lost" expired on /,
+    ],
+    ['one beside a path that is fine', CHAINS['with the cross-sign that has expired'] ?? assert.fail(), undefined],
     ['self-signed', served(none, []), /^it is self-signed/],
     [
       'an authority of its own',
