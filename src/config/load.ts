@@ -9,6 +9,7 @@ import { checkAuth, checkCors } from './policy-checks.ts';
 import { Positions } from './positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
 import { checkPrograms, type Objections } from './programs.ts';
+import { doubtRoutes } from './route-doubts.ts';
 import { type Config, type FileConfig, type RoutePolicies, root } from './schema.ts';
 import { decodeSource, readSource, type SourceTrouble } from './source.ts';
 import { suggestion, tablesOf } from './suggest.ts';
@@ -76,7 +77,10 @@ export function readConfig(
   const read = root.read(table, [], reading);
   checkAcross(table, reading, placeOf);
   checkListeners(table, reading);
-  if (read !== undefined) checkHosts(read, reading);
+  if (read !== undefined) {
+    checkHosts(read, reading);
+    doubtRoutes(read, reading);
+  }
   checkCors(table, reading);
   checkAuth(table, reading);
   if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
