@@ -82,13 +82,13 @@ describe('MQTT.js in Node', { skip: HAS_MOSQUITTO ? false : 'needs mosquitto' },
 
   test('an idle time that only keep-alive survives', async (t) => {
     const running = await site(t, 'node');
-    const client = await connected(t, running, '/mqtt', { keepalive: 1 });
+    const client = await connected(t, running, '/mqtt', { keepalive: 3 });
     let answers = 0;
     client.on('packetreceive', (packet) => {
       if (packet.cmd === 'pingresp') answers++;
     });
-    // The broker ends a connection that is quiet for one and a half times its keep-alive.
-    await until('three pings are answered', () => answers >= 3);
+    // The broker ends a connection that is quiet for one and a half times its keep-alive. A shorter one would be a race on a busy machine.
+    await until('two pings are answered', () => answers >= 2);
     assert.equal(client.connected, true);
     await client.endAsync();
   });
@@ -136,7 +136,7 @@ describe('MQTT.js in a browser', { skip: browserSkip }, () => {
       await page.goto(running.url('/'));
       // What runs in the page is text, because only a browser has these words.
       const result = await page.evaluate(`(async () => {
-        const client = await mqtt.connectAsync('ws://' + location.host + '/mqtt', { keepalive: 1, reconnectPeriod: 0 });
+        const client = await mqtt.connectAsync('ws://' + location.host + '/mqtt', { keepalive: 3, reconnectPeriod: 0 });
         await client.subscribeAsync('numbers', { qos: 1 });
         const received = [];
         const all = new Promise((resolve) => client.on('message', (topic, payload) => {
@@ -147,7 +147,7 @@ describe('MQTT.js in a browser', { skip: browserSkip }, () => {
         await all;
         let answers = 0;
         await new Promise((resolve, reject) => {
-          client.on('packetreceive', (packet) => { if (packet.cmd === 'pingresp' && ++answers === 3) resolve(); });
+          client.on('packetreceive', (packet) => { if (packet.cmd === 'pingresp' && ++answers === 2) resolve(); });
           client.on('close', () => reject(new Error('closed')));
         });
         const isInOrder = received.every((text, at) => text === 'message ' + at);
@@ -156,6 +156,6 @@ describe('MQTT.js in a browser', { skip: browserSkip }, () => {
         await client.endAsync();
         return { count: received.length, isInOrder, answers, protocol };
       })()`);
-      assert.deepEqual(result, { count: MESSAGES, isInOrder: true, answers: 3, protocol: 'mqtt' });
+      assert.deepEqual(result, { count: MESSAGES, isInOrder: true, answers: 2, protocol: 'mqtt' });
     });
 });

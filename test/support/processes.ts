@@ -51,7 +51,7 @@ export function memoryOf(pid: number, field: 'VmRSS' | 'RssAnon'): number {
 export async function until(
   what: string,
   isSo: () => boolean | Promise<boolean>,
-  milliseconds = 30_000,
+  milliseconds = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!(await isSo())) {

@@ -1,7 +1,7 @@
 /** Waits for a condition, with a deadline that only a failure reaches. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const DEADLINE = 20_000;
+const DEADLINE = 60_000;
 const LOOK_EVERY = 5;
 
 /** Resolves once `condition` holds; rejects with `what` after the deadline. */
