@@ -50,7 +50,7 @@ export class TestSocket {
           reject(
             new Error(`${this.messages.length} of ${count} messages in 30 s: ${this.messages.slice(-3).join(' | ')}`),
           ),
-        30_000,
+        60_000,
       );
       const look = (): void => {
         if (this.messages.length >= count) resolve();

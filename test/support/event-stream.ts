@@ -9,7 +9,7 @@ export interface StreamEvent {
   readonly id: string | undefined;
 }
 
-const DEADLINE = 30_000;
+const DEADLINE = 60_000;
 
 export class EventClient {
   readonly events: StreamEvent[] = [];

@@ -9,7 +9,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const START_DEADLINE = 30_000;
+const START_DEADLINE = 60_000;
 
 /** One line of the gateway's JSON log. */
 export type LogLine = { readonly message: string; readonly level: string; readonly [key: string]: unknown };

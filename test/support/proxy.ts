@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import type { TestContext } from 'node:test';
 
 /** What one of them may take to start or to end. Milliseconds. */
-export const PROXY_DEADLINE = 15_000;
+export const PROXY_DEADLINE = 60_000;
 
 /** Runs it until the test's end; nginx's workers go with their master. Gives what it has said so far. */
 export function startProxy(

@@ -63,7 +63,7 @@ export class StreamClient {
   /** Resolves when `isSo` holds. Rejects when the stream is over before. */
   async until(isSo: () => boolean, what: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const deadline = setTimeout(() => look(new Error(`it did not come: ${what}`)), 30_000);
+      const deadline = setTimeout(() => look(new Error(`it did not come: ${what}`)), 60_000);
       const look = (error?: Error): void => {
         if (!isSo() && error === undefined && this.ended === undefined) return;
         clearTimeout(deadline);
