@@ -1,6 +1,6 @@
 /** Builds the backends of a polled stream: one for each channel, with what it is to ask. */
 import type { StreamConfig } from '../config/schema.ts';
-import { type HeaderList, headerValue } from '../engine/engine.ts';
+import type { HeaderList } from '../engine/engine.ts';
 import type { Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
@@ -86,9 +86,11 @@ function ownQuery(poll: StreamConfig['poll']): string {
   return at < 0 ? '' : String(poll).slice(at + 1);
 }
 
-function credentialsOf(call: Call): HeaderList {
-  return ['cookie', 'authorization'].flatMap((name) => {
-    const value = headerValue(call.request.headers, name);
-    return value === undefined ? [] : [[name, value] as const];
+/** All of them, in one field each, as a program that serves the client itself would see them (RFC 6265 section 5.4, RFC 9110 section 5.3). */
+function credentialsOf({ request }: Call): HeaderList {
+  const separators = { cookie: '; ', authorization: ', ' };
+  return Object.entries(separators).flatMap(([wanted, separator]) => {
+    const values = request.headers.filter(([name]) => name === wanted).map(([, value]) => value);
+    return values.length === 0 ? [] : [[wanted, values.join(separator)] as const];
   });
 }

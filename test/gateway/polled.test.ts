@@ -1,6 +1,7 @@
 /** Polled streams through the real gateway: what viewers see of good and of bad sources. */
 import assert from 'node:assert/strict';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { applyMergePatch, type Json } from '../../src/stream/merge-patch.ts';
@@ -346,6 +347,22 @@ printf 'Content-Type: text/plain\\n\\n%s' "\${HTTP_COOKIE-none} \${HTTP_AUTHORIZ
   assert.equal(await sees('/live/all', ann), 'none none ');
   assert.equal(await sees('/live/command', bob), 'user=bob Bearer bob\n');
   assert.equal(await sees('/live/old', bob), 'user=bob Bearer bob');
+  // A browser, or a proxy, may send cookies in several fields: the second one says who this is.
+  const inParts = async (path: string, ...cookies: readonly string[]): Promise<string> => {
+    const fields = cookies.map((cookie) => `Cookie: ${cookie}\r\n`).join('');
+    const client = connect({ host: '127.0.0.1', port: running.port });
+    let seen = '';
+    client.on('data', (bytes: Buffer) => {
+      seen += bytes.toString();
+    });
+    client.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n${fields}\r\n`);
+    await until('a message', () => /^data: .*user=/m.test(seen));
+    client.destroy();
+    return seen;
+  };
+  for (const path of ['/live/mine', '/live/old', '/live/command'])
+    for (const name of ['ann', 'bob'])
+      assert.match(await inParts(path, 'theme=dark', `user=${name}`), new RegExp(`theme=dark; user=${name}`), path);
   assert.equal(await running.stop(), 0);
 });
 

@@ -128,7 +128,7 @@ listen = "127.0.0.1:0"
   assert.equal((await rawRequest(plain, 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n')).status, 400);
   assert.equal(
     (await ask(plain, '//evil.test/', { headers: { host: 'board.test' } })).headers['location'],
-    `https://board.test:${secure}//evil.test/`,
+    `https://board.test:${secure}/evil.test/`,
   );
 
   const wrong = await rawRequest(secure, 'GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');

@@ -5,9 +5,17 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { parseTokens } from '../../src/config/credentials.ts';
+import { Log } from '../../src/ops/log.ts';
+import { Auth } from '../../src/policy/auth.ts';
+import { CredentialFile } from '../../src/policy/credential-file.ts';
+import { Passwords } from '../../src/policy/passwords.ts';
+import { Rates } from '../../src/policy/rate.ts';
 import { startBoth } from '../support/both-engines.ts';
+import { fakeCall } from '../support/call.ts';
 import { ask, refused, TestSocket } from '../support/client.ts';
-import { runnel } from '../support/gateway.ts';
+import { folderWith, runnel } from '../support/gateway.ts';
+import { configOf } from '../support/policies.ts';
 import { until } from '../support/processes.ts';
 
 const TOKEN = 'a-token-of-the-dashboard';
@@ -208,3 +216,30 @@ async function hashOf(password: string, name: string, folder: string): Promise<s
   assert.equal(status, 0);
   return stdout;
 }
+
+/** A file of tokens of which only one can be asked for. */
+class OnlyLookedUp extends Map<string, string> {
+  override [Symbol.iterator](): never {
+    throw new Error('every token was looked at');
+  }
+}
+
+test('a token costs the same, however many there are', (t) => {
+  const folder = folderWith(t, { tokens: TOKENS });
+  const { auth: config } = configOf({ defaults: { auth: { tokens: join(folder, 'tokens') } } }).defaults;
+  const log = new Log({ format: 'json', level: 'error', colour: false, descriptor: 1 });
+  const entries = new OnlyLookedUp();
+  for (const [digest, name] of parseTokens(TOKENS).entries) entries.set(digest, name);
+  const auth = new Auth(config, {
+    passwords: new Passwords(),
+    failures: new Rates(1, 10),
+    basic: undefined,
+    tokens: new CredentialFile(join(folder, 'tokens'), () => ({ entries, problems: [] }), log),
+    now: () => 0,
+    isShared: () => false,
+  });
+  const decide = (token: string) => auth.decide(fakeCall({ headers: [['authorization', `Bearer ${token}`]] }).request);
+  assert.deepEqual(decide(TOKEN), { user: { name: 'dashboard', type: 'Bearer' } });
+  const wrong = decide('wrong');
+  assert(!(wrong instanceof Promise) && wrong.refusal?.status === 401);
+});
