@@ -12,6 +12,8 @@ const SAYINGS: { readonly [code: string]: string } = {
   EADDRINUSE: 'the address is in use by another program',
   EACCES: 'permission denied',
   EADDRNOTAVAIL: 'this machine does not have that address',
+  EAFNOSUPPORT: 'this system does not have that kind of address (IPv6 may be switched off)',
+  EEXIST: 'another listener has taken that socket already',
   ENOTFOUND: 'no such host',
   ENOENT: 'no such directory',
   ENAMETOOLONG: `the path is longer than ${MAX_PATH_BYTES} bytes`,

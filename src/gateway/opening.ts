@@ -3,6 +3,7 @@ import type { ConnectionsConfig } from '../config/schema.ts';
 import { tlsSettings } from '../config/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import type { EngineHost, Request } from '../engine/engine.ts';
+import { listenEverywhere } from '../engine/every-address.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
@@ -70,7 +71,7 @@ export function opening(parts: OpeningParts): ListenerParts {
         tls: store,
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
-      return { listening: await engine.listen(options, host), maxMessage };
+      return { listening: await listenEverywhere(engine, options, host, (sentence) => log.warn(sentence)), maxMessage };
     },
     release: (store) => certificates.release(store),
     gone: (name) => tallies.connections.remove(name),

@@ -10,13 +10,20 @@ test('a socket is found by its name', () => {
   assert.equal(inheritedDescriptor('systemd:admin', 'admin', environment), 4);
 });
 
+test('the only socket is taken when it has no name', () => {
+  for (const names of [{}, { LISTEN_FDNAMES: '' }])
+    assert.equal(inheritedDescriptor('systemd:http', 'http', { LISTEN_PID, LISTEN_FDS: '1', ...names }), 3);
+});
+
 test('one that is not there, or is there twice, is refused with what is there', () => {
   const cases: readonly [{ [name: string]: string }, RegExp][] = [
     [{}, /no socket; is there a socket unit/],
     [{ LISTEN_PID: '1', LISTEN_FDS: '1', LISTEN_FDNAMES: 'http' }, /no socket/],
     [{ LISTEN_PID, LISTEN_FDS: '0' }, /no socket/],
     [{ LISTEN_PID, LISTEN_FDS: '-1' }, /no socket/],
-    [{ LISTEN_PID, LISTEN_FDS: '1' }, /handed over unknown, but/],
+    [{ LISTEN_PID, LISTEN_FDS: '2' }, /2 sockets were handed over without names/],
+    [{ LISTEN_PID, LISTEN_FDS: '1', LISTEN_FDNAMES: 'web' }, /nothing of that name; write "systemd:web"$/],
+    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'unknown' }, /handed over unknown, unknown, but/],
     [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'a:b' }, /handed over a, b, but nothing of that name/],
     [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'http:http' }, /2 sockets of that name/],
   ];

@@ -1,0 +1,27 @@
+/** ":8080" on a system without IPv6. */
+import { type Engine, type EngineHost, ListenError, type Listening, type ListenOptions } from './engine.ts';
+
+/** What the system says of "::" when IPv6 is not in the kernel or was switched off (ipv6.disable=1), and when no interface may have it. */
+const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
+
+/**
+ * Listens. "::" stands for every address, IPv4 too; where the system has no IPv6 those of IPv4 are every address.
+ * @param without Is told then: a sentence for the log.
+ */
+export async function listenEverywhere(
+  engine: Engine,
+  options: ListenOptions,
+  host: EngineHost,
+  without: (sentence: string) => void,
+): Promise<Listening> {
+  const { address, name } = options;
+  try {
+    return await engine.listen(options, host);
+  } catch (error) {
+    if (address.kind !== 'tcp' || address.host !== '::') throw error;
+    if (!(error instanceof ListenError) || !NO_IPV6.has(error.code)) throw error;
+    const listening = await engine.listen({ ...options, address: { ...address, host: '0.0.0.0' } }, host);
+    without(`this system has no IPv6: "${name}" listens on 0.0.0.0, which is every IPv4 address`);
+    return listening;
+  }
+}
