@@ -39,7 +39,7 @@ export class GroupTable {
     return this.free.pop() ?? this.length++;
   }
 
-  /** "123": the process group. "?456": whoever has the pipe with this inode as its stdout, and has no number that is known yet. */
+  /** "123": the process group. "?456": whoever has the pipe with this inode as its stdin, stdout or stderr, and has no number that is known yet. */
   write(place: number, text: string): void {
     this.stale.delete(place);
     this.put(place, text);

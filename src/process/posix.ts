@@ -125,8 +125,8 @@ class PosixSpawner implements Spawner {
     const { pid } = slot;
     const { attributes, spawn } = this.calls;
     try {
-      // Of a terminal there is nothing to be known before.
-      if (starts !== undefined && !('slave' in pipes.stdout)) starts(fstatSync(pipes.stdout.read).ino);
+      const known = recognisable(pipes);
+      if (starts !== undefined && known !== undefined) starts(fstatSync(known).ino);
       const actions = slot.actions.get(this.before(options, pipes));
       if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const result = await new Promise<number>((resolve, reject) => {
@@ -240,6 +240,11 @@ function reader(descriptor: number): Socket {
 
 function writer(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+/** A pipe that nobody but the program will have. A terminal's number may be somebody else's as soon as it is closed. */
+function recognisable({ stdin, stdout, stderr }: Pipes): number | undefined {
+  return 'slave' in stdout ? (stdin ?? stderr)?.read : stdout.read;
 }
 
 function programsEnd(stdout: Pipe | Terminal): number {

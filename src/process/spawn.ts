@@ -69,7 +69,7 @@ export interface Spawner {
   /**
    * Rejects with a `SpawnError` before anything ran.
    * @param starts is told before anything runs by what the program can be known that has no number yet, if there is a moment in
-   * which it has none: the inode of the pipe that is its stdout
+   * which it has none: the inode of a pipe that is its stdin, stdout or stderr
    */
   spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child>;
   /** Opens an empty file without a name, in memory if there is a way; the caller closes it. Throws with the reason. */

@@ -9,7 +9,7 @@ import type { Child, Spawner } from './spawn.ts';
 
 /**
  * `kill -s TERM -- -123` is what dash and bash understand, `kill -TERM -123` what busybox does. A program that was being started is sought by
- * the pipe that is its stdout, twice, because at first it may not have it yet.
+ * a pipe that only it has, twice, because at first it may not have it yet.
  */
 export const WATCHDOG_SCRIPT = `
 trap "" INT TERM HUP QUIT PIPE USR1 USR2
@@ -18,7 +18,7 @@ while read -r _; do :; done
 L= S=
 while read -r p; do case $p in [1-9]*) L="$L $p" ;; \\?*) S="$S \${p#?}" ;; esac; done <&3
 seek() {
-  ls -l /proc/[0-9]*/fd/1 | while read -r line; do
+  ls -l /proc/[0-9]*/fd/[012] | while read -r line; do
     for i in $S; do case $line in *" -> pipe:[$i]") p=\${line#*/proc/}; echo "\${p%%/*}" ;; esac; done
   done
 }
@@ -29,14 +29,14 @@ end() {
 case $L$S in *[0-9]*) end TERM; sleep 1; end KILL ;; esac
 `;
 
-/** At least this long, in milliseconds, between two starts of it. */
+/** One that has lived for less than this, in milliseconds, is not started again at once, but after as long. */
 const RESTART_AFTER = 1000;
 /** How long the shell may take to end by itself, milliseconds. */
 const CLOSE_WITHIN = 3000;
 
 /** What the watchdog knows of one program. */
 export interface WatchdogPlace {
-  /** It is being started; `pipe` is the inode of its stdout. */
+  /** It is being started; `pipe` is the inode of its stdin, stdout or stderr. */
   readonly starts: (pipe: number) => void;
   /** It runs, as leader of this group. */
   readonly runs: (group: number) => void;
@@ -121,26 +121,30 @@ export class Watchdog {
       });
       shell.stdout.destroy();
       this.shell = shell;
-      void shell.exited.then(() => this.gone(shell));
+      const born = performance.now();
+      void shell.exited.then(() => this.gone(shell, performance.now() - born));
     } catch (error) {
       this.failed(describe('cannot be started', error));
     }
   }
 
-  private gone(shell: Child): void {
+  private gone(shell: Child, age: number): void {
     shell.stdin?.destroy();
     this.shell = undefined;
-    if (!this.closed) this.failed('the watchdog has died');
+    if (this.closed) return;
+    // At once: what kills one may well kill the gateway next.
+    this.failed('the watchdog has died', age < RESTART_AFTER ? RESTART_AFTER : 0);
   }
 
-  private failed(reason: string): void {
+  private failed(reason: string, after = RESTART_AFTER): void {
     this.lost(`${reason}; until it is back, programs would outlive a gateway that is killed`);
     if (this.closed) return;
-    this.timer = setTimeout(() => {
+    const again = (): void => {
       this.timer = undefined;
       if ((this.table?.size ?? 0) > 0) void this.ready();
-    }, RESTART_AFTER);
-    this.timer.unref();
+    };
+    if (after === 0) again();
+    else this.timer = setTimeout(again, after).unref();
   }
 }
 

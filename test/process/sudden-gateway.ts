@@ -1,11 +1,11 @@
 /**
  * For `watchdog.test.ts`: a process that begins to start programs that end of nothing but KILL, and is itself killed so many milliseconds
- * later. Its arguments are a number for the programs to sleep, by which they are known, and those milliseconds.
+ * later. Its arguments are a number for the programs to sleep, by which they are known, those milliseconds, and what their stdout is.
  */
 import { Programs } from '../../src/process/programs.ts';
 import { makeSpawner, shell } from './support.ts';
 
-const [marker, after] = process.argv.slice(2);
+const [marker, after, stdout] = process.argv.slice(2);
 const nothing = () => undefined;
 const programs = new Programs(makeSpawner('posix'), 100, {
   started: nothing,
@@ -16,7 +16,11 @@ const programs = new Programs(makeSpawner('posix'), 100, {
 const ending = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
 const start = () =>
   programs.start({
-    ...shell(`trap "" INT TERM HUP PIPE; exec sleep ${marker}`, { stdin: 'null', stderr: 'null' }),
+    ...shell(`trap "" INT TERM HUP PIPE; exec sleep ${marker}`, {
+      stdin: stdout === 'terminal' ? 'pipe' : 'null',
+      stdout: stdout === 'terminal' ? 'terminal' : 'pipe',
+      stderr: 'null',
+    }),
     owner: 'test',
     ending,
   });

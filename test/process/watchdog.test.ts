@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Spawner } from '../../src/process/spawn.ts';
 import { WATCHDOG_SCRIPT, Watchdog } from '../../src/process/watchdog.ts';
@@ -36,18 +37,22 @@ for (const name of SPAWNERS) {
   });
 }
 
-test('nor does it leave what was just being started', { timeout: 60_000 }, async () => {
-  for (const after of [0, 1, 2, 4, 8]) {
-    const marker = `100000.${process.pid}${after}`;
-    const gateway = spawn(process.execPath, [SUDDEN_GATEWAY, marker, String(after)], {
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    const [, signal] = await once(gateway, 'exit');
-    assert.equal(signal, 'SIGKILL');
-    // Every one ignores what can be ignored, so this is the watchdog's last step.
-    await until('none is left', () => !commands().some((command) => command.includes(marker)));
-  }
-});
+for (const [stdout, kind] of [
+  ['pipe', 1],
+  ['terminal', 2],
+] as const)
+  test(`nor does it leave what was just being started with a ${stdout}`, { timeout: 60_000 }, async () => {
+    for (const after of [0, 1, 2, 4, 8]) {
+      const marker = `100000.${process.pid}${after}${kind}`;
+      const gateway = spawn(process.execPath, [SUDDEN_GATEWAY, marker, String(after), stdout], {
+        stdio: ['ignore', 'inherit', 'inherit'],
+      });
+      const [, signal] = await once(gateway, 'exit');
+      assert.equal(signal, 'SIGKILL');
+      // Every one ignores what can be ignored, so this is the watchdog's last step.
+      await until('none is left', () => !commands().some((command) => command.includes(marker)));
+    }
+  });
 
 /** The command lines of all processes. */
 function commands(): string[] {
@@ -146,6 +151,20 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     // It was closed with a program in its list, as it is by the kernel when the gateway dies.
     assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGTERM' });
     child.stdout.destroy();
+  });
+
+  test('comes back without waiting, unless it was just started', { timeout: 30_000 }, async (t) => {
+    const watchdog = new Watchdog(spawner, () => undefined);
+    await watchdog.ready();
+    const old = watchdog.pid ?? 0;
+    watchdog.place().runs(9_999_997);
+    await delay(1100);
+    // No timer ends from here on.
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    process.kill(old, 'SIGKILL');
+    while (watchdog.pid === undefined || watchdog.pid === old) await new Promise(setImmediate);
+    t.mock.timers.reset();
+    await watchdog.close();
   });
 
   test('one that is stopped holds nothing up, and does its work when it goes on', async () => {
