@@ -152,7 +152,7 @@ function run(file, args) {
   });
 }
 
-/** What the programs print comes from here: twenty lines a second, and two of up to 60 KB. */
+/** What the programs print comes from here: twenty lines a second, and four of up to 60 KB. */
 function feed(rate) {
   const live = openSync(join(folder, 'live'), 'r+');
   const large = openSync(join(folder, 'large'), 'r+');
@@ -160,7 +160,7 @@ function feed(rate) {
   const timer = setInterval(() => {
     turn += 1;
     writeSync(live, `${turn} ${'the quick brown fox jumps over the lazy dog '.repeat(1 + (turn % 8))}\n`);
-    if (turn % 10 === 0) writeSync(large, `${'x'.repeat(5000 + (turn % 50) * 1000)}\n`);
+    if (turn % 5 === 0) writeSync(large, `${'x'.repeat(Math.ceil(60_000 * Math.random() ** 2))}\n`);
   }, 50 / rate);
   gateway.exited.then(() => {
     closeSync(live);

@@ -25,8 +25,8 @@ export class SoakLoad {
     this.port = port;
     const every = (perSecond, act) => this.#loops.push(this.#repeat(1000 / (perSecond * rate), act));
     for (let index = 0; index < viewers; index += 1) this.#loops.push(this.#viewer(KINDS[index % KINDS.length]));
-    for (let index = 0; index < 12; index += 1) this.#loops.push(this.#slowReader('/large'));
-    for (let index = 0; index < 4; index += 1) this.#loops.push(this.#slowReader('/live'));
+    for (let index = 0; index < viewers / 8; index += 1)
+      this.#loops.push(this.#slowReader(index % 4 === 0 ? '/live' : '/large'));
     for (let index = 0; index < 2; index += 1) this.#loops.push(this.#slowDownload());
     for (let index = 0; index < 4; index += 1) this.#loops.push(this.#keptConnection(rate));
     every(4, () => this.#request('page', get('/page-300k.html')));

@@ -8,6 +8,7 @@ import type { Surroundings } from '../config/load.ts';
 import { thisUser } from '../ops/file-reasons.ts';
 import { findGroup, findUser, groupsOf, type User } from '../process/accounts.ts';
 import { readSystem, type SystemFacts } from '../process/confine.ts';
+import { confinementTrial } from './confinement-trial.ts';
 import { UsageError } from './flags.ts';
 import { modeDisk, sandboxedDisk } from './judged-disk.ts';
 import {
@@ -147,11 +148,10 @@ const ALL = (1n << 41n) - 1n;
 
 function systemFor(account: User | undefined, unit: Settings | undefined): SystemFacts {
   const system = readSystem();
-  if (account === undefined && unit === undefined) return system;
   const user = account?.id ?? system.user;
-  if (unit === undefined)
-    return account?.id === system.user ? { ...system, user } : { ...system, user, capabilities: user === 0 ? ALL : 0n };
-  return { ...system, user, capabilities: capabilitiesOf(unit, user) };
+  if (unit === undefined && user === system.user) return { ...system, attempt: confinementTrial() };
+  const capabilities = unit !== undefined ? capabilitiesOf(unit, user) : user === 0 ? ALL : 0n;
+  return { ...system, user, capabilities, inherited: capabilities };
 }
 
 function capabilitiesOf(unit: Settings, user: number): bigint {

@@ -72,7 +72,9 @@ export function reread(file: string, around: Surroundings = {}, system = readSys
     ...around,
     objections(confinement) {
       const plan = planConfinement(confinement, system);
-      return 'problems' in plan ? plan.problems : [];
+      if ('problems' in plan) return plan.problems;
+      const message = plan.capabilities.length === 0 ? undefined : system.attempt?.(plan.wrapper);
+      return message === undefined ? [] : [{ key: [confinement.user === undefined ? 'group' : 'user'], message }];
     },
   });
   return result.ok

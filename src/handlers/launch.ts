@@ -6,7 +6,7 @@ import { planUnbuffering } from '../process/unbuffer.ts';
 
 export interface Launch {
   /** The same for every start. */
-  readonly options: Pick<StartOptions, 'ending' | 'wrapper' | 'pipeOwner' | 'stdout'>;
+  readonly options: Pick<StartOptions, 'ending' | 'wrapper' | 'pipeOwner' | 'capabilities' | 'stdout'>;
   /** What a program's environment begins with. */
   readonly base: ReadonlyMap<string, string>;
   /** What the route asks for and does not get here: a sentence for the log. */
@@ -36,6 +36,7 @@ export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean
       // stdbuf comes last, next to the program: it must not reach the tools that confine it.
       wrapper: [...confined.wrapper, ...(unbuffered?.wrapper ?? [])],
       pipeOwner: confined.user,
+      capabilities: confined.capabilities,
       stdout: unbuffered?.stdout,
     },
     base: new Map([...confined.environment, ...(unbuffered?.environment ?? [])]),

@@ -20,6 +20,10 @@ export interface SystemFacts {
   readonly user: number;
   /** Effective capabilities as a bit set (capabilities(7)). */
   readonly capabilities: bigint;
+  /** Those that a tool can have that the gateway starts: root's come with its user, another user's must be inheritable. */
+  readonly inherited: bigint;
+  /** Tries such a wrapper and says what was wrong; where it is there, what is tried here holds for the gateway. */
+  readonly attempt?: (wrapper: Wrapper) => string | undefined;
   /** The file of a tool, or undefined where it is not installed. */
   readonly tool: (name: string) => string | undefined;
 }
@@ -31,12 +35,16 @@ export interface Confined {
   readonly environment: ReadonlyMap<string, string>;
   /** The id of that user; undefined for the gateway's own. */
   readonly user: number | undefined;
+  /** What setpriv has to have to do it, by number: it gives them up. Empty where nothing of the kind is asked for. */
+  readonly capabilities: readonly number[];
 }
 
-const CAP_KILL = 1n << 5n;
-const CAP_SETGID = 1n << 6n;
-const CAP_SETUID = 1n << 7n;
-const CAP_SYS_NICE = 1n << 23n;
+/** Numbers of capabilities(7). */
+const CAP_KILL = 5;
+const CAP_SETGID = 6;
+const CAP_SETUID = 7;
+const CAP_SYS_NICE = 23;
+const ALL = (1n << 64n) - 1n;
 
 /** How to do it, or everything that speaks against it here. */
 export function planConfinement(
@@ -55,7 +63,13 @@ export function planConfinement(
     problems.push({ key: ['limits', 'processes'], message: 'does not hold for programs of root: set user too' });
   }
   if (problems.length > 0) return { problems };
-  return { wrapper, environment: identity(account), user: account?.id };
+  const capabilities = neededCapabilities(confinement);
+  return { wrapper, environment: identity(account), user: account?.id, capabilities };
+}
+
+function neededCapabilities({ user, group }: Confinement): readonly number[] {
+  if (user !== undefined) return [CAP_SETUID, CAP_SETGID];
+  return group === undefined ? [] : [CAP_SETGID];
 }
 
 /**
@@ -74,11 +88,18 @@ export function wrap(
 
 export function readSystem(): SystemFacts {
   const status = readOrEmpty('/proc/self/status');
+  const user = process.geteuid?.() ?? 0;
+  const set = (name: string): bigint => {
+    const digits = new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1];
+    // Without /proc: root has all, another user none, as far as anybody knows.
+    return digits === undefined ? (user === 0 ? ALL : 0n) : BigInt(`0x${digits}`);
+  };
   return {
-    user: process.geteuid?.() ?? 0,
+    user,
     passwd: readOrEmpty('/etc/passwd'),
     group: readOrEmpty('/etc/group'),
-    capabilities: BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`),
+    capabilities: set('CapEff'),
+    inherited: user === 0 ? set('CapBnd') : set('CapInh') & set('CapPrm'),
     tool: (name) => {
       try {
         return findProgram(name, undefined, '/');
@@ -95,7 +116,7 @@ function niceArguments(
   problems: Objection[],
 ): readonly string[] {
   if (nice === undefined) return [];
-  if (nice < 0 && !has(system, CAP_SYS_NICE)) {
+  if (nice < 0 && !has(system.capabilities, [CAP_SYS_NICE])) {
     problems.push({ key: ['limits', 'nice'], message: 'below 0 needs root or the capability CAP_SYS_NICE' });
   }
   return tool('nice', ['limits', 'nice'], system, problems, ['-n', String(nice)]);
@@ -130,18 +151,7 @@ function userArguments(
   if (account !== undefined && group === undefined && primary === undefined) {
     problems.push({ key: ['user'], message: `${user} is a number without an entry in /etc/passwd: set group too` });
   }
-  // KILL too: a gateway that may not signal its programs could not end them.
-  const needed = user === undefined ? CAP_SETGID : CAP_SETUID | CAP_SETGID | CAP_KILL;
-  if (!has(system, needed)) {
-    problems.push(
-      user === undefined
-        ? { key: ['group'], message: 'another group needs root or the capability CAP_SETGID' }
-        : {
-            key: ['user'],
-            message: 'another user needs root or the capabilities CAP_SETUID, CAP_SETGID and CAP_KILL',
-          },
-    );
-  }
+  checkRights({ user, group, limits: {} }, system, problems);
   const others = account?.name === undefined ? [] : groupsOf(system.group, account.name);
   return tool('setpriv', [user === undefined ? 'group' : 'user'], system, problems, [
     ...(account === undefined ? [] : [`--reuid=${account.id}`]),
@@ -151,6 +161,22 @@ function userArguments(
     '--inh-caps=-all',
     '--',
   ]);
+}
+
+function checkRights(confinement: Confinement, system: SystemFacts, problems: Objection[]): void {
+  const { user } = confinement;
+  const key: Objection['key'] = [user === undefined ? 'group' : 'user'];
+  const what = user === undefined ? 'another group' : 'another user';
+  // KILL too: a gateway that may not signal its programs could not end them.
+  const list = user === undefined ? 'capability CAP_SETGID' : 'capabilities CAP_SETUID, CAP_SETGID and CAP_KILL';
+  const capabilities = neededCapabilities(confinement);
+  if (!has(system.capabilities, user === undefined ? capabilities : [...capabilities, CAP_KILL]))
+    problems.push({ key, message: `${what} needs root or the ${list}` });
+  else if (!has(system.inherited, capabilities))
+    problems.push({
+      key,
+      message: `${what} needs the ${list} so that setpriv inherits them: set AmbientCapabilities= in the unit, not only the bounding set or those of the file`,
+    });
 }
 
 function identity(account: User | undefined): ReadonlyMap<string, string> {
@@ -178,8 +204,8 @@ function tool(
   return [file, ...options];
 }
 
-function has(system: SystemFacts, capabilities: bigint): boolean {
-  return (system.capabilities & capabilities) === capabilities;
+function has(set: bigint, capabilities: readonly number[]): boolean {
+  return capabilities.every((number) => (set & (1n << BigInt(number))) !== 0n);
 }
 
 function readOrEmpty(file: string): string {

@@ -37,6 +37,10 @@ export interface PosixCalls {
     envp: bigint,
     done: (error: Error | null, result: number) => void,
   ): void;
+  /** The same on this thread, which waits for it. Answers an errno, or 0. */
+  spawnHere(pid: Buffer, file: string, actions: Buffer, attributes: Buffer, argv: bigint, envp: bigint): number;
+  /** prctl(2) of ambient capabilities (capabilities(7)), which are this thread's alone. */
+  ambient(option: number, what: number, capability: number, zero1: number, zero2: number): number;
   /** Attributes for every program: an own session, default signals, an empty signal mask. */
   readonly attributes: Buffer;
 }
@@ -77,7 +81,7 @@ export function posixCalls(addon: unknown): PosixCalls {
   // The prototypes in the strings are what counts; the types only repeat them.
   const declare = <F>(prototype: string): F => library.func(prototype) as F;
   const on = 'posix_spawn_file_actions_';
-  const spawn = declare<{ async: PosixCalls['spawn'] }>(
+  const spawn = declare<PosixCalls['spawnHere'] & { async: PosixCalls['spawn'] }>(
     'int posix_spawn(void *pid, const char *file, void *actions, void *attributes, uintptr_t argv, uintptr_t envp)',
   );
   return {
@@ -97,6 +101,10 @@ export function posixCalls(addon: unknown): PosixCalls {
     actionsChdir: declare(`int ${on}addchdir_np(void *actions, const char *directory)`),
     actionsCloseFrom: perhaps(() => declare(`int ${on}addclosefrom_np(void *actions, int from)`)),
     spawn: (...args) => spawn.async(...args),
+    spawnHere: spawn,
+    ambient: declare(
+      'int prctl(int option, unsigned long what, unsigned long capability, unsigned long c, unsigned long d)',
+    ),
     attributes: makeAttributes(declare),
   };
 }

@@ -3,7 +3,7 @@
  * for the copying of page tables (it is a vfork) nor for a slow disk. A program gets real pipes, a session of its own, default
  * signals and the descriptors 0 to 2.
  */
-import { closeSync, fchownSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, fchmodSync, fchownSync, fstatSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
@@ -12,6 +12,7 @@ import { Delay } from './delay.ts';
 import { ProcessGroup } from './group.ts';
 import { LateReader } from './late-reader.ts';
 import { type Before, FileActions } from './posix-actions.ts';
+import { withAmbient } from './posix-ambient.ts';
 import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls } from './posix-calls.ts';
 import { type Terminal, Terminals } from './posix-terminal.ts';
 import { VectorMemory } from './posix-vectors.ts';
@@ -123,17 +124,23 @@ class PosixSpawner implements Spawner {
     const open: number[] = [];
     const pipes = this.openPipes(options, open);
     const { pid } = slot;
-    const { attributes, spawn } = this.calls;
+    const { attributes, spawn, spawnHere } = this.calls;
     try {
       const known = recognisable(pipes);
       if (starts !== undefined && known !== undefined) starts(fstatSync(known).ino);
       const actions = slot.actions.get(this.before(options, pipes));
       if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
-      const result = await new Promise<number>((resolve, reject) => {
-        spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
-          error ? reject(error) : resolve(errno),
-        );
-      });
+      const { capabilities = [] } = options;
+      const result =
+        capabilities.length > 0
+          ? withAmbient(this.calls, capabilities, () =>
+              spawnHere(pid, file, actions, attributes, vectors.argv, vectors.envp),
+            )
+          : await new Promise<number>((resolve, reject) => {
+              spawn(pid, file, actions, attributes, vectors.argv, vectors.envp, (error, errno) =>
+                error ? reject(error) : resolve(errno),
+              );
+            });
       if (result !== 0) throw new SpawnError(file, errorName(result));
     } catch (error) {
       for (const descriptor of open) closeSync(descriptor);
@@ -153,12 +160,7 @@ class PosixSpawner implements Spawner {
       const stdout = options.stdout === 'terminal' ? this.openTerminal() : pipe();
       if ('slave' in stdout) open.push(...Object.values(stdout));
       const stderr = options.stderr === 'pipe' ? pipe() : undefined;
-      const { pipeOwner } = options;
-      if (pipeOwner !== undefined) {
-        // So that a program of another user can open /dev/stderr by its path. Its ends only: a terminal's other end is /dev/ptmx.
-        for (const end of [stdin?.read, programsEnd(stdout), stderr?.write])
-          if (end !== undefined) fchownSync(end, pipeOwner, -1);
-      }
+      if (options.pipeOwner !== undefined) openTo(options.pipeOwner, stdin?.read, stdout, stderr?.write);
       return { stdin, stdout, stderr };
     } catch (error) {
       for (const descriptor of open) closeSync(descriptor);
@@ -240,6 +242,21 @@ function reader(descriptor: number): Socket {
 
 function writer(descriptor: number): Socket {
   return harmless(new Socket({ fd: descriptor, readable: false, writable: true }));
+}
+
+/**
+ * So that a program of another user can open /dev/stderr by its path. A pipe has none for whoever does not have it already, so it can be open to all,
+ * which needs no right, as to give it away would. A terminal has a path, and is given away where that is allowed.
+ */
+function openTo(user: number, stdin: number | undefined, stdout: Pipe | Terminal, stderr: number | undefined): void {
+  const pipes = [stdin, 'slave' in stdout ? undefined : stdout.write, stderr];
+  for (const end of pipes) if (end !== undefined) fchmodSync(end, 0o666);
+  if (!('slave' in stdout)) return;
+  try {
+    fchownSync(stdout.slave, user, -1);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') throw error;
+  }
 }
 
 /** A pipe that nobody but the program will have. A terminal's number may be somebody else's as soon as it is closed. */

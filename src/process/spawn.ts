@@ -20,8 +20,10 @@ export interface SpawnOptions {
   readonly stderr: 'pipe' | 'null' | number;
   /** It is likely to be over in a moment, so its first output may be handed on some milliseconds late if that spares work. */
   readonly brief?: boolean | undefined;
-  /** The id of the user whose program it becomes when that is not the gateway's: the pipes are to be his. */
+  /** The id of the user whose program it becomes when that is not the gateway's: its pipes are to be open to him. */
   readonly pipeOwner?: number | undefined;
+  /** Numbers of capabilities(7) that it is to have, as far as this process may give them. Whoever gets any has to give them up. */
+  readonly capabilities?: readonly number[] | undefined;
 }
 
 /** What a program writes, as it comes: a `Readable`, or as much of one as is used here. */

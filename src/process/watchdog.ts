@@ -34,6 +34,9 @@ const RESTART_AFTER = 1000;
 /** How long the shell may take to end by itself, milliseconds. */
 const CLOSE_WITHIN = 3000;
 
+/** capabilities(7). */
+const CAP_KILL = 5;
+
 /** What the watchdog knows of one program. */
 export interface WatchdogPlace {
   /** It is being started; `pipe` is the inode of its stdin, stdout or stderr. */
@@ -118,6 +121,8 @@ export class Watchdog {
         directory: '/',
         stdin: 'pipe',
         stderr: this.table.descriptor,
+        // For programs of other users.
+        capabilities: [CAP_KILL],
       });
       shell.stdout.destroy();
       this.shell = shell;

@@ -10,9 +10,12 @@ const ROOT: SystemFacts = {
   passwd: 'root:x:0:0:root:/root:/bin/sh\nann:x:1000:1001::/home/ann:/bin/sh\nbob:x:1002:1002::/:/bin/sh\n',
   group: 'root:x:0:\nann:x:1001:\nvideo:x:44:ann,bob\ngpio:x:997:ann\n',
   capabilities: (1n << 41n) - 1n,
+  inherited: (1n << 41n) - 1n,
   tool: (name) => `/usr/bin/${name}`,
 };
-const NOBODY: SystemFacts = { ...ROOT, user: 65534, capabilities: 0n };
+const NOBODY: SystemFacts = { ...ROOT, user: 65534, capabilities: 0n, inherited: 0n };
+/** As with capabilities of the file, or a bounding set that lacks them. */
+const ALONE: SystemFacts = { ...ROOT, user: 65534, inherited: 0n };
 const BARE: SystemFacts = { ...ROOT, tool: () => undefined };
 
 describe('planConfinement', () => {
@@ -101,6 +104,7 @@ describe('planConfinement', () => {
     ],
     ['processes of root by name', { user: 'root', limits: { processes: 5 } }, ROOT, [/set user too/]],
     ['no right to, group', { group: 'video', limits: {} }, NOBODY, [/^group: .*CAP_SETGID/]],
+    ['rights that setpriv would not have', { user: 'ann', limits: {} }, ALONE, [/^user: .*AmbientCapabilities=/]],
     [
       'no tools',
       { user: 'ann', limits: { memory: 1, nice: 1 } },
