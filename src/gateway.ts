@@ -16,6 +16,7 @@ import type { Assets } from './ops/assets.ts';
 import type { Log } from './ops/log.ts';
 import { MemoryKeeper } from './ops/memory-keeper.ts';
 import { memoryLimit } from './ops/memory-limit.ts';
+import { missingProc } from './ops/proc.ts';
 import { openReadiness, type Readiness } from './ops/readiness.ts';
 import { shield } from './ops/shield.ts';
 import { Tallies } from './ops/tallies.ts';
@@ -149,6 +150,8 @@ class RunningGateway implements Gateway {
     const { changes, commit } = await this.prepare(this.first, this.built.policies);
     commit();
     this.exchange(changes);
+    const missing = missingProc();
+    if (missing !== undefined) this.parts.log.warn(missing);
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     this.announce([]);

@@ -8,11 +8,12 @@
  *   descriptor, so that a link swapped meanwhile changes nothing;
  * - what leaves the root is 404, the same as what is not there.
  *
- * /proc is needed; without it every request is an error.
+ * /proc is needed; without it every request is an error, and the log says so.
  */
 import { type BigIntStats, close, constants, fstat, open, readlink, realpath } from 'node:fs';
 import { sep } from 'node:path';
 import { promisify } from 'node:util';
+import { missingProc } from '../ops/proc.ts';
 import { Refused } from './refused.ts';
 
 const opened = promisify(open);
@@ -83,7 +84,8 @@ export async function locate(root: string, segments: readonly string[]): Promise
     };
   } catch (error) {
     await closed(descriptor);
-    throw error;
+    const missing = error instanceof Refused ? undefined : missingProc();
+    throw missing === undefined ? error : new Error(missing, { cause: error });
   }
 }
 

@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Assets {
@@ -59,9 +59,12 @@ export function openAssets(executable = runningExecutable()): Assets {
   return new FileAssets(dirname(dirname(fileURLToPath(import.meta.url))));
 }
 
-/** Without /proc (a bare chroot) the path has to do. */
+/** Without /proc (a bare chroot) the path has to do, and Node knows it only as it was typed: it is looked for as a shell does. */
 function runningExecutable(): string {
-  return existsSync('/proc/self/exe') ? '/proc/self/exe' : process.execPath;
+  if (existsSync('/proc/self/exe')) return '/proc/self/exe';
+  const { execPath } = process;
+  const folders = execPath.includes('/') ? ['.'] : (process.env['PATH'] ?? '').split(':');
+  return folders.map((folder) => resolve(folder, execPath)).find((path) => existsSync(path)) ?? execPath;
 }
 
 /** Assets as files: `folder` is the compiled `src`, two levels below `package.json`. */

@@ -8,7 +8,13 @@ const ESTABLISHED =
 /** RLIMIT_NOFILE as it holds now; undefined where it cannot be read. */
 export function openFilesLimit(): number | undefined {
   const match = /^Max open files\s+(\d+)/m.exec(read('/proc/self/limits'));
-  return match === null ? undefined : Number(match[1]);
+  return Number(match?.[1] ?? limitInReport()) || undefined;
+}
+
+/** Without /proc. It is much work for one number. */
+function limitInReport(): unknown {
+  const report = process.report?.getReport() as { readonly userLimits?: { readonly open_files?: { soft?: unknown } } };
+  return report?.userLimits?.open_files?.soft;
 }
 
 /**

@@ -14,8 +14,10 @@ type Doors = Pick<EngineHost, 'opened' | 'closed'>;
 /** For the operator's own listener, which must answer while everything else is full. */
 export const UNGUARDED: Doors = { opened: () => true, closed: () => undefined };
 
-/** Open files that connections leave for everything else: programs' pipes, served files, the log. */
+/** Open files that connections leave for everything else, where there are enough: programs' pipes, served files, the log. */
 const LEAST_RESERVE = 64;
+/** What the gateway has open by itself, rounded up: where there are few, connections get half of the others. */
+const OWN_FILES = 32;
 /** At most one log line about refused connections in this time, milliseconds. */
 const SAY_EVERY = 10_000;
 
@@ -40,10 +42,10 @@ export class ConnectionGuard {
 
   private options(config: GuardConfig): ConnectionLimitsOptions {
     const files = openFilesLimit() ?? Number.POSITIVE_INFINITY;
-    const room = Math.max(1, files - Math.max(LEAST_RESERVE, Math.floor(files / 4)));
+    const room = roomFor(files);
     if (room < config.max)
       this.log.warn(
-        `at most ${room} connections at once: the system allows ${files} open files, connections.max is ${config.max}`,
+        `at most ${room} connections at once: the system allows ${files} open files, connections.max is ${config.max}; allow ${filesFor(config.max)} (LimitNOFILE= of the unit, --ulimit of a container, ulimit -n)`,
       );
     return {
       max: Math.min(config.max, room),
@@ -78,4 +80,15 @@ export class ConnectionGuard {
     const key = limit === 'max' ? 'connections.max' : 'connections.max_per_address';
     this.log.warn(`connections are refused: ${key} is reached`, { listener, client, open: this.limits.open });
   }
+}
+
+/** How many connections there may be with so many open files. */
+export function roomFor(files: number): number {
+  const plenty = files - Math.max(LEAST_RESERVE, Math.floor(files / 4));
+  return Math.max(1, plenty, Math.floor((files - OWN_FILES) / 2));
+}
+
+/** The reverse: how many open files let there be so many connections. */
+export function filesFor(connections: number): number {
+  return Math.max(connections + LEAST_RESERVE, Math.ceil((connections * 4) / 3));
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseAddressRange } from '../../src/config/address-range.ts';
 import { AddressSet } from '../../src/policy/addresses.ts';
+import { filesFor, roomFor } from '../../src/policy/connection-guard.ts';
 import { ConnectionLimits } from '../../src/policy/connections.ts';
 
 /** Limits over a table of connections that knows everything, as the kernel does. */
@@ -107,4 +108,21 @@ test('other limits hold for those to come, and what is open is still counted', (
   assert.equal(connections.opened('192.0.2.3', 0), undefined);
   connections.change({ ...options, max: 2 });
   assert.deepEqual([connections.open, connections.opened('192.0.2.4', 0)], [4, 'max']);
+});
+
+test('few open files are shared between connections and everything else, many leave a quarter', () => {
+  for (const [files, room] of [
+    [16, 1],
+    [64, 16],
+    [96, 32],
+    [128, 64],
+    [256, 192],
+    [1024, 768],
+    [65536, 49152],
+  ] as const)
+    assert.equal(roomFor(files), room, String(files));
+  for (const connections of [64, 192, 1024, 10_000]) {
+    assert.ok(roomFor(filesFor(connections)) >= connections, String(connections));
+    assert.ok(roomFor(filesFor(connections) - 2) < connections, String(connections));
+  }
 });
