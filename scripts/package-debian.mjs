@@ -15,11 +15,12 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { bashCompletion } from './package/completion.mjs';
 import { commandPage, configPage } from './package/man.mjs';
+import { formerSums, writeSums } from './package/sums.mjs';
 import { TARGETS } from './package/targets.mjs';
 import { readVerbs } from './package/verbs.mjs';
 
@@ -35,7 +36,8 @@ const date = new Date(/ {2}(\w{3}, .*)$/m.exec(changelog)[1]);
 const verbs = await readVerbs();
 const fast = process.argv.includes('--fast');
 const named = process.argv.slice(2).filter((word) => word !== '--fast');
-for (const name of named.length > 0 ? named : Object.keys(TARGETS)) makePackage(name, TARGETS[name]);
+const made = (named.length > 0 ? named : Object.keys(TARGETS)).map((name) => makePackage(name, TARGETS[name]));
+writeSums(made, formerSums());
 
 function makePackage(name, target) {
   const root = `dist/debian-${target.debian}`;
@@ -76,24 +78,43 @@ function makePackage(name, target) {
   rmSync(root, { recursive: true });
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB, made in ${seconds} s`);
+  return basename(out);
 }
 
-/** The demo's configuration, at the demo's new place, with another head. */
+/** The demo's configuration, at the demo's new place, with another head, and for this machine alone. */
 function configuration() {
   const demo = readFileSync('config/demo.toml', 'utf8');
   const head = `# The gateway's configuration; "man runnel.toml" has every key. After a change:
 #
 #   sudo runnel check && sudo systemctl reload runnel
 #
-# As it comes, it serves a page about this machine on port 8080, from ${DEMO}.
+# As it comes, it serves a page about this machine on port 8080, from ${DEMO}, and to this machine alone.
 # Paths are relative to this file.
 `;
-  return head + demo.slice(demo.indexOf('\n\n') + 1).replaceAll('"demo/', `"${DEMO}/`);
+  const open = `# Where browsers come in: port 8080 on every address of the machine, IPv4 and IPv6.
+# Write "127.0.0.1:8080" to keep it on this machine. Another [[listen]] table adds another address.
+[[listen]]
+address = ":8080"
+`;
+  if (!demo.includes(open)) throw new Error('config/demo.toml has another [[listen]]: see what the package is to have');
+  const own = `# Where browsers come in: port 8080, from this machine only.
+# Write ":8080" for every address of the machine, IPv4 and IPv6. Another [[listen]] table adds another address.
+[[listen]]
+address = "127.0.0.1:8080"
+`;
+  return (
+    head +
+    demo
+      .replace(open, own)
+      .slice(demo.indexOf('\n\n') + 1)
+      .replaceAll('"demo/', `"${DEMO}/`)
+  );
 }
 
 /** In Debian's machine-readable form. The texts of what is inside of the executable are in a file beside it. */
 function copyright() {
-  const licence = readFileSync('node_modules/koffi/LICENSE.txt', 'utf8');
+  const licence = readFileSync('LICENSE', 'utf8');
+  const [, holder] = /^Copyright \(c\) (.*)$/m.exec(licence);
   const mit = licence.slice(licence.indexOf('Permission is hereby')).trim().split('\n');
   return `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: runnel
@@ -104,7 +125,7 @@ Comment:
  to /usr/share/common-licenses/Apache-2.0.
 
 Files: *
-Copyright: 2026 The runnel authors
+Copyright: ${holder}
 License: Expat
 
 License: Expat

@@ -5,7 +5,6 @@
 //
 // Offline but for npm, and there only for Node's own binaries and add-ons, which are checked against pinned digests.
 import { spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +14,8 @@ import { generateBlob, writeBlob32 } from './package/blob.mjs';
 import { dropNeeded, replaceText } from './package/elf.mjs';
 import { locked, unpack } from './package/fetch.mjs';
 import { billOfMaterials, bundledPackages, licences } from './package/inside.mjs';
+import { origins } from './package/origins.mjs';
+import { writeSums } from './package/sums.mjs';
 import { appendTail } from './package/tail.mjs';
 import { TARGETS } from './package/targets.mjs';
 
@@ -132,7 +133,7 @@ function pages() {
     .map((path) => [path.slice('src/'.length), path]);
 }
 
-/** SHA256SUMS, the bill of materials and the licences, for what was made now. */
+/** SHA256SUMS, the bill of materials, the licences and the origins, for what was made now. */
 function writePapers() {
   const targets = wanted.map((name) => TARGETS[name]);
   const nodes = targets.map(({ node }) => ({ node, licence: readFileSync(unpack(node, 'LICENSE', WORK), 'utf8') }));
@@ -140,12 +141,12 @@ function writePapers() {
   const packages = [...bundledPackages(metafile), 'node_modules/uWebSockets.js', ...addons].sort();
   writeFileSync('dist/runnel.cdx.json', billOfMaterials(version, nodes, packages));
   writeFileSync('dist/LICENSES', licences(nodes, packages));
-  const files = [...wanted.map((name) => `runnel-${name}`), 'runnel.cdx.json', 'LICENSES'];
-  const sum = (file) =>
-    createHash('sha256')
-      .update(readFileSync(join('dist', file)))
-      .digest('hex');
-  writeFileSync('dist/SHA256SUMS', files.map((file) => `${sum(file)}  ${file}\n`).join(''));
+  const made = origins(targets, WORK);
+  writeFileSync('dist/ORIGINS', made);
+  process.stdout.write(made);
+  const files = [...wanted.map((name) => `runnel-${name}`), 'runnel.cdx.json', 'LICENSES', 'ORIGINS'];
+  // Packages that were made of other executables are not listed any more.
+  writeSums(files, []);
 }
 
 /** Nothing of the machine that built it may be in the file. */

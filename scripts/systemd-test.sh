@@ -125,7 +125,7 @@ reload() { inside systemctl reload runnel || fail "systemctl reload"; }
 step "installing the package starts the service, which says when it is ready"
 inside dpkg -i /package.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" && fail "dpkg -i"; }
 is ActiveState active
-is StatusText :8080
+is StatusText 127.0.0.1:8080
 expect 200 http://127.0.0.1:8080/
 expect 200 http://127.0.0.1:8080/cgi-bin/status.cgi
 inside sh -c 'timeout 20 curl -sN http://127.0.0.1:8080/live/machine | grep -qm1 uptime' || fail "the stream"

@@ -87,7 +87,8 @@ export function licences(nodes, packages) {
   const parts = [...texts.values()].map(
     ({ names, text }) => `${rule}\n${names.join('\n')}\n${rule}\n\n${text.trim()}\n`,
   );
-  return `What is inside of the single executable of runnel, and its licences.\nrunnel itself: MIT.\n\n${parts.join('\n\n')}`;
+  const own = readFileSync('LICENSE', 'utf8');
+  return `What is inside of the single executable of runnel, and its licences.\n\n${rule}\nrunnel itself\n${rule}\n\n${own.trim()}\n\n\n${parts.join('\n\n')}`;
 }
 
 /** A package's own text. Packages with one processor's add-on have none of their own: theirs is the one of the package that asks for them. */
