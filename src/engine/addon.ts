@@ -11,7 +11,7 @@ import { dlopen } from 'node:process';
 import type { Assets } from '../ops/assets.ts';
 import { codeDirectories } from '../ops/code-directories.ts';
 import { readMounts, refusesCode } from '../ops/mounts.ts';
-import { openNameless } from '../ops/nameless.ts';
+import { openNamelessSync } from '../ops/nameless.ts';
 
 export type UwsModule = typeof uWS;
 
@@ -67,7 +67,7 @@ function dlopenAsset(assets: Assets, name: string): unknown {
 }
 
 function dlopenIn(directory: string, assets: Assets, name: string): unknown {
-  const descriptor = openNameless(directory);
+  const descriptor = openNamelessSync(directory);
   try {
     const place = assets.copy(name, descriptor);
     // glibc compares the paths of libraries as text: a second add-on that met the same descriptor number would answer with

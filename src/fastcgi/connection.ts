@@ -6,7 +6,7 @@ import { closeSync, openSync, read } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { Remote } from '../config/remote.ts';
-import { abortRequest, beginRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
+import { abortRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
 
 /** The application cannot be reached. */
 export class ConnectError extends Error {
@@ -45,22 +45,28 @@ export interface RequestBody {
 /** How much of a body in a file is read at a time. */
 const BODY_CHUNK = 64 * 1024;
 
-/** Connects. Rejects with a `ConnectError`, after `timeout` milliseconds at the latest. */
-export async function connectTo(remote: Remote, timeout: number): Promise<Socket> {
+/** Connects. Rejects with a `ConnectError`, after `timeout` milliseconds at the latest, or with the signal's reason. */
+export async function connectTo(remote: Remote, timeout: number, signal: AbortSignal): Promise<Socket> {
+  signal.throwIfAborted();
   const socket = connect(remote.kind === 'unix' ? { path: remote.path } : { host: remote.host, port: remote.port });
   return await new Promise((resolve, reject) => {
-    const fail = (code: string, cause?: unknown): void => {
+    const settle = (give: () => void): void => {
       clearTimeout(timer);
-      socket.destroy();
-      reject(new ConnectError(remote, code, { cause }));
+      signal.removeEventListener('abort', aborted);
+      give();
     };
+    const refuse = (error: unknown): void =>
+      settle(() => {
+        socket.destroy();
+        reject(error);
+      });
+    const fail = (code: string, cause?: unknown): void => refuse(new ConnectError(remote, code, { cause }));
+    const aborted = (): void => refuse(signal.reason);
     const timer = setTimeout(() => fail('ETIMEDOUT'), timeout);
+    signal.addEventListener('abort', aborted);
     // Stays on: later errors are told by 'close'.
     socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'EIO', error));
-    socket.once('connect', () => {
-      clearTimeout(timer);
-      resolve(socket);
-    });
+    socket.once('connect', () => settle(() => resolve(socket)));
   });
 }
 
@@ -75,10 +81,14 @@ export class FastcgiRequest {
   private readonly settle: (end: RequestEnd) => void;
   private hasEnded = false;
 
-  /** Sends the request over a fresh connection, which belongs to this from here on. The body's descriptor stays the caller's. */
+  /**
+   * Sends the request over a fresh connection, which belongs to this from here on. The body's descriptor stays the caller's.
+   *
+   * @param beginning of the request, see `beginRequest`
+   */
   constructor(
     private readonly socket: Socket,
-    variables: ReadonlyMap<string, string>,
+    beginning: Buffer,
     body: RequestBody | undefined,
   ) {
     let settle: (end: RequestEnd) => void = () => undefined;
@@ -92,7 +102,7 @@ export class FastcgiRequest {
     socket.on('data', (chunk: Buffer) => this.take(chunk));
     socket.once('end', () => this.broken('it closed the connection before the end of the request'));
     socket.once('close', () => this.broken('the connection was lost before the end of the request'));
-    socket.write(beginRequest(variables));
+    socket.write(beginning);
     // The body is the application's to read or to leave; that the connection is gone is told by 'close'.
     this.send(body).catch((error: unknown) => this.broken(`the body could not be read: ${String(error)}`));
   }

@@ -1,11 +1,12 @@
 /** FastCGI applications such as php-fpm: the responder role, one connection for each request. */
-import type { Socket } from 'node:net';
 import type { FastcgiConfig } from '../config/schema.ts';
 import { ConnectError, connectTo, FastcgiRequest, type RequestEnd } from '../fastcgi/connection.ts';
+import { beginRequest } from '../fastcgi/records.ts';
 import { HttpError } from '../http/errors.ts';
 import { type Answer, type Call, type Handler, TO_FOLDER } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import { Held } from '../ownership/held.ts';
 import { buildEnvironment } from '../process/environment.ts';
 import { metaVariables } from '../process/meta-variables.ts';
 import type { Slot } from '../process/slots.ts';
@@ -96,22 +97,25 @@ class FastcgiApplication {
     return script;
   }
 
-  /** Connects and sends the request. The slot is given back when it is over, or was not sent. */
+  /** Connects and sends the request. The slot is given back when it is over, or was not sent: what can fail comes before it is. */
   private async start(call: Call, target: Target, slot: Slot): Promise<FastcgiRequest> {
-    let socket: Socket;
+    const { connect, connect_timeout: timeout } = this.config;
+    const place = new Held(slot, (given) => given.release());
     try {
-      socket = await connectTo(this.config.connect, this.config.connect_timeout);
+      const beginning = beginRequest(this.variables(call, target));
+      const request = new FastcgiRequest(await connectTo(connect, timeout, call.signal), beginning, call.body);
+      place.take();
+      this.running.add(request);
+      void request.over.then(() => {
+        this.running.delete(request);
+        slot.release();
+      });
+      return request;
     } catch (error) {
-      slot.release();
       throw asHttpError(error);
+    } finally {
+      place.giveBack();
     }
-    const request = new FastcgiRequest(socket, this.variables(call, target), call.body);
-    this.running.add(request);
-    void request.over.then(() => {
-      this.running.delete(request);
-      slot.release();
-    });
-    return request;
   }
 
   private run(call: Call, request: FastcgiRequest): CgiRun {

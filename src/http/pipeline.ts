@@ -161,7 +161,7 @@ export class Pipeline {
 
   /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
   private spool(visit: Visit, match: Match<Route>): Spool {
-    const spool = spoolBody(visit.exchange, match.value.limits, visit.id);
+    const spool = spoolBody(visit.exchange, match.value.limits);
     visit.attach(spool);
     // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
     spool.done.catch(() => undefined);

@@ -2,17 +2,14 @@
  * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
  * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too.
  */
-import { constants } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Limits } from '../config/schema.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
+import { openNameless } from '../ops/nameless.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
 
-/** O_TMPFILE is not in `fs.constants`; its second half is O_DIRECTORY, whose value differs by processor. */
-const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
 /** Bytes that may wait for the disk before the client is held back. */
 const MAX_UNWRITTEN = 1 << 20;
 
@@ -29,8 +26,8 @@ export interface Spool {
 }
 
 /** Must be called before the engine's callback returns (see `Exchange.receive`). */
-export function spoolBody(exchange: Exchange, limits: Limits, id: string): Spool {
-  return new BodySpool(exchange, limits, id);
+export function spoolBody(exchange: Exchange, limits: Limits): Spool {
+  return new BodySpool(exchange, limits);
 }
 
 class BodySpool implements Spool, BodyReceiver {
@@ -55,7 +52,6 @@ class BodySpool implements Spool, BodyReceiver {
   constructor(
     private readonly exchange: Exchange,
     private readonly limits: Limits,
-    private readonly id: string,
   ) {
     this.done = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
@@ -169,7 +165,7 @@ class BodySpool implements Spool, BodyReceiver {
     if (this.writing) return;
     this.writing = true;
     try {
-      this.file ??= await openNameless(this.id);
+      this.file ??= await openNameless(tmpdir());
       while (this.unwritten.length > 0) {
         const batch = this.unwritten;
         this.unwritten = [];
@@ -191,17 +187,5 @@ class BodySpool implements Spool, BodyReceiver {
     }
     if (this.settle === undefined) this.release();
     else this.finishIfWhole();
-  }
-}
-
-/** A file in the temporary folder that has no name, or loses it at once where the file system cannot make one without. */
-async function openNameless(id: string): Promise<FileHandle> {
-  try {
-    return await open(tmpdir(), constants.O_RDWR | O_TMPFILE, 0o600);
-  } catch {
-    const name = join(tmpdir(), `runnel-${process.pid}-${id}`);
-    const file = await open(name, 'wx+', 0o600);
-    await unlink(name);
-    return file;
   }
 }

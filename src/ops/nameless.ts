@@ -1,30 +1,25 @@
 /** Files without a name: nobody can guess, replace or forget them; they are gone with their last descriptor or mapping. */
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** open(2): not among Node's constants. It contains O_DIRECTORY, whose value differs between x64 and arm, as Node knows. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
+const NAMELESS = O_TMPFILE | constants.O_RDWR;
+/** Never a file that is there already, and never through a link. */
+const NEW = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_RDWR;
+const OWNER_ONLY = 0o600;
 
 /** Opens a new nameless file in `directory` for reading and writing. Throws the system's error. */
-export function openNameless(directory: string): number {
+export function openNamelessSync(directory: string): number {
   try {
-    return openSync(directory, O_TMPFILE | constants.O_RDWR, 0o600);
+    return openSync(directory, NAMELESS, OWNER_ONLY);
   } catch (error) {
-    if (!isUnsupported(error)) throw error;
-    return openAndUnlink(directory);
+    if (!lacksNameless(error)) throw error;
   }
-}
-
-/** EISDIR comes from kernels before 3.11, EOPNOTSUPP from file systems such as NFS, JFFS2 and overlays before Linux 6.1. */
-function isUnsupported(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EISDIR' || error.code === 'EOPNOTSUPP');
-}
-
-/** The older way: a name that cannot be guessed, never an existing file (O_EXCL), and gone at once. */
-function openAndUnlink(directory: string): number {
-  const path = join(directory, `.runnel-${randomBytes(16).toString('hex')}`);
-  const descriptor = openSync(path, constants.O_CREAT | constants.O_EXCL | constants.O_RDWR, 0o600);
+  const path = unguessable(directory);
+  const descriptor = openSync(path, NEW, OWNER_ONLY);
   try {
     unlinkSync(path);
   } catch (error) {
@@ -32,4 +27,40 @@ function openAndUnlink(directory: string): number {
     throw error;
   }
   return descriptor;
+}
+
+/** The same, beside the event loop. */
+export async function openNameless(directory: string): Promise<FileHandle> {
+  try {
+    return await open(directory, NAMELESS, OWNER_ONLY);
+  } catch (error) {
+    if (!lacksNameless(error)) throw error;
+  }
+  return await openAndUnlink(directory);
+}
+
+/** The older way: a name that cannot be guessed, and gone at once. */
+export async function openAndUnlink(directory: string): Promise<FileHandle> {
+  const path = unguessable(directory);
+  const file = await open(path, NEW, OWNER_ONLY);
+  try {
+    await unlink(path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  return file;
+}
+
+/**
+ * Whether the file system or the kernel knows no such files. ENOTSUP (the same number as EOPNOTSUPP, which libuv never says) comes from
+ * file systems such as NFS, JFFS2 and overlays before Linux 6.1, EISDIR from kernels before 3.11, EINVAL from some emulated ones. Anything
+ * else, no room or no permission, would be the same with a name.
+ */
+export function lacksNameless(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && ['ENOTSUP', 'EISDIR', 'EINVAL'].includes(String(error.code));
+}
+
+function unguessable(directory: string): string {
+  return join(directory, `.runnel-${randomBytes(16).toString('hex')}`);
 }

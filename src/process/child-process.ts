@@ -7,7 +7,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { openNameless } from '../ops/nameless.ts';
+import { openNamelessSync } from '../ops/nameless.ts';
 import { ProcessGroup } from './group.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 
@@ -17,10 +17,10 @@ export function childProcessSpawner(): Spawner {
 
 function memoryFile(): number {
   try {
-    return openNameless('/dev/shm');
+    return openNamelessSync('/dev/shm');
   } catch {
     // Not everywhere is there a file system in memory.
-    return openNameless(tmpdir());
+    return openNamelessSync(tmpdir());
   }
 }
 
