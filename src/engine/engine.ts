@@ -25,6 +25,11 @@ export interface Request {
   readonly remoteAddress: string;
   /** Undefined where the engine cannot tell (`uws`) and over a Unix socket. */
   readonly remotePort: number | undefined;
+  /**
+   * The address of this machine that the connection was made to, in the form of `remoteAddress`. Undefined over a Unix socket, and where the
+   * engine cannot tell: `uws` knows it only of a listener with an address of its own.
+   */
+  readonly localAddress?: string | undefined;
   readonly listener: ListenerFacts;
   /**
    * The address is a proxy's that has passed on somebody's connection and not said whose (PROXY protocol). What the head says of who is

@@ -104,5 +104,6 @@ export class Arrivals {
 /** Who is at the other end of the connection itself; its address is "" when it has gone by now. */
 function directPeer(socket: Socket, isUnix: boolean): Peer {
   const address = isUnix ? UNIX_PEER : (readAddress(socket.remoteAddress ?? '') ?? '');
-  return { address, port: socket.remotePort, secure: false, anonymous: false, preface: 0 };
+  const local = isUnix ? undefined : readAddress(socket.localAddress ?? '');
+  return { address, port: socket.remotePort, local, secure: false, anonymous: false, preface: 0 };
 }

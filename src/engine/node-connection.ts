@@ -11,6 +11,8 @@ export interface Peer {
   /** As engines write addresses. */
   readonly address: string;
   readonly port: number | undefined;
+  /** The address of ours that the connection was made to, by a proxy where there is one. */
+  readonly local: string | undefined;
   /** A proxy in front says that it speaks TLS with the client. */
   readonly secure: boolean;
   /** It is the proxy that is known, not whose connection it has passed on (a PROXY preface that names nobody). */

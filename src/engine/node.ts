@@ -196,6 +196,7 @@ class NodeListener {
       headers,
       remoteAddress: peer.address,
       remotePort: peer.port,
+      localAddress: peer.local,
       listener: this.factsFor(peer),
       ...(peer.anonymous ? { anonymous: true } : {}),
       ...secure,

@@ -3,7 +3,7 @@
  * measured; the comments say so, and `docs/engines.md` lists what remains.
  */
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_socket_context_t } from 'uWebSockets.js';
-import { addressText, UNIX_PEER } from '../net/address.ts';
+import { addressText, readAddress, UNIX_PEER } from '../net/address.ts';
 import type { Assets } from '../ops/assets.ts';
 import { loadUws, type UwsModule } from './addon.ts';
 import { Drain } from './drain.ts';
@@ -58,6 +58,7 @@ export async function uwsEngine(assets: Assets, maxHeaderBytes: number): Promise
 class UwsListener {
   private readonly app: TemplatedApp;
   private readonly shared: UwsShared;
+  private readonly localAddress: string | undefined;
   private facts: ListenerFacts;
   private stopped = false;
   /** The anchor's connection is open and not counted. */
@@ -70,6 +71,7 @@ class UwsListener {
     host: EngineHost,
   ) {
     this.app = uws.App();
+    this.localAddress = ownAddress(options.address);
     this.facts = { name: options.name, secure: false, port: undefined };
     this.shared = {
       host,
@@ -220,9 +222,17 @@ class UwsListener {
       headers,
       remoteAddress: this.peerOf(response),
       remotePort: undefined,
+      localAddress: this.localAddress,
       listener: this.facts,
     };
   }
+}
+
+/** The one address that a listener has; undefined for a listener on all of them: uWebSockets.js does not tell which one a client has reached. */
+function ownAddress(address: ListenOptions['address']): string | undefined {
+  if (address.kind !== 'tcp') return undefined;
+  const host = readAddress(address.host);
+  return host === '::' || host === '0.0.0.0' ? undefined : host;
 }
 
 function asUwsOpening(opening: Opening | undefined, context: us_socket_context_t | undefined): UwsOpening | undefined {

@@ -24,8 +24,6 @@ export interface RequestFacts {
   /** SCRIPT_FILENAME: the program's file, where there is one that we know. */
   readonly scriptFilename: string | undefined;
   readonly documentRoot?: string | undefined;
-  /** SERVER_ADDR: the address of ours that the client reached, where it is known. */
-  readonly serverAddress?: string | undefined;
   /** How the client was authenticated ("Basic", "Bearer" …), and as whom. */
   readonly authType?: string | undefined;
   readonly remoteUser?: string | undefined;
@@ -82,7 +80,7 @@ export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMa
   set('REQUEST_SCHEME', listener.secure ? 'https' : 'http');
   set('REQUEST_URI', textOf(query === undefined ? request.path : `${request.path}?${query}`));
   set('SCRIPT_FILENAME', facts.scriptFilename);
-  set('SERVER_ADDR', facts.serverAddress);
+  set('SERVER_ADDR', request.localAddress);
   set('UNIQUE_ID', facts.id);
   addTls(request, set);
   addHeaders(result, headers, facts.passAuthorization);

@@ -50,6 +50,21 @@ function asChunks(body: Buffer, size: number): Buffer {
 
 for (const name of CONTRACT) {
   describe(`${name}: requests`, { concurrency: true }, () => {
+    test('the address of ours that the client has reached, as far as the engine can tell', async () => {
+      const everywhere = engineName(name) === 'node' ? '127.0.0.1' : undefined;
+      for (const [host, expected] of [
+        ['127.0.0.1', '127.0.0.1'],
+        ['0.0.0.0', everywhere],
+        ['::', everywhere],
+      ] as const) {
+        const address = { kind: 'tcp', host, port: 0 } as const;
+        const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')), { address });
+        assert.equal((await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}\r\n`)).status, 200);
+        assert.equal(trial.host.requests[0]?.localAddress, expected, host);
+        await trial.close();
+      }
+    });
+
     test('a head is handed up as it was sent', async () => {
       const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
       const reply = await rawRequest(

@@ -46,6 +46,7 @@ const TOLD: readonly (readonly [section: string, request: CgiRequest, expected: 
   ['4.1.13 SCRIPT_NAME: decoded', { path: 'modes%2ecgi' }, { SCRIPT_NAME: '/cgi-bin/modes.cgi' }],
   ['4.1.14 SERVER_NAME: as the client calls it', {}, { SERVER_NAME: 'board.test' }],
   ['4.1.15 SERVER_PORT: where the request came in', {}, { SERVER_PORT: 'PORT' }],
+  ['Apache: SERVER_ADDR, our side of the connection', {}, { SERVER_ADDR: '127.0.0.1' }],
   ['4.1.16 SERVER_PROTOCOL', {}, { SERVER_PROTOCOL: 'HTTP/1.1' }],
   ['4.1.17 SERVER_SOFTWARE', {}, { SERVER_SOFTWARE: `runnel/${VERSION}` }],
   [
