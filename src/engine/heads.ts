@@ -113,7 +113,7 @@ export function readOpening(headers: HeaderList, hasBody: boolean): Opening {
   for (const [name, value] of headers) {
     if (name === 'sec-websocket-key') keys.push(value);
     else if (name === 'sec-websocket-version') versions.push(value);
-    else if (name === 'sec-websocket-protocol') protocols.push(...value.split(',').map((part) => part.trim()));
+    else if (name === 'sec-websocket-protocol') for (const part of value.split(',')) protocols.push(part.trim());
   }
   if (versions.length !== 1 || versions[0] !== '13') {
     return { refused: 426, reason: 'a Sec-WebSocket-Version other than 13' };

@@ -8,17 +8,19 @@ interface Weighted {
   readonly weight: number;
 }
 
-const ELEMENT = /^([!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?)[ \t]*(?:;(.*))?$/;
-const WEIGHT = /(?:^|;)[ \t]*q=([^;]*?)[ \t]*(?:;|$)/;
+const ELEMENT = /^[!#$%&'*+.^_`|~0-9a-z-]+(?:\/[!#$%&'*+.^_`|~0-9a-z-]+)?$/;
 const QVALUE = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
 
 /** The elements of a list with quality values (section 12.4.2). One that cannot be read is left out; a wrong weight counts as 0. */
 function weighted(field: string): readonly Weighted[] {
   return field.split(',').flatMap((part) => {
-    const element = ELEMENT.exec(part.trim().toLowerCase());
-    if (element?.[1] === undefined) return [];
-    const text = WEIGHT.exec(element[2] ?? '')?.[1] ?? '1';
-    return [{ value: element[1], weight: QVALUE.test(text) ? Number(text) : 0 }];
+    const [value = '', ...parameters] = part
+      .toLowerCase()
+      .split(';')
+      .map((piece) => piece.trim());
+    if (!ELEMENT.test(value)) return [];
+    const text = parameters.find((parameter) => parameter.startsWith('q='))?.slice('q='.length) ?? '1';
+    return [{ value, weight: QVALUE.test(text) ? Number(text) : 0 }];
   });
 }
 
@@ -60,7 +62,7 @@ export function mediaWeight(field: string | undefined, type: string): number {
   const ranges = [type, `${type.slice(0, type.indexOf('/'))}/*`, '*/*'];
   for (const range of ranges) {
     const found = elements.filter(({ value }) => value === range);
-    if (found.length > 0) return Math.max(...found.map(({ weight }) => weight));
+    if (found.length > 0) return found.reduce((most, { weight }) => Math.max(most, weight), 0);
   }
   return 0;
 }

@@ -54,7 +54,9 @@ export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): 
   if (!proxies.trusted.has(peer)) return undefined;
   const hops = proxies.header === 'forwarded' ? elements(headers) : addresses(headers);
   let best: Forwarded | undefined;
-  for (const hop of hops.reverse()) {
+  // Only as far as it is believed: each reading costs, and a client can write thousands.
+  for (const read of hops.reverse()) {
+    const hop = read();
     // "unknown", or a name that hides the address (RFC 7239 section 6): further left stands nothing that we could trust.
     if (hop.address === undefined) break;
     best = { address: hop.address, secure: hop.secure };
@@ -69,15 +71,15 @@ interface Hop {
   readonly secure: boolean | undefined;
 }
 
-function addresses(headers: HeaderList): Hop[] {
+function addresses(headers: HeaderList): (() => Hop)[] {
   const proto = list(headers, 'x-forwarded-proto').at(-1)?.toLowerCase();
   const secure = proto === undefined ? undefined : proto === 'https' || proto === 'wss';
-  return list(headers, 'x-forwarded-for').map((text) => ({ address: bare(text), secure }));
+  return list(headers, 'x-forwarded-for').map((text) => () => ({ address: bare(text), secure }));
 }
 
 /** RFC 7239 section 4. */
-function elements(headers: HeaderList): Hop[] {
-  return list(headers, 'forwarded').map((element) => {
+function elements(headers: HeaderList): (() => Hop)[] {
+  return list(headers, 'forwarded').map((element) => () => {
     const pairs = new Map<string, string>();
     for (const part of element.split(';')) {
       const at = part.indexOf('=');

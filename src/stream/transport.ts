@@ -47,5 +47,7 @@ export function streamQuery(query: string | undefined): string {
 
 function decodedName(part: string): string {
   const [name = ''] = part.split('=', 1);
+  // The form's decoder is much work for a part that needs none.
+  if (!/[%+]/.test(name)) return name;
   return new URLSearchParams(`${name}=`).keys().next().value ?? '';
 }

@@ -23,6 +23,8 @@ test('the coding of a file that lies there in br, zstd and gzip', async (t) => {
     ['gzip;q=1, br;q=0.5', 'gzip'],
     ['gzip;q=0.5, br;q=0.501', 'br'],
     ['gzip ; q=0.5 , br ; q=0.4', 'gzip'],
+    ['gzip;level=9;q=0.5, br;\tq=0.4\t', 'gzip'],
+    ['gzip;q= 1', undefined],
     ['gzip;q=0', undefined],
     ['gzip;q=0.000', undefined],
     ['gzip;q=0.001', 'gzip'],
