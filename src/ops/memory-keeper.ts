@@ -14,10 +14,13 @@ export const TINY_MEMORY = 30 << 20;
 
 /** Milliseconds after the start, when what only the start needed is given back. */
 const AFTER_START = 250;
-/** Milliseconds between two looks. */
+/** Milliseconds between two looks where memory is small, and between two where it is not. */
 const EVERY = 500;
+const SELDOM = 30_000;
 /** Bytes by which the heap may grow until it is collected. V8's own step is 16 MiB. */
 const GROWTH = 2 << 20;
+/** Bytes by which resident memory may grow until the allocator's free pages are given back: that stops everything for some milliseconds. */
+const GROWTH_RESIDENT = 4 << 20;
 /** Microseconds of processor time between two looks, over which the gateway counts as busy. */
 const BUSY = 50_000;
 
@@ -27,8 +30,10 @@ export class MemoryKeeper {
   private readonly tiny: boolean;
   private timer: NodeJS.Timeout | undefined;
   private readonly pause = new CompilerPause();
-  private trim: (() => boolean) | undefined;
+  private readonly trim: (() => boolean) | undefined;
   private heap = 0;
+  /** Resident memory after free pages were given back, or less if there was less since. */
+  private resident = 0;
   private processor = 0;
   private wasBusy = false;
 
@@ -46,6 +51,8 @@ export class MemoryKeeper {
     this.small = limit !== undefined && limit <= SMALL_MEMORY;
     this.tiny = limit !== undefined && limit < TINY_MEMORY;
     if (this.tiny) setFlagsFromString('--no-opt');
+    // Before there are threads, each of which would get an arena.
+    this.trim = trimmer(addon, log);
     // The listeners are still to come, and with them the other add-on.
     if (this.small) this.giveBack();
   }
@@ -66,15 +73,16 @@ export class MemoryKeeper {
 
   private afterStart(): void {
     this.giveBack();
-    if (this.small) this.timer = setInterval(() => this.look(), EVERY).unref();
+    this.resident = residentBytes();
+    const look = this.small ? () => this.look() : () => this.lookSeldom();
+    this.timer = setInterval(look, this.small ? EVERY : SELDOM).unref();
   }
 
   private giveBack(): void {
     forgetStart();
+    this.trim?.();
     if (this.addon !== undefined) {
       try {
-        this.trim ??= allocatorTrimmer(this.addon);
-        this.trim();
         const bytes = this.own ? dropExecutable(this.addon) : 0;
         this.log.debug('gave back what only the start needed', { bytes });
       } catch (error) {
@@ -84,10 +92,26 @@ export class MemoryKeeper {
     this.remember();
   }
 
-  private look(): void {
+  /** What the allocator has free between what is in use grows under any mixed load, and nothing else gives it back. */
+  private lookSeldom(): void {
+    if (!this.isBusy()) return;
+    const now = residentBytes();
+    if (now - this.resident > GROWTH_RESIDENT) {
+      this.trim?.();
+      this.resident = residentBytes();
+    } else this.resident = Math.min(this.resident, now);
+  }
+
+  /** Since the last look. */
+  private isBusy(): boolean {
     const { user, system } = process.cpuUsage();
     const busy = user + system - this.processor > BUSY;
     this.processor = user + system;
+    return busy;
+  }
+
+  private look(): void {
+    const busy = this.isBusy();
     if (busy && getHeapStatistics().used_heap_size - this.heap > GROWTH) {
       collect();
       this.remember();
@@ -110,5 +134,24 @@ export class MemoryKeeper {
     this.log.debug(
       this.pause.paused ? 'memory is tight: the optimising compiler pauses' : 'the optimising compiler goes on',
     );
+  }
+}
+
+function trimmer(addon: unknown, log: Log): (() => boolean) | undefined {
+  if (addon === undefined) return undefined;
+  try {
+    return allocatorTrimmer(addon);
+  } catch (error) {
+    log.debug(`the allocator is left as it is: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+/** NaN without /proc. */
+function residentBytes(): number {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return Number.NaN;
   }
 }

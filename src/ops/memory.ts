@@ -50,6 +50,12 @@ function libc(addon: unknown): ReturnType<ForeignFunctions['load']> {
 const MADV_DONTNEED = 4;
 const POSIX_FADV_DONTNEED = 4;
 const M_ARENA_MAX = -8;
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+/** Bytes from which on a block lies alone, and is given back with its end. glibc's own border moves up to 32 MiB with the first large block. */
+const ALONE = 256 << 10;
+/** Free bytes at the end of the heap from which on they are given back. The same. */
+const FREE_END = 1 << 20;
 
 /**
  * Gives back the pages of the executable: out of this process, and out of the page cache as far as nobody else uses them. Answers with
@@ -82,12 +88,15 @@ export function dropExecutable(addon: unknown): number {
 
 /**
  * A function that gives the allocator's free pages back, and answers whether there were any. From now on there is one arena for all
- * threads: each would keep free memory of its own. Throws where the C library is not glibc.
+ * threads, since each would keep free memory of its own, and large blocks lie outside of it, since each leaves a hole that smaller ones
+ * fill and keep. Throws where the C library is not glibc.
  */
 export function allocatorTrimmer(addon: unknown): () => boolean {
   const library = libc(addon);
   const mallopt = library.func('int mallopt(int parameter, int value)') as (parameter: number, value: number) => number;
   const trim = library.func('int malloc_trim(size_t pad)') as (pad: number) => number;
   mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, ALONE);
+  mallopt(M_TRIM_THRESHOLD, FREE_END);
   return () => trim(0) === 1;
 }

@@ -48,6 +48,43 @@ test('where memory is small the heap is collected again and again', () => {
   assert.ok(lines.includes('memory is small: collecting early'), run.stdout);
 });
 
+/**
+ * Fills the C library's heap with small blocks between which others are freed, then lets half a minute pass. Prints what became resident with them, and
+ * what of that went back.
+ */
+const HOLES = `import { mock } from 'node:test';
+import { loadKoffi } from 'ADDON';
+import { openAssets } from 'ASSETS';
+import { MemoryKeeper } from 'KEEPER';
+const log = { debug() {}, info() {}, warn() {}, error() {} };
+mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+const keeper = new MemoryKeeper(undefined, loadKoffi(openAssets()), false, log);
+keeper.start();
+mock.timers.tick(250);
+const before = process.memoryUsage.rss();
+let blocks = Array.from({ length: 10_000 }, () => Buffer.allocUnsafeSlow(10_000).fill(1));
+const kept = blocks.filter((_, index) => index % 10 === 0);
+const full = process.memoryUsage.rss();
+blocks = undefined;
+gc();
+const holes = process.memoryUsage.rss();
+mock.timers.tick(30_000);
+const after = process.memoryUsage.rss();
+keeper.stop();
+console.log(JSON.stringify({ came: full - before, stayed: holes - before, left: after - before, kept: kept.length }));`;
+
+test('what is free between what is in use goes back after a load', () => {
+  const of = (name: string) => new URL(`../../src/${name}.js`, import.meta.url).href;
+  const script = HOLES.replace('KEEPER', of('ops/memory-keeper'))
+    .replace('ADDON', of('engine/addon'))
+    .replace('ASSETS', of('ops/assets'));
+  const flags = ['--expose-gc', '--input-type=module', '-e', script];
+  const run = spawnSync(process.execPath, flags, { encoding: 'utf8' });
+  const { came, left } = JSON.parse(run.stdout) as { came: number; left: number };
+  assert.ok(came > 90e6, run.stdout);
+  assert.ok(left < came / 2, run.stdout);
+});
+
 test('what is not used is collected, with the function at hand or without; what was forgotten works again', () => {
   const collect = new URL('../../src/ops/collect.js', import.meta.url);
   for (const flags of [[], ['--expose-gc']]) {
