@@ -207,6 +207,11 @@ export interface Exchange {
   /** The client left before the reply was complete. One listener; called at most once; not after the reply was complete. */
   onAborted(listener: () => void): void;
   /**
+   * The answer may take as long as the client stays. From here on a client that shuts its sending side counts as gone, or does so already.
+   * Any other client is still answered then (RFC 9112 section 9.6), by the engine that can, `node`, unless the answer is silent for too long.
+   */
+  endless(): void;
+  /**
    * Takes the body. Only before the pipeline's callback returns; a body that nobody took is discarded, and the
    * connection is closed after the reply if the body was not over by then.
    */

@@ -69,6 +69,10 @@ export class NodeExchange implements Exchange {
     this.abortListener = listener;
   }
 
+  endless(): void {
+    if (this.state !== 'over') this.connection.isEndless();
+  }
+
   receive(receiver: BodyReceiver): void {
     if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
     this.receiver = receiver;
@@ -191,7 +195,9 @@ export class NodeExchange implements Exchange {
     const { response, incoming } = this;
     const { status, body } = reply;
     const bodyOver = !this.hasBody || incoming.complete;
-    if (reply.close === true || this.shared.drain.stopping || !bodyOver || this.takeover !== undefined) {
+    const { drain } = this.shared;
+    const last = reply.close === true || drain.stopping || !bodyOver || this.connection.isLast(response);
+    if (last || this.takeover !== undefined) {
       response.shouldKeepAlive = false;
       this.connection.last = true;
     }

@@ -15,7 +15,8 @@ export async function secureServer(
 ): Promise<(settings: ServerOptions) => Server> {
   const { createServer } = await import('node:https');
   return (settings) => {
-    const server = createServer({ ...settings, ...store.serverOptions(), handshakeTimeout });
+    // As without TLS, where Node does so by itself.
+    const server = createServer({ ...settings, ...store.serverOptions(), handshakeTimeout, allowHalfOpen: true });
     store.attach(server);
     return server;
   };

@@ -67,6 +67,8 @@ class NodeListener {
       // Ours, so that it is counted.
       requireHostHeader: false,
     });
+    // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`. The types do not have it.
+    Reflect.set(this.server, 'httpAllowHalfOpen', true);
     // Without this, fields above 1000 are dropped in silence; the bound in bytes is enough.
     this.server.maxHeadersCount = 0;
     this.route();
@@ -160,7 +162,10 @@ class NodeListener {
     const { socket } = incoming;
     const connection = this.connections.get(socket);
     // Behind a refusal, or an answer that closes the connection, nothing is a request any more.
-    if (connection === undefined || connection.last) return;
+    if (connection === undefined || connection.last) {
+      connection?.ignore();
+      return;
+    }
     const version = incoming.httpVersion;
     if (version !== '1.0' && version !== '1.1') {
       this.refuse(socket, 505, 'an HTTP version other than 1.0 and 1.1');

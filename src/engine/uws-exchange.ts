@@ -65,6 +65,9 @@ export class UwsExchange implements Exchange {
     this.abortListener = listener;
   }
 
+  /** Whoever shuts its sending side counts as gone here in any case. */
+  endless(): void {}
+
   receive(receiver: BodyReceiver): void {
     if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
     this.receiver = receiver;

@@ -172,6 +172,8 @@ class OwnCall implements Call {
     this.body = { length: bytes.length, bytes, descriptor: undefined };
   }
 
+  endless(): void {}
+
   note(): void {}
 
   abort(): void {

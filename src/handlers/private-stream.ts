@@ -64,6 +64,7 @@ export class PrivateStream implements Handler {
     if (transport === 'poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
+    call.endless();
     const started = await this.parts.start(call);
     if (this.stopping !== undefined) {
       started.giveBack();

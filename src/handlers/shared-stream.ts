@@ -68,6 +68,7 @@ export class SharedStream implements Handler {
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
+    if (transport !== 'post') call.endless();
     const key = this.keyOf(call, query);
     const channel = this.channel(key, call, query);
     if (transport === 'poll') {

@@ -38,6 +38,8 @@ export interface Call {
    * for this call ends with it. Never aborted once a WebSocket is open.
    */
   readonly signal: AbortSignal;
+  /** The answer may take as long as the client stays: one that shuts its sending side counts as gone. */
+  endless(): void;
   /** Adds to this request's log line, for example a program's exit status. */
   note(key: string, value: string | number): void;
 }

@@ -107,6 +107,10 @@ export class Visit implements Call {
     return this.aborting.signal;
   }
 
+  endless(): void {
+    this.exchange.endless();
+  }
+
   note(key: string, value: string | number): void {
     this.notes ??= {};
     this.notes[key] = value;

@@ -60,6 +60,7 @@ export function fakeCall(options: CallOptions = {}): FakeCall {
     host: 'board.test',
     redirects: 0,
     signal: aborting.signal,
+    endless: () => undefined,
     note: (key, value) => notes.set(key, value),
     notes,
     abort() {
