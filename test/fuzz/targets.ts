@@ -5,11 +5,12 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseAddressRange } from '../../src/config/address-range.ts';
 import { parseHtpasswd, parseTokens } from '../../src/config/credentials.ts';
-import { parseConfig } from '../../src/config/load.ts';
+import { parseConfig, readConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/problems.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
 import { readPreface } from '../../src/engine/proxy-preface.ts';
+import { segmentsOf } from '../../src/files/segments.ts';
 import { addressBytes, addressText } from '../../src/net/address.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
 import { Cors } from '../../src/policy/cors.ts';
@@ -17,6 +18,8 @@ import { decideOrigin } from '../../src/policy/origin.ts';
 import { CgiHeader, CgiOutputError, type CgiResponse } from '../../src/process/cgi-output.ts';
 import { metaVariables } from '../../src/process/meta-variables.ts';
 import { canonicalPath } from '../../src/routing/canonical-path.ts';
+import { routeKeyOf } from '../../src/routing/route-key.ts';
+import { Router } from '../../src/routing/router.ts';
 import { parseRevocationLists } from '../../src/tls/client-authority.ts';
 import { elements } from '../../src/tls/der.ts';
 import { doubtsAbout, parseIdentity } from '../../src/tls/identity.ts';
@@ -27,6 +30,7 @@ import { configOf } from '../support/policies.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
 import { FORMS } from './forms.ts';
 import type { Chance } from './mutate.ts';
+import { anyKeys, anyPath, servedBy, spelled } from './spellings.ts';
 
 export interface Target {
   readonly name: string;
@@ -110,8 +114,53 @@ export const TARGETS: readonly Target[] = [
       if (path === undefined) return;
       assert.equal(canonicalPath(path), path, 'one spelling');
       assert(!path.includes('//') && !path.split('/').some((segment) => segment === '.' || segment === '..'), path);
-      assert(!path.includes('%00'));
+      assert.match(
+        path,
+        /^(?:\/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@]|%[0-9A-F]{2})*)+$/,
+        'nothing but what may stand there',
+      );
+      assert(!/%[01]|%7F|%5C/.test(path));
       decodeURIComponent(path.replaceAll(/%[89A-F][0-9A-F]/g, ''));
+    },
+  },
+  {
+    name: 'paths',
+    seeds: [Buffer.alloc(0)],
+    run(_bytes, chance) {
+      const keys = anyKeys(chance);
+      // Now and then, because that takes as long as everything else together.
+      if (chance.below(16) === 0) assert.deepEqual(checked(keys).problems, [], 'every key is one');
+      const router = new Router(keys.map((key) => ({ key, value: key })));
+      for (const key of keys) {
+        const { host, path } = routeKeyOf(key);
+        assert.equal(router.find(host, path)?.value, key, 'every route is reached by its own path');
+      }
+      const asked = [anyPath(chance), anyPath(chance)];
+      // More often a path that something serves.
+      const key = keys[chance.below(keys.length)] ?? '/';
+      asked.push(key.slice(key.indexOf('/') + 1).split('/'), [
+        ...key
+          .slice(key.indexOf('/') + 1)
+          .split('/')
+          .filter((name) => name !== ''),
+        'a',
+      ]);
+      for (const names of asked)
+        for (const host of ['', 'board.test']) {
+          const expected = servedBy(keys, host, names);
+          const spellings = Array.from({ length: 4 }, () => spelled(names, chance));
+          const paths = spellings.map((text) => canonicalPath(text) ?? assert.fail(`${text} is no path`));
+          assert.deepEqual(new Set(paths).size, 1, `one form: ${spellings.join(' ')}`);
+          const match = paths[0] && router.find(host, paths[0]);
+          assert.deepEqual(
+            match && { key: match.value, needsSlash: match.needsSlash },
+            expected,
+            `${spellings[0]} on "${host}" among ${keys.join(' ')}`,
+          );
+          if (match === undefined || match.needsSlash) continue;
+          const below = names.slice(names.length - match.rest.split('/').length);
+          assert.deepEqual(segmentsOf(match.rest), match.rest === '' ? [''] : below, 'a handler sees the names');
+        }
     },
   },
   {
@@ -229,6 +278,15 @@ export const TARGETS: readonly Target[] = [
     },
   },
 ];
+
+/** What is wrong with a configuration that has these routes. */
+function checked(keys: readonly string[]): { readonly problems: readonly string[] } {
+  const result = readConfig(
+    { stream: Object.fromEntries(keys.map((key) => [key, { command: ['/bin/true'] }])) },
+    'fuzz',
+  );
+  return { problems: result.ok ? [] : result.problems.map(formatProblem) };
+}
 
 function fields(bytes: Buffer): HeaderList {
   return bytes
