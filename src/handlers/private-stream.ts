@@ -132,7 +132,7 @@ export class PrivateStream implements Handler {
       id: '',
       facts: number === undefined ? {} : { session: this.sessions.issue(number, call.user) },
     });
-    channel.join(client, connect(channel));
+    channel.join(client, connect);
     // It was let in, and then took a while to arrive.
     if (this.stopping !== undefined) channel.finish({ code: CLOSE.goingAway, reason: this.stopping });
     return {

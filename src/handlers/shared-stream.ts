@@ -204,8 +204,7 @@ class SharedSeat implements Seat {
     channel.fromClient(member, data).then(
       (answer) => {
         if (answer === 'full') channel.close(member, { code: CLOSE.tryAgainLater, reason: this.parts.plan.overrun });
-        else if (answer === 'away')
-          member.client.notice({ kind: 'notice', text: 'your message was lost: the program is away' });
+        else if (answer === 'away') channel.lost(member);
         else if (answer !== 'sent' && answer.data.length > 0) channel.answer(member, answer.data);
       },
       (error: unknown) => channel.unanswered(member, error instanceof Error ? error.message : String(error)),

@@ -80,6 +80,7 @@ class StreamSocket implements SocketHandlers, Owner {
   private watch: Watch | undefined;
   private arrival: Arrival | undefined;
   private stopEarly: (() => void) | undefined;
+  private over = false;
 
   constructor(
     private readonly reception: Reception,
@@ -99,9 +100,10 @@ class StreamSocket implements SocketHandlers, Owner {
     const client = new WebSocketClient(socket, this.numbered, keepAlive.pingInterval, this);
     counts.joined('websocket');
     this.watch = keepAlive.add(client, this);
+    if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
     this.seat = arrival?.join(client);
     if (this.seat === undefined) client.close(GONE);
-    if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
+    else if (this.over) this.seat.left();
   }
 
   message(data: Buffer, isBinary: boolean): void {
@@ -131,6 +133,7 @@ class StreamSocket implements SocketHandlers, Owner {
 
   close(code: number, reason: string): void {
     const { keepAlive, counts, log } = this.reception;
+    this.over = true;
     this.stopEarly?.();
     if (this.watch !== undefined) keepAlive.remove(this.watch);
     counts.left(code);
@@ -168,6 +171,7 @@ export function byResponse(reception: Reception, form: ResponseForm, transport: 
   const { keepAlive, counts } = reception;
   let seat: Seat | undefined;
   let started = false;
+  let over = false;
   let watch: Watch | undefined;
   let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
@@ -175,6 +179,7 @@ export function byResponse(reception: Reception, form: ResponseForm, transport: 
     caughtUp: () => seat?.caughtUp(),
     alive: () => watch?.heard(),
     left(code) {
+      over = true;
       stopEarly?.();
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);
@@ -200,9 +205,15 @@ export function byResponse(reception: Reception, form: ResponseForm, transport: 
           vanished: () => seat?.vanished(),
         });
         client.start(sink);
+        // The engine may tell inside of any write that nobody is there any more.
+        if (over) {
+          arrival.cancel();
+          return;
+        }
         if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
         seat = arrival.join(client);
         if (seat === undefined) client.close(GONE);
+        else if (over) seat.left();
       },
       resume: () => client.resume(),
       cancel: () => {

@@ -1,7 +1,8 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../engine/engine.ts';
 import type { Answer, Call } from '../http/handler.ts';
-import type { Ending, Message } from '../stream/message.ts';
+import type { Ending } from '../stream/message.ts';
+import type { Beginning } from '../stream/resuming.ts';
 import type { SharedChannel } from '../stream/shared-channel.ts';
 import type { News } from '../stream/shared-options.ts';
 import { queryValue } from '../stream/transport.ts';
@@ -17,27 +18,36 @@ const MOST_BYTES = 64 * 1024;
 export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = reception;
-  const known = channel.news(cursor);
+  // From here on it holds its place, and what comes meanwhile.
+  const standing = channel.standing(cursor);
+  const answer = (ending: Ending | undefined): Answer => reply(channel.news(standing, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.
-  if (known !== undefined || cursor === undefined || cursor === '')
-    return Promise.resolve(reply(known, channel, binary, undefined));
+  if (hasNews(standing) || cursor === undefined || cursor === '') return Promise.resolve(answer(undefined));
   const { signal } = call;
   if (signal.aborted) return Promise.reject(signal.reason);
   counts.joined('poll');
   return new Promise((resolve, reject) => {
+    let isOver = false;
     const over = (code: number): void => {
+      isOver = true;
       clearTimeout(timer);
-      take();
       signal.removeEventListener('abort', left);
       counts.left(code);
     };
     const done = (ending: Ending | undefined): void => {
+      if (isOver) return;
       over(1000);
       // In the next turn: a program's lines that come together go together.
-      setImmediate(() => resolve(reply(channel.news(cursor), channel, binary, ending)));
+      setImmediate(() => {
+        resolve(answer(ending));
+        take();
+      });
     };
     const left = (): void => {
       over(1006);
+      // It may come again by another connection.
+      channel.expect(standing.from);
+      take();
       reject(signal.reason);
     };
     const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
@@ -50,7 +60,12 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
 export function endAnswer(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
   const cursor = queryValue(call.request.query, 'cursor') ?? '';
   const ending = channel.endedAfter(cursor);
-  return ending === undefined ? undefined : reply(channel.news(cursor), channel, reception.binary, ending);
+  if (ending === undefined) return undefined;
+  return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), reception.binary);
+}
+
+function hasNews({ snapshot, from, missed }: Beginning): boolean {
+  return snapshot.length > 0 || missed !== 0 || from.next !== undefined;
 }
 
 /** Milliseconds; undefined without a preference. */
@@ -59,19 +74,7 @@ function preferredWait(call: Call): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-/** As many messages as go into one answer, at least one, and where the next poll goes on. */
-function firstOf(messages: readonly Message[], lastId: string): { batch: readonly Message[]; cursor: string } {
-  let bytes = 0;
-  const end = messages.findIndex((message, at) => {
-    bytes += message.data.length;
-    return at > 0 && bytes > MOST_BYTES;
-  });
-  const batch = end < 0 ? messages : messages.slice(0, end);
-  return { batch, cursor: end < 0 ? lastId : (batch.at(-1)?.id ?? lastId) };
-}
-
-function reply(news: News | undefined, channel: SharedChannel, binary: boolean, ending: Ending | undefined): Answer {
-  const { batch, cursor } = firstOf(news?.messages ?? [], channel.history.lastId);
+function reply({ messages: batch, missed, cursor, ending }: News, binary: boolean): Answer {
   const messages = batch.map((message) => ({
     id: message.id,
     data: binary ? message.data.toString('base64') : message.payload.toString(),
@@ -79,9 +82,9 @@ function reply(news: News | undefined, channel: SharedChannel, binary: boolean, 
   const body = {
     cursor,
     messages,
-    ...(news?.missed === 0 || news === undefined ? {} : { missed: news.missed ?? null }),
+    ...(missed === 0 ? {} : { missed: missed ?? null }),
     ...(binary ? { encoding: 'base64' } : {}),
-    ...(ending === undefined || cursor !== channel.history.lastId ? {} : { end: ending }),
+    ...(ending === undefined ? {} : { end: ending }),
   };
   return {
     status: 200,

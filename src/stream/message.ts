@@ -30,29 +30,42 @@ export function asText(bytes: Buffer): Buffer {
 }
 
 /**
- * One message on its way to clients. Each form in which a transport sends it is made once, by whoever needs it first, and
- * shared by all clients.
+ * One message on its way to clients. What a transport makes of it is kept only while it goes to all clients at once (`share`): who
+ * gets it later has it made anew, so that a message in the history is there once.
  */
 export class Message {
-  private textForm: Buffer | undefined;
+  readonly data: Buffer;
+  private shared = false;
   private numberedForm: Buffer | undefined;
   private eventForm: Buffer | undefined;
 
+  /** @param data what is not UTF-8 in a text message is made so */
   constructor(
-    readonly data: Buffer,
+    data: Buffer,
     /** Whether it is binary to clients; otherwise it is text. */
     readonly binary: boolean,
     /** Names it in its stream; "" for one that cannot be resumed from: of an unshared stream, or for one client alone. */
     readonly id: string,
     /** Its place in the stream, from 1; 0 without an id. */
     readonly sequence: number,
-  ) {}
+  ) {
+    this.data = binary ? data : asText(data);
+  }
 
-  /** What a plain WebSocket gets: the data, made valid UTF-8 where it is text. */
+  /** From here on each form is made once, until `unshare`. */
+  share(): void {
+    this.shared = true;
+  }
+
+  unshare(): void {
+    this.shared = false;
+    this.numberedForm = undefined;
+    this.eventForm = undefined;
+  }
+
+  /** What a plain WebSocket gets. */
   get payload(): Buffer {
-    if (this.binary) return this.data;
-    this.textForm ??= asText(this.data);
-    return this.textForm;
+    return this.data;
   }
 
   /**
@@ -60,23 +73,29 @@ export class Message {
    * length of the id, and the id.
    */
   get numbered(): Buffer {
-    if (this.numberedForm === undefined) {
-      const head = this.binary
-        ? Buffer.concat([Buffer.from([this.id.length]), Buffer.from(this.id)])
-        : Buffer.from(`id:${this.id}\n`);
-      this.numberedForm = Buffer.concat([head, this.payload]);
-    }
-    return this.numberedForm;
+    if (this.numberedForm !== undefined) return this.numberedForm;
+    const made = this.makeNumbered();
+    if (this.shared) this.numberedForm = made;
+    return made;
   }
 
   /** An event of an event stream (HTML standard, section 9.2.6). */
   get event(): Buffer {
-    this.eventForm ??= eventOf(
-      undefined,
-      this.binary ? this.data.toString('base64') : this.payload.toString(),
-      this.id,
-    );
-    return this.eventForm;
+    if (this.eventForm !== undefined) return this.eventForm;
+    const made = this.makeEvent();
+    if (this.shared) this.eventForm = made;
+    return made;
+  }
+
+  private makeNumbered(): Buffer {
+    const head = this.binary
+      ? Buffer.concat([Buffer.from([this.id.length]), Buffer.from(this.id)])
+      : Buffer.from(`id:${this.id}\n`);
+    return Buffer.concat([head, this.data]);
+  }
+
+  private makeEvent(): Buffer {
+    return eventOf(undefined, this.data.toString(this.binary ? 'base64' : 'utf8'), this.id);
   }
 }
 

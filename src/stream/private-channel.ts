@@ -50,10 +50,15 @@ export class PrivateChannel implements BackendEvents {
     private readonly left: () => void,
   ) {}
 
-  /** Both ends are there: from here messages flow. */
-  join(client: Client, backend: Backend): void {
+  /**
+   * Both ends are there: from here messages flow.
+   * @param connect makes the backend, which may end before this returns
+   */
+  join(client: Client, connect: (events: BackendEvents) => Backend): void {
     this.client = client;
-    this.attach(backend);
+    const backend = connect(this);
+    if (this.over) backend.release();
+    else this.attach(backend);
   }
 
   // ---- from the client ----

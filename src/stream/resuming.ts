@@ -1,6 +1,6 @@
 /** What a client gets that comes, or comes back: of history, or of the backend itself. */
 import type { Backend } from './ends.ts';
-import type { History, Resumed } from './history.ts';
+import type { History, Place, Resumed } from './history.ts';
 import { Message } from './message.ts';
 
 export interface ResumingParts {
@@ -13,36 +13,44 @@ export interface ResumingParts {
   backend(): Backend | undefined;
 }
 
-/** What a client gets, and the id from which it would resume if it had none of that yet; "" where that would not do. */
+/** What a client gets first: messages that are not in the chain, and then the chain from a place on. */
 export interface Beginning extends Resumed {
+  readonly snapshot: readonly Message[];
+  /** The id from which it would resume if it had none of that yet; "" where that would not do. */
   readonly at: string;
 }
 
 export class Resuming {
-  /** The last id before the backend said anything; undefined once somebody has had what came after it. */
-  private begunAfter: string | undefined;
+  /** Where the chain ended before the backend said anything; undefined once somebody has had what came after it. */
+  private begunAt: Place | undefined;
 
   constructor(private readonly parts: ResumingParts) {}
 
   /** A backend was started for a client. What it says before that has come is the client's, whatever `replay` says. */
   begun(): void {
-    this.begunAfter = this.parts.history.lastId;
+    this.begunAt = this.parts.history.end;
   }
 
   /** Somebody listens from here on. */
   heard(): void {
-    this.begunAfter = undefined;
+    this.begunAt = undefined;
   }
 
   /** What a client gets that names the last message it has; "" or undefined names none. */
   from(id: string | undefined): Beginning {
     const { history } = this.parts;
-    const resumed = id === undefined || id === '' ? undefined : this.after(id);
-    if (resumed !== undefined) return { ...resumed, at: history.before(resumed.messages) };
-    const messages = this.fresh();
-    // A snapshot is not in the history: who loses it on the way gets the next one.
-    const at = this.snapshot() === undefined ? history.before(messages) : '';
-    return { messages, missed: id === undefined || id === '' ? 0 : undefined, at };
+    const isNew = id === undefined || id === '';
+    const resumed = isNew ? undefined : this.after(id);
+    if (resumed !== undefined) return { ...resumed, snapshot: [], at: history.idOf(resumed.from) };
+    const missed = isNew ? 0 : undefined;
+    const snapshot = this.snapshot();
+    if (snapshot === undefined) {
+      const from = this.fresh();
+      return { from, missed, snapshot: [], at: history.idOf(from) };
+    }
+    const { end, lastId } = history;
+    // It is not in the history: who loses it on the way gets the next one.
+    return { from: end, missed, snapshot: [new Message(snapshot, this.parts.binary, lastId, end.sequence)], at: '' };
   }
 
   /** What came after `id`; undefined when that would not be enough to go on from there. */
@@ -53,14 +61,17 @@ export class Resuming {
     return broken ? undefined : resumed;
   }
 
-  private fresh(): readonly Message[] {
-    const { history, replay, binary } = this.parts;
-    const snapshot = this.snapshot();
-    if (snapshot !== undefined) return [new Message(snapshot, binary, history.lastId, history.lastSequence)];
-    if (replay === 'all') return history.all();
-    if (this.begunAfter !== undefined) return history.after(this.begunAfter)?.messages ?? [];
-    const last = replay === 'last' ? history.last() : undefined;
-    return last === undefined ? [] : [last];
+  private fresh(): Place {
+    const { history, replay } = this.parts;
+    if (replay === 'all') return history.beginning();
+    if (this.begunAt !== undefined) return this.kept(this.begunAt);
+    return replay === 'last' ? history.beforeLast() : history.end;
+  }
+
+  /** A place may be older than what is kept. */
+  private kept(place: Place): Place {
+    const oldest = this.parts.history.beginning();
+    return place.sequence < oldest.sequence ? oldest : place;
   }
 
   private snapshot(): Buffer | undefined {

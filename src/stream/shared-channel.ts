@@ -5,17 +5,19 @@
 import { BackendLife } from './backend-life.ts';
 import { Delivery } from './delivery.ts';
 import type { Answered, Backend, BackendEvents, Question } from './ends.ts';
-import { History } from './history.ts';
+import { History, type Place, portionFrom } from './history.ts';
 import { type ClientFacts, Member, nameOf } from './member.ts';
 import { CLOSE, type Ending, Message } from './message.ts';
+import { PollPlaces } from './poll-places.ts';
 import type { Taken } from './private-channel.ts';
-import { Resuming } from './resuming.ts';
+import { type Beginning, Resuming } from './resuming.ts';
+import { Roster } from './roster.ts';
 import { Sessions } from './sessions.ts';
 import type { News, SharedOptions, SharedParts } from './shared-options.ts';
-import { openLine, parseTagged, tellLine } from './tagged.ts';
+import { parseTagged } from './tagged.ts';
 
-/** What a message costs in a client's buffer beside its data: frame, id, field names. Bytes. */
-const FRAME = 64;
+/** How long somebody who was answered a long-poll counts as present until it asks again. Milliseconds. */
+const BETWEEN_POLLS = 10_000;
 
 export class SharedChannel implements BackendEvents {
   readonly history: History;
@@ -24,6 +26,8 @@ export class SharedChannel implements BackendEvents {
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
   private readonly delivery: Delivery;
+  private readonly places: PollPlaces;
+  private readonly roster: Roster | undefined;
   private readonly sessions = new Sessions();
   private over = false;
   /** How the last backend ended, until there is another. */
@@ -38,7 +42,9 @@ export class SharedChannel implements BackendEvents {
     private readonly parts: SharedParts,
   ) {
     this.history = new History(epoch, options.history);
-    this.delivery = new Delivery(options, parts.counts);
+    this.delivery = new Delivery(options, parts.counts, this.history);
+    this.places = new PollPlaces({ time: BETWEEN_POLLS, bytes: options.maxBehind }, () => this.life.unused());
+    if (options.tagged) this.roster = new Roster(() => this.life.backend, options.maxQueue);
     this.resuming = new Resuming({
       history: this.history,
       replay: options.replay,
@@ -48,7 +54,7 @@ export class SharedChannel implements BackendEvents {
     this.life = new BackendLife(options, {
       start: () => parts.start(this),
       inUse: () => !this.unused,
-      started: (backend) => this.started(backend),
+      started: () => this.started(),
       away: (why, milliseconds) => {
         parts.log.info('the program is started again', { route: parts.counts.route, ended: why, ms: milliseconds });
         this.notice(`the program has ended (${why}) and is started again`);
@@ -60,7 +66,7 @@ export class SharedChannel implements BackendEvents {
 
   /** Nobody is there and nothing waits for it. */
   get unused(): boolean {
-    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0;
+    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0 && !this.places.inUse;
   }
 
   /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
@@ -87,14 +93,16 @@ export class SharedChannel implements BackendEvents {
     this.replay(member, after);
     const current = this.life.backend?.currentNotice?.();
     if (current !== undefined) client.notice({ kind: 'notice', text: current });
-    if (this.options.tagged) this.tell(openLine(member));
+    this.roster?.opened(member);
     return member;
   }
 
   leave(member: Member): void {
     clearTimeout(member.closing);
+    member.gone = true;
+    member.place = undefined;
     if (!this.members.delete(member.id)) return;
-    if (this.options.tagged) this.tell(tellLine(member, 'close', undefined));
+    this.roster?.closed(member);
     this.life.unused();
   }
 
@@ -121,18 +129,19 @@ export class SharedChannel implements BackendEvents {
     if (backend.ask !== undefined) {
       return (await this.ask(backend, { data: message, type, sender: member?.id })) || 'full';
     }
-    if (backend.waiting > this.options.maxQueue) {
+    const hasRoom = this.roster?.message(member, message) ?? backend.waiting <= this.options.maxQueue;
+    if (!hasRoom) {
       counts.drop('input_overrun');
       return 'full';
     }
-    backend.write(this.options.tagged ? tellLine(member, 'message', message) : message);
+    if (this.roster === undefined) backend.write(message);
     return 'sent';
   }
 
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
     if (this.members.has(member.id))
-      this.delivery.give(member, [new Message(data, this.options.binary, '', 0)], data.length);
+      this.delivery.beside(member, new Message(data, this.options.binary, '', 0), 'stdout');
     else this.parts.counts.drop('client_gone');
   }
 
@@ -140,20 +149,45 @@ export class SharedChannel implements BackendEvents {
   unanswered(member: Member, why: string): void {
     this.parts.counts.drop('no_answer');
     this.parts.log.warn(why, { route: this.parts.counts.route });
-    member.client.notice({ kind: 'notice', text: 'your message got no answer' });
+    this.delivery.notice(member, { kind: 'notice', text: 'your message got no answer' });
   }
 
-  /** What came after `cursor`; undefined while there is no news. */
-  news(cursor: string | undefined): News | undefined {
-    const resumed = this.resuming.from(cursor);
+  /** A message of this client was lost. */
+  lost(member: Member): void {
+    this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is away' });
+  }
+
+  /** Where a long-poll stands that has everything up to `cursor`, and what it has to get. */
+  standing(cursor: string | undefined): Beginning {
+    const sequence = this.history.sequenceOf(cursor ?? '');
+    const place = sequence === undefined ? undefined : this.places.take(sequence);
+    const beginning = this.resuming.from(cursor);
     this.resuming.heard(); // The poll goes on from its cursor.
-    if (resumed.messages.length === 0 && resumed.missed === 0) return undefined;
-    return { ...resumed, cursor: this.history.lastId, ending: undefined };
+    return place === undefined ? beginning : { from: place, missed: 0, snapshot: [], at: this.history.idOf(place) };
+  }
+
+  /** What a long-poll gets that stands there, at most so many bytes of messages, but one in any case. Its next one goes on from there. */
+  news({ snapshot, from, missed }: Beginning, most: number, ending: Ending | undefined): News {
+    const { batch, to } = portionFrom(from, most);
+    this.expect(to);
+    return {
+      messages: [...snapshot, ...batch],
+      missed,
+      cursor: this.history.idOf(to),
+      ending: to === this.history.end ? ending : undefined,
+    };
+  }
+
+  /** A long-poll is likely to go on from here. */
+  expect(place: Place): void {
+    if (this.over) return;
+    this.life.used();
+    this.places.hold(place);
   }
 
   /** How the stream ended for a long-poll that followed it, and was between two requests then; undefined while it goes on. */
   endedAfter(cursor: string): Ending | undefined {
-    return this.history.after(cursor) === undefined ? undefined : this.lastEnding;
+    return this.history.sequenceOf(cursor) === undefined ? undefined : this.lastEnding;
   }
 
   /** Calls `listener` once at the next message or the end. Returns what takes it back. */
@@ -184,10 +218,14 @@ export class SharedChannel implements BackendEvents {
 
   aside(line: Buffer): void {
     const message = new Message(line, !this.options.binary, '', 0);
-    for (const member of this.members.values()) this.delivery.give(member, [message], line.length, 'stderr');
+    message.share();
+    for (const member of this.members.values()) this.delivery.beside(member, message, 'stderr');
+    message.unshare();
   }
 
-  drained(): void {}
+  drained(): void {
+    this.roster?.tell();
+  }
 
   ended(ending: Ending): void {
     if (this.over || this.life.ended(ending)) return;
@@ -197,13 +235,14 @@ export class SharedChannel implements BackendEvents {
 
   /** Tells everybody something about the stream. */
   notice(text: string): void {
-    for (const { client } of this.members.values()) client.notice({ kind: 'notice', text });
+    for (const member of this.members.values()) this.delivery.notice(member, { kind: 'notice', text });
   }
 
   /** The end of the stream, from our side. */
   finish(ending: Ending): void {
     if (this.over) return;
     this.over = true;
+    this.places.clear();
     this.life.stop();
     this.closeAll(ending);
   }
@@ -215,42 +254,33 @@ export class SharedChannel implements BackendEvents {
       const { id, sequence } = this.history.next();
       return new Message(data, this.options.binary, id, sequence);
     });
-    for (const message of numbered) this.history.add(message);
-    const bytes = bytesOf(numbered);
-    for (const member of this.members.values()) this.delivery.give(member, numbered, bytes);
+    let bytes = 0;
+    for (const message of numbered) {
+      bytes += message.data.length;
+      this.history.add(message);
+      message.share();
+    }
+    for (const member of this.members.values()) this.delivery.published(member, numbered, bytes);
+    for (const message of numbered) message.unshare();
+    this.places.grown(this.history.end);
     for (const listener of [...this.waiting]) listener(undefined);
   }
 
-  /** @param bytes of the batch's data: counted once for all members */
   private closeAll(ending: Ending): void {
     for (const member of [...this.members.values()]) this.delivery.close(member, ending);
     for (const listener of [...this.waiting]) listener(ending);
   }
 
   private replay(member: Member, after: string | undefined): void {
-    const { messages, missed, at } = this.resuming.from(after);
+    const { snapshot, from, missed, at } = this.resuming.from(after);
     this.resuming.heard();
     member.client.notice({ kind: 'joined', id: at, facts: this.about(member) });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
-    const bytes = bytesOf(messages);
-    // What it gets of the past at once does not make it slow.
-    member.allowance = bytes + messages.length * FRAME;
-    if (messages.length > 0) this.delivery.give(member, messages, bytes);
+    this.delivery.begin(member, snapshot, from);
   }
 
   private about({ id, number, facts }: Member): { readonly [name: string]: string } {
     return { client: id, session: this.sessions.issue(number, facts.user) };
-  }
-
-  /** Tells a tagged program of a client. One that does not read its input is started again: it could not be told the truth any more. */
-  private tell(line: Buffer): void {
-    const { backend } = this.life;
-    if (backend === undefined) return;
-    if (backend.waiting <= this.options.maxQueue) backend.write(line);
-    else {
-      this.parts.counts.drop('input_overrun');
-      this.ended({ code: CLOSE.internalError, reason: 'it does not read its input' });
-    }
   }
 
   private async ask(backend: Backend, question: Question): Promise<Answered | false> {
@@ -284,15 +314,9 @@ export class SharedChannel implements BackendEvents {
     }
   }
 
-  private started(backend: Backend): void {
+  private started(): void {
     this.lastEnding = undefined;
     if (this.members.size === 0 && this.options.idleStop !== undefined) this.resuming.begun();
-    if (this.options.tagged) for (const member of this.members.values()) backend.write(openLine(member));
+    this.roster?.started(this.members.values());
   }
-}
-
-function bytesOf(batch: readonly Message[]): number {
-  let bytes = 0;
-  for (const { data } of batch) bytes += data.length;
-  return bytes;
 }

@@ -3,8 +3,8 @@ import type { Log } from '../ops/log.ts';
 import type { BackoffTimes } from './backoff.ts';
 import type { StreamCounts } from './counts.ts';
 import type { Backend, BackendEvents } from './ends.ts';
-import type { HistoryBounds, Resumed } from './history.ts';
-import type { Ending } from './message.ts';
+import type { HistoryBounds } from './history.ts';
+import type { Ending, Message } from './message.ts';
 
 /** What the route's configuration decides. */
 export interface SharedOptions {
@@ -39,7 +39,11 @@ export interface SharedParts {
 }
 
 /** What a long-poll gets: what is new, or how it ended. */
-export interface News extends Resumed {
+export interface News {
+  readonly messages: readonly Message[];
+  /** How many it missed that are not there any more; undefined when nobody knows. */
+  readonly missed: number | undefined;
+  /** For the next one. */
   readonly cursor: string;
   readonly ending: Ending | undefined;
 }

@@ -1,0 +1,172 @@
+/** A shared channel with no program and no sockets: the test says what the one prints and when the others read. */
+import { Log } from '../../src/ops/log.ts';
+import { Tallies } from '../../src/ops/tallies.ts';
+import { StreamCounts } from '../../src/stream/counts.ts';
+import type { Backend, BackendEvents, Client, Notice } from '../../src/stream/ends.ts';
+import type { Member } from '../../src/stream/member.ts';
+import type { Ending, Message } from '../../src/stream/message.ts';
+import { SharedChannel } from '../../src/stream/shared-channel.ts';
+import type { SharedOptions } from '../../src/stream/shared-options.ts';
+
+const OPTIONS: SharedOptions = {
+  history: { messages: 1_000_000, bytes: 64 << 20, age: undefined },
+  replay: 'none',
+  slowClient: 'drop',
+  maxBehind: 256 * 1024,
+  maxQueue: 256 * 1024,
+  drainTimeout: 60_000,
+  idleStop: undefined,
+  restartWanted: () => true,
+  restart: { first: 1, most: 1 },
+  tagged: false,
+  binary: false,
+};
+
+/** A client with a buffer like a socket's: behind when it holds more than 64 KiB. */
+export class FakeClient implements Client {
+  readonly got: string[] = [];
+  readonly notices: Notice[] = [];
+  /** Most bytes that its buffer has held. */
+  most = 0;
+  ended: Ending | undefined;
+  terminated = false;
+  bufferedAmount = 0;
+  member: Member | undefined;
+
+  constructor(
+    public reads: boolean,
+    /** Called inside of each call of the channel. */
+    private readonly on: (call: 'deliver' | 'notice' | 'close') => void = () => undefined,
+  ) {}
+
+  /** What came, without what fills the messages up. */
+  get words(): readonly string[] {
+    return this.got.map((text) => text.trimEnd());
+  }
+
+  deliver(batch: readonly Message[]): boolean {
+    for (const { data } of batch) {
+      this.got.push(data.toString());
+      if (!this.reads) this.bufferedAmount += data.length;
+    }
+    this.most = Math.max(this.most, this.bufferedAmount);
+    this.on('deliver');
+    return this.bufferedAmount <= 64 * 1024;
+  }
+
+  notice(notice: Notice): void {
+    this.notices.push(notice);
+    this.on('notice');
+  }
+
+  close(ending: Ending): void {
+    this.ended = ending;
+    this.on('close');
+  }
+
+  ping(): void {}
+
+  terminate(): void {
+    this.terminated = true;
+  }
+
+  pause(): boolean {
+    return false;
+  }
+
+  resume(): void {}
+}
+
+export class FakeBackend implements Backend {
+  readonly lines: string[] = [];
+  waiting = 0;
+  reads = true;
+
+  write(message: Buffer): boolean {
+    this.lines.push(message.toString());
+    if (!this.reads) this.waiting += message.length + 1;
+    return true;
+  }
+
+  endInput(): void {}
+  pause(): void {}
+  resume(): void {}
+  release(): void {}
+}
+
+export interface FakeChannel {
+  readonly channel: SharedChannel;
+  readonly counts: StreamCounts;
+  readonly tallies: Tallies;
+  /** The program that runs. */
+  backend(): FakeBackend;
+  print(...lines: readonly string[]): void;
+  join(client: FakeClient, after?: string): Member;
+  /** It takes what it has, until nothing more comes. */
+  drain(client: FakeClient): void;
+  /** The program has read everything. */
+  read(): void;
+  /** The program ends, and another one is started. */
+  crash(): Promise<void>;
+}
+
+const SILENT = new Log({ format: 'plain', level: 'error', colour: false, descriptor: 2 });
+
+export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise<FakeChannel> {
+  const backends: FakeBackend[] = [];
+  let events: BackendEvents | undefined;
+  let started: () => void = () => undefined;
+  const tallies = new Tallies();
+  const counts = new StreamCounts(tallies, '/fake');
+  const channel = new SharedChannel(
+    'run',
+    { ...OPTIONS, ...options },
+    {
+      counts,
+      log: SILENT,
+      start: (given) => {
+        events = given;
+        const backend = new FakeBackend();
+        backends.push(backend);
+        const tell = started;
+        setImmediate(() => tell());
+        return Promise.resolve(backend);
+      },
+      emptied: () => undefined,
+    },
+  );
+  await channel.ready();
+  const backend = (): FakeBackend => {
+    const last = backends.at(-1);
+    if (last === undefined) throw new Error('no program');
+    return last;
+  };
+  return {
+    channel,
+    counts,
+    tallies,
+    backend,
+    print: (...lines) => events?.messages(lines.map((line) => Buffer.from(line))),
+    join(client, after) {
+      client.member = channel.join(client, after, { address: '192.0.2.1', query: 'q'.repeat(990), user: undefined });
+      return client.member;
+    },
+    drain(client) {
+      while (client.bufferedAmount > 0 && client.member !== undefined) {
+        client.bufferedAmount = 0;
+        channel.caughtUp(client.member);
+      }
+    },
+    read() {
+      backend().waiting = 0;
+      channel.drained();
+    },
+    async crash() {
+      const again = new Promise<void>((resolve) => {
+        started = resolve;
+      });
+      channel.ended({ code: 1011, reason: 'exit 1' });
+      await again;
+    },
+  };
+}
