@@ -3,6 +3,7 @@
  * one wrong value elsewhere does not hide these.
  */
 import { isIPv4 } from 'node:net';
+import { readAddress } from '../net/address.ts';
 import { parseRouteKey } from '../routing/route-key.ts';
 import { checkConnect } from './connect-checks.ts';
 import type { KeyPath, Reading } from './kind.ts';
@@ -70,19 +71,9 @@ export function overlap(a: Address, b: Address): boolean {
     return a.kind === 'systemd' && b.kind === 'systemd' && a.socket === b.socket;
   if (a.kind === 'unix' || b.kind === 'unix') return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
   if (a.port !== b.port || a.port === 0) return false;
-  const [one, other] = [canonicalHost(a.host), canonicalHost(b.host)];
+  const [one, other] = [readAddress(a.host) ?? a.host, readAddress(b.host) ?? b.host];
   if (one === other || one === '::' || other === '::') return true;
   return (one === '0.0.0.0' && isIPv4(other)) || (other === '0.0.0.0' && isIPv4(one));
-}
-
-/** The one short form of an address (RFC 5952); IPv4 in IPv6 is IPv4. */
-function canonicalHost(host: string): string {
-  if (isIPv4(host)) return host;
-  const short = new URL(`http://[${host}]/`).hostname.slice(1, -1);
-  const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short);
-  if (mapped === null) return short;
-  const [high, low] = [Number.parseInt(mapped[1] ?? '', 16), Number.parseInt(mapped[2] ?? '', 16)];
-  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
 
 export const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream'] as const;

@@ -44,7 +44,8 @@ export interface Proxies {
 
 /** What a trusted proxy says of the client; undefined when the peer is none, or says nothing. */
 export interface Forwarded {
-  readonly address: string;
+  /** Undefined where it names nobody. */
+  readonly address: string | undefined;
   /** Whether the client speaks TLS; undefined when the proxy does not say. */
   readonly secure: boolean | undefined;
 }
@@ -57,28 +58,23 @@ export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): 
   // Only as far as it is believed: each reading costs, and a client can write thousands.
   for (const read of hops.reverse()) {
     const hop = read();
-    // "unknown", or a name that hides the address (RFC 7239 section 6): further left stands nothing that we could trust.
-    if (hop.address === undefined) break;
-    best = { address: hop.address, secure: hop.secure };
-    if (!proxies.trusted.has(hop.address)) break;
+    // The last one is always the proxy's own word. "unknown", or a name that hides the address (RFC 7239 section 6): further left stands
+    // nothing that we could trust.
+    if (best === undefined || hop.address !== undefined) best = hop;
+    if (hop.address === undefined || !proxies.trusted.has(hop.address)) break;
   }
   return best;
 }
 
-/** One entry of the list; its address undefined where it is none. */
-interface Hop {
-  readonly address: string | undefined;
-  readonly secure: boolean | undefined;
-}
-
-function addresses(headers: HeaderList): (() => Hop)[] {
+function addresses(headers: HeaderList): (() => Forwarded)[] {
   const proto = list(headers, 'x-forwarded-proto').at(-1)?.toLowerCase();
   const secure = proto === undefined ? undefined : proto === 'https' || proto === 'wss';
-  return list(headers, 'x-forwarded-for').map((text) => () => ({ address: bare(text), secure }));
+  const hops = list(headers, 'x-forwarded-for').map((text) => () => ({ address: bare(text), secure }));
+  return hops.length > 0 || proto === undefined ? hops : [() => ({ address: undefined, secure })];
 }
 
 /** RFC 7239 section 4. */
-function elements(headers: HeaderList): (() => Hop)[] {
+function elements(headers: HeaderList): (() => Forwarded)[] {
   return list(headers, 'forwarded').map((element) => () => {
     const pairs = new Map<string, string>();
     for (const part of element.split(';')) {

@@ -37,7 +37,7 @@ export class Admission {
     const client: Forwarded | undefined = forwarded(request.remoteAddress, request.headers, this.proxies);
     const { secure = request.listener.secure } = client ?? {};
     const listener = { ...request.listener, secure, secureUnknown: client?.secure === undefined };
-    return client === undefined
+    return client?.address === undefined
       ? { ...request, listener }
       : { ...request, listener, remoteAddress: client.address, remotePort: undefined };
   }

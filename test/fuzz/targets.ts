@@ -227,6 +227,7 @@ export const TARGETS: readonly Target[] = [
       for (const header of ['x-forwarded-for', 'forwarded'] as const) {
         const seen = forwarded('10.0.0.1', [[header, value]], { trusted: TRUSTED, header });
         if (seen === undefined) continue;
+        if (seen.address === undefined) continue;
         assert(isIP(seen.address) !== 0, seen.address);
         assert(addressKey(seen.address).length > 0);
       }

@@ -90,6 +90,7 @@ describe('who is the client behind proxies', () => {
     name: string,
     peer: string,
     fields: HeaderList,
+    /** "" for one that the proxy does not name. */
     client: string | undefined,
     secure?: boolean,
   ][] = [
@@ -119,7 +120,19 @@ describe('who is the client behind proxies', () => {
       [['x-forwarded-for', '9.9.9.9, unknown, 10.0.0.2']],
       '10.0.0.2',
     ],
-    ['rubbish only', '10.0.0.1', [['x-forwarded-for', 'unknown']], undefined],
+    ['rubbish only', '10.0.0.1', [['x-forwarded-for', 'unknown']], ''],
+    [
+      'rubbish over https',
+      '10.0.0.1',
+      [
+        ['x-forwarded-for', 'unknown'],
+        ['x-forwarded-proto', 'https'],
+      ],
+      '',
+      true,
+    ],
+    ['nothing but the scheme', '10.0.0.1', [['x-forwarded-proto', 'wss']], '', true],
+    ['the last scheme is the proxy’s', '10.0.0.1', [['x-forwarded-proto', 'https, http']], '', false],
     ['with a port', '10.0.0.1', [['x-forwarded-for', '203.0.113.9:4711']], '203.0.113.9'],
     ['IPv6 with a port', '10.0.0.1', [['x-forwarded-for', '[2001:db8::9]:4711']], '2001:db8::9'],
     [
@@ -149,21 +162,24 @@ describe('who is the client behind proxies', () => {
     ['IPv6 written out', '10.0.0.1', [['x-forwarded-for', '2001:0DB8:0:0::9']], '2001:db8::9'],
     ['a zone', '10.0.0.1', [['x-forwarded-for', 'fe80::9%eth0']], 'fe80::9'],
     ['a zone and a port', '10.0.0.1', [['x-forwarded-for', '[fe80::9%25eth0]:4711']], 'fe80::9'],
-    ['no address of a machine', '10.0.0.1', [['x-forwarded-for', 'unix']], undefined],
-    ['an address and something else', '10.0.0.1', [['x-forwarded-for', '203.0.113.9:80:80']], undefined],
-    ['an address with a zero in front', '10.0.0.1', [['x-forwarded-for', '203.0.113.009']], undefined],
+    ['no address of a machine', '10.0.0.1', [['x-forwarded-for', 'unix']], ''],
+    ['an address and something else', '10.0.0.1', [['x-forwarded-for', '203.0.113.9:80:80']], ''],
+    ['an address with a zero in front', '10.0.0.1', [['x-forwarded-for', '203.0.113.009']], ''],
     ['the other field is not believed', '10.0.0.1', [['forwarded', 'for=1.2.3.4']], undefined],
   ];
   for (const [name, peer, fields, client, secure] of CASES)
     test(name, () => {
       const seen = forwarded(peer, fields, { trusted: ranges('10.0.0.0/8'), header: 'x-forwarded-for' });
-      assert.deepEqual(seen, client === undefined ? undefined : { address: client, secure });
+      assert.deepEqual(seen, client === undefined ? undefined : { address: client || undefined, secure });
     });
   test('Forwarded (RFC 7239)', () => {
     const proxies = { trusted: ranges('10.0.0.0/8'), header: 'forwarded' } as const;
     const value = 'for=1.2.3.4, For="[2001:db8::9]:47";proto=https;by=10.0.0.1, for=10.0.0.2;proto=http';
     assert.deepEqual(forwarded('10.0.0.1', [['forwarded', value]], proxies), { address: '2001:db8::9', secure: true });
-    assert.equal(forwarded('10.0.0.1', [['forwarded', 'for=_hidden']], proxies), undefined);
+    assert.deepEqual(forwarded('10.0.0.1', [['forwarded', 'for=_hidden;proto=https']], proxies), {
+      address: undefined,
+      secure: true,
+    });
     const hiddenPort = [['forwarded', 'for="203.0.113.9:_gazonk"']] as const;
     assert.equal(forwarded('10.0.0.1', hiddenPort, proxies)?.address, '203.0.113.9');
     // A quote that the client has opened must not swallow what the proxy adds.
