@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process';
 import {
   chmodSync,
   closeSync,
+  constants,
   mkdirSync,
   mkdtempSync,
   openSync,
@@ -43,6 +44,14 @@ const folder = mkdtempSync(join(tmpdir(), 'runnel-soak-'));
 const group = limit === undefined ? undefined : new MemoryGroup(`runnel-soak-${process.pid}`, limit);
 let gateway;
 const rows = [];
+let interrupted = false;
+const interruption = new Promise((done) => {
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, () => {
+      interrupted = true;
+      done();
+    });
+});
 try {
   prepare();
   gateway = await start();
@@ -53,11 +62,11 @@ try {
   );
   console.log('| minute | private | C heap | rest of anonymous | group | of it anonymous | processor | errors |');
   console.log(`|${' ---: |'.repeat(8)}`);
-  for (let minute = 0; minute <= minutes && gateway.ended === undefined; minute += 1) {
+  for (let minute = 0; minute <= minutes && gateway.ended === undefined && !interrupted; minute += 1) {
     const row = { minute, ...memory(gateway.pid), ...group?.figures(), time: processorTime(gateway.pid) };
     rows.push(row);
     print(row, rows[rows.length - 2], load.counts);
-    if (minute < minutes) await Promise.race([delay(60_000, undefined, { ref: false }), gateway.exited]);
+    if (minute < minutes) await Promise.race([delay(60_000, undefined, { ref: false }), gateway.exited, interruption]);
   }
   clearInterval(feeding);
   await load.stop();
@@ -154,13 +163,22 @@ function run(file, args) {
 
 /** What the programs print comes from here: twenty lines a second, and four of up to 60 KB. */
 function feed(rate) {
-  const live = openSync(join(folder, 'live'), 'r+');
-  const large = openSync(join(folder, 'large'), 'r+');
+  // A gateway that does not read must not stop the measurement.
+  const flags = constants.O_RDWR | constants.O_NONBLOCK;
+  const live = openSync(join(folder, 'live'), flags);
+  const large = openSync(join(folder, 'large'), flags);
+  const write = (fifo, line) => {
+    try {
+      writeSync(fifo, line);
+    } catch (error) {
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  };
   let turn = 0;
   const timer = setInterval(() => {
     turn += 1;
-    writeSync(live, `${turn} ${'the quick brown fox jumps over the lazy dog '.repeat(1 + (turn % 8))}\n`);
-    if (turn % 5 === 0) writeSync(large, `${'x'.repeat(Math.ceil(60_000 * Math.random() ** 2))}\n`);
+    write(live, `${turn} ${'the quick brown fox jumps over the lazy dog '.repeat(1 + (turn % 8))}\n`);
+    if (turn % 5 === 0) write(large, `${'x'.repeat(Math.ceil(60_000 * Math.random() ** 2))}\n`);
   }, 50 / rate);
   gateway.exited.then(() => {
     closeSync(live);

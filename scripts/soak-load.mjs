@@ -93,6 +93,7 @@ export class SoakLoad {
       if (kind === 'poll') await this.#poll(visit);
       else await this.#watch(kind === 'websocket' ? upgrade('/live') : get('/live', 'text/event-stream')[0], visit);
       this.#count(kind);
+      await delay(100);
     }
   }
 
