@@ -37,6 +37,8 @@ export interface HeadFacts {
   readonly hasBody: boolean;
   /** The client asked for a switch to WebSocket, well-formed or not. */
   readonly asksUpgrade: boolean;
+  /** The client wants the connection closed after the answer (RFC 9112 section 9.6). */
+  readonly asksClose: boolean;
 }
 
 /**
@@ -49,6 +51,7 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
   let coding: string | undefined;
   let upgrade = false;
   let connection = false;
+  let close = false;
   for (const [name, value] of headers) {
     switch (name) {
       case 'host':
@@ -68,6 +71,7 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
         break;
       case 'connection':
         connection ||= lists(value, 'upgrade');
+        close ||= lists(value, 'close');
         break;
     }
   }
@@ -86,6 +90,7 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
     chunked,
     hasBody: chunked || (contentLength ?? 0) > 0,
     asksUpgrade: upgrade && connection,
+    asksClose: close,
   };
 }
 

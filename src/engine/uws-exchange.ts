@@ -1,7 +1,7 @@
 /** One request on uWebSockets.js and its answer. */
 
 import type { HttpResponse } from 'uWebSockets.js';
-import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
+import type { BodyReceiver, BodySource, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
 import { type HeadRefusal, REFUSED_TOO_OFTEN } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
@@ -14,9 +14,9 @@ import {
   sendableReply,
   upgradeProblem,
 } from './reply-check.ts';
-import { writeHeaders, writeStatus } from './uws-head.ts';
+import { wholeHead, writeHeaders, writeStatus } from './uws-head.ts';
 import { Outflow } from './uws-outflow.ts';
-import type { UwsOpening, UwsShared } from './uws-shared.ts';
+import type { UwsLast, UwsOpening, UwsShared } from './uws-shared.ts';
 import { type SocketData, UwsSocket } from './uws-socket.ts';
 
 /**
@@ -24,6 +24,12 @@ import { type SocketData, UwsSocket } from './uws-socket.ts';
  * uWebSockets.js gathers: what does not fit is lost when the kernel has no room, as it has for a client that asks on and does not read.
  */
 const SMALL = 12 * 1024;
+
+/** Ticks of `Liveness` in which a client can close the connection after an answer whose end nothing else tells to have been sent. */
+const LINGER = 2;
+
+/** Why uWebSockets.js closes a connection in the very turn in which a request came. */
+const CLOSED_AT_ONCE = 'a body that cannot be read, or a request behind one that is not answered yet';
 
 export class UwsExchange implements Exchange {
   readonly hasBody: boolean;
@@ -36,6 +42,13 @@ export class UwsExchange implements Exchange {
   private bodyOver: boolean;
   private bodyPaused = false;
   private readingStopped = false;
+  /** The connection is closed: the response must not be touched in whatever state. */
+  private gone = false;
+  /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
+  private lingering = 0;
+  /** When it was left without an answer: a request behind it in the same turn ends the connection. */
+  private turn = -1;
+  private switching: Upgrade | undefined;
   private outflow: Outflow | undefined;
   private outflowBehind = false;
   private stalledFor = 0;
@@ -49,12 +62,18 @@ export class UwsExchange implements Exchange {
     private readonly response: HttpResponse,
     private readonly facts: HeadFacts,
     private readonly opening: UwsOpening | undefined,
+    /** Set: nothing behind this request may be served. */
+    private readonly last: UwsLast | undefined,
     private readonly shared: UwsShared,
   ) {
     this.hasBody = facts.hasBody;
     this.contentLength = facts.contentLength;
     this.bodyOver = !facts.hasBody;
     shared.drain.began();
+  }
+
+  get isLast(): boolean {
+    return this.last !== undefined;
   }
 
   get handshake(): Handshake | undefined {
@@ -89,6 +108,7 @@ export class UwsExchange implements Exchange {
     }
     this.inHandler = false;
     this.isCorked = false;
+    if (this.state !== 'over') this.turn = this.shared.turns.note();
     if (this.bodyOver || this.state === 'over') return;
     this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
     this.shared.liveness.add(this);
@@ -118,12 +138,11 @@ export class UwsExchange implements Exchange {
     const { heads, host } = this.shared;
     const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => host.failed(error)) : reply;
     this.resumeBody();
-    if (!this.facts.chunked) {
+    if (this.last === undefined) {
       this.isCorked ? this.perform(sendable) : this.corked(() => this.perform(sendable));
       return;
     }
-    // uWebSockets.js skips two bytes behind a last chunk unread, so that a request could hide behind it. While this one is
-    // unanswered a hidden one ends the connection instead of being served.
+    // While this one is unanswered whatever uWebSockets.js reads behind it ends the connection instead of being served.
     this.deferred = sendable;
     setImmediate(() => this.performDeferred());
   }
@@ -141,35 +160,37 @@ export class UwsExchange implements Exchange {
       this.reply(internalError());
       return;
     }
-    const { key, context } = this.opening;
-    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host, this.request.remoteAddress);
-    if (upgrade.headers.length > 0) {
-      this.corked(() => {
-        this.response.writeStatus('101 Switching Protocols');
-        writeHeaders(this.response, upgrade.headers);
-      });
+    if (this.isCorked) {
+      this.switchNow(upgrade, this.opening);
+      return;
     }
-    this.state = 'over';
-    const switching = () => {
-      // Its connection stays counted as busy: as a WebSocket now, until that is closed.
-      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
-    };
-    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
-    if (this.isCorked) switching();
-    else this.shared.anchor.hold(switching);
-    if (!socket.wasOpened) upgrade.cancel();
+    // In a turn of its own: while the bytes of another connection are read, uWebSockets.js would take this one for that.
+    const { opening } = this;
+    this.state = 'answering';
+    this.switching = upgrade;
+    setImmediate(() => {
+      if (this.switching === undefined) return;
+      this.switching = undefined;
+      this.switchNow(upgrade, opening);
+    });
   }
 
   /** The client left, or this exchange was given up. */
   abort(): void {
+    this.gone = true;
+    this.stopLingering();
     if (this.state === 'over') return;
     this.aborted = true;
     const deferred = this.deferred?.body;
+    const { switching } = this;
+    this.switching = undefined;
     this.finish();
+    if (this.turn === this.shared.turns.current) this.shared.host.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
     this.guard(() => {
       if (isSource(deferred)) deferred.cancel();
       this.outflow?.cancel();
     });
+    this.guard(() => switching?.cancel());
     this.guard(() => this.abortListener?.());
   }
 
@@ -182,6 +203,11 @@ export class UwsExchange implements Exchange {
   /** See `Liveness`. Never while reading is stopped: there is no timer then, and resuming would let bytes in. */
   tick(milliseconds: number): void {
     if (this.readingStopped) return;
+    if (this.lingering > 0) {
+      this.lingering--;
+      if (this.lingering === 0) this.response.close();
+      return;
+    }
     if (this.outflowBehind) {
       this.stalledFor += milliseconds;
       if (this.stalledFor >= STALLED_REPLY) {
@@ -206,7 +232,15 @@ export class UwsExchange implements Exchange {
     }
   }
 
+  direct(write: () => void): void {
+    this.shared.anchor.hold(write);
+  }
+
   behind(is: boolean): void {
+    if (this.lingering > 0) {
+      this.lingering = LINGER;
+      return;
+    }
     this.outflowBehind = is;
     this.stalledFor = 0;
     if (is) this.shared.liveness.add(this);
@@ -215,6 +249,11 @@ export class UwsExchange implements Exchange {
 
   completed(): void {
     this.finish();
+    if (this.last === undefined) return;
+    if (this.outflow?.total === undefined) {
+      this.lingering = LINGER;
+      this.shared.liveness.add(this);
+    } else if (!this.gone) this.last.grip?.close();
   }
 
   broken(error: unknown): void {
@@ -222,6 +261,31 @@ export class UwsExchange implements Exchange {
     if (this.state === 'over') return;
     this.finish();
     this.response.close();
+  }
+
+  private switchNow(upgrade: Upgrade, { key, context }: UwsOpening): void {
+    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host, this.request.remoteAddress);
+    if (upgrade.headers.length > 0) {
+      this.corked(() => {
+        this.response.writeStatus('101 Switching Protocols');
+        writeHeaders(this.response, upgrade.headers);
+      });
+    }
+    this.state = 'over';
+    const switching = () => {
+      // Its connection stays counted as busy: as a WebSocket now, until that is closed.
+      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+    };
+    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
+    if (this.isCorked) switching();
+    else this.shared.anchor.hold(switching);
+    if (!socket.wasOpened) upgrade.cancel();
+  }
+
+  private stopLingering(): void {
+    if (this.lingering === 0) return;
+    this.lingering = 0;
+    this.shared.liveness.delete(this);
   }
 
   private upgradeProblem(upgrade: Upgrade): string | undefined {
@@ -261,60 +325,104 @@ export class UwsExchange implements Exchange {
     const reply = this.deferred;
     if (reply === undefined || this.state === 'over') return;
     this.deferred = undefined;
-    this.corked(() => this.perform(reply));
+    this.perform(reply);
   }
 
   private perform(reply: Reply): void {
-    const { response } = this;
-    const { status, body } = reply;
-    const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver;
+    const { body } = reply;
+    const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver || this.facts.asksClose;
+    if (isBodiless(this.request.method, reply.status)) this.endBodiless(reply, close);
+    else if (bodyLength(body) === 0 || body === undefined) this.endEmpty(reply, close);
+    else if (isSource(body) || this.isLast) this.endByFlow(reply, body, close);
+    else this.endAtOnce(reply, body, close);
+  }
+
+  private writeHead(reply: Reply): void {
     const lasting = this.shared.heads.of(reply);
-    if (lasting !== undefined) response.writeStatus(lasting);
+    if (lasting !== undefined) this.response.writeStatus(lasting);
     else {
-      writeStatus(response, reply);
-      writeHeaders(response, reply.headers);
+      writeStatus(this.response, reply);
+      writeHeaders(this.response, reply.headers);
     }
-    if (namesUpgrade(reply)) response.writeHeader('connection', 'upgrade');
-    if (isBodiless(this.request.method, status)) {
-      this.endBodiless(reply, close);
+    if (namesUpgrade(reply)) this.response.writeHeader('connection', 'upgrade');
+  }
+
+  private endAtOnce(reply: Reply, body: Uint8Array | string, close: boolean): void {
+    const length = bodyLength(body) ?? 0;
+    if (length > SMALL) {
+      this.endByFlow(reply, body, close);
       return;
     }
-    if (!isSource(body) && (body === undefined || body.length <= SMALL)) {
+    this.writeHead(reply);
+    if (close && !this.shared.unseen.spent(length)) {
       this.finish();
-      response.end(body ?? '', close);
+      this.response.end(body, true);
       return;
     }
-    if (close) response.writeHeader('connection', 'close');
-    if (!isSource(body)) {
-      const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-      this.outflow = new Outflow(response, this, undefined, bytes?.length);
-      this.outflow.start(bytes);
-    } else if (body.length === 0) {
-      body.cancel();
+    if (close) this.response.writeHeader('connection', 'close');
+    const [, done] = this.response.tryEnd(body, length);
+    if (done) {
       this.finish();
-      response.end('');
-    } else {
-      this.outflow = new Outflow(response, this, body, body.length);
-      try {
-        this.outflow.start();
-      } catch (error) {
-        this.outflow.cancel();
-        this.broken(error);
-      }
+      return;
     }
+    this.outflow = new Outflow(this.response, this, undefined, length);
+    this.outflow.goOn(typeof body === 'string' ? Buffer.from(body) : body);
+  }
+
+  private endByFlow(reply: Reply, body: BodySource | Uint8Array | string, close: boolean): void {
+    const write = () => {
+      this.writeHead(reply);
+      if (close || this.isLast) this.response.writeHeader('connection', 'close');
+    };
+    if (this.isLast) this.corked(write);
+    else write();
+    // Without a second handle the connection could not be closed once the response is ended by its length.
+    const total = this.isLast && this.last?.grip === undefined ? undefined : bodyLength(body);
+    this.outflow = new Outflow(this.response, this, isSource(body) ? body : undefined, total);
+    try {
+      if (isSource(body)) this.outflow.start();
+      else this.outflow.start(typeof body === 'string' ? Buffer.from(body) : body);
+    } catch (error) {
+      this.outflow.cancel();
+      this.broken(error);
+    }
+  }
+
+  private endEmpty(reply: Reply, close: boolean): void {
+    if (isSource(reply.body)) reply.body.cancel();
+    if (this.endWithHead(reply, 0, close)) return;
+    this.writeHead(reply);
+    this.finish();
+    this.response.end('', close);
   }
 
   /** `end` would add a Content-Length of its own, `endWithoutBody` with a length would leave the response pending (measured). */
   private endBodiless(reply: Reply, close: boolean): void {
     const { response } = this;
-    const length = this.request.method === 'HEAD' ? bodyLength(reply.body) : undefined;
+    const hasLength = this.request.method === 'HEAD' && reply.status !== 204 && reply.status !== 304;
+    const length = hasLength ? bodyLength(reply.body) : undefined;
     if (isSource(reply.body)) reply.body.cancel();
-    if (length !== undefined && reply.status !== 204 && reply.status !== 304) {
-      response.writeHeader('content-length', String(length));
-    }
+    if (this.endWithHead(reply, length, close)) return;
+    this.writeHead(reply);
+    if (length !== undefined) response.writeHeader('content-length', String(length));
     if (close) response.writeHeader('connection', 'close');
     this.finish();
     response.endWithoutBody();
+  }
+
+  /**
+   * Where the connection ends with it: writes the whole head as a text, which leaves the response unfinished for uWebSockets.js, and closes
+   * the connection in the next turn, when it has been flushed.
+   */
+  private endWithHead(reply: Reply, length: number | undefined, close: boolean): boolean {
+    if (!this.isLast && !(close && this.bodyOver) && !this.shared.unseen.spent(0)) return false;
+    const text = wholeHead(reply, length);
+    this.corked(() => this.response.writeStatus(text));
+    this.finish();
+    setImmediate(() => {
+      if (!this.gone) this.response.close();
+    });
+    return true;
   }
 
   private finish(): void {

@@ -4,6 +4,8 @@ import { cutReason, sendableCode } from './close-code.ts';
 import type { EngineHost, Socket, SocketHandlers } from './engine.ts';
 import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from './limits.ts';
 
+const NOT_UNDERSTOOD = 'Received invalid close payload';
+
 /** What uWebSockets.js keeps for us with a socket: it copies the properties, so the object itself must lie one deeper. */
 export interface SocketData {
   readonly socket: UwsSocket;
@@ -73,9 +75,11 @@ export class UwsSocket implements Socket {
   closed(code: number, message: ArrayBuffer): void {
     this.native = undefined;
     // An empty close frame of ours is reported as 0.
-    const shown = code === 0 ? 1005 : code;
+    const text = Buffer.from(message).toString();
+    // A close frame of the client that it does not understand, 3000 among them, it has answered with an empty one.
+    const shown = code === 0 || (code === 1006 && text === NOT_UNDERSTOOD) ? 1005 : code;
     // Behind 1006 stands a text of uWebSockets.js, not a reason that the client sent.
-    const reason = code === 1006 ? '' : Buffer.from(message).toString();
+    const reason = code === 1006 ? '' : text;
     const tell = () => this.guard(() => this.handlers.close(shown, reason));
     if (this.leaving) queueMicrotask(tell);
     else tell();

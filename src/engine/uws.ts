@@ -17,14 +17,16 @@ import {
   type Request,
 } from './engine.ts';
 import { headRefusal } from './head-refusal.ts';
-import { type Opening, readFacts, readOpening } from './heads.ts';
+import { type HeadFacts, type Opening, readFacts, readOpening } from './heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from './listen-check.ts';
 import { UwsAnchor } from './uws-anchor.ts';
 import { UwsExchange } from './uws-exchange.ts';
 import { LastingHeads } from './uws-head.ts';
 import { Liveness } from './uws-liveness.ts';
-import type { UwsOpening, UwsShared } from './uws-shared.ts';
+import type { UwsLast, UwsOpening, UwsShared } from './uws-shared.ts';
 import type { SocketData } from './uws-socket.ts';
+import { Turns } from './uws-turns.ts';
+import { UnseenAnswers } from './uws-unseen.ts';
 
 /** What its types leave out. */
 interface Untyped {
@@ -40,6 +42,9 @@ interface UntypedApp {
 const MESSAGE_MARGIN = 64 * 1024;
 const MAX_PAYLOAD = 0x7fffffff;
 const NOT_ASCII = /[^\x00-\x7f]/;
+/** Their requests can be passed on from a first route to a second, which gives two handles of one response. Others go without. */
+const TWICE = ['get', 'head', 'post', 'put', 'patch', 'del', 'options'] as const;
+const BRINGS_A_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /**
  * Loads uWebSockets.js. `maxHeaderBytes` holds for the whole process: it is read once, when the add-on is loaded. Rejects with the
@@ -63,6 +68,8 @@ class UwsListener {
   private stopped = false;
   /** The anchor's connection is open and not counted. */
   private anchored = false;
+  /** The handle of the request that is just being passed on to the second route. */
+  private grip: HttpResponse | undefined;
 
   constructor(
     private readonly uws: UwsModule,
@@ -79,6 +86,8 @@ class UwsListener {
       liveness: new Liveness(),
       anchor: new UwsAnchor(),
       heads: new LastingHeads(),
+      unseen: new UnseenAnswers(),
+      turns: new Turns(),
     };
     this.route();
   }
@@ -149,7 +158,7 @@ class UwsListener {
       idleTimeout: 0,
       maxLifetime: 0,
       sendPingsAutomatically: false,
-      upgrade: (response, request, context) => this.accept(response, request, context),
+      upgrade: (response, request, context) => this.accept(response, request, context, false),
       open: (socket) => socket.getUserData().socket.opened(socket),
       message: (socket, message, binary) => socket.getUserData().socket.received(message, binary),
       drain: (socket) => socket.getUserData().socket.drained(),
@@ -163,11 +172,21 @@ class UwsListener {
         this.shared.host.closed(socket.getUserData().socket.remoteAddress);
       },
     });
-    this.app.any('/*', (response, request) => this.accept(response, request, undefined));
+    for (const method of TWICE) {
+      this.app[method]('/*', (response, request) => this.accept(response, request, undefined, true));
+    }
+    this.app.any('/*', (response, request) => this.accept(response, request, undefined, false));
   }
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
-  private accept(response: HttpResponse, native: HttpRequest, context: us_socket_context_t | undefined): void {
+  private accept(
+    response: HttpResponse,
+    native: HttpRequest,
+    context: us_socket_context_t | undefined,
+    mayComeAgain: boolean,
+  ): void {
+    const { grip } = this;
+    this.grip = undefined;
     if (this.shared.anchor.takes(native.getUrl(), response)) {
       // Ours is no client's connection.
       this.anchored = true;
@@ -185,10 +204,17 @@ class UwsListener {
         this.shared.host.refused(facts, request.remoteAddress);
         return;
       }
+      const isLast = endsConnection(request, facts, native);
+      if (isLast && mayComeAgain) {
+        this.grip = response;
+        native.setYield(true);
+        return;
+      }
       const opening =
         facts.asksUpgrade && request.method === 'GET' ? readOpening(request.headers, facts.hasBody) : undefined;
       const refusal = headRefusal(request, opening);
-      exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), this.shared);
+      const last: UwsLast | undefined = isLast ? { grip } : undefined;
+      exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), last, this.shared);
       exchange.handle(refusal);
     } catch (error) {
       if (exchange !== undefined) {
@@ -233,6 +259,17 @@ function ownAddress(address: ListenOptions['address']): string | undefined {
   if (address.kind !== 'tcp') return undefined;
   const host = readAddress(address.host);
   return host === '::' || host === '0.0.0.0' ? undefined : host;
+}
+
+/**
+ * Whether nothing behind this request may be served. Chunks are read wrongly: extensions and more are taken for digits, any two bytes
+ * for a line's end, so where the body ends is not certain. A field without a name hides those behind it, so a missing length is not
+ * certain either. And a wish to close is seen only where it is the whole field (measured).
+ */
+function endsConnection(request: Request, facts: HeadFacts, native: HttpRequest): boolean {
+  if (facts.chunked) return true;
+  if (facts.contentLength === undefined && BRINGS_A_BODY.has(request.method)) return true;
+  return facts.asksClose && native.getHeader('connection').length !== 'close'.length;
 }
 
 function asUwsOpening(opening: Opening | undefined, context: us_socket_context_t | undefined): UwsOpening | undefined {

@@ -338,6 +338,30 @@ for (const name of CONTRACT) {
       });
     }
 
+    for (const [what, payload, uws, node] of [
+      ['1012', [0x03, 0xf4], 1005, 1012],
+      ['3000', [0x0b, 0xb8], 1005, 3000],
+      ['4000', [0x0f, 0xa0], 4000, 4000],
+      ['999', [0x03, 0xe7], 1005, 1002],
+      ['one byte', [0x03], 1005, 1002],
+      ['a reason that is not UTF-8', [0x03, 0xe8, 0xc3], 1005, 1007],
+    ] as const) {
+      test(`a close frame of the client with ${what}: ${uws} from uws, ${node} from node`, async () => {
+        const recorded = new Recorded();
+        const trial = await Trial.start(name, (exchange) => upgradeTo(exchange, recorded));
+        const client = await RawClient.connect(trial.port);
+        client.send(`GET / HTTP/1.1\r\n${ASK}${KEY}${VERSION}\r\n`);
+        await recorded.opened();
+        client.send(Buffer.from([0x88, 0x80 | payload.length, 0, 0, 0, 0, ...payload]));
+        assert.equal(await recorded.closed(), `close ${{ uws, node }[engineName(name)]} `);
+        const understood = name !== 'uws' || uws !== 1005;
+        const frame = understood ? [0x88, 2, node >> 8, node & 0xff] : [0x88, 0];
+        await until(() => client.received.includes(Buffer.from(frame)), 'the answering close frame');
+        client.destroy();
+        await trial.close();
+      });
+    }
+
     test('either side drops the connection: 1006', async () => {
       const recorded = [new Recorded(), new Recorded()];
       let next = 0;
