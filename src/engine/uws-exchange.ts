@@ -1,29 +1,16 @@
 /** One request on uWebSockets.js and its answer. */
 
 import type { HttpResponse } from 'uWebSockets.js';
-import type { BodyReceiver, BodySource, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
+import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from './engine.ts';
 import { type HeadRefusal, REFUSED_TOO_OFTEN } from './head-refusal.ts';
 import type { HeadFacts } from './heads.ts';
 import { STALLED_REPLY } from './limits.ts';
-import {
-  bodyLength,
-  internalError,
-  isBodiless,
-  isSource,
-  namesUpgrade,
-  sendableReply,
-  upgradeProblem,
-} from './reply-check.ts';
-import { wholeHead, writeHeaders, writeStatus } from './uws-head.ts';
-import { Outflow } from './uws-outflow.ts';
+import { internalError, isSource, sendableReply, upgradeProblem } from './reply-check.ts';
+import { type AnswerOwner, UwsAnswer } from './uws-answer.ts';
+import { writeHeaders } from './uws-head.ts';
+import type { Outflow } from './uws-outflow.ts';
 import type { UwsLast, UwsOpening, UwsShared } from './uws-shared.ts';
 import { type SocketData, UwsSocket } from './uws-socket.ts';
-
-/**
- * Up to this size a body is handed over at once; above it the client's pace counts. With a usual head it fits into the 16 KiB that
- * uWebSockets.js gathers: what does not fit is lost when the kernel has no room, as it has for a client that asks on and does not read.
- */
-const SMALL = 12 * 1024;
 
 /** Ticks of `Liveness` in which a client can close the connection after an answer whose end nothing else tells to have been sent. */
 const LINGER = 2;
@@ -31,7 +18,7 @@ const LINGER = 2;
 /** Why uWebSockets.js closes a connection in the very turn in which a request came. */
 const CLOSED_AT_ONCE = 'a body that cannot be read, or a request behind one that is not answered yet';
 
-export class UwsExchange implements Exchange {
+export class UwsExchange implements Exchange, AnswerOwner {
   readonly hasBody: boolean;
   readonly contentLength: number | undefined;
   aborted = false;
@@ -39,11 +26,11 @@ export class UwsExchange implements Exchange {
   private state: 'open' | 'answering' | 'over' = 'open';
   private abortListener: (() => void) | undefined;
   private receiver: BodyReceiver | undefined;
-  private bodyOver: boolean;
+  bodyOver: boolean;
   private bodyPaused = false;
   private readingStopped = false;
   /** The connection is closed: the response must not be touched in whatever state. */
-  private gone = false;
+  gone = false;
   /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
   private lingering = 0;
   /** When it was left without an answer: a request behind it in the same turn ends the connection. */
@@ -74,6 +61,14 @@ export class UwsExchange implements Exchange {
 
   get isLast(): boolean {
     return this.last !== undefined;
+  }
+
+  get canClose(): boolean {
+    return this.last?.grip !== undefined;
+  }
+
+  get method(): string {
+    return this.request.method;
   }
 
   get handshake(): Handshake | undefined {
@@ -247,6 +242,10 @@ export class UwsExchange implements Exchange {
     else if (this.bodyOver) this.shared.liveness.delete(this);
   }
 
+  flows(outflow: Outflow): void {
+    this.outflow = outflow;
+  }
+
   completed(): void {
     this.finish();
     if (this.last === undefined) return;
@@ -329,103 +328,11 @@ export class UwsExchange implements Exchange {
   }
 
   private perform(reply: Reply): void {
-    const { body } = reply;
     const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver || this.facts.asksClose;
-    if (isBodiless(this.request.method, reply.status)) this.endBodiless(reply, close);
-    else if (bodyLength(body) === 0 || body === undefined) this.endEmpty(reply, close);
-    else if (isSource(body) || this.isLast) this.endByFlow(reply, body, close);
-    else this.endAtOnce(reply, body, close);
+    new UwsAnswer(this.response, this, this.shared).give(reply, close);
   }
 
-  private writeHead(reply: Reply): void {
-    const lasting = this.shared.heads.of(reply);
-    if (lasting !== undefined) this.response.writeStatus(lasting);
-    else {
-      writeStatus(this.response, reply);
-      writeHeaders(this.response, reply.headers);
-    }
-    if (namesUpgrade(reply)) this.response.writeHeader('connection', 'upgrade');
-  }
-
-  private endAtOnce(reply: Reply, body: Uint8Array | string, close: boolean): void {
-    const length = bodyLength(body) ?? 0;
-    if (length > SMALL) {
-      this.endByFlow(reply, body, close);
-      return;
-    }
-    this.writeHead(reply);
-    if (close && !this.shared.unseen.spent(length)) {
-      this.finish();
-      this.response.end(body, true);
-      return;
-    }
-    if (close) this.response.writeHeader('connection', 'close');
-    const [, done] = this.response.tryEnd(body, length);
-    if (done) {
-      this.finish();
-      return;
-    }
-    this.outflow = new Outflow(this.response, this, undefined, length);
-    this.outflow.goOn(typeof body === 'string' ? Buffer.from(body) : body);
-  }
-
-  private endByFlow(reply: Reply, body: BodySource | Uint8Array | string, close: boolean): void {
-    const write = () => {
-      this.writeHead(reply);
-      if (close || this.isLast) this.response.writeHeader('connection', 'close');
-    };
-    if (this.isLast) this.corked(write);
-    else write();
-    // Without a second handle the connection could not be closed once the response is ended by its length.
-    const total = this.isLast && this.last?.grip === undefined ? undefined : bodyLength(body);
-    this.outflow = new Outflow(this.response, this, isSource(body) ? body : undefined, total);
-    try {
-      if (isSource(body)) this.outflow.start();
-      else this.outflow.start(typeof body === 'string' ? Buffer.from(body) : body);
-    } catch (error) {
-      this.outflow.cancel();
-      this.broken(error);
-    }
-  }
-
-  private endEmpty(reply: Reply, close: boolean): void {
-    if (isSource(reply.body)) reply.body.cancel();
-    if (this.endWithHead(reply, 0, close)) return;
-    this.writeHead(reply);
-    this.finish();
-    this.response.end('', close);
-  }
-
-  /** `end` would add a Content-Length of its own, `endWithoutBody` with a length would leave the response pending (measured). */
-  private endBodiless(reply: Reply, close: boolean): void {
-    const { response } = this;
-    const hasLength = this.request.method === 'HEAD' && reply.status !== 204 && reply.status !== 304;
-    const length = hasLength ? bodyLength(reply.body) : undefined;
-    if (isSource(reply.body)) reply.body.cancel();
-    if (this.endWithHead(reply, length, close)) return;
-    this.writeHead(reply);
-    if (length !== undefined) response.writeHeader('content-length', String(length));
-    if (close) response.writeHeader('connection', 'close');
-    this.finish();
-    response.endWithoutBody();
-  }
-
-  /**
-   * Where the connection ends with it: writes the whole head as a text, which leaves the response unfinished for uWebSockets.js, and closes
-   * the connection in the next turn, when it has been flushed.
-   */
-  private endWithHead(reply: Reply, length: number | undefined, close: boolean): boolean {
-    if (!this.isLast && !(close && this.bodyOver) && !this.shared.unseen.spent(0)) return false;
-    const text = wholeHead(reply, length);
-    this.corked(() => this.response.writeStatus(text));
-    this.finish();
-    setImmediate(() => {
-      if (!this.gone) this.response.close();
-    });
-    return true;
-  }
-
-  private finish(): void {
+  finish(): void {
     this.state = 'over';
     this.deferred = undefined;
     if (this.hasBody || this.outflow !== undefined) this.shared.liveness.delete(this);

@@ -63,7 +63,10 @@ for (const name of ENGINES) {
     for (const [what, bytes] of AMBIGUOUS) {
       for (const later of [false, true]) {
         test(`${what}, answered ${later ? 'later' : 'at once'}`, async () => {
-          for (const [, reply] of ANSWERS) {
+          // The others are answered in one of these ways.
+          for (const [, reply] of [ANSWERS[0], ANSWERS[2], ANSWERS[5]].flatMap((row) =>
+            row === undefined ? [] : [row],
+          )) {
             for (const together of [true, false]) {
               const trial = await startAnswering(name, reply, later);
               const client = await RawClient.connect(trial.port);
