@@ -1,4 +1,7 @@
-/** What lies in a folder, as far as it would be served: in bounded memory, however much it is. */
+/**
+ * What lies in a folder, as far as it would be served: in bounded memory, however much it is. Of a folder that is too large to be sorted
+ * nothing is kept but the batch that is being sent, and listings take turns at looking at files.
+ */
 import type { Dir, Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { isHidden, type Located, locate, refuse } from './locate.ts';
@@ -9,6 +12,26 @@ import { isServable } from './segments.ts';
 const SORTED = 5000;
 /** Entries that are looked at together. */
 const BATCH = 64;
+/** Folders that are counted and sorted, or batches that are looked at, at one time: more would only wait for the threads that ask the disk. */
+const TURNS = 2;
+
+/** Who may look at files: what is being looked at costs more memory than what is known. First come, first served. */
+export class ListingTurns {
+  private free = TURNS;
+  private readonly line: (() => void)[] = [];
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.free > 0) this.free--;
+    else await new Promise<void>((resolve) => this.line.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = this.line.shift();
+      if (next === undefined) this.free++;
+      else next();
+    }
+  }
+}
 
 export interface Entry {
   readonly name: string;
@@ -29,24 +52,25 @@ export class FolderListing {
     private readonly root: string,
     private readonly segments: readonly string[],
     private readonly located: Located,
-    private readonly dir: Dir,
+    private readonly turns: ListingTurns,
+    private dir: Dir,
   ) {}
 
   /**
    * Starts on the folder at `segments` below `root`. What `locate` would refuse is left out; folders come first, then by name, unless
    * there are too many. Rejects as `locate` does.
    */
-  static async open(root: string, segments: readonly string[]): Promise<FolderListing> {
+  static async open(root: string, segments: readonly string[], turns: ListingTurns): Promise<FolderListing> {
     const located = await locate(root, segments);
-    let dir: Dir | undefined;
+    let listing: FolderListing | undefined;
     try {
       if (located.kind !== 'folder') throw new Refused(404, 'a folder has become a file');
-      dir = await opendir(located.handle, { bufferSize: BATCH }).catch(refuse);
-      const listing = new FolderListing(root, segments, located, dir);
-      await listing.begin();
-      return listing;
+      const begun = new FolderListing(root, segments, located, turns, await openDir(located));
+      listing = begun;
+      await turns.run(() => begun.begin());
+      return begun;
     } catch (error) {
-      await Promise.all([dir?.close(), located.release()]);
+      await (listing?.close() ?? located.release());
       throw error;
     }
   }
@@ -62,7 +86,7 @@ export class FolderListing {
       return this.ready.slice(this.at - BATCH, this.at);
     }
     this.ready = [];
-    return this.ended ? undefined : await this.read();
+    return this.ended ? undefined : await this.turns.run(() => this.read());
   }
 
   /** To be called exactly once, and not while `next` is at work. */
@@ -70,23 +94,49 @@ export class FolderListing {
     await Promise.all([this.dir.close(), this.located.release()]);
   }
 
+  /** Counts before it looks at anything: a folder that is too large is read from its beginning again, as it is sent. */
   private async begin(): Promise<void> {
-    const first: Entry[] = [];
-    while (!this.ended && first.length <= SORTED) first.push(...((await this.read()) ?? []));
-    this.folderIsSorted = this.ended;
-    if (this.ended) first.sort(comparison());
-    this.ready = first;
+    let names: Dirent[] | undefined = [];
+    for (let found = await this.names(); found.length > 0; found = await this.names()) {
+      names.push(...found);
+      if (names.length <= SORTED) continue;
+      names = undefined;
+      break;
+    }
+    if (names === undefined) {
+      // Opened first: whatever happens, `close` has one to close.
+      const again = await openDir(this.located);
+      const counted = this.dir;
+      this.dir = again;
+      await counted.close();
+      return;
+    }
+    this.ended = true;
+    this.folderIsSorted = true;
+    const entries: Entry[] = [];
+    for (let at = 0; at < names.length; at += BATCH)
+      entries.push(...(await this.entriesOf(names.slice(at, at + BATCH))));
+    this.ready = entries.sort(comparison());
   }
 
   private async read(): Promise<readonly Entry[] | undefined> {
+    const found = await this.names();
+    this.ended = found.length === 0;
+    return this.ended ? undefined : await this.entriesOf(found);
+  }
+
+  /** The next batch of what stands in the folder; empty at its end. */
+  private async names(): Promise<readonly Dirent[]> {
     const found: Dirent[] = [];
     while (found.length < BATCH) {
       const dirent = await this.dir.read();
       if (dirent === null) break;
       found.push(dirent);
     }
-    this.ended = found.length === 0;
-    if (this.ended) return undefined;
+    return found;
+  }
+
+  private async entriesOf(found: readonly Dirent[]): Promise<readonly Entry[]> {
     const entries = await Promise.all(found.map((dirent) => this.entryOf(dirent)));
     return entries.filter((entry) => entry !== undefined);
   }
@@ -120,6 +170,10 @@ export class FolderListing {
       throw error;
     }
   }
+}
+
+function openDir(located: Located): Promise<Dir> {
+  return opendir(located.handle, { bufferSize: BATCH }).catch(refuse);
 }
 
 function comparison(): (a: Entry, b: Entry) => number {

@@ -1,7 +1,7 @@
 /** A folder's content as a page, or as JSON for programs, written as it is read. */
 import type { HeaderList, Reply, Request } from '../engine/engine.ts';
 import { formatHttpDate } from '../files/http-date.ts';
-import { type Entry, FolderListing } from '../files/listing.ts';
+import { type Entry, FolderListing, ListingTurns } from '../files/listing.ts';
 import { segmentsOf } from '../files/segments.ts';
 import { listField, mediaWeight } from '../http/accept.ts';
 import { HttpError } from '../http/errors.ts';
@@ -28,6 +28,7 @@ export interface ListingsOptions {
 
 export class Listings {
   private underWay = 0;
+  private readonly turns = new ListingTurns();
 
   constructor(private readonly options: ListingsOptions) {}
 
@@ -40,7 +41,7 @@ export class Listings {
       throw new HttpError(503, `${MAX_LISTINGS} folders are being listed already`, { headers: [['retry-after', '1']] });
     const segments = segmentsOf(rest);
     this.underWay++;
-    const listing = await FolderListing.open(this.options.root, segments).catch((error: unknown) => {
+    const listing = await FolderListing.open(this.options.root, segments, this.turns).catch((error: unknown) => {
       this.underWay--;
       throw error;
     });
