@@ -137,7 +137,8 @@ class RunningGateway implements Gateway {
       }),
     );
     const securePort = () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port;
-    this.entrances = new Entrances({ log, version, tallies, certificates, securePort });
+    const routes = () => this.built.routes.router;
+    this.entrances = new Entrances({ log, version, tallies, certificates, securePort, routes });
     const { readiness } = this;
     this.reloading = new Reloading({
       ...{ log, tallies, readiness, certificates, reread: parts.reread },

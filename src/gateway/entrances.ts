@@ -21,6 +21,8 @@ export interface EntranceParts {
   readonly version: string;
   readonly tallies: Tallies;
   readonly certificates: Certificates;
+  /** The routes that are in force. */
+  routes(): Router<Route>;
   /** The port where HTTPS is now; undefined where nothing speaks it. */
   securePort(): number | undefined;
 }
@@ -65,7 +67,7 @@ export class Entrances {
     logRequests: boolean,
   ): Pipeline {
     const { log, tallies } = this.parts;
-    return new Pipeline({ ...parts, log, tallies, logRequests, nextId: this.nextId });
+    return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, logRequests, nextId: this.nextId });
   }
 
   private async adminRoutes(policies: Policies): Promise<Entry<Route>[]> {

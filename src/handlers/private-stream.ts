@@ -1,6 +1,6 @@
 /** `share = "client"`: a backend of its own for each client. */
 import { bodyBytes } from '../http/body-bytes.ts';
-import { HttpError } from '../http/errors.ts';
+import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import type { Held } from '../ownership/held.ts';
@@ -55,7 +55,7 @@ export class PrivateStream implements Handler {
 
   /** Everything that may refuse a client happens here, before the 101. */
   async handle(call: Call): Promise<Answer> {
-    if (this.stopping !== undefined) throw noRoom(this.stopping);
+    if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
@@ -68,7 +68,7 @@ export class PrivateStream implements Handler {
     const started = await this.parts.start(call);
     if (this.stopping !== undefined) {
       started.giveBack();
-      throw noRoom(this.stopping);
+      throw new Superseded(this.stopping);
     }
     const { reception } = this.parts;
     if (transport === 'websocket') {
@@ -98,6 +98,7 @@ export class PrivateStream implements Handler {
     const number = this.sessions.numberOf(queryValue(call.request.query, 'session') ?? '', call.user);
     const channel = number === undefined ? undefined : this.speakers.get(number);
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
+    channel.spoke();
     const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
     if (taken === 'sent') return textReply(202, 'sent\n');
     throw noRoom(taken === 'away' ? 'the program is being started again' : this.parts.plan.overrun);

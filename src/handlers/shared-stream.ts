@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { headerValue } from '../engine/engine.ts';
 import { bodyBytes } from '../http/body-bytes.ts';
-import { HttpError } from '../http/errors.ts';
+import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { hostNumber } from '../net/address.ts';
@@ -60,7 +60,7 @@ export class SharedStream implements Handler {
   }
 
   async handle(call: Call): Promise<Answer> {
-    if (this.stopping !== undefined) throw noRoom(this.stopping);
+    if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
     const refused = stayAway(call, transport);
@@ -81,7 +81,7 @@ export class SharedStream implements Handler {
       if (channel.unused) this.forget(key, channel);
       throw error;
     }
-    if (this.stopping !== undefined) throw noRoom(this.stopping);
+    if (this.stopping !== undefined) throw new Superseded(this.stopping);
     if (transport === 'post') return await this.post(call, channel);
     if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
     const after = queryValue(request.query, 'after');
@@ -174,8 +174,10 @@ export class SharedStream implements Handler {
 
   private async post(call: Call, channel: SharedChannel): Promise<Answer> {
     const member = speaker(call, channel);
+    member?.client.spoke();
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
+    if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const answer = await channel.fromClient(member, message, type);
     if (answer === 'away') throw noRoom('the program is being started again');
     if (answer === 'full') throw noRoom(this.parts.plan.overrun);

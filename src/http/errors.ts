@@ -16,6 +16,17 @@ export class HttpError extends Error {
 }
 
 /**
+ * The handler serves nobody new, because the gateway stops or the configuration has changed while the request was on its way to it. Where
+ * another one has taken its place, that serves the request.
+ */
+export class Superseded extends HttpError {
+  constructor(reason: string) {
+    super(503, reason, { headers: [['retry-after', '5']] });
+    this.name = 'Superseded';
+  }
+}
+
+/**
  * A reply's body that was cut after its head had gone out, as an engine is told it. The request's log line has the reason already,
  * so whoever hears of it from the engine leaves it at that.
  */

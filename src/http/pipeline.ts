@@ -14,7 +14,7 @@ import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
 import type { Match } from '../routing/router.ts';
-import { HttpError } from './errors.ts';
+import { HttpError, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
@@ -88,7 +88,13 @@ export class Pipeline {
   }
 
   private wantsBody(visit: Visit, match: Match<Route>): boolean {
-    return match.value.handler.takesBody && visit.exchange.hasBody && visit.redirects === 0 && !match.needsSlash;
+    return (
+      match.value.handler.takesBody &&
+      visit.exchange.hasBody &&
+      visit.redirects === 0 &&
+      !match.needsSlash &&
+      !visit.received
+    );
   }
 
   /** The route of a request as it came, or why it has none: told only after the rate has been asked. */
@@ -185,11 +191,28 @@ export class Pipeline {
         visit.watch();
         answer.then(
           (late) => this.answer(visit, late),
-          (error: unknown) => visit.fail(error),
+          (error: unknown) => this.failed(visit, match, error),
         );
       } else this.answer(visit, answer);
     } catch (error) {
+      this.failed(visit, match, error);
+    }
+  }
+
+  /** Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later. */
+  private failed(visit: Visit, match: Match<Route>, error: unknown): void {
+    const next = error instanceof Superseded ? this.parts.latest().find(visit.host, visit.path) : undefined;
+    if (next === undefined || next.value.handler === match.value.handler) {
       visit.fail(error);
+      return;
+    }
+    try {
+      visit.enter(next, visit.host);
+      this.method(next.value, visit.request.method);
+      if (this.origin(visit, next.value)) return;
+      this.authenticate(visit, next);
+    } catch (wrong) {
+      visit.fail(wrong);
     }
   }
 

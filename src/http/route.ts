@@ -18,6 +18,8 @@ export interface Route extends BuiltPolicies {
 
 export interface PipelineParts {
   readonly router: Router<Route>;
+  /** The routes that are in force when it is asked. */
+  latest(): Router<Route>;
   /** Those that the listener answers for. */
   readonly hosts: HostPatterns;
   readonly policies: Pick<Policies, 'admission' | 'unroutedCors'>;

@@ -69,6 +69,11 @@ export class Visit implements Call {
     this.host = host;
   }
 
+  /** Its body, if it has one, is here already. */
+  get received(): boolean {
+    return this.body !== NO_BODY;
+  }
+
   attach(spool: Spool): void {
     this.spool = spool;
     this.watch();

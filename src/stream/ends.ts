@@ -18,6 +18,8 @@ export interface Client {
   /** Takes messages that belong together. False: taken, but the client is behind; its owner will hear when it has caught up. */
   deliver(batch: readonly Message[], origin: Origin): boolean;
   notice(notice: Notice): void;
+  /** A message of the client came by another way than its connection: it is not idle. */
+  spoke(): void;
   /** Bytes that the client has not taken. */
   readonly bufferedAmount: number;
   /** Shows that the connection lives, and finds out whether it does. */

@@ -102,7 +102,7 @@ export class KeepAlive {
       if (maxLifetime !== undefined && now - watch.since >= maxLifetime) {
         watch.owner.end({ code: CLOSE.goingAway, reason: 'max_lifetime is over, please come again' });
       } else if (idleTimeout !== undefined && now - watch.lastMessage >= idleTimeout) {
-        watch.owner.end({ code: CLOSE.normal, reason: 'idle' });
+        watch.owner.end({ code: CLOSE.normal, reason: 'idle', again: true });
       } else if (now >= watch.nextPing) this.ping(watch, now);
     }
   }

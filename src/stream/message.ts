@@ -16,6 +16,8 @@ export const CLOSE = {
 export interface Ending {
   readonly code: number;
   readonly reason: string;
+  /** Nothing has ended but this connection: whoever still wants the stream may come again. */
+  readonly again?: boolean;
 }
 
 /** The honest ending of a program: 0 is a normal end, everything else is told as it was. */

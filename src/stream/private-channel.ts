@@ -85,6 +85,11 @@ export class PrivateChannel implements BackendEvents {
     return 'sent';
   }
 
+  /** A message of the client came by another way than its connection. */
+  spoke(): void {
+    this.client?.spoke();
+  }
+
   /** The client has taken everything. */
   clientDrained(): void {
     if (this.clientBehind === undefined) return;

@@ -64,6 +64,8 @@ export class FakeClient implements Client {
     this.on('close');
   }
 
+  spoke(): void {}
+
   ping(): void {}
 
   terminate(): void {

@@ -42,15 +42,18 @@ export function eventStream(binary: boolean, pingInterval: number): ResponseForm
     // The id of the first one makes a browser's EventSource resume from there, though no message has come yet.
     notice: (notice) => eventOf(notice.kind, noticeText(notice, about), notice.kind === 'joined' ? notice.id : ''),
     // A browser comes again by itself after any end. With this id it is told not to, unless coming again makes sense.
-    ending: (ending) => eventOf('end', JSON.stringify(ending), isForGood(ending) ? ENDED_ID : ''),
+    ending: (ending) => {
+      const { code, reason } = ending;
+      return eventOf('end', JSON.stringify({ code, reason }), isForGood(ending) ? ENDED_ID : '');
+    },
     // An event and not a comment, so that a page can see that the line lives.
     ping: (due = pingInterval) => eventOf('ping', String(due), ''),
   };
 }
 
-/** The program has ended, or the stream was idle: not a server that restarts, nor a client that was too slow. */
-function isForGood({ code }: Ending): boolean {
-  return code === CLOSE.normal || code === CLOSE.internalError;
+/** The program has ended: not a server that restarts, nor a client that was too slow, or idle. */
+function isForGood({ code, again = false }: Ending): boolean {
+  return !again && (code === CLOSE.normal || code === CLOSE.internalError);
 }
 
 /** What `curl -N` shows: a line a message, or the bytes as they are. */
@@ -71,7 +74,7 @@ export function plainStream(binary: boolean): ResponseForm {
 }
 
 export interface ResponseEvents {
-  /** A message went out. */
+  /** A message went either way. */
   delivered(): void;
   /** The client has caught up with everything. */
   caughtUp(): void;
@@ -110,6 +113,10 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.flush();
     this.behind = this.pendingBytes > 0;
     return !this.behind;
+  }
+
+  spoke(): void {
+    this.events.delivered();
   }
 
   notice(notice: Notice): void {

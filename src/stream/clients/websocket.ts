@@ -19,7 +19,7 @@ export class WebSocketClient implements Client, Watched {
     /** Milliseconds between pings: a numbered client is told, so that it can find out that the line is dead. */
     private readonly pingInterval: number,
     private readonly owner: {
-      /** Called for each delivery. */
+      /** Called for each message, either way. */
       delivered(): void;
       /** It is read from again: what it has answered meanwhile comes now. */
       resumed(): void;
@@ -39,6 +39,10 @@ export class WebSocketClient implements Client, Watched {
       for (const message of batch) caughtUp = this.send(message, origin);
     });
     return caughtUp;
+  }
+
+  spoke(): void {
+    this.owner.delivered();
   }
 
   notice(notice: Notice): void {
