@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
 import { startBoth } from '../support/both-engines.ts';
-import { ask, refused, TestSocket } from '../support/client.ts';
+import { ask, TestSocket } from '../support/client.ts';
 import { until } from '../support/processes.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
 
@@ -62,8 +62,11 @@ upgrade_burst = 2
     await t.test(`${name}: WebSockets have a limit of their own`, async () => {
       const url = `ws://127.0.0.1:${port}/live`;
       const options = as(name === 'uws' ? '198.51.100.1' : '198.51.100.2');
-      const sockets = [await TestSocket.open(url, options), await TestSocket.open(url, options)];
-      assert.equal((await refused(url, options)).status, 429);
+      // All at once: on a busy machine one after the other may be within the limit.
+      const asked = await Promise.allSettled(Array.from({ length: 8 }, () => TestSocket.open(url, options)));
+      const sockets = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+      assert(sockets.length >= 2 && sockets.length < asked.length, `${sockets.length} of ${asked.length} were let in`);
+      for (const each of asked) if (each.status === 'rejected') assert.match(String(each.reason), /response: 429/);
       for (const socket of sockets) {
         socket.ws.close();
         await socket.closed;
@@ -71,7 +74,7 @@ upgrade_burst = 2
     });
   }
   assert((await gateway.metric('runnel_policy_refused_total', 'policy="rate"')) >= 20);
-  assert.equal(await gateway.metric('runnel_policy_refused_total', 'policy="upgrade_rate"', 'route="/live"'), 2);
+  assert((await gateway.metric('runnel_policy_refused_total', 'policy="upgrade_rate"', 'route="/live"')) >= 2);
 });
 
 /** Every way to be answered, with a page or without. Lines end in `\n` here. */
