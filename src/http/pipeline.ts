@@ -186,6 +186,8 @@ export class Pipeline {
 
   private handle(visit: Visit, match: Match<Route>): void {
     try {
+      if (visit.postsTooMuch(match.value))
+        throw new HttpError(429, 'too many messages', { headers: [['retry-after', '1']] });
       const answer = match.value.handler.handle(visit);
       if (answer instanceof Promise) {
         visit.watch();

@@ -2,6 +2,7 @@
 import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel, type Tallies } from '../ops/tallies.ts';
+import { addressKey } from '../policy/addresses.ts';
 import type { User } from '../policy/auth.ts';
 import { limitMessages } from '../policy/messages.ts';
 import { tokenParameter } from '../policy/query-token.ts';
@@ -210,6 +211,21 @@ export class Visit implements Call {
       ...upgrade,
       handlers: limitMessages(upgrade.handlers, route.limits, tooManyMessages(parts.tallies, route.key)),
     };
+  }
+
+  /**
+   * Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user
+   * or address.
+   */
+  postsTooMuch({ handler, posts, key }: Route): boolean {
+    const { method, remoteAddress, query } = this.request;
+    if (handler.kind !== 'stream' || method !== 'POST' || this.parts.policies.admission.isExempt(remoteAddress))
+      return false;
+    const session = new URLSearchParams(query ?? '').get('session');
+    const sender = session ?? (this.user === undefined ? addressKey(remoteAddress) : `user ${this.user.name}`);
+    if (posts.allows(sender, this.body?.length ?? 0, performance.now())) return false;
+    tooManyMessages(this.parts.tallies, key)();
+    return true;
   }
 
   /** The client gets no more than it has, and can tell. */

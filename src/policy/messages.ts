@@ -78,6 +78,36 @@ class Limited implements SocketHandlers {
   }
 }
 
+/** Senders that are remembered; the one that was quiet for longest is forgotten first. */
+const MAX_SENDERS = 4096;
+
+/** The same limits for messages that come by POST: one allowance for each sender, of one route. */
+export class PostLimits {
+  private readonly senders = new Map<string, { readonly count: Allowance; readonly volume: Allowance }>();
+
+  constructor(private readonly limits: MessageLimits) {}
+
+  /** @param sender a session, or else a user or an address; @param now milliseconds */
+  allows(sender: string, bytes: number, now: number): boolean {
+    const { messages_per_second: messages, message_bytes_per_second: volume } = this.limits;
+    const known = this.senders.get(sender) ?? {
+      count: new Allowance(messages, now),
+      volume: new Allowance(volume, now),
+    };
+    this.senders.delete(sender);
+    this.senders.set(sender, known);
+    if (this.senders.size > MAX_SENDERS) this.forgetFirst();
+    return (messages === 0 || known.count.spend(1, now)) && (volume === 0 || known.volume.spend(bytes, now));
+  }
+
+  private forgetFirst(): void {
+    for (const sender of this.senders.keys()) {
+      this.senders.delete(sender);
+      return;
+    }
+  }
+}
+
 /** A bucket of one second's worth. One message that is larger than that passes when the bucket is full. */
 class Allowance {
   private tokens: number;

@@ -10,10 +10,12 @@ import type { Auth } from './auth.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Cors } from './cors.ts';
 import { Logins } from './logins.ts';
+import { PostLimits } from './messages.ts';
 
 /** What a built route has of them. */
 export interface BuiltPolicies {
   readonly limits: RoutePolicies['limits'];
+  readonly posts: PostLimits;
   readonly cors: Cors;
   /** Whether other sites may send requests that change something. */
   readonly crossSite: 'allow' | 'refuse';
@@ -57,6 +59,7 @@ export class Policies {
   of(route: RoutePolicies): BuiltPolicies {
     return {
       limits: route.limits,
+      posts: new PostLimits(route.limits),
       cors: new Cors(route.cors),
       crossSite: route.cross_site,
       auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.isProxy(address)),

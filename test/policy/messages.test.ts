@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Socket, SocketHandlers } from '../../src/engine/engine.ts';
-import { limitMessages } from '../../src/policy/messages.ts';
+import { limitMessages, PostLimits } from '../../src/policy/messages.ts';
 
 function trial(messages: number, bytes: number) {
   let now = 0;
@@ -94,4 +94,15 @@ describe('messages of one client', () => {
       handlers,
     );
   });
+});
+
+test('messages by POST: one allowance for each sender', () => {
+  const posts = new PostLimits({ messages_per_second: 5, message_bytes_per_second: 1000 });
+  const sent = (sender: string, count: number, bytes: number, now: number): number =>
+    Array.from({ length: count }, () => posts.allows(sender, bytes, now)).filter(Boolean).length;
+  assert.equal(sent('one', 60, 1, 0), 5);
+  assert.equal(sent('other', 3, 500, 0), 2);
+  assert.equal(sent('one', 60, 1, 1000), 5);
+  const unlimited = new PostLimits({ messages_per_second: 0, message_bytes_per_second: 0 });
+  assert.equal(Array.from({ length: 100 }, () => unlimited.allows('one', 1 << 20, 0)).every(Boolean), true);
 });
