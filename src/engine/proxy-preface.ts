@@ -60,7 +60,8 @@ function readLine(bytes: Buffer): Preface {
   const match = /^PROXY (TCP4|TCP6) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r$/.exec(line);
   const [, family, source = '', destination = '', ...ports] = match ?? [];
   const isAddress = family === 'TCP4' ? isIPv4 : isIPv6;
-  const address = readAddress(source);
+  // A zone has no meaning for anybody but the proxy itself.
+  const address = source.includes('%') ? undefined : readAddress(source);
   if (match === null || !isAddress(source) || !isAddress(destination) || !ports.every(isPort) || address === undefined)
     return malformed('a PROXY line that cannot be understood');
   const client = { address, port: Number(ports[0]), secure: false };

@@ -185,7 +185,7 @@ for (const engine of ['uws', 'node'] as const) {
         assert.equal(answer.status, 502);
         const id = /^id (\S+)$/m.exec(answer.body)?.[1];
         const line = await running.logged((entry) => entry.level === 'error' && entry['id'] === id);
-        assert.match(line.message, /cannot start .*ENOENT/);
+        assert.match(line.message, /cannot start .*its working directory .* does not exist/);
       });
 
       await t.test('a plain GET gets the lines, an event stream the events', async () => {

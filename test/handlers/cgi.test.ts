@@ -333,7 +333,7 @@ test('what cannot be started', async (t) => {
   const gone = handlerFor({ root: undefined, command: ['/nowhere/program'] });
   const error = await refusal(callFor('x'), gone);
   assert.equal(error.status, 502);
-  assert.match(error.message, /ENOENT/);
+  assert.match(error.message, /the file does not exist/);
   assert.equal(programs.size, 0);
 });
 
