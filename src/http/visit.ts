@@ -4,7 +4,7 @@ import type { LogFields } from '../ops/log.ts';
 import { methodLabel, type Tallies } from '../ops/tallies.ts';
 import { addressKey } from '../policy/addresses.ts';
 import type { User } from '../policy/auth.ts';
-import { limitMessages } from '../policy/messages.ts';
+import { limitMessages, senderOf } from '../policy/messages.ts';
 import { tokenParameter } from '../policy/query-token.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asAscii, NOTHING_BELOW, ROOT_PATH } from '../routing/canonical-path.ts';
@@ -221,8 +221,8 @@ export class Visit implements Call {
     const { method, remoteAddress, query } = this.request;
     if (handler.kind !== 'stream' || method !== 'POST' || this.parts.policies.admission.isExempt(remoteAddress))
       return false;
-    const session = new URLSearchParams(query ?? '').get('session');
-    const sender = session ?? (this.user === undefined ? addressKey(remoteAddress) : `user ${this.user.name}`);
+    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
+    const sender = senderOf(session, this.user?.name, addressKey(remoteAddress));
     if (posts.allows(sender, this.body?.length ?? 0, performance.now())) return false;
     tooManyMessages(this.parts.tallies, key)();
     return true;

@@ -142,10 +142,11 @@ export class Auth {
     const known = users.get(given.name);
     const hash = known ?? nobodysHash(users);
     const user: User = { name: given.name, type: 'Basic' };
-    if (known !== undefined && passwords.remembers(given.password, hash, now)) return user;
+    const key = this.failureKey(request, given.name);
     const tooMany = this.tooMany(request, given.name, now);
+    if (known !== undefined && passwords.remembers(given.password, hash, key, tooMany !== undefined, now)) return user;
     if (tooMany !== undefined) return tooMany;
-    const check = passwords.check(given.password, hash, this.parts.now);
+    const check = passwords.check(given.password, hash, key, this.parts.now);
     if (check === undefined)
       return {
         status: 503,
@@ -154,7 +155,6 @@ export class Auth {
         headers: [['retry-after', '2']],
       };
     // Paid in advance, so that many attempts at once are as many; given back to whoever was right.
-    const key = this.failureKey(request, given.name);
     if (check.isNew) failures.spend(key, now);
     return check.right.then((right) => {
       if (!right || known === undefined) return 'wrong';

@@ -1,4 +1,5 @@
 /** How many messages, and how many bytes of them, one client of a stream may send in a second. */
+import { createHash } from 'node:crypto';
 import type { Limits } from '../config/schema.ts';
 import type { Socket, SocketHandlers } from '../engine/engine.ts';
 
@@ -81,13 +82,22 @@ class Limited implements SocketHandlers {
 /** Senders that are remembered; the one that was quiet for longest is forgotten first. */
 const MAX_SENDERS = 4096;
 
+/**
+ * Whose allowance a message by POST takes: that of its session, or else of its user or address. A session is only what a client says until
+ * the stream has looked at it: it must not stand for a user or an address, nor be kept at its length.
+ */
+export function senderOf(session: string | undefined, user: string | undefined, address: string): string {
+  if (session !== undefined) return `session ${createHash('sha256').update(session).digest('base64')}`;
+  return user === undefined ? `address ${address}` : `user ${user}`;
+}
+
 /** The same limits for messages that come by POST: one allowance for each sender, of one route. */
 export class PostLimits {
   private readonly senders = new Map<string, { readonly count: Allowance; readonly volume: Allowance }>();
 
   constructor(private readonly limits: MessageLimits) {}
 
-  /** @param sender a session, or else a user or an address; @param now milliseconds */
+  /** @param sender see `senderOf`; @param now milliseconds */
   allows(sender: string, bytes: number, now: number): boolean {
     const { messages_per_second: messages, message_bytes_per_second: volume } = this.limits;
     const known = this.senders.get(sender) ?? {

@@ -7,30 +7,49 @@ import { createHmac, randomBytes } from 'node:crypto';
 /** How long a right password is remembered, milliseconds. */
 const REMEMBERED = 5 * 60_000;
 const MAX_REMEMBERED = 1024;
+/** Places that are remembered of one password. The one that was quiet for longest is forgotten first. */
+const MAX_PLACES = 64;
 /** Checks that may wait for their turn. */
 const MAX_WAITING = 16;
 
 /** Whether `password` is the one of `hash`; must let the event loop turn meanwhile. */
 export type Compare = (password: string, hash: string) => Promise<boolean>;
 
+interface Known {
+  readonly until: number;
+  /** From where it was sent. */
+  readonly places: Set<string>;
+}
+
 export class Passwords {
   /** Without it the digests in memory are worth nothing. */
   private readonly secret = randomBytes(32);
-  /** Digest of hash and password → until when. Oldest first. */
-  private readonly known = new Map<string, number>();
+  /** By digest of hash and password. Oldest first. */
+  private readonly known = new Map<string, Known>();
   private readonly underWay = new Map<string, Promise<boolean>>();
   private last: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly compare: Compare = bcryptCompare) {}
 
-  /** True when this very password was right a short while ago; the hash is part of the question, so a changed one is a new one. */
-  remembers(password: string, hash: string, now: number): boolean {
+  /**
+   * True when this very password was right a short while ago; the hash is part of the question, so a changed one is a new one.
+   *
+   * @param onlyFromHere whether it must have been right from this very place: one that has sent too many wrong ones would else go on
+   *   guessing what somebody elsewhere has sent
+   */
+  remembers(password: string, hash: string, place: string, onlyFromHere: boolean, now: number): boolean {
     const key = this.digest(password, hash);
-    const until = this.known.get(key);
-    if (until === undefined) return false;
-    if (until > now) return true;
-    this.known.delete(key);
-    return false;
+    const known = this.known.get(key);
+    if (known === undefined) return false;
+    if (known.until <= now) {
+      this.known.delete(key);
+      return false;
+    }
+    if (onlyFromHere) return known.places.has(place);
+    known.places.delete(place);
+    known.places.add(place);
+    if (known.places.size > MAX_PLACES) forgetFirst(known.places);
+    return true;
   }
 
   /** How many checks there are, running and waiting. */
@@ -42,6 +61,7 @@ export class Passwords {
   check(
     password: string,
     hash: string,
+    place: string,
     now: () => number,
   ): { readonly right: Promise<boolean>; readonly isNew: boolean } | undefined {
     const key = this.digest(password, hash);
@@ -53,7 +73,7 @@ export class Passwords {
     const over = right.then(
       (isRight) => {
         this.underWay.delete(key);
-        if (isRight) this.remember(key, now());
+        if (isRight) this.remember(key, place, now());
         return isRight;
       },
       (error: unknown) => {
@@ -65,17 +85,20 @@ export class Passwords {
     return { right: over, isNew: true };
   }
 
-  private remember(key: string, now: number): void {
-    this.known.set(key, now + REMEMBERED);
-    if (this.known.size <= MAX_REMEMBERED) return;
-    for (const oldest of this.known.keys()) {
-      this.known.delete(oldest);
-      break;
-    }
+  private remember(key: string, place: string, now: number): void {
+    this.known.set(key, { until: now + REMEMBERED, places: new Set([place]) });
+    if (this.known.size > MAX_REMEMBERED) forgetFirst(this.known);
   }
 
   private digest(password: string, hash: string): string {
     return createHmac('sha256', this.secret).update(hash).update('\0').update(password).digest('base64');
+  }
+}
+
+function forgetFirst(known: Map<string, Known> | Set<string>): void {
+  for (const oldest of known.keys()) {
+    known.delete(oldest);
+    return;
   }
 }
 

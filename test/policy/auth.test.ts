@@ -171,6 +171,10 @@ test('wrong passwords are limited for each address, right ones that were seen ar
   assert.equal((await status(basic('ann', 'secret'))).status, 200, 'known to be right');
   assert.equal((await status(bearer(TOKEN))).status, 200, 'right, and cheap to check');
   assert.equal(await gateway.metric('runnel_policy_refused_total', 'policy="logins"'), 4);
+  const elsewhere = async (password: string) =>
+    (await ask(port, '/bin/show.cgi', { headers: basic('ann', password), localAddress: '127.0.0.2' })).status;
+  for (let count = 0; count < 3; count++) assert.equal(await elsewhere(`other guess ${count}`), 401);
+  assert.equal(await elsewhere('secret'), 429, 'right, but not from there: it could be the next guess');
 });
 
 test('what the commands print is what the gateway reads', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Socket, SocketHandlers } from '../../src/engine/engine.ts';
-import { limitMessages, PostLimits } from '../../src/policy/messages.ts';
+import { limitMessages, PostLimits, senderOf } from '../../src/policy/messages.ts';
 
 function trial(messages: number, bytes: number) {
   let now = 0;
@@ -105,4 +105,17 @@ test('messages by POST: one allowance for each sender', () => {
   assert.equal(sent('one', 60, 1, 1000), 5);
   const unlimited = new PostLimits({ messages_per_second: 0, message_bytes_per_second: 0 });
   assert.equal(Array.from({ length: 100 }, () => unlimited.allows('one', 1 << 20, 0)).every(Boolean), true);
+});
+
+test('an invented session is no user, no address, and not kept at its length', () => {
+  const senders = [
+    senderOf(undefined, undefined, '192.0.2.1'),
+    senderOf(undefined, 'ann', '192.0.2.1'),
+    senderOf('192.0.2.1', undefined, '192.0.2.1'),
+    senderOf('ann', 'ann', '192.0.2.1'),
+    senderOf('address 192.0.2.1', undefined, '192.0.2.1'),
+    senderOf('user ann', 'ann', '192.0.2.1'),
+  ];
+  assert.equal(new Set(senders).size, senders.length);
+  assert(senderOf('x'.repeat(15_000), undefined, '192.0.2.1').length < 100);
 });
