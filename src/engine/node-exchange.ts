@@ -196,7 +196,9 @@ export class NodeExchange implements Exchange {
     const { status, body } = reply;
     const bodyOver = !this.hasBody || incoming.complete;
     const { drain } = this.shared;
-    const last = reply.close === true || drain.stopping || !bodyOver || this.connection.isLast(response);
+    // Whoever has shut its sending side asks nothing more.
+    const noMore = !bodyOver || this.socket.readableEnded || this.connection.isLast(response);
+    const last = reply.close === true || drain.stopping || noMore;
     if (last || this.takeover !== undefined) {
       response.shouldKeepAlive = false;
       this.connection.last = true;

@@ -6,6 +6,7 @@ import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import { hostNumber } from '../net/address.ts';
+import { untilAborted } from '../ownership/until-aborted.ts';
 import { textOf } from '../routing/canonical-path.ts';
 import { eventStream, plainStream, type ResponseForm } from '../stream/clients/response.ts';
 import type { Backend, BackendEvents } from '../stream/ends.ts';
@@ -39,7 +40,7 @@ export interface SharedStreamParts {
   readonly pollWait: number;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
-  /** Starts the backend of the channel that `first` was the first to ask for; undefined when it starts at boot. */
+  /** Starts the backend of a channel. @param first the call whose credentials it passes on, where `share` says so */
   start(first: Call | undefined, query: string, events: BackendEvents): Promise<Backend>;
 }
 
@@ -59,7 +60,8 @@ export class SharedStream implements Handler {
     if (this.parts.boot) this.channel('', undefined, '').boot();
   }
 
-  async handle(call: Call): Promise<Answer> {
+  /** At once where a backend runs already: then the engine can send the 101 in one piece, and nobody can leave in between. */
+  handle(call: Call): Answer | Promise<Answer> {
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
@@ -75,15 +77,23 @@ export class SharedStream implements Handler {
       const over = endAnswer(call, channel, this.parts.reception);
       if (over !== undefined) return over;
     }
-    try {
-      await channel.ready();
-    } catch (error) {
-      if (channel.unused) this.forget(key, channel);
-      throw error;
-    }
+    const ready = channel.ready();
+    if (ready === undefined) return this.enter(call, channel, transport);
+    return ready.then(
+      () => this.enter(call, channel, transport),
+      (error: unknown) => {
+        if (channel.unused) this.forget(key, channel);
+        throw error;
+      },
+    );
+  }
+
+  /** The channel has a backend, or will have one. */
+  private enter(call: Call, channel: SharedChannel, transport: Transport): Answer | Promise<Answer> {
+    const { request, handshake } = call;
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
-    if (transport === 'post') return await this.post(call, channel);
-    if (transport === 'poll') return await pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
+    if (transport === 'post') return this.post(call, channel);
+    if (transport === 'poll') return pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
     const after = queryValue(request.query, 'after');
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
@@ -127,6 +137,8 @@ export class SharedStream implements Handler {
     if (this.channels.size >= this.parts.maxChannels)
       throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
     const { plan, reception, options } = this.parts;
+    // Only whose credentials are passed on is remembered as long as the channel lives.
+    const asked = plan.share === 'credentials' ? first : undefined;
     const channel = new SharedChannel(
       `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`,
       {
@@ -140,7 +152,7 @@ export class SharedStream implements Handler {
       {
         counts: reception.counts,
         log: reception.log,
-        start: (events) => this.parts.start(first, query, events),
+        start: (events) => this.parts.start(asked, query, events),
         emptied: () => this.forget(key, channel),
       },
     );
@@ -178,7 +190,7 @@ export class SharedStream implements Handler {
     const type = headerValue(call.request.headers, 'content-type');
     const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
-    const answer = await channel.fromClient(member, message, type);
+    const answer = await untilAborted(channel.fromClient(member, message, type), call.signal);
     if (answer === 'away') throw noRoom('the program is being started again');
     if (answer === 'full') throw noRoom(this.parts.plan.overrun);
     if (answer === 'sent') return textReply(202, 'sent\n');

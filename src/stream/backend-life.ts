@@ -44,10 +44,13 @@ export class BackendLife {
     this.backoff = new Backoff(options.restart);
   }
 
-  /** Somebody is about to come. Resolves when one runs or is about to be started again; rejects when it cannot be started. */
-  ready(): Promise<void> {
+  /**
+   * Somebody is about to come. Undefined: one runs, or is about to be started again. Else a promise that resolves when that is so, and
+   * rejects when it cannot be started.
+   */
+  ready(): Promise<void> | undefined {
     this.expect();
-    if (this.backend !== undefined || this.restarting !== undefined) return Promise.resolve();
+    if (this.backend !== undefined || this.restarting !== undefined) return undefined;
     this.starting ??= this.events
       .start()
       .then((backend) => this.attach(backend))
@@ -59,7 +62,7 @@ export class BackendLife {
 
   /** Starts it now, and again until it runs. */
   boot(): void {
-    this.ready().catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error)));
+    this.ready()?.catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error)));
   }
 
   /** Somebody has come. */

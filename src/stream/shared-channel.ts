@@ -69,8 +69,8 @@ export class SharedChannel implements BackendEvents {
     return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0 && !this.places.inUse;
   }
 
-  /** Resolves when a backend runs or is about to be started again; rejects when it cannot be started. */
-  ready(): Promise<void> {
+  /** Undefined: a backend runs, or is about to be started again. Else resolves when that is so; rejects when it cannot be started. */
+  ready(): Promise<void> | undefined {
     return this.life.ready();
   }
 
