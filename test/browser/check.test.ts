@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import { noBrowser, testBrowser } from '../support/browser.ts';
@@ -110,14 +111,20 @@ describe('the check page', { skip: noBrowser, concurrency: 3 }, () => {
   const browser = testBrowser();
   const SHOTS = process.env['RUNNEL_SCREENSHOTS'];
 
-  const check = async (t: TestContext, port: number, shot: string): Promise<{ page: Page; states: unknown }> => {
+  /** What the page judges by is time: a busy machine looks like a bad line, so it is asked again. */
+  const check = async (t: TestContext, port: number, shot: string, expected: readonly string[]): Promise<Page> => {
     const context = await (await browser()).newContext({ viewport: { width: 360, height: 740 } });
     t.after(() => context.close());
     const page = await context.newPage();
     const troubles: string[] = [];
     page.on('pageerror', (error) => troubles.push(error.message));
-    await page.goto(`http://127.0.0.1:${port}/.runnel/check`);
-    await page.waitForSelector('#verdict.good, #verdict.fair, #verdict.bad', { timeout: 60_000 });
+    let states: unknown;
+    for (let attempt = 0; attempt < 6 && !isDeepStrictEqual(states, expected); attempt++) {
+      await page.goto(`http://127.0.0.1:${port}/.runnel/check`);
+      await page.waitForSelector('#verdict.good, #verdict.fair, #verdict.bad', { timeout: 60_000 });
+      states = await page.evaluate('[].map.call(document.querySelectorAll("section"), (one) => one.className)');
+    }
+    assert.deepEqual(states, expected);
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 360, 'nothing sticks out on a phone');
     assert.deepEqual(troubles, []);
     if (SHOTS !== undefined) {
@@ -126,33 +133,27 @@ describe('the check page', { skip: noBrowser, concurrency: 3 }, () => {
         await page.screenshot({ path: join(SHOTS, `check-${shot}-${colorScheme}.png`), fullPage: true });
       }
     }
-    return {
-      page,
-      states: await page.evaluate('[].map.call(document.querySelectorAll("section"), (one) => one.className)'),
-    };
+    return page;
   };
 
   for (const engine of ['uws', 'node'])
     test(`on a good line, ${engine}`, async (t) => {
       const { port } = await start(t, engine);
-      const { page, states } = await check(t, port, 'good');
-      assert.deepEqual(states, ['good', 'good', 'good']);
+      const page = await check(t, port, 'good', ['good', 'good', 'good']);
       assert.match((await page.textContent('#verdict')) ?? '', /All is well/);
     });
 
   test('without WebSocket on the way', async (t) => {
     const { port } = await start(t);
     const proxy = await tcpProxy(t, { to: port, refuse: /^upgrade: websocket/im });
-    const { page, states } = await check(t, proxy.port, 'fair');
-    assert.deepEqual(states, ['bad', 'good', 'good']);
+    const page = await check(t, proxy.port, 'fair', ['bad', 'good', 'good']);
     assert.match((await page.textContent('#verdict')) ?? '', /event streams get through/);
   });
 
   test('behind a proxy that buffers', { skip: existsSync(NGINX) ? false : 'needs nginx' }, async (t) => {
     const { port } = await start(t, 'node');
     const front = await nginx(t, port, 'proxy_ignore_headers X-Accel-Buffering; proxy_set_header Host $http_host;');
-    const { page, states } = await check(t, front, 'poll');
-    assert.deepEqual(states, ['bad', 'bad', 'good']);
+    const page = await check(t, front, 'poll', ['bad', 'bad', 'good']);
     assert.match((await page.textContent('#verdict')) ?? '', /by polling/);
   });
 });
