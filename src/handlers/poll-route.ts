@@ -17,9 +17,15 @@ import { type CanonicalPath, canonicalPath, type PathBelow } from '../routing/ca
 import type { Match } from '../routing/router.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from '../stream/poll-source.ts';
 
+export interface PolledRoute {
+  readonly handler: Handler;
+  /** Whether it asks for a proof of who somebody is. */
+  readonly auth: { readonly on: boolean };
+}
+
 export interface PollRouteParts {
   /** The route that serves this path on this host; undefined for none. */
-  find(host: string, path: CanonicalPath): Match<{ readonly handler: Handler }> | undefined;
+  find(host: string, path: CanonicalPath): Match<PolledRoute> | undefined;
   /** The stream's host; "" where it has none. */
   readonly host: string;
   /** As configured, without a query. */
@@ -45,11 +51,16 @@ async function askRoute(parts: PollRouteParts, asked: PollRequest): Promise<Poll
   let { path } = parts;
   let { method, query, body } = asked;
   let own: HeaderList = asked.headers;
+  let first: Handler | undefined;
   for (let redirects = 0; redirects <= MAX_LOCAL_REDIRECTS; redirects++) {
     const canonical = canonicalPath(path);
     const match = canonical === undefined ? undefined : parts.find(parts.host, canonical);
     if (match === undefined || match.needsSlash) throw new PollFailure('it is not there (404)', { detail: path });
-    const { handler } = match.value;
+    const { handler, auth } = match.value;
+    first ??= handler;
+    // Whose stream it is has chosen the first one. Where a program leads may be up to a viewer's query, and a detour opens nothing.
+    if (handler !== first && auth.on)
+      throw new PollFailure('it redirects to what is for those who sign in', { detail: path });
     if (handler.kind === 'stream') throw new PollFailure('it is a stream itself', { detail: path });
     if (handler.methods?.includes(method) === false)
       throw new PollFailure(`it takes no ${method} (405)`, { status: 405, detail: path });

@@ -1,7 +1,7 @@
 /** Builds the backends of a polled stream: one for each channel, with what it is to ask. */
 import type { StreamConfig } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
-import type { Call, Handler } from '../http/handler.ts';
+import type { Call } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Program } from '../process/programs.ts';
@@ -12,12 +12,12 @@ import type { BackendEvents } from '../stream/ends.ts';
 import { NOTHING_KNOWN } from '../stream/poll-plan.ts';
 import type { PollSource } from '../stream/poll-source.ts';
 import { pollCommand } from './poll-command.ts';
-import { pollRoute } from './poll-route.ts';
+import { type PolledRoute, pollRoute } from './poll-route.ts';
 import type { StreamPlan } from './stream-plan.ts';
 import type { StreamRequest } from './stream-program.ts';
 
 /** Which route serves a path on a host, once the gateway is built. */
-export type FindRoute = (host: string, path: CanonicalPath) => Match<{ readonly handler: Handler }> | undefined;
+export type FindRoute = (host: string, path: CanonicalPath) => Match<PolledRoute> | undefined;
 
 export interface PolledParts {
   readonly key: string;

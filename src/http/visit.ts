@@ -281,10 +281,10 @@ function tooManyMessages(tallies: Tallies, route: string): () => void {
   return () => tallies.dropped.add(1, route, 'too_many_messages');
 }
 
-/** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever somebody has written one. */
+/** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever and however somebody has written one. */
 function shown(query: string): string {
-  return /access_token|session/.test(query)
-    ? query.replaceAll(/((?:access_token|session)=)[^&]*/g, '$1(hidden)')
+  return /token|session/i.test(query)
+    ? query.replaceAll(/((?:access(?:_|%5f|-)?token|session)=)[^&]*/gi, '$1(hidden)')
     : query;
 }
 

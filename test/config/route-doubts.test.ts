@@ -9,7 +9,7 @@ import { formatProblem } from '../../src/config/problems.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-doubts-'));
 after(() => rmSync(folder, { recursive: true }));
-for (const name of ['www/ä b', 'cgi/sub']) mkdirSync(join(folder, name), { recursive: true });
+for (const name of ['www/ä b', 'www/own', 'www/.own', 'cgi/sub']) mkdirSync(join(folder, name), { recursive: true });
 for (const name of [
   'www/index.html',
   'www/data.json',
@@ -19,9 +19,12 @@ for (const name of [
   'cgi/index.cgi',
 ])
   writeFileSync(join(folder, name), '');
+writeFileSync(join(folder, 'tokens'), `lamp:${'0'.repeat(64)}\n`);
 
 const FILES = '[static."/"]\nroot = "www"\n';
 const CGI = '[cgi."/cgi-bin/"]\nroot = "cgi"\nindex = ["index.cgi"]\n';
+const AUTH = 'auth = { tokens = "tokens" }\n';
+const own = (key: string, root = 'www/own'): string => `[static."${key}"]\nroot = "${root}"\n${AUTH}`;
 const poll = (path: string, key = '/live'): string => `[stream."${key}"]\npoll = "${path}"\n`;
 
 const CASES: readonly (readonly [what: string, config: string, doubt: string | undefined])[] = [
@@ -62,6 +65,38 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
     'c:4:1: stream."/live".poll: "/cgi-bin/status.cgi" is served by static."/", which has no such file below its root; a route of its own, such as [cgi."/cgi-bin/"], may be missing',
   ],
   ['a fallback serves everything', `${FILES}fallback = "index.html"\n${poll('/any/thing')}`, undefined],
+  [
+    'a polled route that asks for a password',
+    CGI + AUTH + poll('/cgi-bin/status.cgi'),
+    'c:6:1: stream."/live".poll: everybody sees what cgi."/cgi-bin/" shows only to those who sign in; give this stream auth, too',
+  ],
+  ['where the stream asks, too', CGI + AUTH + poll('/cgi-bin/status.cgi') + AUTH, undefined],
+  ['where all do', `[defaults.auth]\ntokens = "tokens"\n${CGI}${poll('/cgi-bin/status.cgi')}`, undefined],
+  [
+    'where all do but the stream',
+    `[defaults.auth]\ntokens = "tokens"\n${CGI}${poll('/cgi-bin/status.cgi')}auth = { require = "none" }\n`,
+    'c:7:1: stream."/live".poll: everybody sees what cgi."/cgi-bin/" shows only to those who sign in; give this stream auth, too',
+  ],
+  ['a folder of its own for some', FILES + own('/own/'), undefined],
+  ['the same under another spelling of the root', FILES + own('/own/', './www//own/.'), undefined],
+  [
+    'a folder for some that everybody gets under another path',
+    FILES + own('/private/'),
+    'c:3:1: static."/private/": static."/" serves the same folder to everybody, at "/own/"; move the folder out of its root, or protect that path, too',
+  ],
+  ['where that path is protected as well', FILES + own('/private/') + own('/own/'), undefined],
+  ['which nobody gets, as its name begins with a dot', FILES + own('/private/', 'www/.own'), undefined],
+  ['which is elsewhere', FILES + own('/private/', 'cgi'), undefined],
+  [
+    'a folder for some on one host',
+    FILES + own('board.local/own/'),
+    'c:3:1: static."board.local/own/": static."/" serves the same folder to everybody, at "/own/" of other hosts; move the folder out of its root, or protect that path, too',
+  ],
+  [
+    'programs for some whose text everybody gets',
+    `[static."/"]\nroot = "."\n${CGI}${AUTH}`,
+    'c:3:1: cgi."/cgi-bin/": static."/" serves the same folder to everybody, at "/cgi/"; move the folder out of its root, or protect that path, too',
+  ],
 ];
 
 describe('routes', () => {

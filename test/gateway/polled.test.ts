@@ -231,6 +231,9 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
     'cgi/there.cgi':
       '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n%s" "$PATH_INFO $QUERY_STRING $REQUEST_METHOD"\n',
     'cgi/round.cgi': '#!/bin/sh\nprintf "Location: /cgi-bin/round.cgi\\n\\n"\n',
+    'cgi/detour.cgi': '#!/bin/sh\nprintf "Location: /private/there.cgi\\n\\n"\n',
+    'cgi/own.cgi': '#!/bin/sh\nprintf "Location: /private/there.cgi/own\\n\\n"\n',
+    tokens: `lamp:${'0'.repeat(64)}\n`,
     'cgi/slow.cgi': '#!/bin/sh\nsleep 1\nprintf "Content-Type: text/plain\\n\\nslow"\n',
   };
   const cases: { readonly [name: string]: RegExp } = {
@@ -240,6 +243,7 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
     hangs: /it did not answer within 1 s/,
     busy: /it answers with an error \(503\)/,
     round: /it redirects round and round/,
+    detour: /it redirects to what is for those who sign in/,
     gone: /it failed \(404\)/,
   };
   const stream = (name: string, timeout: string): string =>
@@ -248,10 +252,12 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
     ...Object.keys(cases).map((name) => stream(name, '1s')),
     stream('local', '30s'),
     stream('slow', '30s'),
+    stream('own', '30s').replace('/cgi-bin/', '/private/'),
   ];
   const cgi =
     '[cgi."/cgi-bin/"]\nroot = "cgi"\ntimeout = "200ms"\nkill_after = "100ms"\ninterrupt_after = "50ms"\nterminate_after = "50ms"\n';
-  const running = await startGateway(t, { config: `${HEAD}${cgi}${streams.join('')}`, files });
+  const guarded = '[cgi."/private/"]\nroot = "cgi"\nauth = { tokens = "tokens" }\n';
+  const running = await startGateway(t, { config: `${HEAD}${cgi}${guarded}${streams.join('')}`, files });
   for (const [name, why] of Object.entries(cases)) {
     const viewer = await events(running, `/${name}`);
     assert.match((await viewer.first(1, 'notice'))[0] ?? '', why, name);
@@ -264,7 +270,10 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
   // poll_timeout counts and not the timeout of the route, which is for people who wait.
   const slow = await events(running, '/slow');
   assert.deepEqual(await slow.first(1), ['slow']);
-  for (const client of [local, slow]) client.close();
+  // Whose stream it is has chosen that route.
+  const own = await events(running, '/own');
+  assert.deepEqual(await own.first(1), ['/own  GET']);
+  for (const client of [local, slow, own]) client.close();
   await until('no program is left', () =>
     childrenOf(running.pid).every(({ command }) => !/\.cgi|^sleep|^head/.test(command)),
   );
