@@ -199,8 +199,11 @@ export class UwsExchange implements Exchange, AnswerOwner {
   tick(milliseconds: number): void {
     if (this.readingStopped) return;
     if (this.lingering > 0) {
-      this.lingering--;
-      if (this.lingering === 0) this.response.close();
+      if (this.lingering > 1) this.lingering--;
+      else {
+        this.stopLingering();
+        this.response.close();
+      }
       return;
     }
     if (this.outflowBehind) {
