@@ -37,9 +37,14 @@ export class Place {
     readonly bytes: number,
   ) {}
 
+  /** What it costs to keep everything before it, since the beginning. */
+  get weight(): number {
+    return this.bytes + FRAME * this.sequence;
+  }
+
   /** What lies between this place and a later one. */
   bytesTo(later: Place): number {
-    return later.bytes - this.bytes + FRAME * (later.sequence - this.sequence);
+    return later.weight - this.weight;
   }
 }
 
@@ -132,11 +137,16 @@ export class History {
   after(id: string): Resumed | undefined {
     const sequence = this.sequenceOf(id);
     if (sequence === undefined) return undefined;
+    const from = this.placeAfter(sequence);
+    return { from, missed: from.sequence - sequence };
+  }
+
+  /** Behind the message with this number; before the oldest that is kept where that is not. */
+  placeAfter(sequence: number): Place {
     const oldest = this.beginning();
-    if (sequence < oldest.sequence) return { from: oldest, missed: oldest.sequence - sequence };
     let from: Place | undefined = sequence === this.tail.sequence ? this.tail : oldest;
     while (from !== undefined && from.sequence < sequence) from = from.next;
-    return { from: from ?? this.tail, missed: 0 };
+    return from ?? this.tail;
   }
 
   /** The number in an id of this run that there has been. */

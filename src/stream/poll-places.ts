@@ -26,7 +26,7 @@ export class PollPlaces {
   /** By the number of the message before it, in the order in which their time is over. */
   private readonly held = new Map<number, Held>();
   private timer: NodeJS.Timeout | undefined;
-  /** Bytes before the first of them. */
+  /** The weight of the first of them. */
   private floor = Number.POSITIVE_INFINITY;
 
   /** @param emptied called when nobody is expected any more */
@@ -55,19 +55,19 @@ export class PollPlaces {
     const expected = (this.held.get(sequence)?.expected ?? 0) + 1;
     this.held.delete(sequence);
     this.held.set(sequence, { place, until: performance.now() + this.bounds.time, expected });
-    this.floor = Math.min(this.floor, place.bytes);
+    this.floor = Math.min(this.floor, place.weight);
     if (this.held.size > MAX_PLACES) this.dropFirst();
     this.timer ??= setTimeout(() => this.look(), this.bounds.time);
   }
 
   /** The stream goes on to here. */
   grown(end: Place): void {
-    if (this.held.size === 0 || end.bytes - this.floor <= this.bounds.bytes) return;
+    if (this.held.size === 0 || end.weight - this.floor <= this.bounds.bytes) return;
     this.floor = Number.POSITIVE_INFINITY;
     for (const held of this.held.values()) {
       if (held.place === undefined) continue;
       if (held.place.bytesTo(end) > this.bounds.bytes) held.place = undefined;
-      else this.floor = Math.min(this.floor, held.place.bytes);
+      else this.floor = Math.min(this.floor, held.place.weight);
     }
   }
 

@@ -21,14 +21,17 @@ export interface Beginning extends Resumed {
 }
 
 export class Resuming {
-  /** Where the chain ended before the backend said anything; undefined once somebody has had what came after it. */
-  private begunAt: Place | undefined;
+  /**
+   * The last message before the backend said anything; undefined once somebody has had what came after it. Its number and not its
+   * place, which would keep everything that comes: nobody may ever listen.
+   */
+  private begunAt: number | undefined;
 
   constructor(private readonly parts: ResumingParts) {}
 
   /** A backend was started for a client. What it says before that has come is the client's, whatever `replay` says. */
   begun(): void {
-    this.begunAt = this.parts.history.end;
+    this.begunAt = this.parts.history.end.sequence;
   }
 
   /** Somebody listens from here on. */
@@ -64,14 +67,8 @@ export class Resuming {
   private fresh(): Place {
     const { history, replay } = this.parts;
     if (replay === 'all') return history.beginning();
-    if (this.begunAt !== undefined) return this.kept(this.begunAt);
+    if (this.begunAt !== undefined) return history.placeAfter(this.begunAt);
     return replay === 'last' ? history.beforeLast() : history.end;
-  }
-
-  /** A place may be older than what is kept. */
-  private kept(place: Place): Place {
-    const oldest = this.parts.history.beginning();
-    return place.sequence < oldest.sequence ? oldest : place;
   }
 
   private snapshot(): Buffer | undefined {

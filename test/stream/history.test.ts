@@ -4,6 +4,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { History, portionFrom } from '../../src/stream/history.ts';
 import { Message } from '../../src/stream/message.ts';
+import { PollPlaces } from '../../src/stream/poll-places.ts';
+import { Resuming } from '../../src/stream/resuming.ts';
 
 function filled(count: number, size: number, bounds: Partial<{ messages: number; bytes: number; age: number }>) {
   let now = 0;
@@ -85,4 +87,46 @@ test('what is not kept is not held, in no form; a place holds what comes after i
   const alive = held.filter((each) => each.deref() !== undefined).length;
   assert.equal(alive, 4, 'the one that is kept and the three behind the place');
   assert.equal(history.all().length, 1);
+});
+
+describe('whoever does not come holds nothing', () => {
+  /** How many of these messages are alive that the history does not keep. */
+  const alive = async (size: number, count: number, added: (history: History) => void): Promise<number> => {
+    setFlagsFromString('--expose-gc');
+    const gc = runInNewContext('gc') as () => void;
+    const { history } = filled(0, 0, { messages: 1 });
+    const messages: WeakRef<Message>[] = [];
+    for (let at = 0; at < count; at++) {
+      const { id, sequence } = history.next();
+      const message = new Message(Buffer.alloc(size), true, id, sequence);
+      messages.push(new WeakRef(message));
+      history.add(message);
+      added(history);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    gc();
+    return messages.filter((each) => each.deref() !== undefined).length;
+  };
+
+  test('a program that was started for somebody who never listens says what it says to nobody', async () => {
+    let resuming: Resuming | undefined;
+    const left = await alive(1000, 1000, (history) => {
+      if (resuming !== undefined) return;
+      resuming = new Resuming({ history, replay: 'none', binary: true, backend: () => undefined });
+      resuming.begun();
+    });
+    assert.equal(left, 1, 'what is kept');
+    const from = resuming?.from(undefined).from;
+    assert.deepEqual(from && portionFrom(from, 1).batch.length, 1, 'what is kept of what it said is for who comes now');
+  });
+
+  test('the place of a long-poll has a bound for empty messages, too', async () => {
+    const places = new PollPlaces({ time: 1_000_000, bytes: 6400 }, () => undefined);
+    const left = await alive(0, 1000, (history) => {
+      if (!places.inUse) places.hold(history.end);
+      places.grown(history.end);
+    });
+    assert.equal(left, 1);
+    places.clear();
+  });
 });
