@@ -66,10 +66,18 @@ export function withHeaders(reply: Reply, extra: HeaderList): Reply {
 }
 
 /**
- * A reply to a request with a token in its address, which no cache may keep for others (RFC 6750 section 2.3): private, and where it says
- * nothing about caches not kept at all.
+ * What a page with a token in its address says to those whom it asks for more, and where its links lead to: not the address. ("no-referrer"
+ * would make its own forms come from "null".)
  */
+const ONLY_ORIGIN = [['referrer-policy', 'strict-origin']] as const;
+
+/** A reply to a request with a token in its address, which is for nobody else (RFC 6750 sections 2.3 and 5.3). */
 export function unshared(reply: Reply): Reply {
+  return withHeaders(uncached(reply), ONLY_ORIGIN);
+}
+
+/** No cache may keep it for others: private, and where it says nothing about caches not kept at all. */
+function uncached(reply: Reply): Reply {
   const others = reply.headers.filter(([name]) => name !== 'cache-control');
   const said = reply.headers
     .flatMap(([name, value]) => (name === 'cache-control' ? value.split(',') : []))

@@ -148,11 +148,16 @@ ${AUTH}
     assert.equal(await caching(`/bin/sub/?${token}`), 'no-store', 'a program that says nothing');
     assert.equal(await caching(`/bin/public.cgi?${token}`), 'private, max-age=60');
     assert.equal(await caching(`/bin/kept.cgi?${token}`), 'no-store');
+    const referrer = async (target: string): Promise<string | undefined> =>
+      (await get(port, target)).header('referrer-policy');
+    assert.equal(await referrer(`/my%20app/sub/?${token}`), 'strict-origin', 'what the page loads gets no token');
+    assert.equal(await referrer(`/bin/kept.cgi?${token}`), 'strict-origin');
     const authorized = await rawRequest(
       port,
       `GET /bin/public.cgi HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${TOKEN}\r\nConnection: close\r\n\r\n`,
     );
     assert.equal(authorized.header('cache-control'), 'public, max-age=60, s-maxage=9', 'no token in the address');
+    assert.equal(authorized.header('referrer-policy'), undefined);
   }
 });
 
