@@ -21,7 +21,7 @@ engine = "node"
 [stream."/late"]
 command = ["./late.sh"]
 max_queue = "64KiB"
-ping_interval = "100ms"
+ping_interval = "1s"
 `,
     files: { 'late.sh': LATE },
   });
@@ -37,11 +37,11 @@ ping_interval = "100ms"
   void client.closed.then(() => {
     closed = true;
   });
-  // Two unanswered ones are the end of a client that is read from.
-  await until(() => pingsBehind > 10 || closed, 'pings to a client that is held back');
+  // Two unanswered ones are the end of a client that is read from. Not sooner: a busy machine must have the time to answer before it is held back.
+  await until(() => pingsBehind > 4 || closed, 'pings to a client that is held back');
   assert.equal(closed, false);
   writeFileSync(join(running.folder, 'go'), '');
   assert.equal((await client.first(1))[0]?.trim(), String(MESSAGES * (SIZE + 1)));
-  assert(pings > 10);
+  assert(pings > 4);
   client.ws.terminate();
 });

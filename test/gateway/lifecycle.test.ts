@@ -12,7 +12,7 @@ test('check: a right configuration', async (t) => {
   const folder = folderWith(t, { ...PAGE, 'runnel.toml': '[static."/"]\nroot = "www"\n' });
   const { code, stdout, stderr } = await runnel(['check'], folder);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
-  assert.match(stdout, /^ok: :8080; 1 route; judged for \S+\n$/);
+  assert.match(stdout, /^ok: :8080; 1 route; judged for the user \S+\n$/);
 });
 
 test('check and serve: every problem of a wrong one, with its place', async (t) => {
