@@ -30,6 +30,7 @@ class Limited implements SocketHandlers {
   private socket: Socket | undefined;
   private count: Allowance | undefined;
   private volume: Allowance | undefined;
+  private pongs: Allowance | undefined;
   private over = false;
 
   constructor(
@@ -58,8 +59,13 @@ class Limited implements SocketHandlers {
     this.handlers.drain();
   }
 
+  /** Nobody has to ask for one, and each costs as much as a message; but answers to our pings take nothing from those. */
   pong(): void {
-    this.handlers.pong();
+    if (this.over) return;
+    const at = this.now();
+    if (this.messages > 0) this.pongs ??= new Allowance(this.messages, at);
+    if (this.pongs?.spend(1, at) ?? true) this.handlers.pong();
+    else this.exceed();
   }
 
   close(code: number, reason: string): void {
@@ -72,10 +78,14 @@ class Limited implements SocketHandlers {
     if (this.messages > 0) this.count ??= new Allowance(this.messages, at);
     if (this.bytes > 0) this.volume ??= new Allowance(this.bytes, at);
     if ((this.count?.spend(1, at) ?? true) && (this.volume?.spend(bytes, at) ?? true)) return true;
+    this.exceed();
+    return false;
+  }
+
+  private exceed(): void {
     this.over = true;
     this.exceeded();
     this.socket?.close(POLICY_VIOLATION, 'too many messages');
-    return false;
   }
 }
 

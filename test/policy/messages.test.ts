@@ -7,13 +7,14 @@ function trial(messages: number, bytes: number) {
   let now = 0;
   let received = 0;
   let pings = 0;
+  let pongs = 0;
   let exceeded = 0;
   const closes: number[] = [];
   const handlers: SocketHandlers = {
     open: () => undefined,
     message: () => received++,
     drain: () => undefined,
-    pong: () => undefined,
+    pong: () => pongs++,
     ping: () => pings++,
     close: () => undefined,
   };
@@ -43,6 +44,10 @@ function trial(messages: number, bytes: number) {
       for (let sent = 0; sent < count; sent++) limited.ping(0);
       return pings;
     },
+    pong(count: number) {
+      for (let sent = 0; sent < count; sent++) limited.pong();
+      return pongs;
+    },
     wait(milliseconds: number) {
       now += milliseconds;
     },
@@ -65,6 +70,14 @@ describe('messages of one client', () => {
     assert.deepEqual(client.result(), { received: 5, exceeded: 0, closes: [] });
     assert.equal(client.ping(5), 5);
     assert.deepEqual(client.result(), { received: 5, exceeded: 1, closes: [1008] });
+  });
+  test('pongs that nobody asked for have the same limit, and take nothing from messages', () => {
+    const client = trial(10, 0);
+    assert.equal(client.pong(10), 10);
+    client.send(10);
+    assert.deepEqual(client.result(), { received: 10, exceeded: 0, closes: [] });
+    assert.equal(client.pong(5), 10);
+    assert.deepEqual(client.result(), { received: 10, exceeded: 1, closes: [1008] });
   });
   test('one too many closes with 1008, once, and nothing more is handed on', () => {
     const client = trial(10, 0);
