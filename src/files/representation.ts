@@ -58,6 +58,9 @@ export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'var
   readonly cacheControl: string | undefined;
 }
 
+/** An engine makes its Date once a second, and a little late when it is busy. Milliseconds. */
+const DATE_LAG = 3000;
+
 /** What is known of a located file. `now` in milliseconds since 1970. */
 export function represent(facts: Facts, now: number): Representation {
   const { segments, coding, varies, stats, type, bytes, cacheControl } = facts;
@@ -65,7 +68,7 @@ export function represent(facts: Facts, now: number): Representation {
   // RFC 9110 section 8.8.2.1: never later than the Date of the answer. A board without a clock of its own has such files.
   const written = Math.floor(Number(stats.mtimeNs / 1_000_000n) / 1000) * 1000;
   const fromTheFuture = written > now;
-  const modified = fromTheFuture ? Math.floor(now / 1000) * 1000 : written;
+  const modified = fromTheFuture ? Math.floor(now / 1000) * 1000 - DATE_LAG : written;
   const etag = etagOf(size, stats.mtimeNs, coding);
   const caching: HeaderList = [
     ...(cacheControl === undefined ? [] : [['cache-control', cacheControl] as const]),

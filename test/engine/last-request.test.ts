@@ -130,6 +130,21 @@ for (const name of ENGINES) {
   });
 
   describe(`${name}: answers that nobody reads`, () => {
+    test('a client that does not close behind the last answer is closed, and not looked after any longer', async () => {
+      const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+      const trial = await startAnswering(name, () => source(1 << 16, undefined), false);
+      const before = timers();
+      const client = await RawClient.connect(trial.port);
+      client.send(`${CHUNKED}0\r\n\r\n`);
+      assert((await client.reply()).complete);
+      if (name === 'uws') await client.ended();
+      client.destroy();
+      await until(() => trial.host.connections === 0, 'its end to be told');
+      // The wait itself is one.
+      await until(() => timers() <= before + 1, 'nothing that ticks for it');
+      await trial.close();
+    });
+
     for (const [what, method, reply] of [
       ['a small body', 'GET', text('x'.repeat(10_000))],
       ['HEAD', 'HEAD', text('x'.repeat(10_000))],
