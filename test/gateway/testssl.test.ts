@@ -19,7 +19,7 @@ const SEVERE: ReadonlySet<string> = new Set(['MEDIUM', 'HIGH', 'CRITICAL', 'FATA
 /** About the test's own certificate, which no public authority has issued; none of our settings changes these. */
 const OF_THE_CERTIFICATE = /^(cert_|cert$|DNS_CAArecord|OCSP)/;
 
-test('testssl finds nothing of severity MEDIUM or above', { timeout: 170_000 }, async (t) => {
+test('testssl finds nothing of severity MEDIUM or above', { timeout: 540_000 }, async (t) => {
   if (spawnSync('testssl', ['--version']).error !== undefined) return t.skip('needs testssl (Debian: testssl.sh)');
   const authority = new Authority();
   // RSA, because more can be wrong with it: finite fields, Bleichenbacher.

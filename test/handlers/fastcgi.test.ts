@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { connectTo } from '../../src/fastcgi/connection.ts';
 import { fastcgiHandler } from '../../src/handlers/fastcgi.ts';
 import { HttpError } from '../../src/http/errors.ts';
-import type { Call, Handler } from '../../src/http/handler.ts';
+import { type Call, cancelAnswer, type Handler } from '../../src/http/handler.ts';
 import { Log } from '../../src/ops/log.ts';
 import { fakeCall } from '../support/call.ts';
 import { type Application, application, endRecord, recordOf } from '../support/fastcgi-application.ts';
@@ -32,6 +32,8 @@ async function works(handler: Handler, app: Application): Promise<void> {
   const answer = await handler.handle(fakeCall(CALL));
   assert.ok('status' in answer);
   assert.equal(answer.status, 201);
+  // Whoever has an answer owes its body a start or a cancel.
+  cancelAnswer(answer);
 }
 
 test('variables that cannot be made leave no connection and no place behind', async (t) => {
