@@ -204,7 +204,7 @@ until_true "another message" inside sh -c "[ \$(stat -c %s /viewer) -gt $size ]"
 [ "$(program)" = "$before" ] || fail "its program $before has become $(program)"
 
 step "check, as root types it, judges for the service: its user and its sandbox"
-inside cp /etc/runnel/runnel.toml /root/good.toml
+inside cp /etc/runnel/runnel.toml /srv/good.toml
 judged() { if inside runnel check >"$work/check" 2>&1; then echo ok; else echo refused; fi; }
 [ "$(judged)" = ok ] || fail "$(cat "$work/check")"
 grep -q 'judged for the user runnel, in the sandbox of runnel.service$' "$work/check" || fail "$(cat "$work/check")"
@@ -214,7 +214,7 @@ echo '[stream."/home"]
 command = ["/home/somebody/prog.sh"]' | inside sh -c 'cat >>/etc/runnel/runnel.toml'
 [ "$(judged)" = refused ] || fail "a program in /home: $(cat "$work/check")"
 grep -q 'stream."/home".command\[0\].*ProtectHome=yes' "$work/check" || fail "$(cat "$work/check")"
-inside runnel check -c /root/good.toml | grep -q 'judged for the user root$' || fail "another file is judged for who asks"
+inside runnel check -c /srv/good.toml | grep -q 'judged for the user root$' || fail "another file is judged for who asks"
 if inside systemctl reload runnel 2>/dev/null; then fail "systemctl reload takes a program in /home"; fi
 expect 200 http://127.0.0.1/copyright
 # What the service sees, it may run.
@@ -225,7 +225,7 @@ inside rm /etc/systemd/system/runnel.service.d/home.conf
 # A file of the service's group: what somebody else may not read is fine for the service, and the other way round.
 inside runnel token ann >"$work/token"
 grep '^ann:' "$work/token" | put /etc/runnel/tokens
-{ inside cat /root/good.toml; echo '[static."/secret/"]
+{ inside cat /srv/good.toml; echo '[static."/secret/"]
 root = "/usr/share/doc/runnel"
 auth = { tokens = "tokens" }'; } | put /etc/runnel/runnel.toml
 inside chmod 640 /etc/runnel/tokens
@@ -237,7 +237,7 @@ asked=$(inside setpriv --reuid=1 --regid=1 --clear-groups runnel check 2>&1) || 
 echo "$asked" | grep -q 'was not looked at' || fail "asked by somebody else: $asked"
 reload
 expect 401 http://127.0.0.1/secret/copyright
-inside cp /root/good.toml /etc/runnel/runnel.toml
+inside cp /srv/good.toml /etc/runnel/runnel.toml
 reload
 
 step "a configuration that is wrong at the start is not tried again and again"
@@ -249,7 +249,7 @@ is ActiveState failed
 is NRestarts 0
 is ExecMainStatus 1
 inside journalctl -b -u runnel --no-pager | grep -q '1 problem found: the gateway does not start' || fail "the journal"
-inside cp /root/good.toml /etc/runnel/runnel.toml
+inside cp /srv/good.toml /etc/runnel/runnel.toml
 inside systemctl restart runnel || fail "systemctl restart"
 
 step "a gateway that hangs is ended by the watchdog and started again"
