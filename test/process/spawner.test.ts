@@ -130,7 +130,7 @@ for (const row of ROWS) {
         await child.exited;
         const before = descriptors();
         assert.equal(await collect(child.stdout), 'one\ntwo\n');
-        assert.ok(descriptors() < before, 'its descriptor is closed');
+        await until('its descriptor is closed', () => descriptors() < before);
       });
 
       test('paused while it comes: the program waits', async () => {
