@@ -29,6 +29,9 @@ const PARTS = [
   'test/gateway/lifecycle',
 ];
 
+/** On 20.11: its parser reads heads more loosely than the contract asks, so that not all of the contract can hold there (docs/binary.md). */
+const OLDEST_PARTS = ['test/engine/last-request', 'test/engine/connections', 'test/config/', 'test/http/'];
+
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   console.log(
     `SKIPPED, nothing was tested: this is ${process.platform} on ${process.arch}, and the tests are run on Linux on x64`,
@@ -37,10 +40,13 @@ if (process.platform !== 'linux' || process.arch !== 'x64') {
 }
 const given = process.argv.slice(2);
 let failed = false;
-for (const node of [TARGETS['linux-x64'].node, OLDEST]) {
+for (const [node, parts] of [
+  [TARGETS['linux-x64'].node, PARTS],
+  [OLDEST, OLDEST_PARTS],
+]) {
   const executable = join(process.cwd(), unpack(node, 'bin/node', join('dist', 'shipped-node', node.version)));
   console.log(`--- Node ${node.version}`);
-  const { status } = spawnSync(executable, ['scripts/run-tests.mjs', ...(given.length > 0 ? given : PARTS)], {
+  const { status } = spawnSync(executable, ['scripts/run-tests.mjs', ...(given.length > 0 ? given : parts)], {
     stdio: 'inherit',
   });
   failed ||= status !== 0;

@@ -58,9 +58,10 @@ export class Connection {
     socket.once('close', () => clearInterval(this.shut));
   }
 
-  began(response: ServerResponse): void {
+  /** @param isLast nothing behind this request may be believed to be one */
+  began(response: ServerResponse, isLast: boolean): void {
     this.unanswered.add(response);
-    if (this.unanswered.size >= MOST_UNANSWERED) this.last = true;
+    if (isLast || this.unanswered.size >= MOST_UNANSWERED) this.last = true;
   }
 
   /** Whether the connection is to be closed behind this answer. */
