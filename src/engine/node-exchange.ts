@@ -24,7 +24,7 @@ import {
 
 const NOT_ASCII = /[^\x00-\x7f]/;
 /** Node's parser before version 9 (Node 20.11 has 8) takes any two bytes for the end of a chunk, so that a request could hide behind a body. */
-const TRUSTS_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9;
+const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9;
 
 /** What the exchanges of one listener share. */
 export interface NodeShared {
@@ -62,7 +62,7 @@ export class NodeExchange implements Exchange {
     this.contentLength = facts.contentLength;
     this.socket = connection.socket;
     shared.drain.began();
-    connection.began(response, facts.chunked && TRUSTS_CHUNKS);
+    connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
     response.once('close', () => this.closed());
     takeover?.watch(() => this.closed());
   }
