@@ -23,9 +23,7 @@ const PARTS = [
   'test/stream/',
   'test/tls/',
   'test/config/',
-  'test/gateway/stream.',
-  'test/gateway/cgi-rfc3875',
-  'test/gateway/tls.',
+  'test/handlers/cgi/rfc3875',
   'test/gateway/lifecycle',
 ];
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /** From the command line to an exit code. The only place that ends the process. */
-import { check } from './cli/check.ts';
+import { check } from './cli/check/check.ts';
 import { EXIT } from './cli/exit.ts';
 import { parseFlags, UsageError, type Verb, verbHelp } from './cli/flags.ts';
 import { hashPassword } from './cli/hash-password.ts';
@@ -8,10 +8,10 @@ import { help } from './cli/help.ts';
 import { run } from './cli/run.ts';
 import { schema } from './cli/schema.ts';
 import { serve } from './cli/serve.ts';
-import { tls } from './cli/tls.ts';
+import { tls } from './cli/tls/tls.ts';
 import { token } from './cli/token.ts';
 import { version } from './cli/version.ts';
-import { nearest } from './config/suggest.ts';
+import { nearest } from './config/reading/suggest.ts';
 import { visibleLines } from './ops/visible.ts';
 
 const VERBS: readonly Verb[] = [serve, check, run, tls, hashPassword, token, schema, version];

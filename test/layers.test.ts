@@ -12,9 +12,10 @@ const LAYERS: readonly (readonly string[])[] = [
   ['gateway'],
   ['handlers'],
   ['stream'],
+  ['programs'],
   ['http'],
   ['policy'],
-  ['process', 'files', 'fastcgi', 'upstream'],
+  ['process', 'files', 'upstream'],
   ['engine'],
   ['config'],
   ['routing'],
@@ -30,8 +31,8 @@ const MAX_LINES = 400;
 const LONGER: ReadonlyMap<string, string> = new Map([]);
 
 const NATIVE = [
-  { name: /^uWebSockets\.js$/, allowed: /^engine\/(uws[^/]*|addon)\.ts$/ },
-  { name: /^(koffi|@koromix\/.*)$/, allowed: /^(engine\/addon|process\/posix[^/]*)\.ts$/ },
+  { name: /^uWebSockets\.js$/, allowed: /^(engine\/uws\/[^/]*|ops\/addons\/addon)\.ts$/ },
+  { name: /^(koffi|@koromix\/.*)$/, allowed: /^(ops\/addons\/addon|process\/posix\/[^/]*)\.ts$/ },
 ];
 
 interface Import {
@@ -77,8 +78,8 @@ function layerOf(file: string): number {
 
 test('there is something to look at', () => {
   assert.ok(files.includes('engine/engine.ts'));
-  assert.ok(imports.some(({ from, to }) => from === 'engine/addon.ts' && to === 'ops/assets.ts'));
-  assert.ok(imports.some(({ from, specifier }) => from === 'engine/addon.ts' && specifier === 'uWebSockets.js'));
+  assert.ok(imports.some(({ from, to }) => from === 'ops/addons/addon.ts' && to === 'ops/assets.ts'));
+  assert.ok(imports.some(({ from, specifier }) => from === 'ops/addons/addon.ts' && specifier === 'uWebSockets.js'));
 });
 
 test('every folder has its layer', () => {

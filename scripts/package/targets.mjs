@@ -4,7 +4,7 @@
 const NODE = '22.23.3';
 /**
  * Half the memory of short-lived objects; one thread that compiles and collects beside the event loop instead of four, each of which keeps
- * memory of its own; a way to call the collector (src/ops/collect.ts); no inspector on 127.0.0.1:9229 for whoever sends SIGUSR1; and no OPENSSL_CONF from the
+ * memory of its own; a way to call the collector (src/ops/memory/collect.ts); no inspector on 127.0.0.1:9229 for whoever sends SIGUSR1; and no OPENSSL_CONF from the
  * environment, whose file can name libraries to load.
  */
 const ARGUMENTS = [

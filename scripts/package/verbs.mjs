@@ -1,4 +1,4 @@
-// The commands as src/cli has them: one file a command, `serve` first.
+// The commands as src/cli has them, `serve` first.
 import { readdirSync } from 'node:fs';
 
 const FOLDER = new URL('../../dist/src/cli/', import.meta.url);
@@ -6,7 +6,7 @@ const FOLDER = new URL('../../dist/src/cli/', import.meta.url);
 /** Every export of the compiled src/cli that is a command. Needs `npm run build`. */
 export async function readVerbs() {
   const found = new Map();
-  for (const file of readdirSync(FOLDER)
+  for (const file of readdirSync(FOLDER, { recursive: true })
     .filter((name) => name.endsWith('.js'))
     .sort()) {
     for (const value of Object.values(await import(new URL(file, FOLDER).href)))

@@ -1,6 +1,6 @@
 /** Command lines: each verb says once which flags it has; parsing, errors and help come out of that. */
 import { parseArgs } from 'node:util';
-import { nearest } from '../config/suggest.ts';
+import { nearest } from '../config/reading/suggest.ts';
 
 export interface Flag {
   readonly short?: string;

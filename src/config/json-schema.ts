@@ -1,6 +1,7 @@
 /** The configuration's JSON Schema, with which editors complete and check a runnel.toml (Taplo, Even Better TOML). */
-import type { JsonSchema } from './kind.ts';
+
 import { root } from './schema.ts';
+import type { JsonSchema } from './values/value.ts';
 
 /** Draft 7: what TOML editors understand. */
 export function configJsonSchema(): JsonSchema {

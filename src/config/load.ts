@@ -1,20 +1,20 @@
 /** A configuration file to a frozen `Config`, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
-import { checkAcross, hasRoutes, type PlaceOf } from './checks.ts';
-import { type Disk, realDisk } from './disk.ts';
+import { checkAcross, hasRoutes, type PlaceOf } from './checks/checks.ts';
+import { checkHosts, checkListeners } from './checks/listeners.ts';
+import { checkAuth, checkCors } from './checks/policies.ts';
+import { checkPrograms, type Objections } from './checks/programs.ts';
+import { doubtRoutes } from './checks/route-doubts.ts';
+import { type Disk, realDisk } from './disk/disk.ts';
 import { deepFreeze } from './freeze.ts';
-import type { KeyPath, Reading, Service } from './kind.ts';
-import { checkHosts, checkListeners } from './listeners.ts';
-import { checkAuth, checkCors } from './policy-checks.ts';
-import { Positions } from './positions.ts';
-import { formatPath, formatValue, type Problem, sortProblems } from './problems.ts';
-import { checkPrograms, type Objections } from './programs.ts';
-import { doubtRoutes } from './route-doubts.ts';
+import { Positions } from './reading/positions.ts';
+import { formatPath, formatValue, type Problem, sortProblems } from './reading/problems.ts';
+import { decodeSource, readSource, type SourceTrouble } from './reading/source.ts';
+import { suggestion, tablesOf } from './reading/suggest.ts';
+import { parseToml } from './reading/toml.ts';
 import { type Config, type FileConfig, type RoutePolicies, root } from './schema.ts';
-import { decodeSource, readSource, type SourceTrouble } from './source.ts';
-import { suggestion, tablesOf } from './suggest.ts';
-import type { RawTable } from './tables.ts';
-import { parseToml } from './toml.ts';
+import type { RawTable } from './values/tables.ts';
+import type { KeyPath, Reading, Service } from './values/value.ts';
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly file: string; readonly doubts: readonly Problem[] }

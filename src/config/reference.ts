@@ -1,8 +1,9 @@
 /** The reference page of the configuration, `docs/configuration.md`, made from the schema. */
-import type { Fields, Key } from './kind.ts';
-import { formatValue } from './problems.ts';
+
+import { formatValue } from './reading/problems.ts';
+import { type TableShape, tablesOf } from './reading/suggest.ts';
 import { root } from './schema.ts';
-import { type TableShape, tablesOf } from './suggest.ts';
+import type { Fields, Key } from './values/value.ts';
 
 /** Loaded by a test, so that it stays true. */
 export const EXAMPLE = `# Every phone in the house sees the board's pages and its load, live.

@@ -3,21 +3,21 @@
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 
-import { cgiKeys, fastcgiKeys } from './cgi-keys.ts';
-import { folder } from './disk-kinds.ts';
-import { filesBelow } from './files-below.ts';
-import { type Fields, optional, preset, required, type Values } from './kind.ts';
-import { address, boolean, choice, duration, integer, size, text } from './kinds.ts';
-import { proxyNeedsNode, socketNeedsNode } from './listen-rule.ts';
-import { headerName, headerValue, hostPattern, routeKey, variableName, variableValue } from './names.ts';
-import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './policy-keys.ts';
-import { redirect } from './redirect.ts';
-import { fieldsOfFiles, staticKeys } from './static-keys.ts';
-import { streamKeys } from './stream-keys.ts';
-import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './tables.ts';
-import { tls } from './tls.ts';
+import { cgiKeys, fastcgiKeys } from './keys/cgi.ts';
+import { proxyNeedsNode, socketNeedsNode } from './keys/listen-rule.ts';
+import { type AccessPolicies, connections, policyDefaults, policyOverrides, requestLimits } from './keys/policies.ts';
+import { redirect } from './keys/redirect.ts';
+import { fieldsOfFiles, staticKeys } from './keys/static.ts';
+import { streamKeys } from './keys/stream.ts';
+import { tls } from './keys/tls.ts';
+import { filesBelow } from './values/files-below.ts';
+import { headerName, headerValue, hostPattern, routeKey, variableName, variableValue } from './values/names.ts';
+import { folder } from './values/on-disk.ts';
+import { address, boolean, choice, duration, integer, size, text } from './values/simple.ts';
+import { exactlyOne, listOf, mapOf, needs, overridesOf, table, together } from './values/tables.ts';
+import { type Fields, optional, preset, required, type Values } from './values/value.ts';
 
-export type { AuthConfig, ConnectionsConfig, CorsConfig } from './policy-keys.ts';
+export type { AuthConfig, ConnectionsConfig, CorsConfig } from './keys/policies.ts';
 
 const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
 

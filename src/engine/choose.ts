@@ -1,7 +1,7 @@
 /** Which engine serves: the one that is configured, or the best that can be loaded here. */
 import type { Assets } from '../ops/assets.ts';
 import type { Engine } from './engine.ts';
-import { uwsEngine } from './uws.ts';
+import { uwsEngine } from './uws/uws.ts';
 
 export interface EngineChoice {
   readonly engine: Engine;
@@ -30,7 +30,7 @@ export async function chooseEngine(
 
 /** Loaded only where it serves: node:http takes 0.8 MiB. */
 async function nodeEngine(): Promise<Engine> {
-  return (await import('./node.ts')).nodeEngine();
+  return (await import('./node/node.ts')).nodeEngine();
 }
 
 /** Of uWebSockets.js's own advice and the system's reason, the last line is the reason. */

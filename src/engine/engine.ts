@@ -3,7 +3,7 @@
  * suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
  * what an engine hands up is a copy, what it takes down is data.
  */
-import type { CertificateStore } from '../tls/store.ts';
+import type { CertificateStore } from '../tls/serving/store.ts';
 
 /**
  * Header fields in the order they were sent, names in lower case, repeated names kept apart. Values have one character per byte

@@ -13,7 +13,7 @@
 import { type BigIntStats, close, constants, fstat, open, readlink, realpath } from 'node:fs';
 import { sep } from 'node:path';
 import { promisify } from 'node:util';
-import { missingProc } from '../ops/proc.ts';
+import { missingProc } from '../ops/system/proc.ts';
 import { Refused } from './refused.ts';
 
 const opened = promisify(open);

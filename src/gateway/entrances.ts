@@ -1,9 +1,9 @@
 /** What is behind each listener of a configuration: the routes, a redirect to HTTPS, or the operator's own pages. */
 import { randomBytes } from 'node:crypto';
-import type { Redirect } from '../config/redirect.ts';
+import type { Redirect } from '../config/keys/redirect.ts';
 import type { Config } from '../config/schema.ts';
-import { healthHandler, metricsHandler, readyHandler } from '../handlers/admin.ts';
-import { hstsFields, httpsRouter } from '../handlers/https.ts';
+import { healthHandler, metricsHandler, readyHandler } from '../handlers/own/admin.ts';
+import { hstsFields, httpsRouter } from '../handlers/own/https.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
 import type { PipelineParts, Route } from '../http/route.ts';
@@ -13,7 +13,7 @@ import type { Metrics } from '../ops/metrics.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
 import { type Entry, Router } from '../routing/router.ts';
-import type { Certificates } from '../tls/certificates.ts';
+import type { Certificates } from '../tls/serving/certificates.ts';
 import type { Wanted } from './listeners.ts';
 
 export interface EntranceParts {

@@ -3,7 +3,7 @@
  * a door, which says by which pipeline its requests go: with another configuration by another one.
  */
 import { type Engine, type EngineHost, ListenError, type Listening } from '../engine/engine.ts';
-import type { CertificateStore } from '../tls/store.ts';
+import type { CertificateStore } from '../tls/serving/store.ts';
 import { type Place, planListeners } from './listener-plan.ts';
 
 type Serve = EngineHost['exchange'];

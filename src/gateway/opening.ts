@@ -1,6 +1,7 @@
 /** How the gateway's listeners are opened: engine, certificates, limits, counts. */
+
+import { tlsSettings } from '../config/keys/tls.ts';
 import type { ConnectionsConfig } from '../config/schema.ts';
-import { tlsSettings } from '../config/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import type { EngineHost, Request } from '../engine/engine.ts';
 import { listenEverywhere } from '../engine/every-address.ts';
@@ -9,7 +10,7 @@ import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { type ConnectionGuard, UNGUARDED } from '../policy/connection-guard.ts';
-import type { Certificates } from '../tls/certificates.ts';
+import type { Certificates } from '../tls/serving/certificates.ts';
 import type { ListenerParts } from './listeners.ts';
 
 export interface OpeningParts {

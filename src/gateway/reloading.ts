@@ -2,9 +2,9 @@
 import type { Config } from '../config/schema.ts';
 import { ListenError } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
-import type { Readiness } from '../ops/readiness.ts';
+import type { Readiness } from '../ops/system/readiness.ts';
 import type { Tallies } from '../ops/tallies.ts';
-import type { Certificates } from '../tls/certificates.ts';
+import type { Certificates } from '../tls/serving/certificates.ts';
 import { TlsTrouble } from '../tls/trouble.ts';
 
 /** What a second look at the configuration has found: it, or every problem of it, a line each. */

@@ -2,29 +2,29 @@
  * Configuration → built routes. A reload builds them anew out of those that are there: a route whose configuration did not change
  * keeps its handler, and with it its programs, its clients and its history.
  */
-import { formatPath } from '../config/problems.ts';
+import { formatPath } from '../config/reading/problems.ts';
 import type { Config, ProcessConfig, RoutePolicies, StreamConfig } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
 import type { FileCache } from '../files/cache.ts';
 import type { ReadBuffers } from '../files/read-buffers.ts';
 import type { Resource } from '../files/resources.ts';
-import { BROWSER_FILES, BrowserFiles } from '../handlers/browser-files.ts';
-import { cgiHandler } from '../handlers/cgi.ts';
-import { fastcgiHandler } from '../handlers/fastcgi.ts';
-import { type Launch, planLaunch } from '../handlers/launch.ts';
-import { staticHandler } from '../handlers/static.ts';
-import { streamHandler } from '../handlers/stream.ts';
-import type { FindRoute } from '../handlers/stream-polled.ts';
-import { streamProgram } from '../handlers/stream-program.ts';
+import { cgiHandler } from '../handlers/cgi/handler.ts';
+import { fastcgiHandler } from '../handlers/fastcgi/handler.ts';
+import { BROWSER_FILES, BrowserFiles } from '../handlers/own/browser-files.ts';
+import { staticHandler } from '../handlers/static/handler.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
-import { readSystem } from '../process/confine.ts';
+import { readSystem } from '../process/confinement/confine.ts';
 import type { Programs } from '../process/programs.ts';
+import { type Launch, planLaunch } from '../programs/launch.ts';
 import { type Entry, Router } from '../routing/router.ts';
+import { streamHandler } from '../stream/handler.ts';
+import type { FindRoute } from '../stream/sources/poll/streams.ts';
+import { streamProgram } from '../stream/sources/program/start.ts';
 import { same } from './differences.ts';
 
 /** What the handlers of all configurations share. */

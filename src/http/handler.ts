@@ -1,7 +1,7 @@
 /** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
 
 import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
-import type { User } from '../policy/auth.ts';
+import type { User } from '../policy/auth/auth.ts';
 import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
 
 /** A request's body, received whole before the handler is asked (see `spool.ts`). */

@@ -8,7 +8,7 @@
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
 import { type Host, parseHost } from '../net/host.ts';
-import type { Entry } from '../policy/auth.ts';
+import type { Entry } from '../policy/auth/auth.ts';
 import { decideHost } from '../policy/hosts.ts';
 import { decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';

@@ -6,7 +6,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import type { Limits } from '../config/schema.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
-import { openNameless } from '../ops/nameless.ts';
+import { openNameless } from '../ops/system/nameless.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
 

@@ -3,9 +3,9 @@ import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '.
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel, type Tallies } from '../ops/tallies.ts';
 import { addressKey } from '../policy/addresses.ts';
-import type { User } from '../policy/auth.ts';
+import type { User } from '../policy/auth/auth.ts';
+import { tokenParameter } from '../policy/auth/query-token.ts';
 import { limitMessages, senderOf } from '../policy/messages.ts';
-import { tokenParameter } from '../policy/query-token.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asAscii, NOTHING_BELOW, ROOT_PATH } from '../routing/canonical-path.ts';
 import type { Match } from '../routing/router.ts';

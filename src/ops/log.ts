@@ -3,7 +3,7 @@
  * write; what the reader of our standard output does not take is held to a bound, then dropped and counted, and the log says how many were.
  */
 import { write } from 'node:fs';
-import { type Unblocked, unblocked } from './unblocked.ts';
+import { type Unblocked, unblocked } from './system/unblocked.ts';
 import { visible } from './visible.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';

@@ -1,5 +1,5 @@
 /** Whose address counts: the client's behind proxies that we trust, and which addresses are one and the same client. */
-import { type AddressEntry, type AddressRange, inRange } from '../config/address-range.ts';
+import { type AddressEntry, type AddressRange, inRange } from '../config/values/address-range.ts';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 import { addressBytes, readAddress, UNIX_PEER } from '../net/address.ts';
 

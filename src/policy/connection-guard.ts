@@ -3,7 +3,7 @@ import type { ConnectionsConfig } from '../config/schema.ts';
 import type { EngineHost } from '../engine/engine.ts';
 import { addressText } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
-import { connectedPeers, openFilesLimit } from '../ops/open-files.ts';
+import { connectedPeers, openFilesLimit } from '../ops/system/open-files.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { AddressSet } from './addresses.ts';
 import { ConnectionLimits, type ConnectionLimitsOptions } from './connections.ts';

@@ -6,10 +6,10 @@ import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { AddressSet } from './addresses.ts';
 import { Admission } from './admission.ts';
-import type { Auth } from './auth.ts';
+import type { Auth } from './auth/auth.ts';
+import { Logins } from './auth/logins.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Cors } from './cors.ts';
-import { Logins } from './logins.ts';
 import { PostLimits } from './messages.ts';
 
 /** What a built route has of them. */

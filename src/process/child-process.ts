@@ -7,8 +7,8 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { openNamelessSync } from '../ops/nameless.ts';
-import { ProcessGroup } from './group.ts';
+import { openNamelessSync } from '../ops/system/nameless.ts';
+import { ProcessGroup } from './ending/group.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 
 export function childProcessSpawner(): Spawner {

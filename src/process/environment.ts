@@ -2,7 +2,7 @@
  * The environment of every program that runnel starts, CGI and streams alike, built from empty: nothing of the gateway's
  * own environment gets in unless it is named.
  */
-import { DEFAULT_PATH } from '../config/disk.ts';
+import { DEFAULT_PATH } from '../config/disk/disk.ts';
 
 /** What a program gets of the gateway's environment unasked. */
 const ALWAYS_PASSED = ['PATH', 'LANG', 'LC_ALL', 'TZ'] as const;

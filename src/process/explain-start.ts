@@ -1,5 +1,5 @@
 /** Says of a program that did not start what exactly is wrong, where the system's answer means several things. */
-import { realDisk, whyNotStarted } from '../config/disk.ts';
+import { realDisk, whyNotStarted } from '../config/disk/disk.ts';
 import { SpawnError } from './spawn.ts';
 
 /** What the file itself may be the cause of: ENOENT is a missing interpreter too, EACCES one that may not be executed. */

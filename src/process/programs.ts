@@ -1,11 +1,11 @@
 /**
  * The gateway's programs: the one place where they are started, counted, watched over and ended, CGI and streams alike.
  */
-import { type Wrapper, wrap } from './confine.ts';
-import { type Ended, Ending, type EndingTimes, within } from './ending.ts';
+import { type Wrapper, wrap } from './confinement/confine.ts';
+import { type Ended, Ending, type EndingTimes, within } from './ending/ending.ts';
+import { Watchdog, type WatchdogPlace } from './ending/watchdog.ts';
 import { explainStart } from './explain-start.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
-import { Watchdog, type WatchdogPlace } from './watchdog.ts';
 
 export interface StartOptions extends SpawnOptions {
   /** Whose program it is, for counts and logs: the route. */

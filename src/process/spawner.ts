@@ -1,8 +1,8 @@
 /** Picks how programs are started: posix_spawn where it loads, else plain Node. */
-import { loadKoffi } from '../engine/addon.ts';
+import { loadKoffi } from '../ops/addons/addon.ts';
 import type { Assets } from '../ops/assets.ts';
 import { childProcessSpawner } from './child-process.ts';
-import { posixSpawner } from './posix.ts';
+import { posixSpawner } from './posix/posix.ts';
 import type { Spawner } from './spawn.ts';
 
 export interface Choice {

@@ -3,7 +3,7 @@
  * anything but a terminal; so its stdout becomes one, where the spawner has them. stdbuf(1) besides talks the C library out of
  * it: all that there is without terminals, and with them what reaches the programs in a shell's pipeline.
  */
-import type { Wrapper } from './confine.ts';
+import type { Wrapper } from './confinement/confine.ts';
 
 export interface Unbuffering {
   readonly stdout: 'pipe' | 'terminal';

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { serviceGroup } from '../../src/cli/service-group.ts';
+import { serviceGroup } from '../../src/cli/service/group.ts';
 import { Authority } from '../support/certificates.ts';
 import { folderWith, runnel, startGateway } from '../support/gateway.ts';
 import { askSecurely } from '../support/https.ts';

@@ -6,9 +6,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
-import { realDisk } from '../../src/config/disk.ts';
+import { realDisk } from '../../src/config/disk/disk.ts';
 import { loadConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problems.ts';
+import { formatProblem } from '../../src/config/reading/problems.ts';
 
 const FOLDER = join(import.meta.dirname, '../../../test/config/golden');
 const UPDATE = process.env['UPDATE_GOLDEN'] === '1';

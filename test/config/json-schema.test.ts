@@ -4,9 +4,9 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
-import type { JsonSchema } from '../../src/config/kind.ts';
-import { isTable } from '../../src/config/tables.ts';
-import { parseToml } from '../../src/config/toml.ts';
+import { parseToml } from '../../src/config/reading/toml.ts';
+import { isTable } from '../../src/config/values/tables.ts';
+import type { JsonSchema } from '../../src/config/values/value.ts';
 
 type Word = (wanted: unknown, value: unknown, schema: JsonSchema) => boolean;
 

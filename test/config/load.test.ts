@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { type LoadResult, loadConfig, parseConfig, readConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problems.ts';
+import { formatProblem } from '../../src/config/reading/problems.ts';
+import { MAX_SOURCE_BYTES } from '../../src/config/reading/source.ts';
 import type { Config } from '../../src/config/schema.ts';
-import { MAX_SOURCE_BYTES } from '../../src/config/source.ts';
 import { reasonInWords } from '../../src/ops/file-reasons.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-config-'));

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { parseConfig } from '../../src/config/load.ts';
-import { formatProblem } from '../../src/config/problems.ts';
+import { formatProblem } from '../../src/config/reading/problems.ts';
 import { configReference, EXAMPLE } from '../../src/config/reference.ts';
 
 const DOCS = join(import.meta.dirname, '../../../docs');

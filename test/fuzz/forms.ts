@@ -1,7 +1,7 @@
 /** One thing, one form, and one decision, whatever its spelling: addresses, hosts and origins. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
-import { parseAddressEntry } from '../../src/config/address-range.ts';
+import { parseAddressEntry } from '../../src/config/values/address-range.ts';
 import type { ListenerFacts } from '../../src/engine/engine.ts';
 import { addressBytes, addressText, readAddress } from '../../src/net/address.ts';
 import { type Host, hostText, parseHost, sameHost } from '../../src/net/host.ts';

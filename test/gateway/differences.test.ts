@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseAddress } from '../../src/config/kinds.ts';
 import { readConfig } from '../../src/config/load.ts';
 import type { Config, ListenerConfig } from '../../src/config/schema.ts';
+import { parseAddress } from '../../src/config/values/simple.ts';
 import { changedTables, needRestart, same, samePlace } from '../../src/gateway/differences.ts';
 import { planListeners } from '../../src/gateway/listener-plan.ts';
 

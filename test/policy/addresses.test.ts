@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/config/address-range.ts';
+import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/config/values/address-range.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
 import { Admission } from '../../src/policy/admission.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFAULT_PATH } from '../../src/config/disk.ts';
+import { DEFAULT_PATH } from '../../src/config/disk/disk.ts';
 import { buildEnvironment, type EnvironmentSources } from '../../src/process/environment.ts';
 
 function build(changes: Partial<EnvironmentSources>): { [name: string]: string } {

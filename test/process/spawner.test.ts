@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { loadKoffi } from '../../src/engine/addon.ts';
+import { loadKoffi } from '../../src/ops/addons/addon.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { type Exit, SpawnError, type Spawner, type SpawnOptions } from '../../src/process/spawn.ts';
 import {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { wrap } from '../../src/process/confine.ts';
+import { wrap } from '../../src/process/confinement/confine.ts';
 import { findProgram } from '../../src/process/find-program.ts';
 import type { Spawner } from '../../src/process/spawn.ts';
 import { planUnbuffering } from '../../src/process/unbuffer.ts';

@@ -1,4 +1,4 @@
-/** The real gateway with one CGI route at /cgi-bin/ whose program does what the request says: test/programs/modes.cgi. */
+/** The real gateway with one CGI route at /cgi-bin/ whose program does what the request says: test/support/modes.cgi. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -6,7 +6,7 @@ import type { EngineName } from '../../src/engine/engine.ts';
 import { type Running, startGateway } from './gateway.ts';
 import { type RawReply, rawRequest } from './raw.ts';
 
-export const MODES = readFileSync(join(import.meta.dirname, '../../../test/programs/modes.cgi'));
+export const MODES = readFileSync(join(import.meta.dirname, '../../../test/support/modes.cgi'));
 
 export interface CgiRequest {
   readonly method?: string;

@@ -1,12 +1,12 @@
 /** A shared channel with no program and no sockets: the test says what the one prints and when the others read. */
 import { Log } from '../../src/ops/log.ts';
 import { Tallies } from '../../src/ops/tallies.ts';
+import type { Member } from '../../src/stream/channel/member.ts';
+import type { SharedOptions } from '../../src/stream/channel/options.ts';
+import { SharedChannel } from '../../src/stream/channel/shared.ts';
 import { StreamCounts } from '../../src/stream/counts.ts';
 import type { Backend, BackendEvents, Client, Notice } from '../../src/stream/ends.ts';
-import type { Member } from '../../src/stream/member.ts';
 import type { Ending, Message } from '../../src/stream/message.ts';
-import { SharedChannel } from '../../src/stream/shared-channel.ts';
-import type { SharedOptions } from '../../src/stream/shared-options.ts';
 
 const OPTIONS: SharedOptions = {
   history: { messages: 1_000_000, bytes: 64 << 20, age: undefined },

@@ -4,7 +4,7 @@ import { connect as connectPlain, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectSecure } from 'node:tls';
-import { CertificateStore, type StoreEvents } from '../../src/tls/store.ts';
+import { CertificateStore, type StoreEvents } from '../../src/tls/serving/store.ts';
 import { Authority } from './certificates.ts';
 
 export const NO_EVENTS: StoreEvents = {

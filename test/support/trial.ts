@@ -13,8 +13,8 @@ import type {
   Reply,
   Request,
 } from '../../src/engine/engine.ts';
-import { nodeEngine } from '../../src/engine/node.ts';
-import { uwsEngine } from '../../src/engine/uws.ts';
+import { nodeEngine } from '../../src/engine/node/node.ts';
+import { uwsEngine } from '../../src/engine/uws/uws.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { markSecure, testStore } from './secure.ts';
 

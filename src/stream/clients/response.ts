@@ -1,9 +1,9 @@
 /** A client that is an HTTP response which goes on: an event stream for browsers, or plain lines for curl. */
 import type { BodySink, BodySource } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
-import type { Watched } from '../keepalive.ts';
 import { CLOSE, type Ending, eventOf, type Message } from '../message.ts';
-import { noticeText } from '../notice-text.ts';
+import type { Watched } from './keepalive.ts';
+import { noticeText } from './notice-text.ts';
 
 /** How messages look in the response. */
 export interface ResponseForm {

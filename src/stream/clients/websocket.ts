@@ -1,9 +1,9 @@
 /** A client that is a WebSocket. */
 import type { Socket } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
-import type { Watched } from '../keepalive.ts';
 import type { Ending, Message } from '../message.ts';
-import { noticeText } from '../notice-text.ts';
+import type { Watched } from './keepalive.ts';
+import { noticeText } from './notice-text.ts';
 
 /**
  * A plain client gets the messages and nothing else: those from stdout are of the framing's type, text or binary, those from stderr

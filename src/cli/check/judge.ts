@@ -1,0 +1,174 @@
+/**
+ * Whom `check` judges for. The service runs as a user of its own and in a sandbox: what whoever types the command may read says
+ * little of what that may. Root takes the other user's place and tries; anybody else goes by owners and permissions.
+ */
+import { readFileSync, realpathSync } from 'node:fs';
+import { DEFAULT_PATH, type Disk, realDisk } from '../../config/disk/disk.ts';
+import type { Surroundings } from '../../config/load.ts';
+import { thisUser } from '../../ops/file-reasons.ts';
+import { findGroup, findUser, groupsOf, type User } from '../../process/confinement/accounts.ts';
+import { readSystem, type SystemFacts } from '../../process/confinement/confine.ts';
+import { UsageError } from '../flags.ts';
+import {
+  configOf,
+  hasCredential,
+  readUnit,
+  type Sandbox,
+  type Settings,
+  sandboxOf,
+  UNIT,
+  userOf,
+  wordsOf,
+} from '../service/unit.ts';
+import { confinementTrial } from './confinement-trial.ts';
+import { modeDisk, sandboxedDisk } from './judged-disk.ts';
+
+/** What the Debian package brings. */
+const PACKAGED = { file: '/etc/runnel/runnel.toml', user: 'runnel' } as const;
+/** The first of those that systemd gives to services with DynamicUser=. */
+const DYNAMIC_USER = 61184;
+
+export interface Judge {
+  readonly around: Surroundings;
+  readonly system: SystemFacts;
+  /** "the user runnel, in the sandbox of runnel.service". */
+  readonly whom: string;
+}
+
+/** From here on this process has the rights of that user, where it can take them. Throws a `UsageError` for one who does not exist. */
+export function judgeFor(file: string, as: string | undefined): Judge {
+  const unit = serviceOf(file);
+  const isInside = unit !== undefined && runsIn(UNIT);
+  const account = accountFor(file, as, unit);
+  const groups = account === undefined ? [] : groupIds(account, unit);
+  const outside = unit === undefined || isInside ? undefined : unit;
+  const disk = diskFor(account, groups, outside);
+  const sandbox = outside === undefined ? undefined : sandboxOf(outside);
+  const user = account === undefined ? thisUser() : `the user ${account.name ?? account.id}`;
+  return {
+    around: {
+      disk: sandbox === undefined ? disk : sandboxedDisk(disk, sandbox),
+      ...(unit === undefined
+        ? {}
+        : { service: { sameEnvironment: isInside, hasCredential: (name: string) => hasCredential(unit, name) } }),
+    },
+    system: systemFor(account, outside),
+    whom: `${user}${place(isInside, sandbox)}`,
+  };
+}
+
+function place(isInside: boolean, sandbox: Sandbox | undefined): string {
+  return isInside || sandbox !== undefined ? `, in the sandbox of ${UNIT}` : '';
+}
+
+/** The unit, if it is this file that it starts the gateway with. */
+export function serviceOf(file: string): Settings | undefined {
+  const unit = readUnit();
+  const config = unit === undefined ? undefined : configOf(unit);
+  return config !== undefined && samePath(config, file) ? unit : undefined;
+}
+
+function samePath(one: string, other: string): boolean {
+  try {
+    return realpathSync(one) === realpathSync(other);
+  } catch {
+    return one === other;
+  }
+}
+
+/** Undefined for whoever runs this. */
+function accountFor(file: string, as: string | undefined, unit: Settings | undefined): User | undefined {
+  const passwd = textOf('/etc/passwd');
+  if (as !== undefined) {
+    const account = findUser(passwd, as);
+    if (account === undefined) throw new UsageError(`--as ${as}: there is no such user in /etc/passwd`);
+    return account;
+  }
+  if (unit === undefined) return samePath(PACKAGED.file, file) ? findUser(passwd, PACKAGED.user) : undefined;
+  const name = userOf(unit);
+  const account = findUser(passwd, name);
+  if (account !== undefined) return account;
+  if (wordsOf(unit, 'DynamicUser').some((word) => /^(1|yes|true|on)$/i.test(word)))
+    return { name, id: DYNAMIC_USER, group: DYNAMIC_USER, home: undefined };
+  throw new UsageError(`${UNIT} starts the gateway as "${name}", and there is no such user in /etc/passwd`);
+}
+
+/** The primary group first. */
+function groupIds({ name, id, group = id }: User, unit: Settings | undefined): readonly [number, ...number[]] {
+  const file = textOf('/etc/group');
+  const own = name === undefined ? [] : groupsOf(file, name);
+  const named = (setting: string): readonly number[] =>
+    (unit === undefined ? [] : wordsOf(unit, setting)).flatMap((word) => findGroup(file, word) ?? []);
+  const [primary = group] = named('Group');
+  return [primary, ...own, ...named('SupplementaryGroups')];
+}
+
+function diskFor(account: User | undefined, groups: readonly number[], unit: Settings | undefined): Disk {
+  const path = unit === undefined ? undefined : (pathOf(unit) ?? DEFAULT_PATH);
+  if (account === undefined || account.id === process.geteuid?.()) return realDisk(path);
+  if (process.geteuid?.() !== 0) return modeDisk(realDisk(path), account, groups);
+  try {
+    process.setgroups?.([...groups]);
+    process.setgid?.(groups[0] ?? account.id);
+    process.setuid?.(account.id);
+  } catch {
+    // A container's root that may not.
+    return modeDisk(realDisk(path), account, groups);
+  }
+  return realDisk(path);
+}
+
+/** PATH as the unit sets it. */
+function pathOf(unit: Settings): string | undefined {
+  return /(?:^|[\s"'])PATH=([^\s"']+)/.exec((unit.get('Environment') ?? []).join(' '))?.[1];
+}
+
+/** Whether this process is one of a unit's: then what it sees is what the service sees. */
+function runsIn(unit: string): boolean {
+  return textOf('/proc/self/cgroup')
+    .split('\n')
+    .some((line) => `${line}/`.includes(`/${unit}/`));
+}
+
+/** Those that starting programs as others asks for (capabilities(7)). */
+const CAPABILITIES: { readonly [name: string]: number } = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_DAC_READ_SEARCH: 2,
+  CAP_FOWNER: 3,
+  CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_SYS_NICE: 23,
+  CAP_SYS_RESOURCE: 24,
+};
+const ALL = (1n << 41n) - 1n;
+
+function systemFor(account: User | undefined, unit: Settings | undefined): SystemFacts {
+  const system = readSystem();
+  const user = account?.id ?? system.user;
+  if (unit === undefined && user === system.user) return { ...system, attempt: confinementTrial() };
+  const capabilities = unit !== undefined ? capabilitiesOf(unit, user) : user === 0 ? ALL : 0n;
+  return { ...system, user, capabilities, inherited: capabilities };
+}
+
+function capabilitiesOf(unit: Settings, user: number): bigint {
+  const setting = user === 0 ? 'CapabilityBoundingSet' : 'AmbientCapabilities';
+  if (!unit.has(setting)) return user === 0 ? ALL : 0n;
+  const words = wordsOf(unit, setting);
+  const listed = words.reduce((sum, word) => {
+    const bit = CAPABILITIES[word.replace('~', '')];
+    return bit === undefined ? sum : sum | (1n << BigInt(bit));
+  }, 0n);
+  return words[0]?.startsWith('~') === true ? ALL & ~listed : listed;
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return '';
+  }
+}

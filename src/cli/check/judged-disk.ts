@@ -1,0 +1,106 @@
+/** File systems as somebody else sees them: by owners and permissions, and from within a sandbox. */
+import { realpathSync, type Stats, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { type Disk, errorCode, type Failed, notExecutable, UNSEEN } from '../../config/disk/disk.ts';
+import type { User } from '../../process/confinement/accounts.ts';
+import type { Sandbox } from '../service/unit.ts';
+
+const READ = 4;
+const WRITE = 2;
+const EXECUTE = 1;
+
+/** What `account` may, by the permissions of each file and of every folder above it. Access control lists are not looked at. */
+export function modeDisk(disk: Disk, account: User, groups: readonly number[]): Disk {
+  const name = `the user ${account.name ?? account.id}`;
+  const may = ({ uid, gid, mode }: Stats, right: number): boolean => {
+    if (account.id === 0) return right !== EXECUTE || (mode & 0o111) !== 0;
+    if (uid === account.id) return ((mode >> 6) & right) === right;
+    return ((groups.includes(gid) ? mode >> 3 : mode) & right) === right;
+  };
+  /** What it is, where the account comes as far as that. */
+  const reached = (path: string): Stats | Failed => {
+    for (const folder of foldersAbove(path)) {
+      const stat = statOf(folder);
+      if ('failed' in stat) return isRight(stat) ? unseen(folder) : stat;
+      if (!may(stat, EXECUTE))
+        return { failed: 'EACCES', because: `may not be read by ${name}: ${folder} is closed to it` };
+    }
+    const stat = statOf(path);
+    return 'failed' in stat && isRight(stat) ? unseen(path) : stat;
+  };
+  const refused = (path: string, right: number, because: (mode: number) => string): Failed | undefined => {
+    const stat = reached(path);
+    if ('failed' in stat) return stat;
+    return may(stat, right) ? undefined : { failed: 'EACCES', because: because(stat.mode) };
+  };
+  const opened = <T>(path: string, read: (path: string) => T | Failed): T | Failed => {
+    const trouble = refused(path, READ, () => `may not be read by ${name}`);
+    if (trouble !== undefined) return trouble;
+    const result = read(path);
+    return isFailed(result) && isRight(result) ? unseen(path) : result;
+  };
+  return {
+    searchPath: disk.searchPath,
+    look(path) {
+      const stat = reached(path);
+      if ('failed' in stat) return stat;
+      return { found: stat.isDirectory() ? 'folder' : stat.isFile() ? 'file' : 'other' };
+    },
+    read: (path) => opened(path, disk.read),
+    head: (path) => opened(path, disk.head),
+    names: (path) => opened(path, disk.names),
+    whyNotExecutable: (path) => refused(path, EXECUTE, (mode) => notExecutable(mode, name)),
+    whyNotWritable: (path) => refused(path, WRITE | EXECUTE, () => `may not be written to by ${name}`),
+  };
+}
+
+/** A disk of which a sandbox hides or protects parts. */
+export function sandboxedDisk(disk: Disk, sandbox: Sandbox): Disk {
+  // The sandbox may hide a file behind its link, or the link.
+  const hidden = (path: string): Failed | undefined => sandbox.hides(path) ?? sandbox.hides(realPath(path));
+  return {
+    searchPath: disk.searchPath,
+    look: (path) => hidden(path) ?? disk.look(path),
+    read: (path) => hidden(path) ?? disk.read(path),
+    head: (path) => hidden(path) ?? disk.head(path),
+    names: (path) => hidden(path) ?? disk.names(path),
+    whyNotExecutable: (path) => hidden(path) ?? disk.whyNotExecutable(path),
+    whyNotWritable: (path) => hidden(path) ?? sandbox.protects(realPath(path)) ?? disk.whyNotWritable(path),
+  };
+}
+
+/** The folders above a path, the root first; of a link those above what it leads to, too. */
+function foldersAbove(path: string): readonly string[] {
+  const above: string[] = [];
+  for (const start of new Set([path, realPath(path)]))
+    for (let folder = dirname(start); !above.includes(folder); folder = dirname(folder)) above.push(folder);
+  return above.sort((a, b) => a.length - b.length);
+}
+
+function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
+function statOf(path: string): Stats | Failed {
+  try {
+    return statSync(path);
+  } catch (error) {
+    return { failed: errorCode(error) };
+  }
+}
+
+function isFailed(value: unknown): value is Failed {
+  return typeof value === 'object' && value !== null && 'failed' in value;
+}
+
+function isRight({ failed }: Failed): boolean {
+  return failed === 'EACCES' || failed === 'EPERM';
+}
+
+function unseen(path: string): Failed {
+  return { failed: UNSEEN, because: `was not looked at: you may not read ${path}; "sudo runnel check" does` };
+}

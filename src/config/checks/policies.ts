@@ -1,0 +1,86 @@
+/** What must hold between the keys of `cors` and of `auth`, over a route's own table and `[defaults]` together. */
+
+import { isTable, type RawTable } from '../values/tables.ts';
+import type { KeyPath, Reading } from '../values/value.ts';
+
+const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream', 'proxy', 'redirect'] as const;
+const LISTS = ['origins', 'methods', 'headers', 'expose'] as const;
+
+/** `*` together with credentials: no browser accepts it (Fetch, "CORS protocol and credentials"). */
+export function checkCors(file: RawTable, reading: Reading): void {
+  const defaults = inside(inside(file, 'defaults'), 'cors');
+  check(['defaults', 'cors'], defaults, {}, reading);
+  for (const [at, route] of routes(file)) check([...at, 'cors'], inside(route, 'cors'), defaults, reading);
+}
+
+/** An `auth` that asks for nothing would be taken for a lock. */
+export function checkAuth(file: RawTable, reading: Reading): void {
+  const whole = inside(file, 'defaults');
+  const defaults = inside(whole, 'auth');
+  const places: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
+    [['defaults'], whole, {}],
+    ...routes(file).map(([at, route]) => [at, route, defaults] as const),
+  ];
+  const certificates = asksForCertificates(file);
+  for (const [at, place, inherited] of places) {
+    const own = inside(place, 'auth');
+    if (!isTable(place['auth']) || Object.keys(own).length === 0) continue;
+    const auth = { ...inherited, ...own };
+    // Inherited, it is told at [defaults], once.
+    if (own['client_certificate'] === true && auth['require'] !== 'none' && !certificates)
+      reading.problem(
+        [...at, 'auth', 'client_certificate'],
+        'no listener asks clients for a certificate, so nobody could show one',
+        'add client = { ca = "..." } to the "tls" of a [[listen]]',
+      );
+    const asks = auth['basic'] !== undefined || auth['tokens'] !== undefined || auth['client_certificate'] === true;
+    if (!asks && auth['require'] !== 'none')
+      reading.problem(
+        [...at, 'auth'],
+        'asks for nothing: everybody would get in',
+        'set basic, tokens or client_certificate',
+      );
+    if (auth['query_token'] === true && auth['tokens'] === undefined)
+      reading.problem([...at, 'auth', 'query_token'], 'has no effect without tokens');
+  }
+}
+
+/** Whether some listener has `tls.client`, and does not say "off" there. */
+function asksForCertificates(file: RawTable): boolean {
+  const listen = file['listen'];
+  const listeners: readonly unknown[] = Array.isArray(listen) ? listen : [];
+  return listeners.some((entry) => {
+    const client = isTable(entry) ? inside(entry, 'tls')['client'] : undefined;
+    return isTable(client) && client['mode'] !== 'off';
+  });
+}
+
+function routes(file: RawTable): readonly (readonly [KeyPath, RawTable])[] {
+  return ROUTE_TABLES.flatMap((table) =>
+    Object.entries(inside(file, table)).flatMap(([key, route]) =>
+      isTable(route) ? [[[table, key], route] as const] : [],
+    ),
+  );
+}
+
+function check(at: KeyPath, own: RawTable, inherited: RawTable, reading: Reading): void {
+  if ((own['credentials'] ?? inherited['credentials']) !== true) return;
+  for (const name of LISTS) {
+    const list = own[name] ?? inherited[name];
+    if (!Array.isArray(list) || !list.includes('*')) continue;
+    // What [defaults] has wrong by itself is told there, once.
+    const path = Object.hasOwn(own, name) ? name : Object.hasOwn(own, 'credentials') ? 'credentials' : undefined;
+    if (path !== undefined) {
+      reading.problem(
+        [...at, path],
+        `"*" in ${name} does not go together with credentials`,
+        name === 'origins' ? 'name the origins that may send them' : `list the ${name}`,
+      );
+    }
+  }
+}
+
+function inside(table: RawTable, name: string): RawTable {
+  const value = table[name];
+  return isTable(value) ? value : {};
+}

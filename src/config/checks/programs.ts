@@ -1,0 +1,65 @@
+/**
+ * Whether this machine can do to programs what routes ask for: another user, limits. Who knows that (`process/confinement/confine.ts`) is
+ * above this layer and is handed in. Read from the file's own tables, like the checks beside it, so that a wrong value elsewhere
+ * hides nothing.
+ */
+
+import { formatPath } from '../reading/problems.ts';
+import { type Confinement, confinementKinds } from '../schema.ts';
+import { isTable, type RawTable } from '../values/tables.ts';
+import type { KeyPath, Kind, Reading } from '../values/value.ts';
+
+/** Why something cannot be done here. */
+export interface Objection {
+  /** The key that asks for it, below a route; `["limits"]` for the limits together. */
+  readonly key: readonly [string, ...string[]];
+  /** Without a full stop. */
+  readonly message: string;
+}
+
+export type Objections = (confinement: Confinement) => readonly Objection[];
+
+const TABLES = ['cgi', 'stream'] as const;
+
+/** What every route with programs asks for, put to `objections`. What `[defaults]` asks for in vain is reported once. */
+export function checkPrograms(file: RawTable, reading: Reading, objections: Objections): void {
+  const defaults = isTable(file['defaults']) ? file['defaults'] : {};
+  const said = new Set<string>();
+  for (const table of TABLES) {
+    const routes = file[table];
+    for (const [key, route] of isTable(routes) ? Object.entries(routes) : []) {
+      if (!isTable(route)) continue;
+      for (const { key: path, message } of objections(confinementOf(route, defaults, reading))) {
+        const at = has(route, path) || !has(defaults, path) ? [table, key, ...path] : ['defaults', ...path];
+        const line = `${formatPath(at)} ${message}`;
+        if (!said.has(line)) reading.problem(at, message);
+        said.add(line);
+      }
+    }
+  }
+}
+
+/** What a route and the defaults say, as far as it can be read; what cannot was reported already. */
+function confinementOf(route: RawTable, defaults: RawTable, reading: Reading): Confinement {
+  const silent: Reading = { ...reading, wrong: () => undefined, problem: () => undefined, unknown: () => undefined };
+  const given = <T>(table: RawTable, name: string, kind: Kind<T>): T | undefined =>
+    Object.hasOwn(table, name) ? kind.read(table[name], [name], silent) : undefined;
+  const own = isTable(route['limits']) ? route['limits'] : {};
+  const common = isTable(defaults['limits']) ? defaults['limits'] : {};
+  const limit = <T>(name: string, kind: Kind<T>): T | undefined => given(own, name, kind) ?? given(common, name, kind);
+  const { user, group, limits } = confinementKinds;
+  return {
+    user: given(route, 'user', user),
+    group: given(route, 'group', group),
+    limits: Object.fromEntries(Object.entries(limits).map(([name, { kind }]) => [name, limit(name, kind)])),
+  };
+}
+
+function has(table: RawTable, path: KeyPath): boolean {
+  let value: unknown = table;
+  for (const step of path) {
+    if (!isTable(value) || !Object.hasOwn(value, step)) return false;
+    value = value[step];
+  }
+  return true;
+}

@@ -1,0 +1,92 @@
+/** The keys of a `[static."/path"]` table, but for those that every route has. */
+
+import {
+  charset,
+  errorStatus,
+  fileName,
+  glob,
+  headerValue,
+  mediaType,
+  nameEnding,
+  relativeFile,
+} from '../values/names.ts';
+import { folder } from '../values/on-disk.ts';
+import { boolean } from '../values/simple.ts';
+import { isTable, listOf, mapOf, oneOrMapOf, type Rule } from '../values/tables.ts';
+import { type KeyPath, optional, preset, type Reading, required } from '../values/value.ts';
+
+export const staticKeys = {
+  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
+  index: preset(
+    listOf(fileName, 'file names'),
+    ['index.html'],
+    'Files that stand for their folder, the first that exists.',
+  ),
+  cache_control: preset(
+    oneOrMapOf(
+      headerValue,
+      '**',
+      glob,
+      'patterns and values, such as { "*.html" = "no-cache", "assets/**" = "max-age=31536000" }',
+    ),
+    {},
+    'The Cache-Control of every file, or of those that fit a pattern: the first one counts. `*` is any part of a name, `**` any folders, `{a,b}` either; a pattern without a slash is about the name alone.',
+  ),
+  charset: optional(
+    charset,
+    'What text files are written in: appended to the Content-Type of `text/…` but for XML, which says it by itself. Without it no charset is named, and what the file says counts.',
+  ),
+  types: preset(
+    oneOrMapOf(
+      mediaType,
+      '',
+      nameEnding,
+      'ends of names and media types, such as { ".pac" = "application/x-ns-proxy-autoconfig" }',
+    ),
+    {},
+    'The Content-Type of files whose names end so, or of all: before what the gateway knows by itself. The longest end counts, in any case.',
+  ),
+  precompressed: preset(
+    boolean,
+    true,
+    'Whether "app.js.br", ".zst" or ".gz" beside "app.js" is sent in its place to clients that take it, unless it is older.',
+  ),
+  listing: preset(
+    boolean,
+    false,
+    'Whether a folder without an index file is listed: as a page, or as JSON for who asks for that.',
+  ),
+  fallback: optional(
+    relativeFile,
+    'The file for paths that are not there, for pages with routes of their own. Where a file seems to be meant ("missing.js") only a browser that goes there gets it.',
+  ),
+  error_pages: preset(
+    mapOf(relativeFile, errorStatus, 'statuses and files below root, such as { "404" = "404.html" }'),
+    {},
+    'Own pages for the errors of this route, whatever has caused them. The status stays.',
+  ),
+} as const;
+
+const INSTEAD: ReadonlyMap<string, string | undefined> = new Map([
+  ['content-type', 'set types or charset'],
+  ['content-encoding', undefined],
+  ['content-range', undefined],
+  ['etag', undefined],
+  ['last-modified', undefined],
+  ['accept-ranges', undefined],
+]);
+
+/** Fields that would be ignored, or be wrong, beside what is said of each file. */
+export const fieldsOfFiles: Rule = {
+  note: `\`headers\` cannot set what is said of each file: ${[...INSTEAD.keys()].map((name) => `\`${name}\``).join(', ')}.`,
+  json: {},
+  check(table, at: KeyPath, reading: Reading) {
+    const headers = table['headers'];
+    if (!isTable(headers)) return;
+    for (const name of Object.keys(headers)) {
+      const lower = name.toLowerCase();
+      if (INSTEAD.has(lower))
+        reading.problem([...at, 'headers', name], 'cannot be set for files: each file has its own', INSTEAD.get(lower));
+    }
+  },
+};

@@ -1,0 +1,159 @@
+/** The kinds of value that name something on the disk: folders, files, programs. */
+import { isAbsolute, resolve } from 'node:path';
+import { visible } from '../../ops/visible.ts';
+import type { Credentials } from '../credentials.ts';
+import { type Failed, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
+import { quote } from '../reading/problems.ts';
+import type { KeyPath, Kind, Reading } from './value.ts';
+
+/** Linux's PATH_MAX, less the closing NUL. */
+const MAX_PATH = 4095;
+
+function absolute(value: unknown, directory: string): string | undefined {
+  if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) return undefined;
+  return isAbsolute(value) ? value : resolve(directory, value);
+}
+
+/** A folder that exists, made absolute from the folder of the configuration file. */
+export const folder: Kind<string> = {
+  expected: 'the path of a folder',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    const path = absolute(value, reading.directory);
+    if (path === undefined) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const what = `the folder ${named(String(value), path)}`;
+    return canBeUsed(what, folderTrouble(reading.disk, path), at, reading, tilde(value)) ? path : undefined;
+  },
+};
+
+/** A file that exists, made absolute from the folder of the configuration file. */
+export const file: Kind<string> = {
+  expected: 'the path of a file',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    const path = absolute(value, reading.directory);
+    if (path === undefined) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const what = `the file ${named(String(value), path)}`;
+    const seen = fileOn(reading, path);
+    const head = 'failed' in seen ? seen : reading.disk.head(path);
+    return canBeUsed(what, 'failed' in head ? head : undefined, at, reading, tilde(value)) ? path : undefined;
+  },
+};
+
+/**
+ * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
+ *
+ * @param parse tells what is wrong with the text
+ */
+export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
+  return {
+    expected: `the path of a file of ${what}`,
+    json: { type: 'string', minLength: 1 },
+    read(value, at, reading) {
+      const path = absolute(value, reading.directory);
+      if (path === undefined) {
+        reading.wrong(at, value, this.expected);
+        return undefined;
+      }
+      const seen = fileOn(reading, path);
+      const text = 'failed' in seen ? seen : reading.disk.read(path);
+      if (typeof text !== 'string')
+        return canBeUsed(`the file ${named(String(value), path)}`, text, at, reading, tilde(value)) ? path : undefined;
+      const { entries, problems } = parse(text);
+      for (const { line, sentence } of problems.slice(0, 20))
+        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
+      if (problems.length === 0 && entries.size === 0)
+        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
+      return problems.length === 0 && entries.size > 0 ? path : undefined;
+    },
+  };
+}
+
+/** That a path is a regular file, or why not. */
+function fileOn(reading: Reading, path: string): { readonly found: 'file' } | Failed {
+  const seen = reading.disk.look(path);
+  if ('failed' in seen) return seen;
+  return seen.found === 'file' ? { found: 'file' } : { failed: 'EISDIR' };
+}
+
+/** Tells what speaks against `what`, and answers whether it is good enough all the same. */
+export function canBeUsed(
+  what: string,
+  trouble: Failed | undefined,
+  at: KeyPath,
+  reading: Reading,
+  hint?: string | undefined,
+): boolean {
+  if (trouble === undefined) return true;
+  const sentence = `${what} ${failureInWords(trouble)}`;
+  if (trouble.failed === UNSEEN) reading.doubt(at, sentence);
+  else reading.problem(at, sentence, hint);
+  return trouble.failed === UNSEEN;
+}
+
+/** What to do about a path that only a shell would understand. */
+function tilde(written: unknown): string | undefined {
+  return typeof written === 'string' && written.startsWith('~')
+    ? '"~" is a shell\'s word for a home folder: write that folder\'s path'
+    : undefined;
+}
+
+/** A path as the user wrote it, and what it was taken for where that is not the same. */
+function named(written: string, path: string): string {
+  return written === path ? quote(path) : `${quote(written)} (${visible(path)})`;
+}
+
+/**
+ * A program and its arguments. Never a shell line: nothing is expanded or split. A program with a slash is relative to
+ * the configuration file; one without is looked up in PATH when it is checked and again when it is started.
+ */
+export const command: Kind<readonly [string, ...string[]]> = {
+  expected: 'a list of strings, the program first, such as ["vmstat", "-n", "1"]',
+  json: { type: 'array', items: { type: 'string' }, minItems: 1 },
+  read(value, at, reading) {
+    if (typeof value === 'string') {
+      reading.wrong(at, value, `${this.expected}: there is no shell that would split it`);
+      return undefined;
+    }
+    const parts: readonly unknown[] = Array.isArray(value) ? value : [];
+    const strings = parts.filter((part): part is string => typeof part === 'string' && !part.includes('\0'));
+    const [written, ...args] = strings;
+    if (strings.length !== parts.length || written === undefined || written === '' || written.length > MAX_PATH) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const program = written.includes('/') ? resolve(reading.directory, written) : written;
+    for (const [index, arg] of args.entries())
+      if (/^~(\/|$)/.test(arg))
+        reading.doubt([...at, index + 1], `${quote(arg)} stays as it is: only a shell knows what "~" means`);
+    return isProgram(written, program, [...at, 0], reading) ? [program, ...args] : undefined;
+  },
+};
+
+/** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
+export const program: Kind<string> = {
+  expected: 'a program, such as "/usr/bin/perl" or "perl"',
+  json: { type: 'string', minLength: 1 },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || value === '' || value.includes('\0') || value.length > MAX_PATH) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const path = value.includes('/') ? resolve(reading.directory, value) : value;
+    return isProgram(value, path, at, reading) ? path : undefined;
+  },
+};
+
+function isProgram(written: string, program: string, at: KeyPath, reading: Reading): boolean {
+  const what = `the program ${named(written, program)}`;
+  if (!canBeUsed(what, programTrouble(reading.disk, program), at, reading, tilde(written))) return false;
+  const doubt = programDoubt(reading.disk, program);
+  if (doubt !== undefined) reading.doubt(at, `${what} ${doubt}`);
+  return true;
+}

@@ -1,0 +1,109 @@
+/** Connections of the engine on Node from the moment they are accepted: how many, whose, and what a proxy says of them first. */
+import type { Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { readAddress, UNIX_PEER } from '../../net/address.ts';
+import type { Drain } from '../drain.ts';
+import type { EngineHost } from '../engine.ts';
+import type { Peer } from './connection.ts';
+import { gateConnections, takePreface } from './preface.ts';
+
+export interface Arrival {
+  peer: Peer;
+  /** The host counts it. */
+  admitted: boolean;
+}
+
+export interface ProxyRules {
+  readonly isProxy: (remoteAddress: string) => boolean;
+  /** Milliseconds for the preface. */
+  readonly deadline: number;
+}
+
+export class Arrivals {
+  /** The connections themselves; over TLS, those under it. */
+  private readonly open = new Map<Socket, Arrival>();
+
+  /** `serve` is called once the first byte for HTTP or TLS is next, and also for those that are not admitted. */
+  constructor(
+    private readonly host: EngineHost,
+    private readonly drain: Drain,
+    private readonly serve: (socket: Socket, arrival: Arrival) => void,
+    private readonly left: (socket: Socket, arrival: Arrival) => void,
+  ) {}
+
+  /** Takes every connection of `server`; with `rules`, only from proxies, and what they write in front of it first. */
+  watch(server: Server, isUnix: () => boolean, rules: ProxyRules | undefined): void {
+    if (rules === undefined)
+      server.on('connection', (socket: Socket) => {
+        const peer = directPeer(socket, isUnix());
+        // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
+        if (peer.address === '') socket.destroy();
+        else this.serve(socket, this.enter(socket, peer));
+      });
+    else
+      gateConnections(server, (socket, pass) => {
+        // An error is always followed by the close, which is what counts.
+        socket.on('error', () => {});
+        const peer = directPeer(socket, isUnix());
+        if (peer.address === '') socket.destroy();
+        else if (rules.isProxy(peer.address)) this.awaitPreface(socket, peer, rules.deadline, pass);
+        else this.refuse(socket, peer);
+      });
+  }
+
+  peerOf(socket: Socket | undefined): Peer | undefined {
+    return socket && this.open.get(socket)?.peer;
+  }
+
+  dropAll(): void {
+    for (const socket of this.open.keys()) socket.destroy();
+  }
+
+  /** Whose it is may turn out later. */
+  private enter(socket: Socket, peer: Peer): Arrival {
+    const arrival = { peer, admitted: this.host.opened(peer.address) };
+    this.open.set(socket, arrival);
+    this.drain.opened();
+    socket.once('close', () => {
+      this.open.delete(socket);
+      this.left(socket, arrival);
+      this.drain.closed();
+      if (arrival.admitted) this.host.closed(arrival.peer.address);
+    });
+    return arrival;
+  }
+
+  private refuse(socket: Socket, { address }: Peer): void {
+    socket.destroy();
+    this.host.refused('a connection that does not come from one of connections.trusted_proxies', address);
+  }
+
+  /** Until the client is known the connection counts as the proxy's. */
+  private awaitPreface(socket: Socket, direct: Peer, deadline: number, pass: () => void): void {
+    const arrival = this.enter(socket, direct);
+    if (!arrival.admitted) {
+      this.serve(socket, arrival);
+      return;
+    }
+    const { address } = arrival.peer;
+    takePreface(socket, deadline, {
+      taken: ({ client, length }) => {
+        if (client !== undefined) {
+          this.host.closed(address);
+          arrival.admitted = this.host.opened(client.address);
+        }
+        arrival.peer = { ...arrival.peer, ...client, anonymous: client === undefined, preface: length };
+        pass();
+        this.serve(socket, arrival);
+      },
+      refused: (reason) => this.host.refused(reason, address),
+    });
+  }
+}
+
+/** Who is at the other end of the connection itself; its address is "" when it has gone by now. */
+function directPeer(socket: Socket, isUnix: boolean): Peer {
+  const address = isUnix ? UNIX_PEER : (readAddress(socket.remoteAddress ?? '') ?? '');
+  const local = isUnix ? undefined : readAddress(socket.localAddress ?? '');
+  return { address, port: socket.remotePort, local, secure: false, anonymous: false, preface: 0 };
+}

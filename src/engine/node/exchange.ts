@@ -1,0 +1,275 @@
+/** One request on node:http and its answer. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Drain } from '../drain.ts';
+import type { BodyReceiver, EngineHost, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
+import type { HeadFacts } from '../heads.ts';
+import { STALLED_REPLY } from '../limits.ts';
+import {
+  bodyLength,
+  internalError,
+  isBodiless,
+  isSource,
+  namesUpgrade,
+  reasonOf,
+  sendableReply,
+  upgradeProblem,
+} from '../reply-check.ts';
+import { type Connection, LINGER } from './connection.ts';
+import { NodeOutflow } from './outflow.ts';
+import { NodeSocket } from './socket.ts';
+import type { Takeover } from './takeover.ts';
+import type { Upgrader } from './upgrade.ts';
+
+const NOT_ASCII = /[^\x00-\x7f]/;
+/** Node's parser before version 9 (Node 20.11 has 8) takes any two bytes for the end of a chunk, so that a request could hide behind a body. */
+const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9;
+
+/** What the exchanges of one listener share. */
+export interface NodeShared {
+  readonly host: EngineHost;
+  readonly drain: Drain;
+  readonly upgrader: Upgrader;
+}
+
+export class NodeExchange implements Exchange {
+  readonly hasBody: boolean;
+  readonly contentLength: number | undefined;
+  aborted = false;
+  private state: 'open' | 'answering' | 'over' = 'open';
+  private abortListener: (() => void) | undefined;
+  private receiver: BodyReceiver | undefined;
+  private outflow: NodeOutflow | undefined;
+  private lingering: NodeJS.Timeout | undefined;
+  private inHandler = true;
+  private readonly socket: Socket;
+
+  constructor(
+    readonly request: Request,
+    readonly handshake: Handshake | undefined,
+    facts: HeadFacts,
+    private readonly incoming: IncomingMessage,
+    private readonly response: ServerResponse,
+    private readonly connection: Connection,
+    /** Of a handshake: the socket is not the server's any more. */
+    private readonly takeover: Takeover | undefined,
+    /** The client waits for a 100 before it sends the body. */
+    private readonly awaitsContinue: boolean,
+    private readonly shared: NodeShared,
+  ) {
+    this.hasBody = facts.hasBody;
+    this.contentLength = facts.contentLength;
+    this.socket = connection.socket;
+    shared.drain.began();
+    connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
+    response.once('close', () => this.closed());
+    takeover?.watch(() => this.closed());
+  }
+
+  onAborted(listener: () => void): void {
+    this.abortListener = listener;
+  }
+
+  endless(): void {
+    if (this.state !== 'over') this.connection.isEndless();
+  }
+
+  receive(receiver: BodyReceiver): void {
+    if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
+    this.receiver = receiver;
+    if (!this.hasBody) {
+      queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
+      return;
+    }
+    if (this.awaitsContinue) this.response.writeContinue();
+    this.incoming.on('data', (bytes: Buffer) => {
+      if (this.state === 'open') this.guard(() => receiver.chunk(bytes));
+    });
+    this.incoming.on('end', () => {
+      if (this.state === 'open') this.guard(() => receiver.end());
+    });
+  }
+
+  /** Asks the host, or refuses. Once it has returned it is known whether somebody takes the body. */
+  handle(refusal: HeadRefusal | undefined): void {
+    try {
+      if (refusal === undefined) {
+        this.shared.host.exchange(this);
+      } else {
+        const { host } = this.shared;
+        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
+      }
+    } catch (error) {
+      this.failed(error);
+    }
+    this.inHandler = false;
+    if (this.hasBody && this.receiver === undefined && !this.awaitsContinue) this.incoming.resume();
+  }
+
+  pauseBody(): void {
+    if (this.hasBody && this.state === 'open') this.incoming.pause();
+  }
+
+  resumeBody(): void {
+    if (this.hasBody && this.state === 'open') this.incoming.resume();
+  }
+
+  reply(reply: Reply): void {
+    if (this.state !== 'open') {
+      if (isSource(reply.body)) reply.body.cancel();
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    this.state = 'answering';
+    this.takeover?.answerHttp(this.response);
+    this.perform(sendableReply(reply, (error) => this.shared.host.failed(error)));
+  }
+
+  upgrade(upgrade: Upgrade): void {
+    if (this.state !== 'open') {
+      upgrade.cancel();
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    const { takeover } = this;
+    const problem =
+      takeover === undefined ? 'there was no handshake' : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
+    if (takeover === undefined || problem !== undefined) {
+      upgrade.cancel();
+      this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
+      this.reply(internalError());
+      return;
+    }
+    this.state = 'answering';
+    const { host, drain, upgrader } = this.shared;
+    let opened = false;
+    upgrader
+      .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
+        opened = true;
+        this.state = 'over';
+        this.connection.becameSocket();
+        // Its connection stays counted as busy: as a WebSocket now, until that is closed.
+        const { remoteAddress } = this.request;
+        new NodeSocket(native, this.socket, upgrade.handlers, host, remoteAddress, () => drain.ended()).opened();
+      })
+      .catch((error: unknown) => this.broken(error))
+      .finally(() => {
+        if (opened) return;
+        // The client had gone by then.
+        this.closed();
+        this.guard(() => upgrade.cancel());
+      });
+  }
+
+  written(): void {
+    this.finish(undefined);
+  }
+
+  broken(error: unknown): void {
+    this.shared.host.failed(error);
+    this.abortListener = undefined;
+    this.outflow?.cancel();
+    this.socket.destroy();
+  }
+
+  /** The response is complete, or the connection is gone. */
+  private closed(): void {
+    clearTimeout(this.lingering);
+    this.connection.ended(this.response);
+    if (this.state === 'over') return;
+    const complete = this.response.writableFinished || (this.lingering && this.response.writableLength === 0);
+    this.state = 'over';
+    this.shared.drain.ended();
+    if (complete) return;
+    this.aborted = true;
+    this.guard(() => this.outflow?.cancel());
+    this.guard(() => this.abortListener?.());
+  }
+
+  private failed(error: unknown): void {
+    this.shared.host.failed(error);
+    if (this.state === 'open') this.reply(internalError());
+  }
+
+  private perform(reply: Reply): void {
+    const { response, incoming } = this;
+    const { status, body } = reply;
+    const bodyOver = !this.hasBody || incoming.complete;
+    const { drain } = this.shared;
+    // Whoever has shut its sending side asks nothing more.
+    const noMore = !bodyOver || this.socket.readableEnded || this.connection.isLast(response);
+    const last = reply.close === true || drain.stopping || noMore;
+    if (last || this.takeover !== undefined) {
+      response.shouldKeepAlive = false;
+      this.connection.last = true;
+    }
+    const bodiless = isBodiless(this.request.method, status);
+    response.writeHead(status, reasonOf(reply), this.flatHeaders(reply, bodiless));
+    if (bodiless || body === undefined) {
+      if (isSource(body)) body.cancel();
+      this.finish(undefined);
+      return;
+    }
+    if (!isSource(body)) {
+      // Text goes out in one string with the head, as UTF-8: that would not keep one byte per character in the head.
+      const wide = reply.headers.some(([, value]) => NOT_ASCII.test(value)) || NOT_ASCII.test(reply.reason ?? '');
+      this.finish(wide && typeof body === 'string' ? Buffer.from(body) : body);
+      return;
+    }
+    if (body.length === 0) {
+      body.cancel();
+      this.finish(undefined);
+      return;
+    }
+    this.outflow = new NodeOutflow(response, this.socket, this, body);
+    try {
+      this.outflow.start();
+    } catch (error) {
+      this.broken(error);
+    }
+  }
+
+  private flatHeaders(reply: Reply, bodiless: boolean): string[] {
+    const flat: string[] = [];
+    // Date is always written by Node.
+    for (const [name, value] of reply.headers) if (name !== 'date') flat.push(name, value);
+    // Given here, it is left to us alone.
+    if (namesUpgrade(reply)) flat.push('connection', this.response.shouldKeepAlive ? 'upgrade' : 'close, upgrade');
+    const length = reply.body === undefined && !bodiless ? 0 : bodyLength(reply.body);
+    if (length !== undefined && reply.status !== 204 && reply.status !== 304) {
+      flat.push('content-length', String(length));
+    }
+    return flat;
+  }
+
+  /** Writes what is left and ends the response; but lets a client that is still sending read it before the connection closes. */
+  private finish(rest: Uint8Array | string | undefined): void {
+    const { response, incoming, socket } = this;
+    const sending = this.hasBody && !incoming.complete && !(this.awaitsContinue && this.receiver === undefined);
+    if (!sending) {
+      response.end(rest);
+      if (socket.writableLength > 0) socket.setTimeout(STALLED_REPLY);
+      return;
+    }
+    if (rest === undefined) response.flushHeaders();
+    else response.write(rest);
+    const end = () => {
+      clearTimeout(this.lingering);
+      response.end();
+    };
+    this.lingering = setTimeout(end, LINGER);
+    incoming.once('end', end);
+    incoming.resume();
+  }
+
+  private guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      if (this.state === 'open') this.broken(error);
+      else this.shared.host.failed(error);
+    }
+  }
+}

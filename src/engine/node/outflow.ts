@@ -1,0 +1,80 @@
+/** A reply's body on its way to a slow client through node:http, in bounded memory. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { BodySink, BodySource } from '../engine.ts';
+import { STALLED_REPLY } from '../limits.ts';
+
+/** The exchange that the body belongs to. */
+export interface OutflowOwner {
+  /** Everything has been written. */
+  written(): void;
+  /** The body cannot be completed: the connection must go. */
+  broken(error: unknown): void;
+}
+
+export class NodeOutflow implements BodySink {
+  private given = 0;
+  private over = false;
+
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly socket: Socket,
+    private readonly owner: OutflowOwner,
+    private readonly source: BodySource,
+  ) {}
+
+  start(): void {
+    this.response.on('drain', () => this.writable());
+    this.source.start(this);
+  }
+
+  write(chunk: Uint8Array, free?: () => void): boolean {
+    if (this.over) return false;
+    this.given += chunk.length;
+    const { length } = this.source;
+    if (length !== undefined && this.given > length) {
+      this.cancel();
+      this.owner.broken(new Error(`a body source wrote more than the ${length} bytes that it had announced`));
+      return false;
+    }
+    if (chunk.length === 0 || this.response.write(chunk, free && ((error) => error ?? free())))
+      return !this.response.writableNeedDrain;
+    this.socket.setTimeout(STALLED_REPLY);
+    return false;
+  }
+
+  end(): void {
+    if (this.over) return;
+    const { length } = this.source;
+    if (length !== undefined && this.given < length) {
+      this.fail(new Error(`a body source wrote ${this.given} of the ${length} bytes that it had announced`));
+      return;
+    }
+    this.over = true;
+    this.owner.written();
+  }
+
+  fail(error: Error): void {
+    if (this.over) return;
+    this.over = true;
+    this.owner.broken(error);
+  }
+
+  /** Nobody wants the rest. */
+  cancel(): void {
+    if (this.over) return;
+    this.over = true;
+    this.source.cancel();
+  }
+
+  private writable(): void {
+    if (this.over) return;
+    this.socket.setTimeout(0);
+    try {
+      this.source.resume();
+    } catch (error) {
+      this.cancel();
+      this.owner.broken(error);
+    }
+  }
+}

@@ -1,0 +1,75 @@
+/** Switches a connection of Node to WebSocket with `ws`, which is loaded when the first client asks for it. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Server } from 'ws';
+import type { Upgrade } from '../engine.ts';
+import { type NativeClass, type NativeSocket, nativeClass } from './native.ts';
+import type { Takeover } from './takeover.ts';
+
+/** How long a client may take to answer our close frame. Milliseconds. */
+const CLOSE_TIMEOUT = 10_000;
+/**
+ * A message may come in pieces, frames or packets, each of which costs some 300 bytes beside its own: so many of any size, and further ones
+ * of this size on average.
+ */
+const FREE_PARTS = 1024;
+const PART_SIZE = 256;
+
+export class Upgrader {
+  /** By the largest message, which is an option of `ws`'s server; there are as many as routes at most. */
+  private readonly servers = new Map<number, Server<NativeClass>>();
+  private native: NativeClass | undefined;
+
+  /** Writes the 101 and hands over the open WebSocket. When the client has gone by then, `opened` is never called. */
+  async upgrade(
+    request: IncomingMessage,
+    socket: Socket,
+    takeover: Takeover,
+    upgrade: Upgrade,
+    opened: (native: NativeSocket) => void,
+  ): Promise<void> {
+    const server = this.servers.get(upgrade.maxMessage) ?? (await this.load(upgrade.maxMessage));
+    // `ws` would choose the client's first protocol, and insists on one spelling of the header.
+    request.headers['sec-websocket-protocol'] = upgrade.protocol;
+    request.headers.upgrade = 'websocket';
+    const addFields = (lines: string[]): void => {
+      for (const [name, value] of upgrade.headers) lines.push(`${name}: ${asUtf8(value)}`);
+    };
+    // It writes the head before it returns, or has refused: the fields of one client must not wait for the 101 of another.
+    server.on('headers', addFields);
+    try {
+      server.handleUpgrade(request, socket, takeover.takeHead(), opened);
+    } finally {
+      server.off('headers', addFields);
+    }
+    // The takeover paused it, and a listener for data does not wake a socket that was paused on purpose.
+    socket.resume();
+  }
+
+  private async load(maxPayload: number): Promise<Server<NativeClass>> {
+    const ws = await import('ws');
+    this.native ??= nativeClass(ws.WebSocket);
+    const parts = FREE_PARTS + Math.ceil(maxPayload / PART_SIZE);
+    const options = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload,
+      WebSocket: this.native,
+      // `NodeSocket` answers pings: `ws` would drop a client that sends more than 60 at once, read or unread.
+      autoPong: false,
+      // Not in the types yet.
+      closeTimeout: CLOSE_TIMEOUT,
+      maxFragments: parts,
+      maxBufferedChunks: parts,
+    };
+    const server = this.servers.get(maxPayload) ?? new ws.WebSocketServer(options);
+    this.servers.set(maxPayload, server);
+    return server;
+  }
+}
+
+/** `ws` writes UTF-8; our strings have one character per byte. */
+function asUtf8(value: string): string {
+  return Buffer.from(value, 'latin1').toString();
+}

@@ -1,0 +1,352 @@
+/** One request on uWebSockets.js and its answer. */
+
+import type { HttpResponse } from 'uWebSockets.js';
+import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
+import type { HeadFacts } from '../heads.ts';
+import { STALLED_REPLY } from '../limits.ts';
+import { internalError, isSource, sendableReply, upgradeProblem } from '../reply-check.ts';
+import { type AnswerOwner, UwsAnswer } from './answer.ts';
+import { writeHeaders } from './head.ts';
+import type { Outflow } from './outflow.ts';
+import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
+import { type SocketData, UwsSocket } from './socket.ts';
+
+/** Ticks of `Liveness` in which a client can close the connection after an answer whose end nothing else tells to have been sent. */
+const LINGER = 2;
+
+/** Why uWebSockets.js closes a connection in the very turn in which a request came. */
+const CLOSED_AT_ONCE = 'a body that cannot be read, or a request behind one that is not answered yet';
+
+export class UwsExchange implements Exchange, AnswerOwner {
+  readonly hasBody: boolean;
+  readonly contentLength: number | undefined;
+  aborted = false;
+  /** `open` until `reply` or `upgrade`, `over` when uWebSockets.js has taken the response back: then it must not be touched. */
+  private state: 'open' | 'answering' | 'over' = 'open';
+  private abortListener: (() => void) | undefined;
+  private receiver: BodyReceiver | undefined;
+  bodyOver: boolean;
+  private bodyPaused = false;
+  private readingStopped = false;
+  /** The connection is closed: the response must not be touched in whatever state. */
+  gone = false;
+  /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
+  private lingering = 0;
+  /** When it was left without an answer: a request behind it in the same turn ends the connection. */
+  private turn = -1;
+  private switching: Upgrade | undefined;
+  private outflow: Outflow | undefined;
+  private outflowBehind = false;
+  private stalledFor = 0;
+  private deferred: Reply | undefined;
+  /** Inside of a callback of uWebSockets.js or of `cork`: written bytes are gathered. */
+  private isCorked = true;
+  private inHandler = true;
+
+  constructor(
+    readonly request: Request,
+    private readonly response: HttpResponse,
+    private readonly facts: HeadFacts,
+    private readonly opening: UwsOpening | undefined,
+    /** Set: nothing behind this request may be served. */
+    private readonly last: UwsLast | undefined,
+    private readonly shared: UwsShared,
+  ) {
+    this.hasBody = facts.hasBody;
+    this.contentLength = facts.contentLength;
+    this.bodyOver = !facts.hasBody;
+    shared.drain.began();
+  }
+
+  get isLast(): boolean {
+    return this.last !== undefined;
+  }
+
+  get canClose(): boolean {
+    return this.last?.grip !== undefined;
+  }
+
+  get method(): string {
+    return this.request.method;
+  }
+
+  get handshake(): Handshake | undefined {
+    return this.opening?.handshake;
+  }
+
+  onAborted(listener: () => void): void {
+    this.abortListener = listener;
+  }
+
+  /** Whoever shuts its sending side counts as gone here in any case. */
+  endless(): void {}
+
+  receive(receiver: BodyReceiver): void {
+    if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
+    this.receiver = receiver;
+    if (!this.hasBody) queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
+  }
+
+  /** Asks the host, or refuses. Once it has returned it is known whether somebody takes the body. */
+  handle(refusal: HeadRefusal | undefined): void {
+    try {
+      if (refusal === undefined) {
+        this.shared.host.exchange(this);
+      } else {
+        const { host } = this.shared;
+        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
+      }
+    } catch (error) {
+      this.failed(error);
+    }
+    this.inHandler = false;
+    this.isCorked = false;
+    if (this.state !== 'over') this.turn = this.shared.turns.note();
+    if (this.bodyOver || this.state === 'over') return;
+    this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
+    this.shared.liveness.add(this);
+  }
+
+  pauseBody(): void {
+    if (this.bodyOver || this.state !== 'open') return;
+    this.bodyPaused = true;
+    // From within the handler or `bodyBytes` it would not last; `bodyBytes` does it at its end.
+    if (!this.isCorked) this.stopReading();
+  }
+
+  resumeBody(): void {
+    this.bodyPaused = false;
+    if (!this.readingStopped) return;
+    this.readingStopped = false;
+    if (this.state !== 'over') this.response.resume();
+  }
+
+  reply(reply: Reply): void {
+    if (this.state !== 'open') {
+      if (isSource(reply.body)) reply.body.cancel();
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    this.state = 'answering';
+    const { heads, host } = this.shared;
+    const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => host.failed(error)) : reply;
+    this.resumeBody();
+    if (this.last === undefined) {
+      this.isCorked ? this.perform(sendable) : this.corked(() => this.perform(sendable));
+      return;
+    }
+    // While this one is unanswered whatever uWebSockets.js reads behind it ends the connection instead of being served.
+    this.deferred = sendable;
+    setImmediate(() => this.performDeferred());
+  }
+
+  upgrade(upgrade: Upgrade): void {
+    if (this.state !== 'open') {
+      upgrade.cancel();
+      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      return;
+    }
+    const problem = this.opening === undefined ? 'there was no handshake' : this.upgradeProblem(upgrade);
+    if (this.opening === undefined || problem !== undefined) {
+      upgrade.cancel();
+      this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
+      this.reply(internalError());
+      return;
+    }
+    if (this.isCorked) {
+      this.switchNow(upgrade, this.opening);
+      return;
+    }
+    // In a turn of its own: while the bytes of another connection are read, uWebSockets.js would take this one for that.
+    const { opening } = this;
+    this.state = 'answering';
+    this.switching = upgrade;
+    setImmediate(() => {
+      if (this.switching === undefined) return;
+      this.switching = undefined;
+      this.switchNow(upgrade, opening);
+    });
+  }
+
+  /** The client left, or this exchange was given up. */
+  abort(): void {
+    this.gone = true;
+    this.stopLingering();
+    if (this.state === 'over') return;
+    this.aborted = true;
+    const deferred = this.deferred?.body;
+    const { switching } = this;
+    this.switching = undefined;
+    this.finish();
+    if (this.turn === this.shared.turns.current) this.shared.host.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
+    this.guard(() => {
+      if (isSource(deferred)) deferred.cancel();
+      this.outflow?.cancel();
+    });
+    this.guard(() => switching?.cancel());
+    this.guard(() => this.abortListener?.());
+  }
+
+  /** The host's callback threw, or a callback that belongs to this exchange. */
+  private failed(error: unknown): void {
+    this.shared.host.failed(error);
+    if (this.state === 'open') this.reply(internalError());
+  }
+
+  /** See `Liveness`. Never while reading is stopped: there is no timer then, and resuming would let bytes in. */
+  tick(milliseconds: number): void {
+    if (this.readingStopped) return;
+    if (this.lingering > 0) {
+      if (this.lingering > 1) this.lingering--;
+      else {
+        this.stopLingering();
+        this.response.close();
+      }
+      return;
+    }
+    if (this.outflowBehind) {
+      this.stalledFor += milliseconds;
+      if (this.stalledFor >= STALLED_REPLY) {
+        this.response.close();
+        return;
+      }
+    }
+    this.response.pause();
+    this.response.resume();
+  }
+
+  corked(write: () => void): void {
+    if (this.isCorked) {
+      write();
+      return;
+    }
+    this.isCorked = true;
+    try {
+      this.response.cork(write);
+    } finally {
+      this.isCorked = false;
+    }
+  }
+
+  direct(write: () => void): void {
+    this.shared.anchor.hold(write);
+  }
+
+  behind(is: boolean): void {
+    if (this.lingering > 0) {
+      this.lingering = LINGER;
+      return;
+    }
+    this.outflowBehind = is;
+    this.stalledFor = 0;
+    if (is) this.shared.liveness.add(this);
+    else if (this.bodyOver) this.shared.liveness.delete(this);
+  }
+
+  flows(outflow: Outflow): void {
+    this.outflow = outflow;
+  }
+
+  completed(): void {
+    this.finish();
+    if (this.last === undefined) return;
+    if (this.outflow?.total === undefined) {
+      this.lingering = LINGER;
+      this.shared.liveness.add(this);
+    } else if (!this.gone) this.last.grip?.close();
+  }
+
+  broken(error: unknown): void {
+    this.shared.host.failed(error);
+    if (this.state === 'over') return;
+    this.finish();
+    this.response.close();
+  }
+
+  private switchNow(upgrade: Upgrade, { key, context }: UwsOpening): void {
+    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host, this.request.remoteAddress);
+    if (upgrade.headers.length > 0) {
+      this.corked(() => {
+        this.response.writeStatus('101 Switching Protocols');
+        writeHeaders(this.response, upgrade.headers);
+      });
+    }
+    this.state = 'over';
+    const switching = () => {
+      // Its connection stays counted as busy: as a WebSocket now, until that is closed.
+      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+    };
+    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
+    if (this.isCorked) switching();
+    else this.shared.anchor.hold(switching);
+    if (!socket.wasOpened) upgrade.cancel();
+  }
+
+  private stopLingering(): void {
+    if (this.lingering === 0) return;
+    this.lingering = 0;
+    this.shared.liveness.delete(this);
+  }
+
+  private upgradeProblem(upgrade: Upgrade): string | undefined {
+    return upgradeProblem(upgrade, this.handshake?.protocols ?? []);
+  }
+
+  private bodyBytes(bytes: ArrayBuffer, last: boolean): void {
+    if (last) {
+      this.bodyOver = true;
+      if (!this.outflowBehind) this.shared.liveness.delete(this);
+    }
+    if (this.state !== 'open') return;
+    this.isCorked = true;
+    try {
+      // The bytes are taken away when this returns (measured), hence the copy.
+      if (bytes.byteLength > 0) this.receiver?.chunk(Buffer.from(new Uint8Array(bytes)));
+      if (last) this.receiver?.end();
+    } catch (error) {
+      this.outflow?.cancel();
+      this.broken(error);
+    }
+    this.isCorked = false;
+    // Every time anew: the arrival of bytes has set the ten-second timer again, which only pausing takes away.
+    if (this.bodyPaused && this.isOpen()) this.stopReading();
+  }
+
+  private isOpen(): boolean {
+    return this.state === 'open' && !this.bodyOver;
+  }
+
+  private stopReading(): void {
+    this.readingStopped = true;
+    this.response.pause();
+  }
+
+  private performDeferred(): void {
+    const reply = this.deferred;
+    if (reply === undefined || this.state === 'over') return;
+    this.deferred = undefined;
+    this.perform(reply);
+  }
+
+  private perform(reply: Reply): void {
+    const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver || this.facts.asksClose;
+    new UwsAnswer(this.response, this, this.shared).give(reply, close);
+  }
+
+  finish(): void {
+    this.state = 'over';
+    this.deferred = undefined;
+    if (this.hasBody || this.outflow !== undefined) this.shared.liveness.delete(this);
+    this.shared.drain.ended();
+  }
+
+  private guard(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/** Writes a reply's head with uWebSockets.js. */
+
+import type { HttpResponse } from 'uWebSockets.js';
+import type { HeaderList, Reply } from '../engine.ts';
+import { REASONS } from '../reasons.ts';
+import { isSendable, namesUpgrade, reasonOf } from '../reply-check.ts';
+
+const NOT_ASCII = /[^\x00-\x7f]/;
+const STATUS_LINES: ReadonlyMap<number, string> = new Map(
+  Object.entries(REASONS).map(([code, reason]) => [Number(code), `${code} ${reason}`]),
+);
+
+/** Must come before the headers: later it is ignored without a word. "200 OK" is written without being asked. */
+export function writeStatus(response: HttpResponse, reply: Reply): void {
+  const { status, reason } = reply;
+  if (reason !== undefined) response.writeStatus(wire(`${status} ${reason}`));
+  else if (status !== 200) response.writeStatus(STATUS_LINES.get(status) ?? `${status} ${reasonOf(reply)}`);
+}
+
+export function writeHeaders(response: HttpResponse, headers: HeaderList): void {
+  // Date is always written by uWebSockets.js.
+  for (const [name, value] of headers) if (name !== 'date') response.writeHeader(name, wire(value));
+}
+
+/** All of a head but its first word and its last line's end, which are written around every status; for one that ends the connection. */
+export function wholeHead(reply: Reply, length: number | undefined): string | Buffer {
+  const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `${name}: ${value}\r\n`);
+  if (length !== undefined) fields.push(`content-length: ${length}\r\n`);
+  const date = `date: ${new Date().toUTCString()}\r\n`;
+  return wire(
+    `${reply.status} ${reasonOf(reply)}\r\n${fields.join('')}${date}connection: ${namesUpgrade(reply) ? 'upgrade, close' : 'close'}\r\n`,
+  );
+}
+
+/**
+ * The heads of replies that are given again and again, checked and put together once. They go out as one text behind the status, because
+ * uWebSockets.js writes that as it is, and each call into it costs as much as the text.
+ */
+export class LastingHeads {
+  private readonly known = new WeakMap<Reply, string>();
+
+  /** Undefined for a reply that is not lasting, or cannot be sent so. */
+  of(reply: Reply): string | undefined {
+    if (reply.lasting !== true) return undefined;
+    const known = this.known.get(reply);
+    if (known !== undefined || !isSendable(reply)) return known;
+    const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `\r\n${name}: ${value}`);
+    const head = `${reply.status} ${reasonOf(reply)}${fields.join('')}`;
+    if (NOT_ASCII.test(head)) return undefined;
+    this.known.set(reply, head);
+    return head;
+  }
+}
+
+/** One byte per character: a string would go out as UTF-8. */
+function wire(text: string): string | Buffer {
+  return NOT_ASCII.test(text) ? Buffer.from(text, 'latin1') : text;
+}

@@ -1,0 +1,244 @@
+/** A reply's body on its way to a slow client through uWebSockets.js, in bounded memory. */
+import type { HttpResponse } from 'uWebSockets.js';
+import type { BodySink, BodySource } from '../engine.ts';
+
+/**
+ * Handed to uWebSockets.js at a time when the length is unknown, in a cork of its own: with its chunk header, and with a usual head before it,
+ * it fits into the 16 KiB that are gathered there. What does not fit is lost when the kernel has no room for what was gathered
+ * before it (measured: a chunk header without its chunk).
+ */
+const PIECE = 15 * 1024;
+
+interface Chunk {
+  /** What the kernel has not taken. */
+  bytes: Uint8Array;
+  readonly free: (() => void) | undefined;
+}
+
+/**
+ * What closes a body of unknown length as `end` would, but for a trailer, which nothing else can write: so the answer is complete for
+ * the client and unfinished for uWebSockets.js.
+ */
+const LAST_CHUNK = { name: '\r\n0\r\nend', value: '\r\n' };
+
+/** The exchange that the body belongs to. */
+export interface OutflowOwner {
+  /**
+   * The connection is closed when this is complete, by the owner. So nothing may be left with uWebSockets.js then, which tells that only
+   * outside of a cork.
+   */
+  readonly isLast: boolean;
+  /** Runs `write` with the connection corked. */
+  corked(write: () => void): void;
+  /** Runs `write` so that it goes to the kernel at once: what it says of that is exact then. */
+  direct(write: () => void): void;
+  /** The client is behind, or has caught up. */
+  behind(is: boolean): void;
+  /** Everything is with the kernel. */
+  completed(): void;
+  /** The body cannot be completed: the connection must go. */
+  broken(error: unknown): void;
+}
+
+/**
+ * With a known `total` it is sent as Content-Length by `tryEnd`, which takes what the kernel takes and leaves the rest here;
+ * otherwise in chunks by `write`, which always takes all, so it is given little at a time.
+ */
+export class Outflow implements BodySink {
+  private readonly waiting: Chunk[] = [];
+  /** Bytes that the kernel has, of those written with a known total. */
+  private taken = 0;
+  private given = 0;
+  private blocked = false;
+  private ended = false;
+  private over = false;
+  /** All but the last byte has been handed on, of a body of known length that is the connection's last. */
+  private lastByteDue = false;
+
+  constructor(
+    private readonly response: HttpResponse,
+    private readonly owner: OutflowOwner,
+    private readonly source: BodySource | undefined,
+    readonly total: number | undefined,
+  ) {}
+
+  /** Call it corked (unless it is the last), after the head. Registers for the writable event first: without that, buffered bytes would stay for ever. */
+  start(bytes?: Uint8Array): void {
+    this.listen();
+    if (bytes === undefined) this.source?.start(this);
+    else {
+      this.write(bytes);
+      if (this.total === undefined) this.end();
+    }
+  }
+
+  /** Goes on with a body of known length that `tryEnd` has not taken as a whole. */
+  goOn(bytes: Uint8Array): void {
+    this.listen();
+    this.taken = this.response.getWriteOffset();
+    this.given = bytes.length;
+    this.waiting.push({ bytes: bytes.subarray(this.taken), free: undefined });
+    this.blocked = true;
+    this.owner.behind(true);
+  }
+
+  write(chunk: Uint8Array, free?: () => void): boolean {
+    if (this.over) return false;
+    this.given += chunk.length;
+    if (this.total !== undefined && this.given > this.total) {
+      this.cancel();
+      this.owner.broken(new Error(`a body source wrote more than the ${this.total} bytes that it had announced`));
+      return false;
+    }
+    if (chunk.length > 0) this.waiting.push({ bytes: chunk, free });
+    if (this.blocked) return false;
+    this.pushCorked();
+    return !this.blocked;
+  }
+
+  end(): void {
+    if (this.over || this.ended) return;
+    this.ended = true;
+    if (this.total !== undefined && this.given < this.total) {
+      this.fail(new Error(`a body source wrote ${this.given} of the ${this.total} bytes that it had announced`));
+    } else if (!this.blocked) {
+      this.pushCorked();
+    }
+  }
+
+  fail(error: Error): void {
+    if (this.over) return;
+    this.over = true;
+    this.owner.broken(error);
+  }
+
+  /** Nobody wants the rest. */
+  cancel(): void {
+    if (this.over) return;
+    this.over = true;
+    this.waiting.length = 0;
+    if (!this.ended) this.source?.cancel();
+  }
+
+  private listen(): void {
+    this.response.onWritable(() => {
+      this.writable();
+      return true;
+    });
+  }
+
+  private writable(): void {
+    this.owner.behind(false);
+    if (this.over) {
+      // Complete, but for what uWebSockets.js could not flush.
+      this.owner.corked(() => undefined);
+      return;
+    }
+    const goOn = () => {
+      this.blocked = false;
+      try {
+        this.push();
+        if (!this.blocked && !this.over && !this.ended) this.source?.resume();
+      } catch (error) {
+        this.cancel();
+        this.owner.broken(error);
+      }
+    };
+    // A cork that writes nothing flushes too; what it could not flush comes back here.
+    if (this.total !== undefined) {
+      this.owner.corked(goOn);
+      this.pushLastByte();
+    } else {
+      this.owner.corked(() => undefined);
+      goOn();
+    }
+  }
+
+  /** With a known length all in one cork; otherwise each piece has its own, unless it comes together with the head. */
+  private pushCorked(): void {
+    if (this.total === undefined) this.push();
+    else {
+      this.owner.corked(() => this.push());
+      this.pushLastByte();
+    }
+  }
+
+  /** Hands on what waits until it is all taken or the client is behind. */
+  private push(): void {
+    for (let chunk = this.waiting[0]; chunk !== undefined; chunk = this.waiting[0]) {
+      if (this.lastByteDue) return;
+      const { bytes } = chunk;
+      const left = this.pushSome(bytes);
+      if (this.over) return;
+      if (left !== undefined) chunk.bytes = left;
+      else {
+        this.waiting.shift();
+        chunk.free?.();
+      }
+      if (this.blocked) {
+        this.owner.behind(true);
+        return;
+      }
+    }
+    if (this.ended && this.total === undefined) {
+      this.over = true;
+      this.owner.corked(() => {
+        if (this.owner.isLast) this.response.writeHeader(LAST_CHUNK.name, LAST_CHUNK.value);
+        else this.response.end();
+      });
+      this.owner.completed();
+    }
+  }
+
+  /** Gives what was not taken, or is not to be handed on yet. */
+  private pushSome(bytes: Uint8Array): Uint8Array | undefined {
+    const { total } = this;
+    if (total === undefined) return this.pushPiece(bytes);
+    if (!this.owner.isLast || bytes.length < total - this.taken) return this.pushKnown(bytes, total);
+    if (bytes.length > 1) {
+      const left = this.pushKnown(bytes.subarray(0, -1), total);
+      if (left !== undefined) return bytes.subarray(bytes.length - 1 - left.length);
+    }
+    this.lastByteDue = true;
+    return bytes.subarray(-1);
+  }
+
+  private pushLastByte(): void {
+    const [chunk] = this.waiting;
+    const { total } = this;
+    if (!this.lastByteDue || this.over || chunk === undefined || total === undefined) return;
+    this.blocked = false;
+    this.owner.direct(() => this.pushKnown(chunk.bytes, total));
+    if (this.blocked) this.owner.behind(true);
+    else chunk.free?.();
+  }
+
+  /** Gives the part of the chunk that was not taken. */
+  private pushPiece(chunk: Uint8Array): Uint8Array | undefined {
+    const piece = chunk.length > PIECE ? chunk.subarray(0, PIECE) : chunk;
+    const write = () => {
+      this.blocked = !this.response.write(piece);
+    };
+    if (this.owner.isLast) this.owner.direct(write);
+    else this.owner.corked(write);
+    return chunk.length > PIECE ? chunk.subarray(PIECE) : undefined;
+  }
+
+  private pushKnown(chunk: Uint8Array, total: number): Uint8Array | undefined {
+    const [ok, done] = this.response.tryEnd(chunk, total);
+    if (done) {
+      this.over = true;
+      this.owner.completed();
+      return undefined;
+    }
+    if (ok) {
+      this.taken += chunk.length;
+      return undefined;
+    }
+    this.blocked = true;
+    const offset = this.response.getWriteOffset();
+    const left = chunk.subarray(offset - this.taken);
+    this.taken = offset;
+    return left;
+  }
+}

@@ -1,0 +1,36 @@
+/** What a listener on uWebSockets.js gives to its exchanges. */
+import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
+import type { Drain } from '../drain.ts';
+import type { EngineHost, Handshake } from '../engine.ts';
+import type { UwsAnchor } from './anchor.ts';
+import type { LastingHeads } from './head.ts';
+import type { Liveness } from './liveness.ts';
+import type { Turns } from './turns.ts';
+import type { UnseenAnswers } from './unseen.ts';
+
+/** What the exchanges of one listener share. */
+export interface UwsShared {
+  readonly host: EngineHost;
+  readonly drain: Drain;
+  readonly liveness: Liveness;
+  readonly anchor: UwsAnchor;
+  readonly heads: LastingHeads;
+  readonly unseen: UnseenAnswers;
+  readonly turns: Turns;
+}
+
+/**
+ * Why a request is its connection's last. Nothing behind it may be served, so its answer stays unfinished for uWebSockets.js until the connection
+ * is closed: whatever else it reads there then ends the connection.
+ */
+export interface UwsLast {
+  /** A second handle of the response, which lets the connection be closed when the first has ended it; undefined where there is none. */
+  readonly grip: HttpResponse | undefined;
+}
+
+/** What a switch to WebSocket needs of the request, which is gone by then. */
+export interface UwsOpening {
+  readonly handshake: Handshake;
+  readonly key: string;
+  readonly context: us_socket_context_t;
+}

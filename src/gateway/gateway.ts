@@ -1,0 +1,313 @@
+/** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
+import { formatPath } from '../config/reading/problems.ts';
+import type { Config } from '../config/schema.ts';
+import { listeningUrl } from '../engine/listening-url.ts';
+import { FileCache } from '../files/cache.ts';
+import { ReadBuffers } from '../files/read-buffers.ts';
+import type { Resource } from '../files/resources.ts';
+import type { Handler } from '../http/handler.ts';
+import type { Assets } from '../ops/assets.ts';
+import type { Log } from '../ops/log.ts';
+import { MemoryKeeper } from '../ops/memory/keeper.ts';
+import { memoryLimit } from '../ops/memory/limit.ts';
+import { missingProc } from '../ops/system/proc.ts';
+import { openReadiness, type Readiness } from '../ops/system/readiness.ts';
+import { shield } from '../ops/system/shield.ts';
+import { Tallies } from '../ops/tallies.ts';
+import { Policies } from '../policy/policies.ts';
+import { programEvents } from '../process/program-events.ts';
+import { Programs } from '../process/programs.ts';
+import { chooseSpawner } from '../process/spawner.ts';
+import { Certificates } from '../tls/serving/certificates.ts';
+import { changedTables, needRestart } from './differences.ts';
+import { Entrances } from './entrances.ts';
+import { type Door, Listeners, type Opened } from './listeners.ts';
+import { opening } from './opening.ts';
+import { Reloading, type Reread } from './reloading.ts';
+import { buildRoutes, compareRoutes, NO_ROUTES, type RouteChanges, type RouteTable } from './routes.ts';
+
+export interface GatewayParts {
+  readonly assets: Assets;
+  readonly log: Log;
+  readonly version: string;
+  /** Wraps a route's handler, for `runnel run`: a page in front of its stream. */
+  readonly wrap?: (key: string, handler: Handler) => Handler;
+  /** Reads the configuration anew, for a reload. Without it there is no file. */
+  readonly reread?: () => Reread;
+}
+
+export interface Gateway {
+  /**
+   * Reads certificates and configuration anew. What did not change goes on as it is; with an error everything does. Never rejects:
+   * the log says what came of it. Called while it is at work it begins once more afterwards, once for any number of calls.
+   */
+  reload(): Promise<void>;
+  /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Listens, and serves until it is stopped. Rejects with a `ListenError`; then nothing is left open. */
+export async function startGateway(config: Config, parts: GatewayParts): Promise<Gateway> {
+  const gateway = new RunningGateway(config, parts);
+  try {
+    await gateway.start();
+  } catch (error) {
+    await gateway.stop('it could not start');
+    throw error;
+  }
+  return gateway;
+}
+
+/** Milliseconds that programs have to end, KILL included, when the gateway stops. */
+const STOP_PROGRAMS = 5000;
+/** Bytes of small files that are kept in memory. */
+const FILE_CACHE = { usual: 8 << 20, small: 1 << 20 };
+/** Milliseconds that they are served without a look at the disk. */
+const FILE_FRESH = 1000;
+/** Bytes of a message that every listener takes, so that a stream can be added without a restart: the default of max_message. */
+const USUAL_MESSAGE = 64 * 1024;
+
+/** What follows from a configuration. */
+interface Built {
+  readonly config: Config;
+  readonly policies: Policies;
+  readonly routes: RouteTable;
+}
+
+/** A configuration that is about to be in force. */
+interface Prepared {
+  readonly changes: RouteChanges;
+  readonly opened: Opened;
+  commit(): void;
+}
+
+class RunningGateway implements Gateway {
+  private readonly tallies = new Tallies();
+  private readonly programs: Programs;
+  private readonly certificates: Certificates;
+  private readonly files: FileCache<Resource>;
+  private readonly buffers = new ReadBuffers();
+  private readonly listeners: Listeners;
+  private readonly entrances: Entrances;
+  private readonly readiness: Readiness;
+  private readonly memory: MemoryKeeper;
+  /** What is in force. */
+  private built: Built;
+  /** The largest message of what is in force or about to be. */
+  private largest = 0;
+  private generation = 0;
+  /** Why something serves that is slower than what was wanted. */
+  private readonly slower = new Set<string>();
+  private readonly reloading: Reloading;
+  private stopping: Promise<void> | undefined;
+  private hurry: (() => void) | undefined;
+  /** A second signal has come; perhaps before there was anybody to hear it. */
+  private hurried = false;
+
+  constructor(
+    /** Some of its keys hold as long as the process. */
+    private readonly first: Config,
+    private readonly parts: GatewayParts,
+  ) {
+    const { log, assets, version } = parts;
+    const { tallies } = this;
+    const policies = new Policies(first, tallies, log, () => this.ports());
+    this.built = { config: first, policies, routes: NO_ROUTES };
+    const wanted = first.processes.spawner;
+    const { spawner, reason, addon } = chooseSpawner(assets, wanted);
+    if (reason !== undefined && wanted === 'posix') log.warn(reason);
+    else if (reason !== undefined) this.slower.add(reason);
+    this.readiness = openReadiness(process.env, addon, log);
+    this.memory = new MemoryKeeper(memoryLimit(), addon, assets.single, log);
+    this.files = new FileCache({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
+    // Not with a Node of the owner's: there a debugger may be wanted.
+    if (assets.single && addon !== undefined) shield(addon);
+    this.certificates = new Certificates(log, tallies);
+    this.programs = new Programs(spawner, first.processes.max, programEvents(tallies, log));
+    const { certificates } = this;
+    const { guard } = policies;
+    this.listeners = new Listeners(
+      opening({
+        ...{ assets, log, tallies, certificates, guard, connections: first.connections },
+        isProxy: (address) => this.built.policies.isProxy(address),
+        countRefused: (address, request) =>
+          this.built.policies.admission.countRefused(address, request, performance.now()),
+        maxMessage: () => this.largest,
+        slower: (why) => this.slower.add(why),
+      }),
+    );
+    const securePort = () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port;
+    const routes = () => this.built.routes.router;
+    this.entrances = new Entrances({ log, version, tallies, certificates, securePort, routes });
+    const { readiness } = this;
+    this.reloading = new Reloading({
+      ...{ log, tallies, readiness, certificates, reread: parts.reread },
+      change: (config) => this.change(config),
+      status: () => this.status(),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { changes, commit } = await this.prepare(this.first, this.built.policies);
+    commit();
+    this.exchange(changes);
+    const missing = missingProc();
+    if (missing !== undefined) this.parts.log.warn(missing);
+    // In one line, since mostly it is one reason.
+    if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
+    this.announce([]);
+    this.parts.log.info('ready');
+    this.reloading.loaded();
+    this.readiness.ready(this.status());
+    this.memory.start();
+  }
+
+  reload(): Promise<void> {
+    return this.reloading.request();
+  }
+
+  stop(reason: string): Promise<void> {
+    if (this.stopping === undefined) this.stopping = this.drainAndClose(reason);
+    else {
+      this.hurried = true;
+      this.hurry?.();
+    }
+    return this.stopping;
+  }
+
+  // ---- building ----
+
+  /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
+  private async prepare(config: Config, policies: Policies): Promise<Prepared> {
+    const { assets, log, version, wrap } = this.parts;
+    const { tallies, programs, files, buffers } = this;
+    const before = this.built.routes;
+    const generation = this.generation++;
+    const routes = buildRoutes(
+      config,
+      policies,
+      {
+        ...{ assets, log, version, tallies, programs, files, buffers, generation, wrap },
+        find: (host, path) => this.built.routes.router.find(host, path),
+      },
+      before,
+    );
+    const changes = compareRoutes(before, routes);
+    this.largest = Math.max(USUAL_MESSAGE, ...[...config.stream.values()].map((route) => route.max_message));
+    try {
+      const opened = await this.listeners.prepare(await this.entrances.of(config, policies, routes.router));
+      const commit = (): void => {
+        opened.commit(config.stop_timeout);
+        this.built = { config, policies, routes };
+      };
+      return { changes, opened, commit };
+    } catch (error) {
+      // Somebody may have come through a listener that was open for a moment.
+      for (const handler of changes.begun) handler.drain('this configuration was given up');
+      throw error;
+    }
+  }
+
+  private exchange({ begun, over }: RouteChanges): void {
+    for (const handler of over) handler.drain('the configuration has changed');
+    for (const handler of begun) handler.begin?.();
+  }
+
+  private announce(before: readonly Door[]): void {
+    for (const door of this.listeners.open) {
+      if (before.includes(door)) continue;
+      const { port, engine } = door.listening;
+      const [what, path] = door.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
+      this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}${elsewhere(door)}`, { port, engine });
+    }
+  }
+
+  private status(): string {
+    return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening.name])).join(', ');
+  }
+
+  /** The ports that clients connect to; not the operator's own. */
+  private ports(): readonly number[] {
+    return this.listeners.open.flatMap(({ admin, listening }) =>
+      admin || listening.port === undefined ? [] : [listening.port],
+    );
+  }
+
+  // ---- reloading ----
+
+  /** Puts another configuration in force. Rejects when that cannot be; then everything is as it was. */
+  private async change(config: Config): Promise<void> {
+    const { log } = this.parts;
+    const { config: before, policies: old } = this.built;
+    const policies = new Policies(config, this.tallies, log, () => this.ports(), old);
+    const { changes, opened, commit } = await this.prepare(config, policies);
+    const { open } = this.listeners;
+    commit();
+    const tables = changedTables(before, config);
+    if (tables.includes('connections')) policies.takeOver();
+    this.programs.allow(config.processes.max);
+    log.setLevel(config.log.level);
+    this.exchange(changes);
+    this.announce(open);
+    const listeners = (doors: readonly Door[]) => doors.map(({ listening }) => `listen "${listening.name}"`);
+    const list = (...names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
+    log.info('the configuration is reloaded', {
+      added: list(...changes.added, ...listeners(opened.added)),
+      changed: list(...changes.changed, ...listeners(opened.changed), ...tables),
+      removed: list(...changes.removed, ...listeners(opened.removed)),
+      kept: changes.kept.length + opened.kept.length,
+    });
+    const restart = [
+      ...needRestart(this.first, config),
+      ...listeners(opened.unchangeable),
+      ...tooLarge(config, opened.kept),
+    ];
+    if (restart.length > 0) log.warn(`needs a restart: ${restart.join(', ')}`);
+  }
+
+  // ---- stopping ----
+
+  private async drainAndClose(reason: string): Promise<void> {
+    await this.reloading.close();
+    this.certificates.close();
+    this.memory.stop();
+    this.readiness.stopping(reason);
+    this.listeners.stop();
+    const handlers = compareRoutes(this.built.routes, NO_ROUTES).over;
+    for (const handler of handlers) handler.drain(reason);
+    await this.drained();
+    await Promise.all(handlers.map((handler) => handler.close()));
+    this.listeners.close();
+    await this.programs.closeAll(STOP_PROGRAMS);
+    this.entrances.close();
+    this.readiness.close();
+  }
+
+  /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
+  private async drained(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => {
+      this.hurry = resolve;
+      timer = setTimeout(resolve, this.hurried ? 0 : this.built.config.stop_timeout);
+    });
+    await Promise.race([Promise.all(this.listeners.all.map(({ drained }) => drained)), enough]);
+    clearTimeout(timer);
+  }
+}
+
+/** For people, who might think that "localhost" is all. */
+function elsewhere({ listen: { address } }: Door): string {
+  if (address.kind !== 'tcp' || (address.host !== '::' && address.host !== '0.0.0.0')) return '';
+  return `, and every ${address.host === '::' ? '' : 'IPv4 '}address of this machine`;
+}
+
+/** Streams with larger messages than the engine of a listener was told of when that was opened. */
+function tooLarge(config: Config, kept: readonly Door[]): readonly string[] {
+  const bounds = kept.flatMap(({ admin, listening, maxMessage }) =>
+    admin || listening.engine !== 'uws' ? [] : [maxMessage],
+  );
+  const least = Math.min(...bounds);
+  return [...config.stream].flatMap(([key, { max_message }]) =>
+    max_message > least ? [`${formatPath(['stream', key])}.max_message`] : [],
+  );
+}

@@ -1,0 +1,210 @@
+/** CGI programs (RFC 3875): a program for each request, found below a folder or always the same. */
+import { dirname } from 'node:path';
+import type { CgiConfig } from '../../config/schema.ts';
+import { HttpError } from '../../http/errors.ts';
+import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
+import type { Log } from '../../ops/log.ts';
+import type { Tallies } from '../../ops/tallies.ts';
+import { buildEnvironment } from '../../process/environment.ts';
+import { findProgram } from '../../process/find-program.ts';
+import type { Program, Programs } from '../../process/programs.ts';
+import type { Slot } from '../../process/slots.ts';
+import { type Exit, SpawnError } from '../../process/spawn.ts';
+import { StderrLines } from '../../process/stderr.ts';
+import type { Launch } from '../../programs/launch.ts';
+import { metaVariables } from '../../programs/meta-variables.ts';
+import { pathInfo, routeBase } from '../../programs/script-path.ts';
+import { asStartError } from '../../programs/start-error.ts';
+import { Places } from './places.ts';
+import type { Ending } from './responder.ts';
+import { CgiRun } from './run.ts';
+import { type Script, Scripts } from './scripts.ts';
+
+export interface CgiDeps {
+  /** The route's key: says its path, and names it in logs and counts. */
+  readonly route: string;
+  /** Of runnel. */
+  readonly version: string;
+  readonly programs: Pick<Programs, 'start' | 'end'>;
+  readonly log: Log;
+  readonly tallies: Pick<Tallies, 'busy'>;
+  readonly launch: Launch;
+  /** The gateway's own environment. */
+  readonly inherited: Readonly<NodeJS.ProcessEnv>;
+  /** DOCUMENT_ROOT: where the gateway's pages are, if it has any. The route's own root when undefined. */
+  readonly documentRoot: string | undefined;
+}
+
+/** Serves the programs below `config.root`, or `config.command` for everything. */
+export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
+  const programs = new CgiPrograms(config, deps);
+  return {
+    kind: 'cgi',
+    methods: undefined,
+    takesBody: true,
+    crossSite: 'open',
+    handle: (call) => programs.handle(call),
+    drain: () => undefined,
+    close: () => programs.close(),
+  };
+}
+
+/** What is to be started for a request. */
+interface Command extends Script {
+  /** The program itself, or what interprets it. */
+  readonly program: string;
+  readonly argv: readonly [string, ...string[]];
+}
+
+class CgiPrograms {
+  private readonly places: Places;
+  private readonly running = new Set<Program>();
+  private readonly scripts: Scripts | undefined;
+  /** A copy, because `process.env` asks the C library each time. */
+  private readonly inherited: Readonly<NodeJS.ProcessEnv>;
+  /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
+  private readonly interpreters: readonly (readonly [extension: string, program: string])[];
+
+  constructor(
+    private readonly config: CgiConfig,
+    private readonly deps: CgiDeps,
+  ) {
+    const { route, tallies } = deps;
+    const { root, index, max_processes: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.inherited = { ...deps.inherited };
+    this.places = new Places({ route, tallies, max, maxWaiting, timeout });
+    this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
+    this.interpreters = [...config.interpreters].sort(([a], [b]) => b.length - a.length);
+  }
+
+  async handle(call: Call): Promise<Answer> {
+    const { scripts } = this;
+    const found = scripts?.find(call.rest);
+    const script = found instanceof Promise ? await found : found;
+    if (scripts !== undefined && script === undefined) return TO_FOLDER;
+    const command = script === undefined ? this.fixedCommand(call) : this.scriptCommand(script);
+    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, command, slot)));
+  }
+
+  async close(): Promise<void> {
+    this.places.close();
+    await Promise.all([...this.running].map((program) => this.deps.programs.end(program)));
+  }
+
+  private fixedCommand(call: Call): Command {
+    const { command } = this.config;
+    if (command === undefined) throw new Error('a CGI route without root and command');
+    const file = this.find(command[0]);
+    const { route } = this.deps;
+    return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
+  }
+
+  private scriptCommand({ file, scriptName, pathInfo }: Script): Command {
+    const interpreter = this.interpreters.find(([extension]) => file.endsWith(extension))?.[1];
+    if (interpreter === undefined) return { file, scriptName, pathInfo, program: file, argv: [file] };
+    return { file, scriptName, pathInfo, program: this.find(interpreter), argv: [interpreter, file] };
+  }
+
+  private find(program: string): string {
+    try {
+      return findProgram(program, this.inherited['PATH'], '/');
+    } catch (error) {
+      throw asStartError(error);
+    }
+  }
+
+  /** Starts the program and gives it its body. The slot is given back when it is over, or was not started. */
+  private async start(call: Call, command: Command, slot: Slot): Promise<Program> {
+    const { config, deps } = this;
+    const { body } = call;
+    try {
+      const program = await deps.programs.start({
+        owner: deps.route,
+        file: command.program,
+        argv: command.argv,
+        env: this.environment(call, command),
+        // RFC 3875 section 7.2: the current directory is the script's.
+        directory: config.directory ?? dirname(command.file),
+        stdin: stdinFor(body),
+        stderr: 'pipe',
+        brief: true,
+        ...deps.launch.options,
+      });
+      this.running.add(program);
+      void program.over.then(() => {
+        this.running.delete(program);
+        slot.release();
+      });
+      // A program may leave its input unread: EPIPE is its right, and the spawner hears it.
+      program.stdin?.end(body?.bytes);
+      return program;
+    } catch (error) {
+      slot.release();
+      // A file of a folder may simply not be meant to be run.
+      if (config.root !== undefined && command.program === command.file && isNotExecutable(error)) {
+        throw new HttpError(403, 'not executable', { cause: error });
+      }
+      throw asStartError(error);
+    }
+  }
+
+  private run(call: Call, program: Program): CgiRun {
+    const { config, deps } = this;
+    const stderr =
+      program.stderr &&
+      new StderrLines(program.stderr, {
+        line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
+      });
+    const ended = program.exited.then(endingOf);
+    void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
+    return new CgiRun({
+      what: 'a CGI program',
+      responder: { stdout: program.stdout, stderr: program.stderr, ended, over: program.over },
+      head: call.request.method === 'HEAD',
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
+      lastLines: () => stderr?.lastLines ?? [],
+      end: () => void deps.programs.end(program),
+    });
+  }
+
+  private environment(call: Call, script: Script): ReadonlyMap<string, string> {
+    const { config, deps } = this;
+    const documentRoot = deps.documentRoot ?? config.root;
+    const variables = metaVariables(call.request, {
+      id: call.id,
+      version: deps.version,
+      bodyLength: call.body?.length ?? 0,
+      scriptName: script.scriptName,
+      pathInfo: script.pathInfo,
+      pathTranslated: documentRoot === undefined ? undefined : documentRoot + script.pathInfo,
+      scriptFilename: script.file,
+      documentRoot,
+      passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
+    });
+    return buildEnvironment({
+      inherited: this.inherited,
+      base: deps.launch.base,
+      passEnv: config.pass_env,
+      env: config.env,
+      variables,
+    });
+  }
+}
+
+function stdinFor(body: Body | undefined): 'pipe' | 'null' | number {
+  if (body === undefined || body.length === 0) return 'null';
+  return body.descriptor ?? 'pipe';
+}
+
+function isNotExecutable(error: unknown): boolean {
+  return error instanceof SpawnError && error.code === 'EACCES';
+}
+
+function endingOf(exit: Exit): Ending {
+  return exit.signal === undefined
+    ? { how: `exit ${exit.code}`, cut: false }
+    : { how: `signal ${exit.signal}`, cut: true };
+}

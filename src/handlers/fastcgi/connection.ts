@@ -1,0 +1,195 @@
+/**
+ * One request over one connection to a FastCGI application, seen as if it were a program: bytes go to its stdin, its stdout and
+ * stderr are streams, and it ends. What the client does not read is not read from the application either.
+ */
+import { closeSync, openSync, read } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { Readable } from 'node:stream';
+import type { Remote } from '../../config/values/remote.ts';
+import { abortRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
+
+/** The application cannot be reached. */
+export class ConnectError extends Error {
+  /** "ENOENT", "ECONNREFUSED", "EAGAIN" (its line is full), … or "ETIMEDOUT" after `timeout`. */
+  readonly code: string;
+  constructor(remote: Remote, code: string, options?: ErrorOptions) {
+    super(`cannot connect to ${remote.text}: ${ConnectError.explain(code)}`, options);
+    this.name = 'ConnectError';
+    this.code = code;
+  }
+
+  private static explain(code: string): string {
+    const sentences: { readonly [code: string]: string } = {
+      ENOENT: 'there is no such socket (ENOENT): is the application server running?',
+      ECONNREFUSED: 'nobody listens there (ECONNREFUSED): is the application server running?',
+      EACCES: 'this user may not (EACCES): look at the owner and mode of the socket',
+      EAGAIN: 'its line is full (EAGAIN)',
+      ETIMEDOUT: 'no answer in time (ETIMEDOUT)',
+    };
+    return sentences[code] ?? code;
+  }
+}
+
+/** How the application ended the request. */
+export type RequestEnd =
+  | { readonly kind: 'end'; readonly appStatus: number; readonly protocolStatus: ProtocolStatus }
+  | { readonly kind: 'broken'; readonly reason: string };
+
+/** A request's body: in memory, or in a file from its beginning. */
+export interface RequestBody {
+  readonly length: number;
+  readonly bytes: Buffer | undefined;
+  readonly descriptor: number | undefined;
+}
+
+/** How much of a body in a file is read at a time. */
+const BODY_CHUNK = 64 * 1024;
+
+/** Connects. Rejects with a `ConnectError`, after `timeout` milliseconds at the latest, or with the signal's reason. */
+export async function connectTo(remote: Remote, timeout: number, signal: AbortSignal): Promise<Socket> {
+  signal.throwIfAborted();
+  const socket = connect(remote.kind === 'unix' ? { path: remote.path } : { host: remote.host, port: remote.port });
+  return await new Promise((resolve, reject) => {
+    const settle = (give: () => void): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', aborted);
+      give();
+    };
+    const refuse = (error: unknown): void =>
+      settle(() => {
+        socket.destroy();
+        reject(error);
+      });
+    const fail = (code: string, cause?: unknown): void => refuse(new ConnectError(remote, code, { cause }));
+    const aborted = (): void => refuse(signal.reason);
+    const timer = setTimeout(() => fail('ETIMEDOUT'), timeout);
+    signal.addEventListener('abort', aborted);
+    // Stays on: later errors are told by 'close'.
+    socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'EIO', error));
+    socket.once('connect', () => settle(() => resolve(socket)));
+  });
+}
+
+export class FastcgiRequest {
+  readonly stdout: Readable;
+  readonly stderr: Readable;
+  /** Settles once: with the application's word, or with why none can come. */
+  readonly ended: Promise<RequestEnd>;
+  /** Settles when the connection is closed and stdout is over. */
+  readonly over: Promise<void>;
+  private readonly decoder = new RecordDecoder();
+  private readonly settle: (end: RequestEnd) => void;
+  private hasEnded = false;
+
+  /**
+   * Sends the request over a fresh connection, which belongs to this from here on. The body's descriptor stays the caller's.
+   *
+   * @param beginning of the request, see `beginRequest`
+   */
+  constructor(
+    private readonly socket: Socket,
+    beginning: Buffer,
+    body: RequestBody | undefined,
+  ) {
+    let settle: (end: RequestEnd) => void = () => undefined;
+    this.ended = new Promise((resolve) => {
+      settle = resolve;
+    });
+    this.settle = settle;
+    this.stdout = new Readable({ read: () => void socket.resume() });
+    this.stderr = new Readable({ read: () => undefined });
+    this.over = Promise.all([closed(socket), closed(this.stdout)]).then(() => undefined);
+    socket.on('data', (chunk: Buffer) => this.take(chunk));
+    socket.once('end', () => this.broken('it closed the connection before the end of the request'));
+    socket.once('close', () => this.broken('the connection was lost before the end of the request'));
+    socket.write(beginning);
+    // The body is the application's to read or to leave; that the connection is gone is told by 'close'.
+    this.send(body).catch((error: unknown) => this.broken(`the body could not be read: ${String(error)}`));
+  }
+
+  /** Nobody wants the rest. */
+  abort(): void {
+    if (!this.hasEnded && this.socket.writable) this.socket.write(abortRequest());
+    this.broken('it was ended');
+    this.socket.destroy();
+    this.stdout.destroy();
+  }
+
+  private take(chunk: Buffer): void {
+    if (this.hasEnded) return;
+    try {
+      for (const piece of this.decoder.feed(chunk)) {
+        if (piece.kind === 'end') this.finish(piece);
+        else if (piece.kind === 'stderr') this.stderr.push(piece.bytes);
+        else if (!this.stdout.push(piece.bytes)) this.socket.pause();
+      }
+    } catch (error) {
+      if (!(error instanceof RecordError)) throw error;
+      this.broken(error.message);
+    }
+  }
+
+  private broken(reason: string): void {
+    this.finish({ kind: 'broken', reason });
+  }
+
+  private finish(end: RequestEnd): void {
+    if (this.hasEnded) return;
+    this.hasEnded = true;
+    this.settle(end);
+    this.stderr.push(null);
+    this.stdout.push(null);
+    this.socket.destroy();
+  }
+
+  private async send(body: RequestBody | undefined): Promise<void> {
+    if (body?.bytes !== undefined && body.length > 0) await this.write(body.bytes);
+    else if (body?.descriptor !== undefined) {
+      // An application may answer before it has read the body, and then the caller closes its descriptor: so one of our own.
+      const own = openSync(`/proc/self/fd/${body.descriptor}`, 'r');
+      await this.sendFile(own, body.length).finally(() => closeSync(own));
+    }
+    await this.write(Buffer.alloc(0));
+  }
+
+  private async sendFile(descriptor: number, length: number): Promise<void> {
+    for (let at = 0; at < length && !this.hasEnded; ) {
+      const chunk = await readAt(descriptor, Math.min(BODY_CHUNK, length - at), at);
+      if (chunk.length === 0) throw new Error('the file became shorter');
+      at += chunk.length;
+      await this.write(chunk);
+    }
+  }
+
+  /** Waits until the application is ready for more. */
+  private async write(bytes: Buffer): Promise<void> {
+    const { socket } = this;
+    if (this.hasEnded || !socket.writable) return;
+    if (socket.write(stdin(bytes))) return;
+    await new Promise<void>((resolve) => {
+      const go = (): void => {
+        socket.off('drain', go);
+        socket.off('close', go);
+        resolve();
+      };
+      socket.on('drain', go);
+      socket.on('close', go);
+    });
+  }
+}
+
+function closed(stream: Readable | Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.closed) resolve();
+    else stream.once('close', resolve);
+  });
+}
+
+function readAt(descriptor: number, length: number, position: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(length);
+  return new Promise((resolve, reject) => {
+    read(descriptor, buffer, 0, length, position, (error, count) =>
+      error ? reject(error) : resolve(buffer.subarray(0, count)),
+    );
+  });
+}

@@ -1,0 +1,178 @@
+/** FastCGI applications such as php-fpm: the responder role, one connection for each request. */
+import type { FastcgiConfig } from '../../config/schema.ts';
+import { HttpError } from '../../http/errors.ts';
+import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
+import type { Log } from '../../ops/log.ts';
+import type { Tallies } from '../../ops/tallies.ts';
+import { Held } from '../../ownership/held.ts';
+import { buildEnvironment } from '../../process/environment.ts';
+import type { Slot } from '../../process/slots.ts';
+import { StderrLines } from '../../process/stderr.ts';
+import { metaVariables } from '../../programs/meta-variables.ts';
+import { pathInfo, routeBase } from '../../programs/script-path.ts';
+import { noRoom } from '../../programs/start-error.ts';
+import { Places } from '../cgi/places.ts';
+import type { Ending } from '../cgi/responder.ts';
+import { CgiRun } from '../cgi/run.ts';
+import { Scripts } from '../cgi/scripts.ts';
+import { ConnectError, connectTo, FastcgiRequest, type RequestEnd } from './connection.ts';
+import { beginRequest } from './records.ts';
+
+export interface FastcgiDeps {
+  /** The route's key. */
+  readonly route: string;
+  /** Of runnel. */
+  readonly version: string;
+  readonly log: Log;
+  readonly tallies: Pick<Tallies, 'busy'>;
+  /** DOCUMENT_ROOT where the route has no root of its own. */
+  readonly documentRoot: string | undefined;
+}
+
+/** Serves the scripts below `config.root`, or one application for everything. */
+export function fastcgiHandler(config: FastcgiConfig, deps: FastcgiDeps): Handler {
+  const applications = new FastcgiApplication(config, deps);
+  return {
+    kind: 'fastcgi',
+    methods: undefined,
+    takesBody: true,
+    crossSite: 'open',
+    handle: (call) => applications.handle(call),
+    drain: () => undefined,
+    close: () => applications.close(),
+  };
+}
+
+/** What the application is asked for. */
+interface Target {
+  /** SCRIPT_FILENAME; undefined where the application has no scripts. */
+  readonly file: string | undefined;
+  readonly scriptName: string;
+  readonly pathInfo: string;
+}
+
+class FastcgiApplication {
+  private readonly places: Places;
+  private readonly running = new Set<FastcgiRequest>();
+  private readonly scripts: Scripts | undefined;
+
+  constructor(
+    private readonly config: FastcgiConfig,
+    private readonly deps: FastcgiDeps,
+  ) {
+    const { route, tallies } = deps;
+    const { root, index, max_connections: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.places = new Places({ route, tallies, max, maxWaiting, timeout });
+    this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
+  }
+
+  async handle(call: Call): Promise<Answer> {
+    const target = this.scripts === undefined ? this.application(call) : await this.script(call, this.scripts);
+    if (target === undefined) return TO_FOLDER;
+    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, target, slot)));
+  }
+
+  async close(): Promise<void> {
+    this.places.close();
+    await Promise.all(
+      [...this.running].map((request) => {
+        request.abort();
+        return request.over;
+      }),
+    );
+  }
+
+  private application(call: Call): Target {
+    const { route } = this.deps;
+    return { file: undefined, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
+  }
+
+  /** Undefined: a folder without its slash. */
+  private async script(call: Call, scripts: Scripts): Promise<Target | undefined> {
+    const script = await scripts.find(call.rest);
+    // Only these: an application that was handed an uploaded picture with a program in it would run that.
+    if (script && !this.config.extensions.some((extension) => script.file.endsWith(extension))) {
+      throw new HttpError(403, `not one of ${this.config.extensions.join(', ')}`);
+    }
+    return script;
+  }
+
+  /** Connects and sends the request. The slot is given back when it is over, or was not sent: what can fail comes before it is. */
+  private async start(call: Call, target: Target, slot: Slot): Promise<FastcgiRequest> {
+    const { connect, connect_timeout: timeout } = this.config;
+    const place = new Held(slot, (given) => given.release());
+    try {
+      const beginning = beginRequest(this.variables(call, target));
+      const request = new FastcgiRequest(await connectTo(connect, timeout, call.signal), beginning, call.body);
+      place.take();
+      this.running.add(request);
+      void request.over.then(() => {
+        this.running.delete(request);
+        slot.release();
+      });
+      return request;
+    } catch (error) {
+      throw asHttpError(error);
+    } finally {
+      place.giveBack();
+    }
+  }
+
+  private run(call: Call, request: FastcgiRequest): CgiRun {
+    const { config, deps } = this;
+    const stderr = new StderrLines(request.stderr, {
+      line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, id: call.id }),
+    });
+    return new CgiRun({
+      what: `the application at ${config.connect.text}`,
+      responder: {
+        stdout: request.stdout,
+        stderr: request.stderr,
+        ended: request.ended.then(endingOf),
+        over: request.over,
+      },
+      head: call.request.method === 'HEAD',
+      timeout: call.patience ?? config.timeout,
+      totalTimeout: call.patience ?? config.total_timeout,
+      lastLines: () => stderr.lastLines,
+      end: () => request.abort(),
+    });
+  }
+
+  private variables(call: Call, target: Target): ReadonlyMap<string, string> {
+    const { config, deps } = this;
+    const documentRoot = config.root ?? deps.documentRoot;
+    const variables = metaVariables(call.request, {
+      id: call.id,
+      version: deps.version,
+      bodyLength: call.body?.length ?? 0,
+      scriptName: target.scriptName,
+      pathInfo: target.pathInfo,
+      pathTranslated: documentRoot === undefined ? undefined : documentRoot + target.pathInfo,
+      scriptFilename: target.file,
+      documentRoot,
+      passAuthorization: config.pass_authorization,
+      authType: call.user?.type,
+      remoteUser: call.user?.name,
+    });
+    // Of the gateway's own environment nothing, not even PATH: the application has one of its own.
+    const environment = new Map(
+      buildEnvironment({ inherited: {}, base: new Map(), passEnv: [], env: config.env, variables }),
+    );
+    if (!config.env.has('PATH')) environment.delete('PATH');
+    return environment;
+  }
+}
+
+function endingOf(end: RequestEnd): Ending {
+  if (end.kind === 'broken') return { how: end.reason, cut: true };
+  if (end.protocolStatus !== 'complete')
+    return { how: end.protocolStatus, cut: true, busy: end.protocolStatus === 'overloaded' };
+  return { how: `status ${end.appStatus}`, cut: false };
+}
+
+function asHttpError(error: unknown): unknown {
+  if (!(error instanceof ConnectError)) return error;
+  if (error.code === 'EAGAIN') return noRoom(error.message, error);
+  return new HttpError(error.code === 'ETIMEDOUT' ? 504 : 502, error.message);
+}

@@ -1,0 +1,67 @@
+/** The operator's own pages: `/metrics` for Prometheus, `/healthz` for whoever restarts what does not answer, `/readyz` for whoever sends clients. */
+import type { Handler } from '../../http/handler.ts';
+import { textReply } from '../../http/reply.ts';
+import type { Metrics } from '../../ops/metrics.ts';
+
+const READ_ONLY = ['GET', 'HEAD'] as const;
+
+export function metricsHandler(metrics: Metrics): Handler {
+  return {
+    kind: 'metrics',
+    methods: READ_ONLY,
+    takesBody: false,
+    crossSite: 'open',
+    async handle() {
+      return {
+        status: 200,
+        headers: [
+          ['content-type', metrics.contentType],
+          ['cache-control', 'no-store'],
+        ],
+        body: await metrics.text(),
+      };
+    },
+    drain: () => undefined,
+    close: async () => metrics.close(),
+  };
+}
+
+/** Answers as long as the event loop turns. */
+export function healthHandler(): Handler {
+  return {
+    kind: 'health',
+    methods: READ_ONLY,
+    takesBody: false,
+    crossSite: 'open',
+    handle: () => textReply(200, 'ok\n'),
+    drain: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}
+
+/** One thing that has to be in order for clients to be served well. */
+export interface ReadyState {
+  /** A line for the page. */
+  readonly text: string;
+  readonly ready: boolean;
+}
+
+/** 200 while everything is in order, else 503; the page has a line for each thing. */
+export function readyHandler(states: () => readonly ReadyState[]): Handler {
+  return {
+    kind: 'ready',
+    methods: READ_ONLY,
+    takesBody: false,
+    crossSite: 'open',
+    handle() {
+      const all = states();
+      const ready = all.every((state) => state.ready);
+      return textReply(
+        ready ? 200 : 503,
+        [ready ? 'ready' : 'not ready', ...all.map(({ text }) => text), ''].join('\n'),
+      );
+    },
+    drain: () => undefined,
+    close: () => Promise.resolve(),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * `/.runnel/`: what runnel itself has for browsers. `client.js` and its types, `check`, the page that tells a viewer which
+ * transports get through to here, and the stream that it tries them on.
+ */
+import { createHash } from 'node:crypto';
+import type { HeaderList, Reply } from '../../engine/engine.ts';
+import { conditionsOf, precondition } from '../../files/validators.ts';
+import { chooseCoding, listField } from '../../http/accept.ts';
+import { HttpError } from '../../http/errors.ts';
+import type { Answer, Call, Handler } from '../../http/handler.ts';
+import { redirectReply } from '../../http/reply.ts';
+import type { Assets } from '../../ops/assets.ts';
+import type { Log } from '../../ops/log.ts';
+import type { Tallies } from '../../ops/tallies.ts';
+import { checkStream } from './check-stream.ts';
+
+/** No route of a configuration may be here or below. */
+export const BROWSER_FILES = '/.runnel/';
+
+const SCRIPT = 'text/javascript; charset=utf-8';
+
+interface BrowserFile {
+  readonly identity: Buffer;
+  readonly gzip: Buffer;
+  readonly etag: string;
+  readonly headers: HeaderList;
+}
+
+export interface BrowserFilesParts {
+  readonly assets: Assets;
+  readonly log: Log;
+  readonly tallies: Tallies;
+}
+
+export class BrowserFiles implements Handler {
+  readonly kind = 'browser-files';
+  readonly methods = ['GET', 'HEAD', 'POST'] as const;
+  readonly takesBody = true;
+  /** For the stream; a script or a page may be asked for by anyone. */
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
+  /** Read and compressed when they are first asked for. */
+  private readonly files = new Map<string, BrowserFile>();
+  private readonly stream: Handler;
+
+  constructor(private readonly parts: BrowserFilesParts) {
+    this.stream = checkStream(BROWSER_FILES, parts.log, parts.tallies);
+  }
+
+  async handle(call: Call): Promise<Answer> {
+    const { rest } = call;
+    if (rest === 'check/stream') return await this.stream.handle(call);
+    if (rest === 'check/') return redirectReply(`${BROWSER_FILES}check`);
+    const file = await this.file(rest);
+    if (call.request.method === 'POST') throw new HttpError(405, 'a file', { headers: [['allow', 'GET, HEAD']] });
+    return answer(file, call);
+  }
+
+  drain(reason: string): void {
+    this.stream.drain(reason);
+  }
+
+  close(): Promise<void> {
+    return this.stream.close();
+  }
+
+  private async file(name: string): Promise<BrowserFile> {
+    const known = this.files.get(name);
+    if (known !== undefined) return known;
+    const { assets } = this.parts;
+    // Loaded with the first file: most gateways never show one.
+    const { gzipSync } = await import('node:zlib');
+    const compress = (bytes: Buffer): Buffer => gzipSync(bytes, { level: 9 });
+    const read = (): BrowserFile => {
+      switch (name) {
+        case 'client.js':
+          return browserFile(withoutComments(assets.read('browser/client.js').toString()), SCRIPT, compress);
+        case 'client.d.ts':
+          return browserFile(assets.read('browser/client.d.ts').toString(), 'text/plain; charset=utf-8', compress);
+        case 'check':
+          return browserFile(assets.read('browser/check.html').toString(), 'text/html; charset=utf-8', compress);
+        default:
+          throw new HttpError(404, 'nothing of this name ships with runnel');
+      }
+    };
+    const file = read();
+    this.files.set(name, file);
+    return file;
+  }
+}
+
+/** Lines that are comments, and indentation: a quarter of what a phone would load. */
+function withoutComments(script: string): string {
+  return script.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '');
+}
+
+function browserFile(text: string, contentType: string, compress: (bytes: Buffer) => Buffer): BrowserFile {
+  const identity = Buffer.from(text);
+  const etag = `"${createHash('sha256').update(identity).digest('base64url').slice(0, 16)}"`;
+  const headers: HeaderList = [
+    ['content-type', contentType],
+    // Asked for again each time, so that client and gateway are of one version.
+    ['cache-control', 'no-cache'],
+    ['vary', 'Accept-Encoding'],
+    ['x-content-type-options', 'nosniff'],
+  ];
+  return { identity, gzip: compress(identity), etag, headers };
+}
+
+function answer(file: BrowserFile, call: Call): Reply {
+  const gzip = chooseCoding(listField(call.request.headers, 'accept-encoding'), ['gzip']) === 'gzip';
+  // What is the same in another coding is another representation (RFC 9110 section 8.8.3.3).
+  const etag = gzip ? file.etag.replace(/"$/, '-gzip"') : file.etag;
+  const headers: HeaderList = [...file.headers, ['etag', etag]];
+  const conditions = conditionsOf(call.request.headers);
+  const outcome = conditions === undefined ? 'proceed' : precondition(conditions, { etag, modified: Date.now() });
+  if (outcome === 'not-modified') return { status: 304, headers, body: undefined };
+  if (outcome === 'precondition-failed') throw new HttpError(412, 'the file is not in the state asked for');
+  return gzip
+    ? { status: 200, headers: [...headers, ['content-encoding', 'gzip']], body: file.gzip }
+    : { status: 200, headers, body: file.identity };
+}

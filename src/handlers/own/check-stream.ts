@@ -1,0 +1,48 @@
+/** `/.runnel/check/stream`: what the check page tries the transports on. A shared stream like any other, with no program behind it. */
+import type { Handler } from '../../http/handler.ts';
+import type { Log } from '../../ops/log.ts';
+import type { Tallies } from '../../ops/tallies.ts';
+import { KeepAlive } from '../../stream/clients/keepalive.ts';
+import { StreamCounts } from '../../stream/counts.ts';
+import { SharedStream } from '../../stream/shared-stream.ts';
+import { TickingBackend } from './ticking.ts';
+
+/** Bytes of a message that the page sends: an echo of its own. */
+const MAX_MESSAGE = 1024;
+
+export function checkStream(route: string, log: Log, tallies: Tallies): Handler {
+  return new SharedStream({
+    plan: {
+      share: 'all',
+      history: { messages: 10, bytes: 1024, age: undefined },
+      replay: 'none',
+      restart: 'never',
+      backoff: { first: 1000, most: 1000 },
+      eofMessage: undefined,
+      limits: { maxQueue: MAX_MESSAGE, drainTimeout: 10_000 },
+      overrun: 'too many messages',
+    },
+    reception: {
+      log,
+      counts: new StreamCounts(tallies, route),
+      // Nobody looks at a check for long.
+      keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: 600_000 }),
+      maxMessage: MAX_MESSAGE,
+      binary: false,
+    },
+    protocol: () => undefined,
+    pollWait: 25_000,
+    maxChannels: 1,
+    boot: false,
+    options: {
+      slowClient: 'disconnect',
+      maxBehind: 16_384,
+      maxQueue: MAX_MESSAGE,
+      drainTimeout: 10_000,
+      idleStop: 1000,
+      tagged: false,
+      binary: false,
+    },
+    start: async (_first, _query, events) => new TickingBackend(events),
+  });
+}

@@ -1,0 +1,45 @@
+/** How a route's programs are started: what its configuration says, worked out once for all of them. */
+import type { ProcessConfig } from '../config/schema.ts';
+import { planConfinement, type SystemFacts } from '../process/confinement/confine.ts';
+import type { StartOptions } from '../process/programs.ts';
+import { planUnbuffering } from '../process/unbuffer.ts';
+
+export interface Launch {
+  /** The same for every start. */
+  readonly options: Pick<StartOptions, 'ending' | 'wrapper' | 'pipeOwner' | 'capabilities' | 'stdout'>;
+  /** What a program's environment begins with. */
+  readonly base: ReadonlyMap<string, string>;
+  /** What the route asks for and does not get here: a sentence for the log. */
+  readonly shortcoming: string | undefined;
+}
+
+/** What the planning goes by. */
+export interface LaunchGround {
+  readonly system: SystemFacts;
+  /** Whether programs can be given pseudo-terminals. Only asked where a route wants one. */
+  terminals(): boolean;
+}
+
+/** Throws an `Error` for what a check of the configuration would have found: no such user, no right to change to it. */
+export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean }, ground: LaunchGround): Launch {
+  const confined = planConfinement(config, ground.system);
+  if ('problems' in confined)
+    throw new Error(confined.problems.map(({ key, message }) => `${key.join('.')}: ${message}`).join('; '));
+  const unbuffered = config.unbuffer === true ? planUnbuffering(ground.terminals(), ground.system.tool) : undefined;
+  return {
+    options: {
+      ending: {
+        interruptAfter: config.interrupt_after,
+        terminateAfter: config.terminate_after,
+        killAfter: config.kill_after,
+      },
+      // stdbuf comes last, next to the program: it must not reach the tools that confine it.
+      wrapper: [...confined.wrapper, ...(unbuffered?.wrapper ?? [])],
+      pipeOwner: confined.user,
+      capabilities: confined.capabilities,
+      stdout: unbuffered?.stdout,
+    },
+    base: new Map([...confined.environment, ...(unbuffered?.environment ?? [])]),
+    shortcoming: unbuffered?.shortcoming,
+  };
+}

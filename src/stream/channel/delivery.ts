@@ -1,0 +1,177 @@
+/**
+ * Gives the messages of a shared stream to its clients. One that takes what it is given gets each message as it comes; one that does not
+ * stands still in the chain, and is fed from there at its own pace. How far behind it may be, and what becomes of it then, is the
+ * route's rule.
+ */
+import type { StreamCounts } from '../counts.ts';
+import type { Notice, Origin } from '../ends.ts';
+import { FRAME, type History, type Place, portionFrom } from '../history/history.ts';
+import { CLOSE, type Ending, type Message } from '../message.ts';
+import type { Member } from './member.ts';
+import type { SharedOptions } from './options.ts';
+
+/** Bytes that a client is given at once of what waits for it: more is in its buffer only while it takes them. */
+const WINDOW = 64 * 1024;
+
+export class Delivery {
+  constructor(
+    private readonly options: Pick<SharedOptions, 'slowClient' | 'maxBehind' | 'drainTimeout'>,
+    private readonly counts: StreamCounts,
+    private readonly history: Pick<History, 'end'>,
+  ) {}
+
+  /** The stream has gone on by this batch, which is the end of the chain. */
+  published(member: Member, batch: readonly Message[], bytes: number): void {
+    if (member.place !== undefined) this.bound(member);
+    else if (member.closing !== undefined) return;
+    else if (member.skipping) this.skip(member, batch.length, batch.at(-1));
+    else this.give(member, batch, bytes, 'stdout');
+  }
+
+  /** A message for this client that is not in the chain. */
+  beside(member: Member, message: Message, origin: Origin): void {
+    if (member.closing !== undefined) return;
+    if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
+    else if (member.place === undefined) this.give(member, [message], message.data.length, origin);
+    else {
+      member.beside.push({ after: this.history.end.sequence, message, origin });
+      member.besideBytes += message.data.length + FRAME;
+      this.bound(member);
+    }
+  }
+
+  /** What a client gets that has just joined: the past from this place on. It does not make it slow. */
+  begin(member: Member, first: readonly Message[], from: Place): void {
+    const bytes = bytesOf(first);
+    member.allowance = bytes + from.bytesTo(this.history.end);
+    member.place = from;
+    if (first.length === 0 || this.give(member, first, bytes, 'stdout', from)) this.feed(member);
+  }
+
+  /** The client has taken everything that it was given. */
+  caughtUp(member: Member): void {
+    if (member.skipping) this.rejoin(member);
+    else this.feed(member);
+  }
+
+  /** A word beside the stream; not for a client whose buffer is full already, which may have caused it. */
+  notice(member: Member, notice: Notice): void {
+    if (member.client.bufferedAmount <= this.options.maxBehind + member.allowance) member.client.notice(notice);
+  }
+
+  /** Closes one client behind what it has not taken; one that takes nothing is dropped. */
+  close(member: Member, ending: Ending): void {
+    if (member.closing !== undefined) return;
+    // The last that it is told is what it has missed, and the newest where that is the rule.
+    if (member.skipping) this.rejoin(member);
+    member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
+    if (member.place === undefined) member.client.close(ending);
+    else member.goodbye = { ending, after: this.history.end.sequence };
+  }
+
+  /** @param place where it stands when it does not take more */
+  private give(
+    member: Member,
+    batch: readonly Message[],
+    bytes: number,
+    origin: Origin,
+    place: Place = this.history.end,
+  ): boolean {
+    const { counts } = this;
+    counts.out.value += batch.length;
+    counts.outBytes.value += bytes;
+    if (member.client.deliver(batch, origin)) return true;
+    member.place = place;
+    if (member.client.bufferedAmount > this.options.maxBehind + member.allowance) this.behind(member);
+    return false;
+  }
+
+  /** Goes on from where the client stands, until it does not take more or has everything. */
+  private feed(member: Member): void {
+    while (member.place !== undefined && !member.gone) {
+      const { place, beside, goodbye } = member;
+      const [first] = beside;
+      if (first !== undefined && first.after <= place.sequence) {
+        beside.shift();
+        member.besideBytes -= first.message.data.length + FRAME;
+        if (!this.give(member, [first.message], first.message.data.length, first.origin, place)) return;
+        continue;
+      }
+      const { batch, bytes, to } = portionFrom(place, WINDOW, first?.after ?? goodbye?.after);
+      if (batch.length === 0) this.arrived(member);
+      else {
+        member.place = to;
+        if (!this.give(member, batch, bytes, 'stdout', to)) return;
+      }
+    }
+  }
+
+  /** It has everything. */
+  private arrived(member: Member): void {
+    member.place = undefined;
+    if (member.client.bufferedAmount === 0) member.allowance = 0;
+    if (member.goodbye !== undefined) member.client.close(member.goodbye.ending);
+  }
+
+  /** Whether what waits for a client is more than it may leave. */
+  private bound(member: Member): void {
+    const { place, besideBytes, client, allowance } = member;
+    if (place === undefined) return;
+    const waiting = place.bytesTo(this.history.end) + besideBytes + client.bufferedAmount;
+    if (waiting > this.options.maxBehind + allowance) this.behind(member);
+  }
+
+  /** What waits for it in the chain is let go of. */
+  private behind(member: Member): void {
+    const { place = this.history.end, beside, goodbye } = member;
+    const count = this.history.end.sequence - place.sequence + beside.length;
+    member.place = undefined;
+    member.beside = [];
+    member.besideBytes = 0;
+    if (goodbye !== undefined) {
+      this.counts.drop('client_too_slow', count);
+      member.client.close(goodbye.ending);
+    } else if (this.options.slowClient === 'disconnect') {
+      this.counts.drop('client_too_slow');
+      this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
+    } else {
+      member.skipping = true;
+      if (count > 0) this.skip(member, count, newestFrom(place) ?? beside.findLast(isOut)?.message);
+    }
+  }
+
+  private skip(member: Member, count: number, newest: Message | undefined): void {
+    this.counts.drop('client_too_slow', count);
+    member.skipped += count;
+    if (this.options.slowClient === 'latest' && newest !== undefined) member.latest = newest;
+  }
+
+  /** It gets messages again, after word of what it has missed. */
+  private rejoin(member: Member): void {
+    const { skipped, latest } = member;
+    member.skipping = false;
+    member.skipped = 0;
+    member.latest = undefined;
+    member.allowance = 0;
+    const missed = latest === undefined ? skipped : skipped - 1;
+    if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
+    if (latest !== undefined) this.give(member, [latest], latest.data.length, 'stdout');
+  }
+}
+
+function isOut({ origin }: { readonly origin: Origin }): boolean {
+  return origin === 'stdout';
+}
+
+/** The last message behind a place; undefined where there is none. */
+function newestFrom(place: Place): Message | undefined {
+  let newest: Message | undefined;
+  for (let at = place; at.next !== undefined; at = at.next) newest = at.message;
+  return newest;
+}
+
+function bytesOf(batch: readonly Message[]): number {
+  let bytes = 0;
+  for (const { data } of batch) bytes += data.length;
+  return bytes;
+}

@@ -1,0 +1,149 @@
+/** The life of a shared backend: started with the first client or at boot, stopped after the last, started again while somebody is there. */
+import { Backoff, type BackoffTimes } from '../backoff.ts';
+import type { Backend } from '../ends.ts';
+import type { Ending } from '../message.ts';
+
+export interface LifeOptions {
+  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
+  readonly idleStop: number | undefined;
+  /** Whether a backend with this ending is started again for those who are there. */
+  restartWanted(ending: Ending): boolean;
+  readonly restart: BackoffTimes;
+}
+
+export interface LifeEvents {
+  start(): Promise<Backend>;
+  /** Whether anybody is there. */
+  inUse(): boolean;
+  started(backend: Backend): void;
+  /** It has ended, or could not be started, and is started again after so many milliseconds. Once until it is `back`. */
+  away(why: string, milliseconds: number): void;
+  back(): void;
+  /** It was stopped because nobody is there. */
+  emptied(): void;
+}
+
+/** How long somebody for whom it was started, or found running, may take to arrive, milliseconds. */
+const ARRIVAL = 10_000;
+
+export class BackendLife {
+  /** The one that runs. */
+  backend: Backend | undefined;
+  private since = 0;
+  private starting: Promise<void> | undefined;
+  private restarting: NodeJS.Timeout | undefined;
+  private idle: NodeJS.Timeout | undefined;
+  private readonly backoff: Backoff;
+  private isAway = false;
+  private over = false;
+
+  constructor(
+    private readonly options: LifeOptions,
+    private readonly events: LifeEvents,
+  ) {
+    this.backoff = new Backoff(options.restart);
+  }
+
+  /**
+   * Somebody is about to come. Undefined: one runs, or is about to be started again. Else a promise that resolves when that is so, and
+   * rejects when it cannot be started.
+   */
+  ready(): Promise<void> | undefined {
+    this.expect();
+    if (this.backend !== undefined || this.restarting !== undefined) return undefined;
+    this.starting ??= this.events
+      .start()
+      .then((backend) => this.attach(backend))
+      .finally(() => {
+        this.starting = undefined;
+      });
+    return this.starting;
+  }
+
+  /** Starts it now, and again until it runs. */
+  boot(): void {
+    this.ready()?.catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error)));
+  }
+
+  /** Somebody has come. */
+  used(): void {
+    clearTimeout(this.idle);
+    this.idle = undefined;
+  }
+
+  /** Somebody has left. */
+  unused(): void {
+    const { idleStop } = this.options;
+    if (idleStop !== undefined) this.stopAfter(idleStop);
+  }
+
+  /** It has ended by itself. False when it is not started again. */
+  ended(ending: Ending): boolean {
+    this.backend?.release();
+    this.backend = undefined;
+    const needed = this.events.inUse() || this.options.idleStop === undefined;
+    if (!this.options.restartWanted(ending)) return false;
+    if (needed) this.again(ending.reason);
+    return true;
+  }
+
+  /** For good. */
+  stop(): void {
+    this.over = true;
+    this.release();
+  }
+
+  private attach(backend: Backend): void {
+    if (this.over) {
+      backend.release();
+      return;
+    }
+    this.backend = backend;
+    this.since = performance.now();
+    this.events.started(backend);
+    if (this.isAway) this.events.back();
+    this.isAway = false;
+    this.expect();
+  }
+
+  /** Without this it could be stopped between the answer to a client and its arrival. */
+  private expect(): void {
+    const { idleStop } = this.options;
+    this.used();
+    if (idleStop !== undefined) this.stopAfter(Math.max(idleStop, ARRIVAL));
+  }
+
+  private stopAfter(milliseconds: number): void {
+    if (this.over || this.idle !== undefined || this.events.inUse()) return;
+    this.idle = setTimeout(() => {
+      this.idle = undefined;
+      // It is looked at again when it has started.
+      if (this.starting !== undefined) return;
+      this.release();
+      this.events.emptied();
+    }, milliseconds);
+  }
+
+  private again(why: string): void {
+    if (this.over) return;
+    const wait = this.backoff.next(performance.now() - this.since);
+    if (!this.isAway) this.events.away(why, Math.round(wait));
+    this.isAway = true;
+    // What comes now is waiting, not running.
+    this.since = performance.now() + wait;
+    this.restarting = setTimeout(() => {
+      this.restarting = undefined;
+      if (this.events.inUse() || this.options.idleStop === undefined) this.boot();
+    }, wait);
+  }
+
+  private release(): void {
+    clearTimeout(this.idle);
+    clearTimeout(this.restarting);
+    this.idle = undefined;
+    this.restarting = undefined;
+    const { backend } = this;
+    this.backend = undefined;
+    backend?.release();
+  }
+}

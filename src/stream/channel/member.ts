@@ -1,0 +1,54 @@
+/** A client of a shared stream, and how far behind it is. */
+import type { Client, Origin } from '../ends.ts';
+import type { Place } from '../history/history.ts';
+import type { Ending, Message } from '../message.ts';
+
+/** Who a client is. A tagged program is told of it. */
+export interface ClientFacts {
+  readonly address: string;
+  readonly query: string;
+  readonly user: { readonly name: string; readonly type: string } | undefined;
+}
+
+/** A message that is not in the chain, for a client that is behind. */
+export interface Beside {
+  /** It comes behind the stream's message with this number. */
+  readonly after: number;
+  readonly message: Message;
+  readonly origin: Origin;
+}
+
+export class Member {
+  /** Its name, to the program too. */
+  readonly id: string;
+  /** Where it stands in the chain, while it does not take what it is given; undefined when it has everything. */
+  place: Place | undefined;
+  /** What it gets beside the chain when it takes again. */
+  beside: Beside[] = [];
+  besideBytes = 0;
+  /** It is over its bound, and gets nothing until it has caught up. */
+  skipping = false;
+  skipped = 0;
+  /** Bytes that it may be behind beyond the bound: what it gets of the past when it joins. */
+  allowance = 0;
+  /** `slow_client = "latest"`: what it gets then. */
+  latest: Message | undefined;
+  /** It is being closed: what drops it if it does not take what is left for it. */
+  closing: NodeJS.Timeout | undefined;
+  /** What it is told when it has taken everything up to this number. */
+  goodbye: { readonly ending: Ending; readonly after: number } | undefined;
+  gone = false;
+
+  constructor(
+    /** The stream gives none twice. */
+    readonly number: number,
+    readonly client: Client,
+    readonly facts: ClientFacts,
+  ) {
+    this.id = nameOf(number);
+  }
+}
+
+export function nameOf(number: number): string {
+  return `c${number}`;
+}

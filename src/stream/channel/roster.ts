@@ -1,0 +1,76 @@
+/**
+ * Tells a tagged program who has come, spoken and left, within what it reads. Messages are bound by `max_queue`. Who is there is no
+ * message: while the program is behind, it waits here, one entry for each client, so that nobody's coming and going fills the queue, and
+ * somebody who leaves before the program has heard of it is never spoken of.
+ */
+import type { Backend } from '../ends.ts';
+import type { Member } from './member.ts';
+import { openLine, tellLine } from './tagged.ts';
+
+interface Untold {
+  readonly member: Member;
+  readonly event: 'open' | 'close';
+}
+
+export class Roster {
+  private readonly untold = new Map<number, Untold>();
+
+  constructor(
+    /** The one that runs. */
+    private readonly backend: () => Backend | undefined,
+    /** Bytes that may wait for it. */
+    private readonly maxQueue: number,
+  ) {}
+
+  /** Another program runs, and knows nobody. */
+  started(members: Iterable<Member>): void {
+    this.untold.clear();
+    for (const member of members) this.untold.set(member.number, { member, event: 'open' });
+    this.tell();
+  }
+
+  opened(member: Member): void {
+    if (this.backend() === undefined) return;
+    this.untold.set(member.number, { member, event: 'open' });
+    this.tell();
+  }
+
+  closed(member: Member): void {
+    if (this.backend() === undefined) return;
+    const wasUntold = this.untold.delete(member.number);
+    if (!wasUntold) this.untold.set(member.number, { member, event: 'close' });
+    this.tell();
+  }
+
+  /** False: there is no room. @param member undefined for somebody who has no connection */
+  message(member: Member | undefined, message: Buffer): boolean {
+    const backend = this.backend();
+    if (backend === undefined || backend.waiting > this.maxQueue) return false;
+    // First that it is there. Then one of the others, so that they come to their turn however much is said.
+    if (member !== undefined) this.write(backend, this.untold.get(member.number));
+    backend.write(tellLine(member, 'message', message));
+    for (const next of this.untold.values()) {
+      this.write(backend, next);
+      break;
+    }
+    this.tell();
+    return true;
+  }
+
+  /** The program reads: it hears of those who wait. Half of the queue is left for messages. */
+  tell(): void {
+    const backend = this.backend();
+    if (backend === undefined) return;
+    for (const next of this.untold.values()) {
+      if (backend.waiting > this.maxQueue / 2) return;
+      this.write(backend, next);
+    }
+  }
+
+  private write(backend: Backend, untold: Untold | undefined): void {
+    if (untold === undefined) return;
+    const { member, event } = untold;
+    this.untold.delete(member.number);
+    backend.write(event === 'open' ? openLine(member) : tellLine(member, 'close', undefined));
+  }
+}

@@ -1,0 +1,97 @@
+/** Long-polling: one request, the news since the cursor, as JSON. */
+import { headerValue } from '../../engine/engine.ts';
+import type { Answer, Call } from '../../http/handler.ts';
+import type { News } from '../channel/options.ts';
+import type { SharedChannel } from '../channel/shared.ts';
+import type { Beginning } from '../history/resuming.ts';
+import type { Ending } from '../message.ts';
+import type { Reception } from './reception.ts';
+import { queryValue } from './transport.ts';
+
+/** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next poll is answered at once. */
+const MOST_BYTES = 64 * 1024;
+
+/**
+ * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds; after less
+ * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
+ */
+export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
+  const cursor = queryValue(call.request.query, 'cursor');
+  const { counts, binary } = reception;
+  // From here on it holds its place, and what comes meanwhile.
+  const standing = channel.standing(cursor);
+  const answer = (ending: Ending | undefined): Answer => reply(channel.news(standing, MOST_BYTES, ending), binary);
+  // Without a cursor the client learns where the stream is, and what replay gives it.
+  if (hasNews(standing) || cursor === undefined || cursor === '') return Promise.resolve(answer(undefined));
+  const { signal } = call;
+  if (signal.aborted) return Promise.reject(signal.reason);
+  counts.joined('poll');
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const over = (code: number): void => {
+      isOver = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', left);
+      counts.left(code);
+    };
+    const done = (ending: Ending | undefined): void => {
+      if (isOver) return;
+      over(1000);
+      // In the next turn: a program's lines that come together go together.
+      setImmediate(() => {
+        resolve(answer(ending));
+        take();
+      });
+    };
+    const left = (): void => {
+      over(1006);
+      // It may come again by another connection.
+      channel.expect(standing.from);
+      take();
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
+    const take = channel.onNews(done);
+    signal.addEventListener('abort', left);
+  });
+}
+
+/** The last answer of a stream that ended between two polls; undefined for one that goes on, or that the client does not know. */
+export function endAnswer(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
+  const cursor = queryValue(call.request.query, 'cursor') ?? '';
+  const ending = channel.endedAfter(cursor);
+  if (ending === undefined) return undefined;
+  return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), reception.binary);
+}
+
+function hasNews({ snapshot, from, missed }: Beginning): boolean {
+  return snapshot.length > 0 || missed !== 0 || from.next !== undefined;
+}
+
+/** Milliseconds; undefined without a preference. */
+function preferredWait(call: Call): number | undefined {
+  const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(headerValue(call.request.headers, 'prefer') ?? '')?.[1];
+  return seconds === undefined ? undefined : Number(seconds) * 1000;
+}
+
+function reply({ messages: batch, missed, cursor, ending }: News, binary: boolean): Answer {
+  const messages = batch.map((message) => ({
+    id: message.id,
+    data: binary ? message.data.toString('base64') : message.payload.toString(),
+  }));
+  const body = {
+    cursor,
+    messages,
+    ...(missed === 0 ? {} : { missed: missed ?? null }),
+    ...(binary ? { encoding: 'base64' } : {}),
+    ...(ending === undefined ? {} : { end: ending }),
+  };
+  return {
+    status: 200,
+    headers: [
+      ['content-type', 'application/json'],
+      ['cache-control', 'no-store'],
+    ],
+    body: JSON.stringify(body),
+  };
+}

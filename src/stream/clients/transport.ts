@@ -1,0 +1,53 @@
+/** How a client wants a stream, by what its request asks. Pure. */
+import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
+
+export type Transport = 'websocket' | 'events' | 'poll' | 'post' | 'plain';
+
+/** @param handshake whether the request asks for an upgrade to WebSocket */
+export function transportOf(
+  method: string,
+  query: string | undefined,
+  headers: HeaderList,
+  handshake: boolean,
+): Transport {
+  if (handshake) return 'websocket';
+  if (method === 'POST') return 'post';
+  if (queryValue(query, 'transport') === 'poll') return 'poll';
+  return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
+}
+
+/** Where libraries put the last id that cannot set the header field, because a page's own EventSource cannot either. */
+const LAST_ID_PARAMETERS = ['lastEventId', 'last-event-id', 'Last-Event-ID', 'evs_last_event_id'] as const;
+
+/** The id of the last event that an event stream's client has (HTML standard, section 9.2.4); undefined where it names none. */
+export function lastEventId({ query, headers }: Pick<Request, 'query' | 'headers'>): string | undefined {
+  const shown = [headerValue(headers, 'last-event-id'), ...LAST_ID_PARAMETERS.map((name) => queryValue(query, name))];
+  return shown.find((id) => id !== undefined && id !== '');
+}
+
+/** The names that the gateway reads out of a stream's query; the rest is the stream's own. */
+const OURS: ReadonlySet<string> = new Set([
+  ...['after', 'transport', 'cursor', 'client', 'session'],
+  ...LAST_ID_PARAMETERS,
+]);
+
+/** A parameter of a query, decoded; undefined when it is not there. */
+export function queryValue(query: string | undefined, name: string): string | undefined {
+  return query === undefined ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}
+
+/** The query without what is ours: what tells streams with `share = "query"` apart, and what a program sees. */
+export function streamQuery(query: string | undefined): string {
+  if (query === undefined || query === '') return '';
+  return query
+    .split('&')
+    .filter((part) => !OURS.has(decodedName(part)))
+    .join('&');
+}
+
+function decodedName(part: string): string {
+  const [name = ''] = part.split('=', 1);
+  // The form's decoder is much work for a part that needs none.
+  if (!/[%+]/.test(name)) return name;
+  return new URLSearchParams(`${name}=`).keys().next().value ?? '';
+}

@@ -1,0 +1,173 @@
+/**
+ * The messages of a shared stream as one chain, the ids by which clients resume, and the bounds of what is kept. Whoever has still to
+ * get messages holds its place in the chain, and nobody a copy: what all have passed is free.
+ */
+import type { Message } from '../message.ts';
+
+export interface HistoryBounds {
+  readonly messages: number;
+  /** Bytes of data. */
+  readonly bytes: number;
+  /** Milliseconds; undefined for no bound. */
+  readonly age: number | undefined;
+}
+
+/** What a client that comes back has to get. */
+export interface Resumed {
+  readonly from: Place;
+  /** How many it missed that are not there any more; undefined when nobody knows. */
+  readonly missed: number | undefined;
+}
+
+/** What a message costs beside its data: frame, id, field names, its link of the chain. Bytes. */
+export const FRAME = 64;
+
+/** A place between two messages. From it one reaches what comes after it, and nothing before. */
+export class Place {
+  /** What comes next, and the place behind that. */
+  message: Message | undefined;
+  next: Place | undefined;
+  /** When it came. */
+  since = 0;
+
+  constructor(
+    /** Of the message before it. */
+    readonly sequence: number,
+    /** Of data before it, since the beginning. */
+    readonly bytes: number,
+  ) {}
+
+  /** What it costs to keep everything before it, since the beginning. */
+  get weight(): number {
+    return this.bytes + FRAME * this.sequence;
+  }
+
+  /** What lies between this place and a later one. */
+  bytesTo(later: Place): number {
+    return later.weight - this.weight;
+  }
+}
+
+/** Messages that follow each other, and the place behind them. */
+export interface Portion {
+  readonly batch: readonly Message[];
+  /** Of data. */
+  readonly bytes: number;
+  readonly to: Place;
+}
+
+/** What comes after a place: as much as `most` bytes hold, at least one message where there is one, none behind `last`. */
+export function portionFrom(place: Place, most: number, last?: number): Portion {
+  const batch: Message[] = [];
+  let to = place;
+  while (to.next !== undefined && to.message !== undefined && to.sequence !== last) {
+    if (batch.length > 0 && place.bytesTo(to.next) > most) break;
+    batch.push(to.message);
+    to = to.next;
+  }
+  return { batch, bytes: to.bytes - place.bytes, to };
+}
+
+/** An id is `EPOCH-SEQUENCE`. The epoch is new with each run of the gateway, so that no id of an earlier one can be mistaken. */
+export class History {
+  /** Before the oldest message that is kept. */
+  private first = new Place(0, 0);
+  /** Behind the newest message. */
+  private tail = this.first;
+  /** Before the newest message, if that is kept. */
+  private newest: Place | undefined;
+  private sequence = 0;
+
+  constructor(
+    readonly epoch: string,
+    private readonly bounds: HistoryBounds,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Behind the newest message. */
+  get end(): Place {
+    return this.tail;
+  }
+
+  /** The id of the newest message, or the one before the first. */
+  get lastId(): string {
+    return this.idOf(this.tail);
+  }
+
+  /** The id by which a client resumes that has everything before this place. */
+  idOf({ sequence }: Place): string {
+    return `${this.epoch}-${sequence}`;
+  }
+
+  /** The number and the id for the next message. */
+  next(): { readonly id: string; readonly sequence: number } {
+    this.sequence++;
+    return { id: `${this.epoch}-${this.sequence}`, sequence: this.sequence };
+  }
+
+  add(message: Message): void {
+    const before = this.tail;
+    const next = new Place(message.sequence, before.bytes + message.data.length);
+    before.message = message;
+    before.since = this.now();
+    before.next = next;
+    this.newest = before;
+    this.tail = next;
+    this.trim();
+  }
+
+  /** Before everything that is kept. */
+  beginning(): Place {
+    this.trim();
+    return this.first;
+  }
+
+  /** Before the newest message that is kept; behind it where none is. */
+  beforeLast(): Place {
+    this.trim();
+    return this.newest ?? this.tail;
+  }
+
+  /** Everything that is kept. */
+  all(): readonly Message[] {
+    return portionFrom(this.beginning(), Number.POSITIVE_INFINITY).batch;
+  }
+
+  /** Where a client goes on that has the message with this id. Undefined for an id that is not one of this run: then it is new. */
+  after(id: string): Resumed | undefined {
+    const sequence = this.sequenceOf(id);
+    if (sequence === undefined) return undefined;
+    const from = this.placeAfter(sequence);
+    return { from, missed: from.sequence - sequence };
+  }
+
+  /** Behind the message with this number; before the oldest that is kept where that is not. */
+  placeAfter(sequence: number): Place {
+    const oldest = this.beginning();
+    let from: Place | undefined = sequence === this.tail.sequence ? this.tail : oldest;
+    while (from !== undefined && from.sequence < sequence) from = from.next;
+    return from ?? this.tail;
+  }
+
+  /** The number in an id of this run that there has been. */
+  sequenceOf(id: string): number | undefined {
+    const match = /^([0-9a-z]+)-(\d{1,15})$/.exec(id);
+    if (match?.[1] !== this.epoch) return undefined;
+    const sequence = Number(match[2]);
+    return sequence > this.tail.sequence ? undefined : sequence;
+  }
+
+  private trim(): void {
+    const { messages, bytes, age } = this.bounds;
+    const oldest = age === undefined ? Number.NEGATIVE_INFINITY : this.now() - age;
+    const { tail } = this;
+    let { first } = this;
+    while (first.next !== undefined) {
+      const kept = tail.sequence - first.sequence;
+      if (kept <= messages && tail.bytes - first.bytes <= bytes && first.since >= oldest) break;
+      first = first.next;
+    }
+    this.first = first;
+    if (first === tail) this.newest = undefined;
+  }
+}

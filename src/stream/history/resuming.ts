@@ -1,0 +1,77 @@
+/** What a client gets that comes, or comes back: of history, or of the backend itself. */
+import type { Backend } from '../ends.ts';
+import { Message } from '../message.ts';
+import type { History, Place, Resumed } from './history.ts';
+
+export interface ResumingParts {
+  readonly history: History;
+  /** What a new client gets of it. */
+  readonly replay: 'none' | 'last' | 'all';
+  /** Whether messages are binary to clients. */
+  readonly binary: boolean;
+  /** The one that runs. */
+  backend(): Backend | undefined;
+}
+
+/** What a client gets first: messages that are not in the chain, and then the chain from a place on. */
+export interface Beginning extends Resumed {
+  readonly snapshot: readonly Message[];
+  /** The id from which it would resume if it had none of that yet; "" where that would not do. */
+  readonly at: string;
+}
+
+export class Resuming {
+  /**
+   * The last message before the backend said anything; undefined once somebody has had what came after it. Its number and not its
+   * place, which would keep everything that comes: nobody may ever listen.
+   */
+  private begunAt: number | undefined;
+
+  constructor(private readonly parts: ResumingParts) {}
+
+  /** A backend was started for a client. What it says before that has come is the client's, whatever `replay` says. */
+  begun(): void {
+    this.begunAt = this.parts.history.end.sequence;
+  }
+
+  /** Somebody listens from here on. */
+  heard(): void {
+    this.begunAt = undefined;
+  }
+
+  /** What a client gets that names the last message it has; "" or undefined names none. */
+  from(id: string | undefined): Beginning {
+    const { history } = this.parts;
+    const isNew = id === undefined || id === '';
+    const resumed = isNew ? undefined : this.after(id);
+    if (resumed !== undefined) return { ...resumed, snapshot: [], at: history.idOf(resumed.from) };
+    const missed = isNew ? 0 : undefined;
+    const snapshot = this.snapshot();
+    if (snapshot === undefined) {
+      const from = this.fresh();
+      return { from, missed, snapshot: [], at: history.idOf(from) };
+    }
+    const { end, lastId } = history;
+    // It is not in the history: who loses it on the way gets the next one.
+    return { from: end, missed, snapshot: [new Message(snapshot, this.parts.binary, lastId, end.sequence)], at: '' };
+  }
+
+  /** What came after `id`; undefined when that would not be enough to go on from there. */
+  private after(id: string): Resumed | undefined {
+    const resumed = this.parts.history.after(id);
+    // Where each message builds on the one before, a gap means to begin anew.
+    const broken = resumed !== undefined && resumed.missed !== 0 && this.snapshot() !== undefined;
+    return broken ? undefined : resumed;
+  }
+
+  private fresh(): Place {
+    const { history, replay } = this.parts;
+    if (replay === 'all') return history.beginning();
+    if (this.begunAt !== undefined) return history.placeAfter(this.begunAt);
+    return replay === 'last' ? history.beforeLast() : history.end;
+  }
+
+  private snapshot(): Buffer | undefined {
+    return this.parts.backend()?.snapshot?.();
+  }
+}

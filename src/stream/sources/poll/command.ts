@@ -1,0 +1,114 @@
+/** A polled source that is a command: what it prints until it ends is the answer, and an exit status other than 0 is none. */
+
+import { type HeaderList, headerValue } from '../../../engine/engine.ts';
+import { HttpError } from '../../../http/errors.ts';
+import type { Program } from '../../../process/programs.ts';
+import type { Exit, Output } from '../../../process/spawn.ts';
+import { StderrLines } from '../../../process/stderr.ts';
+import { everybody, type StreamRequest } from '../program/start.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from './source.ts';
+
+/** How long the stderr of a program that has failed may take to its end: something that it left behind can hold it open. Milliseconds. */
+const AFTER_FAILURE = 500;
+
+export interface PollCommandParts {
+  /** The stream's key. */
+  readonly key: string;
+  start(asked: StreamRequest): Promise<Program>;
+  /** Ends its whole group, if it has not ended. */
+  end(program: Program): void;
+  /** Who shares the answer, where each has his own. */
+  readonly user: StreamRequest['user'];
+  /** What every request has: credentials, where viewers share them. */
+  readonly headers: HeaderList;
+}
+
+export function pollCommand(parts: PollCommandParts): PollSource {
+  return { ask: (request) => askCommand(parts, request), close: () => undefined };
+}
+
+async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<PollAnswer> {
+  const { signal, body, maxBytes } = asked;
+  if (signal.aborted) throw signal.reason;
+  const program = await startProgram(parts, asked);
+  const stderr = program.stderr === undefined ? undefined : new StderrLines(program.stderr, { line: () => undefined });
+  return await new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let length = 0;
+    let over = false;
+    const finish = (settle: () => void): void => {
+      if (over) return;
+      over = true;
+      signal.removeEventListener('abort', aborted);
+      settle();
+    };
+    const give = (error: unknown): void =>
+      finish(() => {
+        // What it still prints is thrown away, so that it does not block on it until it is ended.
+        program.stdout.resume();
+        parts.end(program);
+        reject(error);
+      });
+    const aborted = (): void => give(signal.reason);
+    signal.addEventListener('abort', aborted);
+    program.stdout.on('data', (chunk: Buffer) => {
+      if (over) return;
+      length += chunk.length;
+      if (length > maxBytes) give(tooLarge(undefined, maxBytes));
+      else pieces.push(chunk);
+    });
+    const closed = new Promise<void>((done) => program.stdout.once('close', () => done()));
+    void Promise.all([program.exited, closed]).then(async ([exit]) => {
+      if (exit.code !== 0 && program.stderr !== undefined) await lastWords(program.stderr);
+      finish(() => {
+        if (exit.code === 0) resolve({ status: 200, headers: [], body: Buffer.concat(pieces, length) });
+        else reject(failed(exit, stderr?.lastLines ?? []));
+      });
+    });
+    program.stdin?.end(body);
+    if (signal.aborted) aborted();
+  });
+}
+
+async function startProgram(parts: PollCommandParts, asked: PollRequest): Promise<Program> {
+  const { id, request, rest } = everybody(parts.key, asked.query);
+  const headers = [...parts.headers, ...asked.headers];
+  const length = asked.body?.length ?? 0;
+  const own: HeaderList = length === 0 ? headers : [...headers, ['content-length', String(length)]];
+  try {
+    return await parts.start({
+      id,
+      rest,
+      request: { ...request, method: asked.method, headers: own },
+      user: parts.user,
+      bodyLength: length,
+      passAuthorization: headerValue(parts.headers, 'authorization') !== undefined,
+    });
+  } catch (error) {
+    if (error instanceof HttpError)
+      throw new PollFailure('it cannot be started', {
+        status: error.status,
+        headers: error.headers,
+        detail: error.message,
+      });
+    throw error;
+  }
+}
+
+/** What it said last may still be in the pipe. */
+function lastWords(stderr: Output): Promise<void> {
+  if (stderr.closed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, AFTER_FAILURE);
+    stderr.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+function failed(exit: Exit, lastLines: readonly string[]): PollFailure {
+  const how = exit.signal === undefined ? `exit ${exit.code}` : `signal ${exit.signal}`;
+  const said = lastLines.length === 0 ? {} : { detail: `last words: ${lastLines.join(' | ')}` };
+  return new PollFailure(`it failed (${how})`, said);
+}

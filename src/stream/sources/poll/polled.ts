@@ -1,0 +1,214 @@
+/**
+ * A stream's backend that is asked again and again: one loop for all viewers, ask → judge → messages → wait. It never ends by itself:
+ * what goes wrong is told once, and it asks on, less and less often, until somebody answers.
+ */
+import { HttpError } from '../../../http/errors.ts';
+import type { Log } from '../../../ops/log.ts';
+import type { Tallies } from '../../../ops/tallies.ts';
+import { Backoff, type BackoffTimes } from '../../backoff.ts';
+import type { Answered, Backend, BackendEvents, Question } from '../../ends.ts';
+import { AskQueue } from './ask-queue.ts';
+import { joinQueries, withCursor } from './cursor.ts';
+import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollSource } from './source.ts';
+
+export interface PolledOptions {
+  readonly route: string;
+  readonly source: PollSource;
+  readonly rules: PollRules;
+  /** The source's own query, and what of a viewer's tells channels apart. */
+  readonly queries: readonly [own: string, viewers: string];
+  /** Milliseconds from one start to the next, where the source does not wait for news. */
+  readonly interval: number;
+  /** Milliseconds that one answer may take. */
+  readonly timeout: number;
+  readonly backoff: BackoffTimes;
+  /** Bytes of messages that may wait for their answers. */
+  readonly maxQueue: number;
+  /** The media type of every message; undefined: its own, or what it looks like. */
+  readonly messageType: string | undefined;
+  /** What the channel's viewers have been given. It outlives this backend, because they do. */
+  readonly remembered: Remembered;
+  readonly log: Log;
+  readonly tallies: Tallies;
+}
+
+export interface Remembered {
+  memory: PollMemory;
+}
+
+/** How many messages of viewers are with the source at one time. */
+const ASK_AT_ONCE = 4;
+const MAX_ASKING = 256;
+const RELEASED = new PollFailure('the stream has ended', { status: 503 });
+
+export class PolledBackend implements Backend {
+  private readonly asking: AskQueue;
+  /** What is under way: the poll, and messages. */
+  private readonly underWay = new Set<AbortController>();
+  private readonly query: string;
+  private timer: NodeJS.Timeout | undefined;
+  private over = false;
+  /** Set while it does not answer as it should. */
+  private failing: { readonly backoff: Backoff; readonly notice: string } | undefined;
+
+  constructor(
+    private readonly options: PolledOptions,
+    private readonly events: BackendEvents,
+  ) {
+    this.query = joinQueries(...options.queries);
+    this.asking = new AskQueue({ atOnce: ASK_AT_ONCE, maxBytes: options.maxQueue, maxWaiting: MAX_ASKING });
+    // In a turn of its own: with start = "boot" the gateway is still being built.
+    this.again(0);
+  }
+
+  // ---- for the channel ----
+
+  get waiting(): number {
+    return this.asking.waiting;
+  }
+
+  /** Messages are asked, not written. */
+  write(): boolean {
+    return true;
+  }
+
+  async ask({ data, type, sender }: Question): Promise<Answered | false> {
+    const contentType = this.options.messageType ?? type ?? (looksLikeJson(data) ? 'application/json' : TEXT);
+    const request = {
+      method: 'POST',
+      query: this.query,
+      headers: [['content-type', contentType]],
+      body: data,
+    } as const;
+    try {
+      const answer = this.asking.add(data.length, sender, () => this.request(request));
+      if (answer === undefined) return false;
+      const { status, headers, body } = await answer;
+      return { status, data: body, type: headers.find(([name]) => name === 'content-type')?.[1] };
+    } catch (error) {
+      if (!(error instanceof PollFailure)) throw error;
+      const detail = error.detail === undefined ? '' : ` (${error.detail})`;
+      throw new HttpError(error.status, `a message to a polled source got no answer: ${error.message}${detail}`, {
+        headers: error.headers.filter(([name]) => name === 'retry-after'),
+      });
+    }
+  }
+
+  snapshot(): Buffer | undefined {
+    const { document } = this.options.remembered.memory;
+    return document === undefined ? undefined : Buffer.from(JSON.stringify(document));
+  }
+
+  currentNotice(): string | undefined {
+    return this.failing?.notice;
+  }
+
+  endInput(): void {}
+
+  pause(): void {}
+
+  resume(): void {}
+
+  release(): void {
+    this.over = true;
+    clearTimeout(this.timer);
+    this.asking.close(RELEASED);
+    for (const controller of this.underWay) controller.abort(RELEASED);
+    this.options.source.close();
+  }
+
+  // ---- the loop ----
+
+  private again(milliseconds: number): void {
+    this.timer = setTimeout(() => void this.poll(), milliseconds);
+  }
+
+  private async poll(): Promise<void> {
+    const { rules, remembered, tallies, route } = this.options;
+    const query = withCursor(this.query, rules.cursor, remembered.memory.cursor);
+    const started = performance.now();
+    const { verdict, pause, detail } = await this.verdict(query);
+    if (this.over) return;
+    tallies.polls.add(1, route, verdict.outcome);
+    const backoff = verdict.outcome === 'error' ? this.failed(verdict.why, detail) : undefined;
+    if (verdict.outcome !== 'error') {
+      remembered.memory = verdict.memory;
+      this.recovered();
+      if (verdict.outcome === 'news') this.events.messages(verdict.messages);
+    }
+    const took = performance.now() - started;
+    const times = { interval: this.options.interval, most: this.options.backoff.most };
+    this.again(nextPoll({ took, backoff, retryAfter: pause }, times, Math.random()));
+  }
+
+  /** What one answer, or none, comes to. Never rejects. */
+  private async verdict(
+    query: string,
+  ): Promise<{ readonly verdict: Verdict; readonly pause: number | undefined; readonly detail?: string | undefined }> {
+    const {
+      rules,
+      remembered: { memory },
+    } = this.options;
+    const headers = conditions(memory, query);
+    try {
+      const answer = await this.request({ method: 'GET', query, headers, body: undefined });
+      const now = Date.now();
+      return { verdict: judge(answer, query, memory, rules, now), pause: retryAfter(answer.headers, now) };
+    } catch (error) {
+      if (!(error instanceof PollFailure)) {
+        const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        return { verdict: { outcome: 'error', why: 'it cannot be asked' }, pause: undefined, detail };
+      }
+      const pause = retryAfter(error.headers, Date.now());
+      return { verdict: { outcome: 'error', why: error.message }, pause, detail: error.detail };
+    }
+  }
+
+  private async request(request: Omit<PollRequest, 'maxBytes' | 'signal'>): Promise<PollAnswer> {
+    const { source, rules, timeout } = this.options;
+    const controller = new AbortController();
+    const late = new PollFailure(`it did not answer within ${timeout / 1000} s`, { status: 504 });
+    const timer = setTimeout(() => controller.abort(late), timeout);
+    this.underWay.add(controller);
+    try {
+      return await source.ask({ ...request, maxBytes: rules.maxMessage, signal: controller.signal });
+    } finally {
+      clearTimeout(timer);
+      this.underWay.delete(controller);
+    }
+  }
+
+  /** @returns milliseconds to leave it alone */
+  private failed(why: string, detail: string | undefined): number {
+    const { route, log, backoff: times } = this.options;
+    const first = this.failing === undefined;
+    const notice = `the source of this stream does not answer as it should: ${why}; it is asked again until it does`;
+    this.failing ??= { backoff: new Backoff(times), notice };
+    const backoff = this.failing.backoff.next(0);
+    const facts = { route, why, ...(detail === undefined ? {} : { detail }), ms: Math.round(backoff) };
+    log[first ? 'warn' : 'debug']('a polled source fails', facts);
+    if (first) this.events.notice(notice);
+    return backoff;
+  }
+
+  private recovered(): void {
+    if (this.failing === undefined) return;
+    this.failing = undefined;
+    this.options.log.info('a polled source answers again', { route: this.options.route });
+    this.events.notice('it answers again');
+  }
+}
+
+const TEXT = 'text/plain; charset=utf-8';
+
+function looksLikeJson(data: Buffer): boolean {
+  const text = data.toString();
+  if (!/^\s*[[{]/.test(text)) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
+}

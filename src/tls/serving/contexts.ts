@@ -1,0 +1,80 @@
+/** What OpenSSL serves with: one context for each certificate, and which of them a client gets. */
+import { constants, createHash, type X509Certificate } from 'node:crypto';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import { type ClientAuthority, loadClientAuthority } from '../client-authority.ts';
+import { type Identity, isValidAt, loadIdentity } from '../identity.ts';
+import { findByName } from '../names.ts';
+import type { Environment } from '../passphrase.ts';
+import { TlsTrouble } from '../trouble.ts';
+import type { TlsSettings } from './settings.ts';
+import { policyOptions } from './suites.ts';
+
+/** One consistent reading of all files. Immutable: a reload makes another. */
+export class Contexts {
+  private constructor(
+    /** Equal for what serves the same. */
+    readonly digest: string,
+    readonly identities: readonly Identity[],
+    /** Of the first certificate, for the server itself. */
+    readonly defaults: SecureContextOptions,
+    private readonly contexts: readonly SecureContext[],
+  ) {}
+
+  /** Throws a `TlsTrouble`. */
+  static load(settings: TlsSettings, environment: Environment): Contexts {
+    const identities = settings.identities.map((files) => loadIdentity(files, environment));
+    const client = settings.client === undefined ? undefined : loadClientAuthority(settings.client, Date.now());
+    const options = identities.map((identity) => contextOptions(settings, identity, client));
+    const contexts = options.map((option, index) => make(option, settings.identities[index]?.certificate ?? ''));
+    const digest = createHash('sha256').update(JSON.stringify(options)).digest('hex');
+    return new Contexts(digest, identities, options[0] ?? {}, contexts);
+  }
+
+  /** For a client that names `host`; undefined when no certificate is for it: the default is to be used. */
+  find(host: string): SecureContext | undefined {
+    const index = findByName(
+      this.identities.map(({ names }) => names),
+      host,
+    );
+    return index === undefined ? undefined : this.contexts[index];
+  }
+
+  /** The first certificate of any chain that is not valid at `now`. */
+  invalidAt(now: number): { readonly identity: Identity; readonly certificate: X509Certificate } | undefined {
+    for (const identity of this.identities) {
+      const certificate = identity.chain.find((each) => !isValidAt(each, now));
+      if (certificate !== undefined) return { identity, certificate };
+    }
+    return undefined;
+  }
+}
+
+function contextOptions(
+  settings: TlsSettings,
+  identity: Identity,
+  client: ClientAuthority | undefined,
+): SecureContextOptions {
+  const policy = policyOptions(settings.ciphers, settings.minimumVersion);
+  return {
+    ...policy,
+    cert: identity.chain.map(String).join(''),
+    key: identity.key.export({ type: 'pkcs8', format: 'pem' }),
+    ...(client === undefined
+      ? {}
+      : {
+          ca: [...client.ca],
+          ...(client.crl.length === 0 ? {} : { crl: [...client.crl] }),
+          // A resumed session is not verified again: a revoked certificate would be good for as long as its ticket.
+          secureOptions: (policy.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET,
+        }),
+  };
+}
+
+function make(options: SecureContextOptions, path: string): SecureContext {
+  try {
+    return createSecureContext(options);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
+    throw new TlsTrouble('certificate', `OpenSSL refuses ${path}: ${detail}`, { cause: error });
+  }
+}

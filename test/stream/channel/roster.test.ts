@@ -1,0 +1,72 @@
+/** A tagged program that does not read: who floods it is refused, and nobody else hears of it. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { FakeClient, fakeChannel } from '../../support/fake-channel.ts';
+
+interface Told {
+  readonly client: string;
+  readonly event: string;
+}
+
+const told = (lines: readonly string[]): readonly string[] =>
+  lines.map((text) => JSON.parse(text) as Told).map(({ client, event }) => `${client} ${event}`);
+
+describe('a tagged program', () => {
+  test('that does not read is told of everybody when it does, and never given up', async () => {
+    const { channel, join, backend, read } = await fakeChannel({ tagged: true });
+    const [flooder, other] = [new FakeClient(true), new FakeClient(true)];
+    const first = join(flooder);
+    const second = join(other);
+    backend().reads = false;
+    const sent: unknown[] = [];
+    for (let at = 0; at < 20; at++) sent.push(await channel.fromClient(first, Buffer.alloc(60_000, 'x')));
+    assert.equal(sent.includes('full'), true);
+    assert.equal(await channel.fromClient(second, Buffer.from('hello')), 'full');
+    channel.leave(first);
+    const third = join(new FakeClient(true));
+    assert.equal(other.ended, undefined);
+    assert.deepEqual(told(backend().lines).slice(-1), ['c1 message']);
+    for (let at = 0; at < 5; at++) read();
+    assert.deepEqual(told(backend().lines).slice(-2), ['c1 close', 'c3 open']);
+    assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
+    assert.equal(await channel.fromClient(second, Buffer.from('hello')), 'sent');
+  });
+
+  test('is not filled up by those who come and go', async () => {
+    const { channel, join, backend, read } = await fakeChannel({ tagged: true });
+    const stays = join(new FakeClient(true));
+    backend().reads = false;
+    for (let at = 0; at < 10_000; at++) channel.leave(join(new FakeClient(true)));
+    assert.ok(backend().waiting < 256 * 1024, `${backend().waiting} bytes`);
+    assert.equal(await channel.fromClient(stays, Buffer.from('hello')), 'sent');
+    for (let at = 0; at < 10; at++) read();
+    const events = told(backend().lines);
+    const opened = events.filter((event) => event.endsWith(' open')).length;
+    const closed = events.filter((event) => event.endsWith(' close')).length;
+    assert.equal(opened, closed + 1, 'each that it has heard of, and that has left');
+  });
+
+  test('with more viewers than its queue holds is started again once, and told of all', async () => {
+    const { channel, join, backend, read, crash } = await fakeChannel({ tagged: true });
+    const clients = Array.from({ length: 1000 }, () => new FakeClient(true));
+    const members = clients.map((client) => join(client));
+    await crash();
+    const again = backend();
+    again.reads = false;
+    assert.equal(clients.filter(({ ended }) => ended !== undefined).length, 0);
+    // Meanwhile somebody leaves, comes and speaks.
+    const [first, , third] = members;
+    if (first !== undefined) channel.leave(first);
+    join(new FakeClient(true));
+    assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
+    for (let at = 0; at < 50; at++) read();
+    assert.equal(backend(), again);
+    const opened = told(again.lines).filter((event) => event.endsWith(' open'));
+    assert.equal(new Set(opened).size, opened.length);
+    // All that were there and the one that has come, and the first one only if it was told of before it left.
+    const closed = told(again.lines).filter((event) => event.endsWith(' close'));
+    assert.equal(opened.length, 1000 + closed.length);
+    const speaker = told(again.lines).filter((event) => event.startsWith('c3 '));
+    assert.deepEqual(speaker, ['c3 open', 'c3 message']);
+  });
+});

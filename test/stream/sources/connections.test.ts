@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { describe, type TestContext, test } from 'node:test';
+import { framing } from '../../../src/stream/framing.ts';
+import type { Ending } from '../../../src/stream/message.ts';
+import { ConnectError, Connections } from '../../../src/stream/sources/connect/connections.ts';
+import { SocketBackend } from '../../../src/stream/sources/connect/socket.ts';
+import { freePort, startPeer } from '../../support/peer.ts';
+import { until } from '../../support/processes.ts';
+
+const NOW = (): AbortSignal => new AbortController().signal;
+
+function to(port: number, changes: { max?: number; timeout?: number; host?: string } = {}): Connections {
+  const { max = 10, timeout = 10_000, host = '127.0.0.1' } = changes;
+  return new Connections({ target: { kind: 'tcp', host, port, text: `tcp://${host}:${port}` }, timeout, max });
+}
+
+function failure(expected: string): (error: unknown) => boolean {
+  return (error) => error instanceof ConnectError && error.failure === expected;
+}
+
+describe('connections', () => {
+  test('nothing is read before somebody listens', async (t) => {
+    const peer = await startPeer(t, (socket) => socket.end('hello'));
+    const connections = to(peer.port);
+    const socket = await connections.open(NOW());
+    await until('the server has ended its side', () => peer.sockets[0]?.writableFinished === true);
+    assert.equal(socket.bytesRead, 0);
+    const { backend, seen } = backendOf(socket);
+    await until('it ends', () => seen.ending !== undefined);
+    assert.deepEqual(seen, { text: 'hello', ending: { code: 1000, reason: 'connection closed' } });
+    backend.release();
+    await until('it is gone', () => connections.size === 0);
+  });
+
+  test('a name is looked up, also for several that ask together', async (t) => {
+    const peer = await startPeer(t, () => undefined);
+    const connections = to(peer.port, { host: 'localhost' });
+    const sockets = await Promise.all([1, 2, 3, 4].map(() => connections.open(NOW())));
+    assert.equal(connections.size, 4);
+    for (const socket of sockets) socket.destroy();
+    await until('all are gone', () => connections.size === 0);
+  });
+
+  test('the bound holds for those that are still being made', async (t) => {
+    const peer = await startPeer(t, () => undefined);
+    const connections = to(peer.port, { max: 2 });
+    const first = [connections.open(NOW()), connections.open(NOW())];
+    await assert.rejects(connections.open(NOW()), failure('max'));
+    for (const socket of await Promise.all(first)) socket.destroy();
+    await until('all are gone', () => connections.size === 0);
+    (await connections.open(NOW())).destroy();
+  });
+
+  test('a refused connection leaves nothing', async () => {
+    const connections = to(await freePort());
+    await assert.rejects(connections.open(NOW()), failure('refused'));
+    await until('it is gone', () => connections.size === 0);
+  });
+
+  test('nobody waits any more', async (t) => {
+    const peer = await startPeer(t, () => undefined);
+    const connections = to(peer.port);
+    await assert.rejects(connections.open(AbortSignal.abort()), failure('left'));
+    const leaving = new AbortController();
+    const attempt = connections.open(leaving.signal);
+    leaving.abort();
+    await assert.rejects(attempt, failure('left'));
+    await until('it is gone', () => connections.size === 0);
+  });
+
+  test('closing ends what is left and makes no more', async (t) => {
+    const peer = await startPeer(t, (socket) => socket.pause());
+    const connections = to(peer.port);
+    await connections.open(NOW());
+    await connections.close();
+    assert.equal(connections.size, 0);
+    await assert.rejects(connections.open(NOW()), failure('failed'));
+  });
+});
+
+describe('a connection as a backend', () => {
+  test('what was written is flushed behind a release, while the server talks', async (t) => {
+    const { socket, peer } = await pair(t, (far) => {
+      far.pause();
+      far.write(Buffer.alloc(200_000));
+    });
+    const { backend } = backendOf(socket);
+    // More than the kernel takes at once.
+    const data = Buffer.alloc(12 << 20, 'x');
+    backend.write(data);
+    assert.ok(backend.waiting > 0);
+    backend.release();
+    peer.resume();
+    await once(peer, 'end');
+    assert.equal(peer.bytesRead, data.length);
+  });
+
+  test('a server that never reads is left after a while', async (t) => {
+    const { socket } = await pair(t, (far) => far.pause());
+    const { backend } = backendOf(socket);
+    backend.write(Buffer.alloc(12 << 20));
+    backend.release();
+    await until('it is closed', () => socket.closed);
+  });
+
+  test('a server that never ends is left after a while', async (t) => {
+    const { socket } = await pair(t, (far) => {
+      const more = (): void => {
+        if (far.writable) far.write('x'.repeat(10_000), more);
+      };
+      more();
+    });
+    const { backend, seen } = backendOf(socket);
+    await until('it talks', () => seen.text !== '');
+    const length = seen.text.length;
+    backend.release();
+    await until('it is closed', () => socket.closed);
+    assert.equal(seen.text.length, length, 'nothing is told after the release');
+    assert.equal(seen.ending, undefined);
+  });
+
+  test('lost before anybody listened', async (t) => {
+    const { socket } = await pair(t, () => undefined);
+    socket.destroy();
+    await once(socket, 'close');
+    const { seen } = backendOf(socket);
+    assert.equal(seen.ending, undefined, 'not from inside of the constructor');
+    await until('it is told', () => seen.ending !== undefined);
+    assert.deepEqual(seen.ending, { code: 1011, reason: 'connection lost' });
+  });
+
+  test('pausing holds the server back', async (t) => {
+    let written = 0;
+    const { socket } = await pair(t, (far) => {
+      const more = (): void => {
+        written += 100_000;
+        if (written <= 20_000_000) far.write(Buffer.alloc(100_000), more);
+        else far.end();
+      };
+      more();
+    });
+    const { backend, seen } = backendOf(socket);
+    backend.pause();
+    await until('the buffers are full', () => socket.readableLength > 0 || socket.bytesRead > 0 || written > 1_000_000);
+    assert.ok(written < 20_000_000);
+    assert.equal(seen.text, '');
+    backend.resume();
+    await until('everything is there', () => seen.ending !== undefined);
+    assert.equal(seen.text.length, 20_000_000);
+  });
+});
+
+interface Seen {
+  text: string;
+  ending: Ending | undefined;
+}
+
+function backendOf(socket: Socket): { readonly backend: SocketBackend; readonly seen: Seen } {
+  const seen: Seen = { text: '', ending: undefined };
+  const backend = new SocketBackend(
+    socket,
+    { framing: framing('raw'), maxMessage: 1 << 20 },
+    {
+      messages(batch) {
+        for (const message of batch) seen.text += message.toString('latin1');
+      },
+      aside: () => undefined,
+      notice: () => undefined,
+      drained: () => undefined,
+      ended(ending) {
+        seen.ending = ending;
+      },
+    },
+  );
+  return { backend, seen };
+}
+
+/** Both ends of a connection. */
+async function pair(t: TestContext, speak: (far: Socket) => void): Promise<{ socket: Socket; peer: Socket }> {
+  const server = await startPeer(t, speak);
+  const socket = await to(server.port).open(NOW());
+  t.after(() => socket.destroy());
+  await until('the server has it', () => server.sockets.length === 1);
+  const [peer] = server.sockets;
+  assert.ok(peer !== undefined);
+  return { socket, peer };
+}
