@@ -1,9 +1,9 @@
 // The manual pages, runnel(1) and runnel.toml(5), made from the commands' help and from the schema.
 
-import { formatValue } from '../../dist/src/config/problems.js';
+import { formatValue } from '../../dist/src/config/reading/problems.js';
+import { tablesOf } from '../../dist/src/config/reading/suggest.js';
 import { EXAMPLE } from '../../dist/src/config/reference.js';
 import { root } from '../../dist/src/config/schema.js';
-import { tablesOf } from '../../dist/src/config/suggest.js';
 
 /** runnel(1). @param date "2026-11-20". */
 export function commandPage(verbs, version, date) {
@@ -87,7 +87,7 @@ function table({ header, fields, note }) {
         : key.default === undefined
           ? ''
           : `Default: ${formatValue(key.default, [])}.`;
-      return `.TP\n.B ${text(name)}\n${text(`${key.doc} Must be ${key.kind.expected}. ${preset}`.trim())}`;
+      return `.TP\n.B ${text(name)}\n${text(`${key.doc} Must be ${key.type.expected}. ${preset}`.trim())}`;
     }),
   ];
 }

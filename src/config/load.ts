@@ -87,7 +87,7 @@ export function readConfig(
   if (problems.length === 0 && !hasRoutes(table))
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
-  if (read === undefined) throw new Error('a kind refused a value without saying why');
+  if (read === undefined) throw new Error('a value was refused without a problem');
   return { ok: true, config: deepFreeze(complete(read)), file, doubts: sortProblems(doubts) };
 }
 

@@ -88,13 +88,13 @@ function about({ header, note }: TableShape): readonly string[] {
 }
 
 function row(name: string, key: Key<unknown>, header: string): string {
-  const cells = [`\`${name}\``, cell(key.kind.expected), cell(defaultOf(name, key, header)), cell(key.doc)];
+  const cells = [`\`${name}\``, cell(key.type.expected), cell(defaultOf(name, key, header)), cell(key.doc)];
   return `| ${cells.join(' | ')} |`;
 }
 
 function defaultOf(name: string, key: Key<unknown>, header: string): string {
   if (key.required) return 'required';
-  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.kind.json['properties'] ?? {}, name))
+  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.type.json['properties'] ?? {}, name))
     return `as \`[defaults]\` has it`;
   if (key.default === undefined) return 'none';
   const value = formatValue(key.default, []);

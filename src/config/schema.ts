@@ -1,5 +1,5 @@
 /**
- * Every key that a configuration can have, once: its kind, its default and a sentence for the person who sets it.
+ * Every key that a configuration can have, once: its type, its default and a sentence for the person who sets it.
  * The types, the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from this file.
  */
 
@@ -199,7 +199,7 @@ export const root = table({
 });
 
 /** For the check that asks the system (`programs.ts`). */
-export const confinementKinds = {
+export const confinementTypes = {
   user: userName,
   group: groupName,
   limits: processLimits,

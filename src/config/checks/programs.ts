@@ -5,9 +5,9 @@
  */
 
 import { formatPath } from '../reading/problems.ts';
-import { type Confinement, confinementKinds } from '../schema.ts';
+import { type Confinement, confinementTypes } from '../schema.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
-import type { KeyPath, Kind, Reading } from '../values/value.ts';
+import type { KeyPath, Reading, ValueType } from '../values/value.ts';
 
 /** Why something cannot be done here. */
 export interface Objection {
@@ -42,16 +42,17 @@ export function checkPrograms(file: RawTable, reading: Reading, objections: Obje
 /** What a route and the defaults say, as far as it can be read; what cannot was reported already. */
 function confinementOf(route: RawTable, defaults: RawTable, reading: Reading): Confinement {
   const silent: Reading = { ...reading, wrong: () => undefined, problem: () => undefined, unknown: () => undefined };
-  const given = <T>(table: RawTable, name: string, kind: Kind<T>): T | undefined =>
-    Object.hasOwn(table, name) ? kind.read(table[name], [name], silent) : undefined;
+  const given = <T>(table: RawTable, name: string, type: ValueType<T>): T | undefined =>
+    Object.hasOwn(table, name) ? type.read(table[name], [name], silent) : undefined;
   const own = isTable(route['limits']) ? route['limits'] : {};
   const common = isTable(defaults['limits']) ? defaults['limits'] : {};
-  const limit = <T>(name: string, kind: Kind<T>): T | undefined => given(own, name, kind) ?? given(common, name, kind);
-  const { user, group, limits } = confinementKinds;
+  const limit = <T>(name: string, type: ValueType<T>): T | undefined =>
+    given(own, name, type) ?? given(common, name, type);
+  const { user, group, limits } = confinementTypes;
   return {
     user: given(route, 'user', user),
     group: given(route, 'group', group),
-    limits: Object.fromEntries(Object.entries(limits).map(([name, { kind }]) => [name, limit(name, kind)])),
+    limits: Object.fromEntries(Object.entries(limits).map(([name, { type }]) => [name, limit(name, type)])),
   };
 }
 

@@ -1,12 +1,12 @@
 /** The `redirect` of a plain listener. */
-import type { Kind } from '../values/value.ts';
+import type { ValueType } from '../values/value.ts';
 
 export interface Redirect {
   /** Where the clients find HTTPS; undefined: on the port of the first TLS listener. */
   readonly port: number | undefined;
 }
 
-export const redirect: Kind<Redirect> = {
+export const redirect: ValueType<Redirect> = {
   expected: '"https", or "https:" and a port',
   json: { type: 'string', pattern: '^https(:[0-9]{1,5})?$' },
   read(value, at, reading) {

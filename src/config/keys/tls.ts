@@ -16,12 +16,12 @@ import { atMostOne, listOf, table } from '../values/tables.ts';
 import {
   type Fields,
   type KeyPath,
-  type Kind,
   optional,
   preset,
   type Reading,
   required,
   type Values,
+  type ValueType,
 } from '../values/value.ts';
 
 const identityFields = {
@@ -89,7 +89,7 @@ export type TlsConfig = Of<typeof settings> & {
 };
 
 /** The table, with its files read once to see that they can be used. */
-export const tls: Kind<TlsConfig> = {
+export const tls: ValueType<TlsConfig> = {
   ...settings,
   read(value, at, reading) {
     const read = settings.read(value, at, reading);

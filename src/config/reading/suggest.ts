@@ -1,5 +1,5 @@
 /** What somebody may have meant by a key that nobody knows. */
-import type { Fields, Kind } from '../values/value.ts';
+import type { Fields, ValueType } from '../values/value.ts';
 
 /** One table of the schema, as a user would open it in the file. */
 export interface TableShape {
@@ -11,8 +11,8 @@ export interface TableShape {
 }
 
 /** Every table of a schema, the outer before the inner, in the schema's order. */
-export function tablesOf(kind: Kind<unknown>, name = ''): readonly TableShape[] {
-  const inside = kind.inside;
+export function tablesOf(type: ValueType<unknown>, name = ''): readonly TableShape[] {
+  const inside = type.inside;
   if (inside === undefined) return [];
   if (inside.is === 'map') return tablesOf(inside.item, `${name}."/path"`);
   if (inside.is === 'list')
@@ -20,7 +20,7 @@ export function tablesOf(kind: Kind<unknown>, name = ''): readonly TableShape[] 
       index === 0 ? { ...shape, header: `[${shape.header}]` } : shape,
     );
   const below = Object.entries(inside.fields).flatMap(([field, key]) =>
-    tablesOf(key.kind, name === '' ? field : `${name}.${field}`),
+    tablesOf(key.type, name === '' ? field : `${name}.${field}`),
   );
   return [{ header: name === '' ? '' : `[${name}]`, fields: inside.fields, note: inside.note }, ...below];
 }

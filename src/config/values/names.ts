@@ -1,11 +1,11 @@
-/** The kinds of name that a user chooses as a key: a route's, a header field's, an environment variable's. */
+/** The types of names that a user chooses as a key: a route's, a header field's, an environment variable's. */
 import { posix } from 'node:path';
 import { hostText, parseHost } from '../../net/host.ts';
 import { parseOrigin } from '../../net/origin.ts';
 import { quote } from '../reading/problems.ts';
 import { type AddressEntry, parseAddressEntry } from './address-range.ts';
 import { text } from './simple.ts';
-import type { Kind } from './value.ts';
+import type { ValueType } from './value.ts';
 
 /** What is not canonical about a key that has the right shape, and what to write instead where that can be told. */
 function routeKeyProblem(host: string, path: string): { sentence: string; instead?: string } | undefined {
@@ -42,7 +42,7 @@ const ROUTE_SHAPE = /^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)?(\/[^\x00-\x1f
  * A route's key: a path that starts with "/", with a host before it if it is for that host only. It is decoded text
  * without a second spelling; `routing/route-key.ts` brings it into the form that requests have.
  */
-export const routeKey: Kind<string> = {
+export const routeKey: ValueType<string> = {
   expected: 'a path such as "/app/" or "/live", or one with a host before it such as "board.local/app/"',
   json: { type: 'string', pattern: ROUTE_SHAPE.source },
   read(value, at, reading) {
@@ -72,7 +72,7 @@ const ENGINE_HEADERS: ReadonlySet<string> = new Set([
 ]);
 
 /** The name of a header field that may be added to replies, in lower case. */
-export const headerName: Kind<string> = {
+export const headerName: ValueType<string> = {
   expected: 'a header field name, such as "X-Frame-Options"',
   json: { type: 'string', pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" },
   read(value, at, reading) {
@@ -96,7 +96,7 @@ export const fileName = text(
 );
 export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
 /** How the names of files end, in lower case, because the case of names says nothing of what is in them. */
-export const nameEnding: Kind<string> = {
+export const nameEnding: ValueType<string> = {
   expected: 'how names of files end, such as ".pac" or ".tar.gz"',
   json: { type: 'string', pattern: '^\\.[^\\x00-\\x1f/]+$' },
   read(value, at, reading) {
@@ -136,7 +136,7 @@ export const METHODS: readonly string[] =
   );
 
 /** A method that a page may use, or "*". */
-export const corsMethod: Kind<string> = {
+export const corsMethod: ValueType<string> = {
   expected: 'a method that is served, such as "GET", "PUT" or "DELETE", or "*"',
   json: { enum: ['*', ...METHODS] },
   read(value, at, reading) {
@@ -154,7 +154,7 @@ export const realmText = text(
 );
 
 /** A host under which a listener may be reached: in its one form, "*." at the beginning for any labels. */
-export const hostPattern: Kind<string> = {
+export const hostPattern: ValueType<string> = {
   expected: 'the name of a host such as "board.local", "*.example.org", or "*" for any',
   json: { type: 'string', pattern: '^(\\*|(\\*\\.)?[A-Za-z0-9_.:[\\]-]+)$' },
   read(value, at, reading) {
@@ -172,7 +172,7 @@ export const hostPattern: Kind<string> = {
 };
 
 /** An origin in its one form; "*." at a host's beginning stands for one or more labels. */
-export const originPattern: Kind<string> = {
+export const originPattern: ValueType<string> = {
   expected:
     'an origin such as "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://" or "*"',
   json: { type: 'string', pattern: '^(\\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/]*)$' },
@@ -192,7 +192,7 @@ export const originPattern: Kind<string> = {
 };
 
 /** An address, a range of them in CIDR notation, or "unix". */
-export const addressEntry: Kind<AddressEntry> = {
+export const addressEntry: ValueType<AddressEntry> = {
   expected: 'an address or a range such as "192.168.1.7", "10.0.0.0/8" or "fd00::/8", or "unix"',
   json: { type: 'string', pattern: '^(unix|[0-9A-Fa-f:.]+(/[0-9]{1,3})?)$' },
   read(value, at, reading) {

@@ -1,10 +1,10 @@
-/** The kinds of value that name something on the disk: folders, files, programs. */
+/** The types of values that name something on the disk: folders, files, programs. */
 import { isAbsolute, resolve } from 'node:path';
 import { visible } from '../../ops/visible.ts';
 import type { Credentials } from '../credentials.ts';
 import { type Failed, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
-import type { KeyPath, Kind, Reading } from './value.ts';
+import type { KeyPath, Reading, ValueType } from './value.ts';
 
 /** Linux's PATH_MAX, less the closing NUL. */
 const MAX_PATH = 4095;
@@ -15,7 +15,7 @@ function absolute(value: unknown, directory: string): string | undefined {
 }
 
 /** A folder that exists, made absolute from the folder of the configuration file. */
-export const folder: Kind<string> = {
+export const folder: ValueType<string> = {
   expected: 'the path of a folder',
   json: { type: 'string', minLength: 1 },
   read(value, at, reading) {
@@ -30,7 +30,7 @@ export const folder: Kind<string> = {
 };
 
 /** A file that exists, made absolute from the folder of the configuration file. */
-export const file: Kind<string> = {
+export const file: ValueType<string> = {
   expected: 'the path of a file',
   json: { type: 'string', minLength: 1 },
   read(value, at, reading) {
@@ -51,7 +51,7 @@ export const file: Kind<string> = {
  *
  * @param parse tells what is wrong with the text
  */
-export function fileOf(what: string, parse: (text: string) => Credentials): Kind<string> {
+export function fileOf(what: string, parse: (text: string) => Credentials): ValueType<string> {
   return {
     expected: `the path of a file of ${what}`,
     json: { type: 'string', minLength: 1 },
@@ -113,7 +113,7 @@ function named(written: string, path: string): string {
  * A program and its arguments. Never a shell line: nothing is expanded or split. A program with a slash is relative to
  * the configuration file; one without is looked up in PATH when it is checked and again when it is started.
  */
-export const command: Kind<readonly [string, ...string[]]> = {
+export const command: ValueType<readonly [string, ...string[]]> = {
   expected: 'a list of strings, the program first, such as ["vmstat", "-n", "1"]',
   json: { type: 'array', items: { type: 'string' }, minItems: 1 },
   read(value, at, reading) {
@@ -137,7 +137,7 @@ export const command: Kind<readonly [string, ...string[]]> = {
 };
 
 /** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
-export const program: Kind<string> = {
+export const program: ValueType<string> = {
   expected: 'a program, such as "/usr/bin/perl" or "perl"',
   json: { type: 'string', minLength: 1 },
   read(value, at, reading) {

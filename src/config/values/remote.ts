@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 import { MAX_SOCKET_PATH } from './simple.ts';
-import type { Kind } from './value.ts';
+import type { ValueType } from './value.ts';
 
 /** Where somebody else listens. */
 export type Remote =
@@ -34,7 +34,7 @@ function isHost(name: string): boolean {
 }
 
 /** It need not be there yet: whoever listens may be started later than the gateway. */
-export const remote: Kind<Remote> = {
+export const remote: ValueType<Remote> = {
   expected: 'where to connect to, such as "unix:/run/app.sock" or "tcp://127.0.0.1:9000"',
   json: { type: 'string', pattern: '^(unix:.+|tcp://.+:[0-9]{1,5})$' },
   read(value, at, reading) {

@@ -1,16 +1,16 @@
-/** The kinds of plain value that a configuration key can have. `tables.ts` has those that hold others. */
+/** The types of plain values that a configuration key can have. `tables.ts` has those that hold others. */
 import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { folderTrouble } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
 import { canBeUsed, command } from './on-disk.ts';
-import type { JsonSchema, Kind, Reading } from './value.ts';
+import type { JsonSchema, Reading, ValueType } from './value.ts';
 
 function simple<T>(
   expected: string,
   json: JsonSchema,
   parse: (value: unknown, reading: Reading) => T | undefined,
-): Kind<T> {
+): ValueType<T> {
   return {
     expected,
     json,
@@ -22,11 +22,11 @@ function simple<T>(
   };
 }
 
-export const boolean: Kind<boolean> = simple('true or false', { type: 'boolean' }, (value) =>
+export const boolean: ValueType<boolean> = simple('true or false', { type: 'boolean' }, (value) =>
   typeof value === 'boolean' ? value : undefined,
 );
 
-export function integer(bounds: { min: number; max: number }): Kind<number> {
+export function integer(bounds: { min: number; max: number }): ValueType<number> {
   const json = { type: 'integer', minimum: bounds.min, maximum: bounds.max };
   return simple(`a whole number from ${bounds.min} to ${bounds.max}`, json, (value) =>
     typeof value === 'number' && Number.isInteger(value) && value >= bounds.min && value <= bounds.max
@@ -36,13 +36,13 @@ export function integer(bounds: { min: number; max: number }): Kind<number> {
 }
 
 /** Any text that fits `pattern`; `expected` says in words what that is. */
-export function text(expected = 'a string that is not empty', pattern = /^[^\x00]+$/): Kind<string> {
+export function text(expected = 'a string that is not empty', pattern = /^[^\x00]+$/): ValueType<string> {
   return simple(expected, { type: 'string', pattern: pattern.source }, (value) =>
     typeof value === 'string' && pattern.test(value) ? value : undefined,
   );
 }
 
-export function choice<const T extends string>(...values: readonly T[]): Kind<T> {
+export function choice<const T extends string>(...values: readonly T[]): ValueType<T> {
   const named = values.map((value) => `"${value}"`);
   const last = named.length > 1 ? `${named.slice(0, -1).join(', ')} or ${named.at(-1)}` : `${named[0]}`;
   return simple(last, { enum: values }, (value) => values.find((known) => known === value));
@@ -59,7 +59,7 @@ export function parseDuration(value: string): number | undefined {
 }
 
 /** A length of time, in milliseconds. The bounds are written as in the file. */
-export function duration(min: string, max: string): Kind<number> {
+export function duration(min: string, max: string): ValueType<number> {
   const low = parseDuration(min) ?? 0;
   const high = parseDuration(max) ?? 0;
   const json = { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$' };
@@ -88,7 +88,7 @@ export function parseSize(value: string): number | undefined {
 }
 
 /** A number of bytes. The bounds are written as in the file. */
-export function size(min: string, max: string): Kind<number> {
+export function size(min: string, max: string): ValueType<number> {
   const low = parseSize(min) ?? 0;
   const high = parseSize(max) ?? 0;
   const json = {
@@ -136,7 +136,7 @@ export function parseAddress(value: string, directory: string): Address | undefi
   return { kind: 'tcp', host, port, text: value };
 }
 
-export const address: Kind<Address> = {
+export const address: ValueType<Address> = {
   expected: 'an address such as "[::]:80", "127.0.0.1:8080" or "unix:/run/runnel.sock"',
   json: { type: 'string', pattern: '^(unix:.+|systemd:[!-9;-~]+|.*:[0-9]{1,5})$' },
   read(value, at, reading) {
@@ -163,7 +163,7 @@ function expectedInstead(value: unknown): string | undefined {
 /** What a stream polls: a path of this gateway, a command, or an address. */
 export type PollSource = string | readonly [string, ...string[]];
 
-export const pollSource: Kind<PollSource> = {
+export const pollSource: ValueType<PollSource> = {
   expected:
     'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
   json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },

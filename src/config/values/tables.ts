@@ -1,7 +1,7 @@
-/** The kinds that hold others: lists, tables whose keys the user chooses, and tables with fixed keys. */
+/** The types of values that hold others: lists, tables whose keys the user chooses, and tables with fixed keys. */
 
 import { quote } from '../reading/problems.ts';
-import type { Fields, JsonSchema, Key, KeyPath, Kind, Reading, Values } from './value.ts';
+import type { Fields, JsonSchema, Key, KeyPath, Reading, Values, ValueType } from './value.ts';
 
 /** A TOML table as the parser hands it out. */
 export type RawTable = { readonly [key: string]: unknown };
@@ -10,7 +10,7 @@ export function isTable(value: unknown): value is RawTable {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-export function listOf<T>(item: Kind<T>, what: string): Kind<readonly T[]> {
+export function listOf<T>(item: ValueType<T>, what: string): ValueType<readonly T[]> {
   return {
     expected: `a list of ${what}`,
     json: { type: 'array', items: item.json },
@@ -30,11 +30,15 @@ export function listOf<T>(item: Kind<T>, what: string): Kind<readonly T[]> {
   };
 }
 
-/** A table whose keys the user chooses, all values of one kind; `nameKind` judges the keys and brings them into one form. */
-export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): Kind<ReadonlyMap<string, T>> {
+/** A table whose keys the user chooses, all values of one type; `nameType` judges the keys and brings them into one form. */
+export function mapOf<T>(
+  item: ValueType<T>,
+  nameType: ValueType<string>,
+  what: string,
+): ValueType<ReadonlyMap<string, T>> {
   return {
     expected: `a table of ${what}`,
-    json: { type: 'object', additionalProperties: item.json, propertyNames: nameKind.json },
+    json: { type: 'object', additionalProperties: item.json, propertyNames: nameType.json },
     inside: { is: 'map', item },
     read(value, at, reading) {
       if (!isTable(value)) {
@@ -52,7 +56,7 @@ export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): K
           );
           continue;
         }
-        const key = nameKind.read(name, [...at, name], reading);
+        const key = nameType.read(name, [...at, name], reading);
         const parsed = item.read(entry, [...at, name], reading);
         if (key === undefined) continue;
         if (names.has(key)) reading.problem([...at, name], `says the same as another key: both mean ${quote(key)}`);
@@ -66,10 +70,10 @@ export function mapOf<T>(item: Kind<T>, nameKind: Kind<string>, what: string): K
 
 /** Either a table, or one value that says its most important key: `expand` makes the table of it. */
 export function shortOr<S, F extends Fields>(
-  short: Kind<S>,
+  short: ValueType<S>,
   whole: Table<F>,
   expand: (value: S) => RawTable,
-): Kind<Values<F>> {
+): ValueType<Values<F>> {
   return {
     expected: `${short.expected}, or a table`,
     json: { anyOf: [short.json, whole.json] },
@@ -84,12 +88,12 @@ export function shortOr<S, F extends Fields>(
 
 /** Either one value for everything, which becomes the table's only entry under `everything`, or such a table. */
 export function oneOrMapOf<T>(
-  item: Kind<T>,
+  item: ValueType<T>,
   everything: string,
-  nameKind: Kind<string>,
+  nameType: ValueType<string>,
   what: string,
-): Kind<ReadonlyMap<string, T>> {
-  const map = mapOf(item, nameKind, what);
+): ValueType<ReadonlyMap<string, T>> {
+  const map = mapOf(item, nameType, what);
   return {
     expected: `${item.expected}, or ${map.expected}`,
     json: { anyOf: [item.json, map.json] },
@@ -175,7 +179,7 @@ export function together(...rules: readonly Rule[]): Rule {
 }
 
 /** A table with these keys and no others. */
-export interface Table<F extends Fields> extends Kind<Values<F>> {
+export interface Table<F extends Fields> extends ValueType<Values<F>> {
   readonly fields: F;
 }
 
@@ -201,12 +205,12 @@ export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
       for (const [name, key] of Object.entries(fields)) {
         const given = Object.hasOwn(value, name) ? value[name] : key.default;
         if (given === undefined) {
-          if (key.required) reading.problem([...at, name], `is missing: it must be ${key.kind.expected}`);
+          if (key.required) reading.problem([...at, name], `is missing: it must be ${key.type.expected}`);
           whole &&= !key.required;
           result[name] = undefined;
           continue;
         }
-        const parsed = key.kind.read(given, [...at, name], reading);
+        const parsed = key.type.read(given, [...at, name], reading);
         if (parsed === undefined) whole = false;
         result[name] = parsed;
       }
@@ -219,7 +223,7 @@ export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
 function tableSchema(fields: Fields, rule: Rule | undefined): JsonSchema {
   const properties = Object.entries(fields).map(([name, key]) => {
     const isPlain = key.default !== undefined && !isTable(key.default);
-    return [name, { ...key.kind.json, description: key.doc, ...(isPlain ? { default: key.default } : {}) }];
+    return [name, { ...key.type.json, description: key.doc, ...(isPlain ? { default: key.default } : {}) }];
   });
   const needed = Object.keys(fields).filter((name) => fields[name]?.required);
   return {
@@ -240,7 +244,7 @@ export type Overrides<F extends Fields> = {
 export function overridesOf<F extends Fields>(whole: Table<F>): Table<Overrides<F>> {
   const fields = Object.entries(whole.fields).map(([name, key]) => [
     name,
-    { kind: key.kind, doc: key.doc, required: false, default: undefined },
+    { type: key.type, doc: key.doc, required: false, default: undefined },
   ]);
   // Like the cast in `table`: the keys are those of `whole`, one by one.
   return table(Object.fromEntries(fields) as Overrides<F>);

@@ -1,6 +1,6 @@
 /**
- * What a configuration is described with: a `Kind` reads one TOML value into what the code works with, or says what it
- * had expected, and tells the JSON Schema and the reference page about itself; a `Key` is a kind with a default and a sentence.
+ * What a configuration is described with: a `ValueType` reads one TOML value into what the code works with, or says what it
+ * had expected, and tells the JSON Schema and the reference page about itself; a `Key` is such a type with a default and a sentence.
  */
 import type { Disk } from '../disk/disk.ts';
 
@@ -15,7 +15,7 @@ export interface Service {
   readonly sameEnvironment: boolean;
 }
 
-/** What reading goes by, and where a kind reports what is wrong. */
+/** What reading goes by, and where a type of values reports what is wrong. */
 export interface Reading {
   /** Relative paths in the file are relative to this folder. */
   readonly directory: string;
@@ -34,13 +34,14 @@ export interface Reading {
 
 export type JsonSchema = { readonly [key: string]: unknown };
 
-/** What a kind is made of, for those who describe it. */
+/** What a type of values is made of, for those who describe it. */
 export type Inside =
   | { readonly is: 'table'; readonly fields: Fields; readonly note?: string | undefined }
-  | { readonly is: 'map'; readonly item: Kind<unknown> }
-  | { readonly is: 'list'; readonly item: Kind<unknown> };
+  | { readonly is: 'map'; readonly item: ValueType<unknown> }
+  | { readonly is: 'list'; readonly item: ValueType<unknown> };
 
-export interface Kind<T> {
+/** A type of values: how one is read, and how it is described. */
+export interface ValueType<T> {
   /** Completes "must be …". */
   readonly expected: string;
   readonly json: JsonSchema;
@@ -50,29 +51,29 @@ export interface Kind<T> {
   read(value: unknown, path: KeyPath, reading: Reading): T | undefined;
 }
 
-/** One key of a table: its kind, the default in TOML's own notation, and a sentence why one would set it. */
+/** One key of a table: the type of its value, the default in TOML's own notation, and a sentence why one would set it. */
 export interface Key<T> {
-  readonly kind: Kind<unknown>;
+  readonly type: ValueType<unknown>;
   readonly doc: string;
   readonly required: boolean;
   readonly default: unknown;
-  /** Never set: carries the type. */
-  readonly type?: T;
+  /** Never set: carries the type for the compiler. */
+  readonly carries?: T;
 }
 
 export type Fields = { readonly [name: string]: Key<unknown> };
 export type Values<F extends Fields> = { readonly [K in keyof F]: F[K] extends Key<infer T> ? T : never };
 
-export function required<T>(kind: Kind<T>, doc: string): Key<T> {
-  return { kind, doc, required: true, default: undefined };
+export function required<T>(type: ValueType<T>, doc: string): Key<T> {
+  return { type, doc, required: true, default: undefined };
 }
 
 /** A key that may be left out and then is undefined. */
-export function optional<T>(kind: Kind<T>, doc: string): Key<T | undefined> {
-  return { kind, doc, required: false, default: undefined };
+export function optional<T>(type: ValueType<T>, doc: string): Key<T | undefined> {
+  return { type, doc, required: false, default: undefined };
 }
 
 /** A key that may be left out; `value` is what a user would have written to get the default. */
-export function preset<T>(kind: Kind<T>, value: unknown, doc: string): Key<T> {
-  return { kind, doc, required: false, default: value };
+export function preset<T>(type: ValueType<T>, value: unknown, doc: string): Key<T> {
+  return { type, doc, required: false, default: value };
 }

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { fileName, headerName, routeKey } from '../../../src/config/values/names.ts';
 import { command, folder } from '../../../src/config/values/on-disk.ts';
 import { address, choice, integer, parseAddress, parseDuration, parseSize } from '../../../src/config/values/simple.ts';
-import type { Kind, Reading } from '../../../src/config/values/value.ts';
+import type { Reading, ValueType } from '../../../src/config/values/value.ts';
 import { thisUser } from '../../../src/ops/file-reasons.ts';
 
 /** A disk with a folder, a program, a file that is none, and a folder that may not be read. */
@@ -34,10 +34,10 @@ function reading(said: string[] = []): Reading {
   };
 }
 
-/** What a kind makes of a value; the problems when it refuses. */
-function read<T>(kind: Kind<T>, value: unknown): T | string {
+/** What a type makes of a value; the problems when it refuses. */
+function read<T>(type: ValueType<T>, value: unknown): T | string {
   const said: string[] = [];
-  const result = kind.read(value, ['key'], reading(said));
+  const result = type.read(value, ['key'], reading(said));
   if (result !== undefined) assert.deepEqual(said, []);
   return result ?? said.join(' | ');
 }
@@ -174,7 +174,7 @@ describe('addresses', () => {
 });
 
 describe('folders and programs', () => {
-  const cases: readonly (readonly [string, Kind<unknown>, unknown, unknown])[] = [
+  const cases: readonly (readonly [string, ValueType<unknown>, unknown, unknown])[] = [
     ['an absolute folder', folder, '/srv', '/srv'],
     ['a relative folder', folder, '../../srv', '/srv'],
     ['the file itself lies there', folder, '.', '/etc/runnel'],
@@ -194,7 +194,7 @@ describe('folders and programs', () => {
     ],
     ['a folder as program', command, ['/srv'], 'key.0; the program "/srv" is a folder, not a program'],
   ];
-  for (const [name, kind, value, expected] of cases) test(name, () => assert.deepEqual(read(kind, value), expected));
+  for (const [name, type, value, expected] of cases) test(name, () => assert.deepEqual(read(type, value), expected));
 });
 
 describe('numbers and choices', () => {
@@ -209,7 +209,7 @@ describe('numbers and choices', () => {
 });
 
 describe('names', () => {
-  const cases: readonly (readonly [string, Kind<string>, string, string | RegExp])[] = [
+  const cases: readonly (readonly [string, ValueType<string>, string, string | RegExp])[] = [
     ['the root', routeKey, '/', '/'],
     ['two dots in a segment', routeKey, '/a..b/', '/a..b/'],
     ['a host with digits', routeKey, '10.0.0.1/x', '10.0.0.1/x'],
@@ -226,9 +226,9 @@ describe('names', () => {
     ['one dot', fileName, '.', /must be the name/],
     ['a slash', fileName, 'a/b', /must be the name/],
   ];
-  for (const [name, kind, value, expected] of cases)
+  for (const [name, type, value, expected] of cases)
     test(name, () => {
-      const result = read(kind, value);
+      const result = read(type, value);
       if (typeof expected === 'string') assert.equal(result, expected);
       else assert.match(result, expected);
     });
