@@ -67,7 +67,7 @@ function pageBefore(stream: Handler, page: string): Handler {
     crossSite: 'same-origin',
     pacesItself: true,
     begin: () => stream.begin?.(),
-    drain: (reason) => stream.drain(reason),
+    retire: (reason) => stream.retire(reason),
     close: () => stream.close(),
     handle(call) {
       const wantsPage =

@@ -280,7 +280,7 @@ export interface Listening {
   /** Accepts no more connections; each open one is closed after the reply it is waiting for. */
   stop(): void;
   /** Resolves when no connection is left. */
-  readonly drained: Promise<void>;
+  readonly finished: Promise<void>;
   /** Drops every connection that is left. */
   close(): void;
 }

@@ -42,7 +42,7 @@ export interface Gateway {
    * the log says what came of it. Called while it is at work it begins once more afterwards, once for any number of calls.
    */
   reload(): Promise<void>;
-  /** Drains, then ends what is left. Resolves when no connection and no process is. Called again it stops draining. */
+  /** Lets requests under way finish, then ends what is left. Resolves when no connection and no process is. Called again it stops waiting. */
   stop(reason: string): Promise<void>;
 }
 
@@ -167,7 +167,7 @@ class RunningGateway implements Gateway {
   }
 
   stop(reason: string): Promise<void> {
-    if (this.stopping === undefined) this.stopping = this.drainAndClose(reason);
+    if (this.stopping === undefined) this.stopping = this.retireAndClose(reason);
     else {
       this.hurried = true;
       this.hurry?.();
@@ -203,13 +203,13 @@ class RunningGateway implements Gateway {
       return { changes, opened, commit };
     } catch (error) {
       // Somebody may have come through a listener that was open for a moment.
-      for (const handler of changes.begun) handler.drain('this configuration was given up');
+      for (const handler of changes.begun) handler.retire('this configuration was given up');
       throw error;
     }
   }
 
   private exchange({ begun, over }: RouteChanges): void {
-    for (const handler of over) handler.drain('the configuration has changed');
+    for (const handler of over) handler.retire('the configuration has changed');
     for (const handler of begun) handler.begin?.();
   }
 
@@ -267,15 +267,15 @@ class RunningGateway implements Gateway {
 
   // ---- stopping ----
 
-  private async drainAndClose(reason: string): Promise<void> {
+  private async retireAndClose(reason: string): Promise<void> {
     await this.reloading.close();
     this.certificates.close();
     this.memory.stop();
     this.readiness.stopping(reason);
     this.listeners.stop();
     const handlers = compareRoutes(this.built.routes, NO_ROUTES).over;
-    for (const handler of handlers) handler.drain(reason);
-    await this.drained();
+    for (const handler of handlers) handler.retire(reason);
+    await this.finished();
     await Promise.all(handlers.map((handler) => handler.close()));
     this.listeners.close();
     await this.programs.closeAll(STOP_PROGRAMS);
@@ -284,13 +284,13 @@ class RunningGateway implements Gateway {
   }
 
   /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
-  private async drained(): Promise<void> {
+  private async finished(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const enough = new Promise<void>((resolve) => {
       this.hurry = resolve;
       timer = setTimeout(resolve, this.hurried ? 0 : this.built.config.stop_timeout);
     });
-    await Promise.race([Promise.all(this.listeners.all.map(({ drained }) => drained)), enough]);
+    await Promise.race([Promise.all(this.listeners.all.map(({ finished }) => finished)), enough]);
     clearTimeout(timer);
   }
 }

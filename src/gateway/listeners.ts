@@ -216,7 +216,7 @@ export class Listeners {
     const { listening } = door;
     this.leaving.add(listening);
     const enough = patience === undefined ? undefined : setTimeout(() => listening.close(), patience);
-    void listening.drained.then(() => {
+    void listening.finished.then(() => {
       clearTimeout(enough);
       this.leaving.delete(listening);
       // uWebSockets.js never forgets a listener; what was behind it must not stay with it.

@@ -95,7 +95,7 @@ export interface Handler {
    * It serves nobody new from now on, because the gateway stops or the configuration has changed: clients of streams are told to leave;
    * a request under way may still finish, and after it nothing is left.
    */
-  drain(reason: string): void;
+  retire(reason: string): void;
   /** Ends what it started, now. Resolves when nothing is left. */
   close(): Promise<void>;
 }

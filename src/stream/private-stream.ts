@@ -79,7 +79,7 @@ export class PrivateStream implements Handler {
     return byResponse(reception, this.form(transport), transport, this.arrival(call, started, ++this.joined));
   }
 
-  drain(reason: string): void {
+  retire(reason: string): void {
     this.stopping = reason;
     for (const channel of [...this.channels]) channel.finish({ code: CLOSE.goingAway, reason });
   }

@@ -104,7 +104,7 @@ export class SharedStream implements Handler {
     return byResponse(this.parts.reception, this.form(transport), transport, this.arrival(channel, call, last));
   }
 
-  drain(reason: string): void {
+  retire(reason: string): void {
     this.stopping = reason;
     for (const channel of this.channels.values()) channel.finish({ code: CLOSE.goingAway, reason });
   }

@@ -191,7 +191,7 @@ for (const row of CONTRACT) {
       assert.equal((await idle.reply()).status, 200);
       // Of an engine that is stopping an idle connection is let go only when no request or WebSocket is counted any more.
       trial.listening.stop();
-      await Promise.all([idle.ended(), trial.listening.drained]);
+      await Promise.all([idle.ended(), trial.listening.finished]);
       process.off('warning', warned);
       assert.deepEqual([ledger.problems, warnings], [[], []]);
       assert.equal(trial.host.connections, 0);

@@ -72,7 +72,7 @@ for (const name of CONTRACT.filter((row) => engineName(row) === 'node')) {
     assert.equal(await recorded.closed(), 'close 1000 ');
     assert.equal(client.socket.destroyed, false, 'told before the client has done anything more');
     trial.listening.stop();
-    await trial.listening.drained;
+    await trial.listening.finished;
     await trial.close();
   });
 }

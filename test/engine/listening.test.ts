@@ -125,7 +125,7 @@ for (const name of CONTRACT) {
       assert.equal(await listenCode(name, { kind: 'unix', path: join(folder, 'no', 'x.sock') }), 'ENOENT');
     });
 
-    test('stop: no more connections, the pending answer arrives and closes, then it is drained', async () => {
+    test('stop: no more connections, the pending answer arrives and closes, then it is finished', async () => {
       const held: Exchange[] = [];
       const trial = await Trial.start(name, (exchange) => held.push(exchange));
       const waiting = await RawClient.connect(trial.port);
@@ -136,9 +136,9 @@ for (const name of CONTRACT) {
       trial.listening.stop();
       trial.listening.stop();
       await assert.rejects(RawClient.connect(port));
-      let drained = false;
-      trial.listening.drained.then(() => {
-        drained = true;
+      let finished = false;
+      trial.listening.finished.then(() => {
+        finished = true;
       });
       held[0]?.reply(text('last'));
       const reply = await waiting.reply();
@@ -146,7 +146,7 @@ for (const name of CONTRACT) {
       assert.equal(reply.header('connection')?.toLowerCase(), 'close');
       await waiting.ended();
       await idle.ended();
-      await until(() => drained, 'the drain');
+      await until(() => finished, 'its end');
       await trial.close();
     });
 
@@ -155,17 +155,17 @@ for (const name of CONTRACT) {
       const trial = await Trial.start(name, (exchange) => upgradeTo(exchange, recorded));
       const client = await Client.connect(trial.port);
       const socket = await recorded.opened();
-      let drained = false;
-      trial.listening.drained.then(() => {
-        drained = true;
+      let finished = false;
+      trial.listening.finished.then(() => {
+        finished = true;
       });
       trial.listening.stop();
       client.native.send('echo');
       await until(() => client.messages.length === 1, 'the echo');
-      assert.equal(drained, false);
+      assert.equal(finished, false);
       socket.close(1001, 'stopping');
       assert.equal(await client.closed(), '1001 stopping');
-      await until(() => drained, 'the drain');
+      await until(() => finished, 'its end');
       await trial.close();
     });
 
@@ -210,7 +210,7 @@ for (const name of CONTRACT) {
       );
       await until(() => recorded.every((each) => each.events.length === 2), 'all closes');
       trial.listening.stop();
-      await trial.listening.drained;
+      await trial.listening.finished;
       await trial.close();
     });
   });

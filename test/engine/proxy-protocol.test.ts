@@ -159,7 +159,7 @@ for (const row of ['node', 'tls'] as const) {
       client.on('error', () => {});
       await until(() => trial.host.connections === 1, 'the connection');
       trial.listening.stop();
-      await trial.listening.drained;
+      await trial.listening.finished;
       await trial.close();
     });
   });

@@ -215,7 +215,7 @@ for (const name of CONTRACT) {
       }
       client.destroy();
       trial.listening.stop();
-      await trial.listening.drained;
+      await trial.listening.finished;
       assert.equal(aborted, 0);
       await trial.close();
     });

@@ -107,7 +107,7 @@ export class Trial {
   /** Ends it; `failures` is what the host must have been told of, nothing by default. */
   async close(failures: readonly RegExp[] = []): Promise<void> {
     this.listening.close();
-    await this.listening.drained;
+    await this.listening.finished;
     assert.equal(this.host.failures.length, failures.length, `failures: ${this.host.failures.join(' | ')}`);
     for (const [at, pattern] of failures.entries()) assert.match(this.host.failures[at] ?? '', pattern);
   }

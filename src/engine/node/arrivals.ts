@@ -2,8 +2,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { readAddress, UNIX_PEER } from '../../net/address.ts';
-import type { Drain } from '../drain.ts';
 import type { EngineHost } from '../engine.ts';
+import type { OpenConnections } from '../open-connections.ts';
 import type { Peer } from './connection.ts';
 import { gateConnections, takePreface } from './preface.ts';
 
@@ -26,7 +26,7 @@ export class Arrivals {
   /** `serve` is called once the first byte for HTTP or TLS is next, and also for those that are not admitted. */
   constructor(
     private readonly host: EngineHost,
-    private readonly drain: Drain,
+    private readonly connections: OpenConnections,
     private readonly serve: (socket: Socket, arrival: Arrival) => void,
     private readonly left: (socket: Socket, arrival: Arrival) => void,
   ) {}
@@ -63,11 +63,11 @@ export class Arrivals {
   private enter(socket: Socket, peer: Peer): Arrival {
     const arrival = { peer, admitted: this.host.opened(peer.address) };
     this.open.set(socket, arrival);
-    this.drain.opened();
+    this.connections.opened();
     socket.once('close', () => {
       this.open.delete(socket);
       this.left(socket, arrival);
-      this.drain.closed();
+      this.connections.closed();
       if (arrival.admitted) this.host.closed(arrival.peer.address);
     });
     return arrival;

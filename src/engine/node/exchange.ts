@@ -1,11 +1,11 @@
 /** One request on node:http and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Drain } from '../drain.ts';
 import type { BodyReceiver, EngineHost, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
 import type { HeadFacts } from '../heads.ts';
 import { STALLED_REPLY } from '../limits.ts';
+import type { OpenConnections } from '../open-connections.ts';
 import {
   bodyLength,
   internalError,
@@ -29,7 +29,7 @@ const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9
 /** What the exchanges of one listener share. */
 export interface NodeShared {
   readonly host: EngineHost;
-  readonly drain: Drain;
+  readonly connections: OpenConnections;
   readonly upgrader: Upgrader;
 }
 
@@ -61,7 +61,7 @@ export class NodeExchange implements Exchange {
     this.hasBody = facts.hasBody;
     this.contentLength = facts.contentLength;
     this.socket = connection.socket;
-    shared.drain.began();
+    shared.connections.began();
     connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
     response.once('close', () => this.closed());
     takeover?.watch(() => this.closed());
@@ -143,7 +143,7 @@ export class NodeExchange implements Exchange {
       return;
     }
     this.state = 'answering';
-    const { host, drain, upgrader } = this.shared;
+    const { host, connections, upgrader } = this.shared;
     let opened = false;
     upgrader
       .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
@@ -152,7 +152,7 @@ export class NodeExchange implements Exchange {
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         const { remoteAddress } = this.request;
-        new NodeSocket(native, this.socket, upgrade.handlers, host, remoteAddress, () => drain.ended()).opened();
+        new NodeSocket(native, this.socket, upgrade.handlers, host, remoteAddress, () => connections.ended()).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {
@@ -181,7 +181,7 @@ export class NodeExchange implements Exchange {
     if (this.state === 'over') return;
     const complete = this.response.writableFinished || (this.lingering && this.response.writableLength === 0);
     this.state = 'over';
-    this.shared.drain.ended();
+    this.shared.connections.ended();
     if (complete) return;
     this.aborted = true;
     this.guard(() => this.outflow?.cancel());
@@ -197,10 +197,10 @@ export class NodeExchange implements Exchange {
     const { response, incoming } = this;
     const { status, body } = reply;
     const bodyOver = !this.hasBody || incoming.complete;
-    const { drain } = this.shared;
+    const { connections } = this.shared;
     // Whoever has shut its sending side asks nothing more.
     const noMore = !bodyOver || this.socket.readableEnded || this.connection.isLast(response);
-    const last = reply.close === true || drain.stopping || noMore;
+    const last = reply.close === true || connections.stopping || noMore;
     if (last || this.takeover !== undefined) {
       response.shouldKeepAlive = false;
       this.connection.last = true;

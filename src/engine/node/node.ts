@@ -6,11 +6,11 @@ import { createServer, IncomingMessage, type Server, type ServerOptions, ServerR
 import type { Socket } from 'node:net';
 import { parseHost, sameHost } from '../../net/host.ts';
 import { usualPort } from '../../net/origin.ts';
-import { Drain } from '../drain.ts';
 import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from '../engine.ts';
 import { headRefusal } from '../head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from '../heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from '../listen-check.ts';
+import { OpenConnections } from '../open-connections.ts';
 import { type Arrival, Arrivals } from './arrivals.ts';
 import { Connection, type Peer } from './connection.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
@@ -50,8 +50,8 @@ class NodeListener {
     private readonly host: EngineHost,
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
-    this.shared = { host, drain: new Drain(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
-    this.arrivals = new Arrivals(host, this.shared.drain, this.serve, (socket, { admitted }) => {
+    this.shared = { host, connections: new OpenConnections(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
+    this.arrivals = new Arrivals(host, this.shared.connections, this.serve, (socket, { admitted }) => {
       this.connections.delete(socket);
       if (!admitted) this.turnedAway--;
     });
@@ -95,13 +95,21 @@ class NodeListener {
       this.stopped = true;
       // Closes the connections that wait for a next request, too.
       this.server.close();
-      this.shared.drain.stop();
+      this.shared.connections.stop();
     };
     const close = () => {
       stop();
       this.arrivals.dropAll();
     };
-    return { engine: 'node', name, secure: this.facts.secure, port, stop, drained: this.shared.drain.drained, close };
+    return {
+      engine: 'node',
+      name,
+      secure: this.facts.secure,
+      port,
+      stop,
+      finished: this.shared.connections.finished,
+      close,
+    };
   }
 
   /** One connection too many is told so, while there is room even for that. */

@@ -56,7 +56,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
     this.hasBody = facts.hasBody;
     this.contentLength = facts.contentLength;
     this.bodyOver = !facts.hasBody;
-    shared.drain.began();
+    shared.connections.began();
   }
 
   get isLast(): boolean {
@@ -331,7 +331,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
   }
 
   private perform(reply: Reply): void {
-    const close = reply.close === true || this.shared.drain.stopping || !this.bodyOver || this.facts.asksClose;
+    const close = reply.close === true || this.shared.connections.stopping || !this.bodyOver || this.facts.asksClose;
     new UwsAnswer(this.response, this, this.shared).give(reply, close);
   }
 
@@ -339,7 +339,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
     this.state = 'over';
     this.deferred = undefined;
     if (this.hasBody || this.outflow !== undefined) this.shared.liveness.delete(this);
-    this.shared.drain.ended();
+    this.shared.connections.ended();
   }
 
   private guard(callback: () => void): void {

@@ -1,7 +1,7 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import type { Drain } from '../drain.ts';
 import type { EngineHost, Handshake } from '../engine.ts';
+import type { OpenConnections } from '../open-connections.ts';
 import type { UwsAnchor } from './anchor.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
@@ -11,7 +11,7 @@ import type { UnseenAnswers } from './unseen.ts';
 /** What the exchanges of one listener share. */
 export interface UwsShared {
   readonly host: EngineHost;
-  readonly drain: Drain;
+  readonly connections: OpenConnections;
   readonly liveness: Liveness;
   readonly anchor: UwsAnchor;
   readonly heads: LastingHeads;

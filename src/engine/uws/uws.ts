@@ -6,7 +6,6 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket, us_sock
 import { addressText, readAddress, UNIX_PEER } from '../../net/address.ts';
 import { loadUws, type UwsModule } from '../../ops/addons/addon.ts';
 import type { Assets } from '../../ops/assets.ts';
-import { Drain } from '../drain.ts';
 import {
   type Engine,
   type EngineHost,
@@ -19,6 +18,7 @@ import {
 import { headRefusal } from '../head-refusal.ts';
 import { type HeadFacts, type Opening, readFacts, readOpening } from '../heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from '../listen-check.ts';
+import { OpenConnections } from '../open-connections.ts';
 import { UwsAnchor } from './anchor.ts';
 import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
@@ -82,7 +82,7 @@ class UwsListener {
     this.facts = { name: options.name, secure: false, port: undefined };
     this.shared = {
       host,
-      drain: new Drain(() => this.app.close()),
+      connections: new OpenConnections(() => this.app.close()),
       liveness: new Liveness(),
       anchor: new UwsAnchor(),
       heads: new LastingHeads(),
@@ -112,13 +112,13 @@ class UwsListener {
       this.shared.anchor.lift();
       this.uws.us_listen_socket_close(socket);
       removePath();
-      this.shared.drain.stop();
+      this.shared.connections.stop();
     };
     const close = () => {
       stop();
       this.app.close();
     };
-    return { engine: 'uws', secure: false, name, port, stop, drained: this.shared.drain.drained, close };
+    return { engine: 'uws', secure: false, name, port, stop, finished: this.shared.connections.finished, close };
   }
 
   /** Exclusive: otherwise any number of programs could listen on the same port, each getting some of the connections. */
@@ -135,16 +135,16 @@ class UwsListener {
   }
 
   private route(): void {
-    const { drain } = this.shared;
+    const { connections } = this.shared;
     let refusing = false;
     const changed = (response: HttpResponse, change: number): void => {
       if (change < 0) {
-        drain.closed();
+        connections.closed();
         if (this.stopped && this.anchored) this.anchored = false;
         else if (!refusing) this.shared.host.closed(undefined);
         return;
       }
-      drain.opened();
+      connections.opened();
       if (this.shared.host.opened(this.peerOf(response))) return;
       // Its end is told to this filter before `close` returns.
       refusing = true;
@@ -167,8 +167,8 @@ class UwsListener {
       close: (socket, code, message) => {
         socket.getUserData().socket.closed(code, message);
         // The filter does not tell of a connection's end once it has become a WebSocket.
-        drain.ended();
-        drain.closed();
+        connections.ended();
+        connections.closed();
         this.shared.host.closed(socket.getUserData().socket.remoteAddress);
       },
     });

@@ -44,7 +44,7 @@ export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
     takesBody: true,
     crossSite: 'open',
     handle: (call) => programs.handle(call),
-    drain: () => undefined,
+    retire: () => undefined,
     close: () => programs.close(),
   };
 }

@@ -38,7 +38,7 @@ export function fastcgiHandler(config: FastcgiConfig, deps: FastcgiDeps): Handle
     takesBody: true,
     crossSite: 'open',
     handle: (call) => applications.handle(call),
-    drain: () => undefined,
+    retire: () => undefined,
     close: () => applications.close(),
   };
 }

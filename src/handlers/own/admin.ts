@@ -21,7 +21,7 @@ export function metricsHandler(metrics: Metrics): Handler {
         body: await metrics.text(),
       };
     },
-    drain: () => undefined,
+    retire: () => undefined,
     close: async () => metrics.close(),
   };
 }
@@ -34,7 +34,7 @@ export function healthHandler(): Handler {
     takesBody: false,
     crossSite: 'open',
     handle: () => textReply(200, 'ok\n'),
-    drain: () => undefined,
+    retire: () => undefined,
     close: () => Promise.resolve(),
   };
 }
@@ -61,7 +61,7 @@ export function readyHandler(states: () => readonly ReadyState[]): Handler {
         [ready ? 'ready' : 'not ready', ...all.map(({ text }) => text), ''].join('\n'),
       );
     },
-    drain: () => undefined,
+    retire: () => undefined,
     close: () => Promise.resolve(),
   };
 }

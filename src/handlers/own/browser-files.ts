@@ -56,8 +56,8 @@ export class BrowserFiles implements Handler {
     return answer(file, call);
   }
 
-  drain(reason: string): void {
-    this.stream.drain(reason);
+  retire(reason: string): void {
+    this.stream.retire(reason);
   }
 
   close(): Promise<void> {

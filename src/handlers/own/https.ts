@@ -27,7 +27,7 @@ function httpsRedirect(port: () => number): Handler {
       const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308;
       return textReply(status, `moved to ${location}\n`, [['location', location]]);
     },
-    drain: () => undefined,
+    retire: () => undefined,
     close: () => Promise.resolve(),
   };
 }

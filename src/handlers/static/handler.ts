@@ -43,7 +43,7 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     crossSite: 'open',
     handle: (call) => files.handle(call),
     errorPage: (status) => files.errorPage(status),
-    drain: () => deps.cache.dropAll(`${deps.cacheName}\n`),
+    retire: () => deps.cache.dropAll(`${deps.cacheName}\n`),
     close: () => Promise.resolve(),
   };
 }

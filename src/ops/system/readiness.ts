@@ -14,7 +14,7 @@ export interface Readiness {
   ready(status: string): void;
   /** The configuration is read again; `ready` follows, whatever has come of it. */
   reloading(): void;
-  /** It drains. The watchdog is fed until `close`. */
+  /** The gateway stops. The watchdog is fed until `close`. */
   stopping(status: string): void;
   close(): void;
 }

@@ -34,7 +34,7 @@ export class Reaper {
 
   constructor(private readonly calls: PosixCalls) {
     this.pidWord = calls.pointerSize === 8 ? 4 : 3;
-    process.on('SIGCHLD', this.drain);
+    process.on('SIGCHLD', this.reapAll);
   }
 
   /** A program is about to be started. Answers with what `started` wants. */
@@ -47,7 +47,7 @@ export class Reaper {
   /** It is known to `watch` now, or was not started. */
   started(start: number): void {
     this.starting.delete(start);
-    if (this.stranger?.turned) process.nextTick(this.drain);
+    if (this.stranger?.turned) process.nextTick(this.reapAll);
   }
 
   /** Calls `reaped` in the moment in which the child is reaped; it may have ended already. */
@@ -59,11 +59,11 @@ export class Reaper {
 
   close(): void {
     this.closed = true;
-    process.off('SIGCHLD', this.drain);
+    process.off('SIGCHLD', this.reapAll);
   }
 
   /** One signal may stand for many ends: look until there are no more, without taking anything (WNOWAIT). */
-  private readonly drain = (): void => {
+  private readonly reapAll = (): void => {
     for (let pid = this.next(); pid !== 0; pid = this.next()) {
       if (this.waiting.has(pid)) this.take(pid);
       else if (this.isNobodys(pid)) this.calls.waitpid(pid, this.status, WNOHANG);
@@ -100,7 +100,7 @@ export class Reaper {
     setImmediate(() =>
       setImmediate(() => {
         seen.turned = true;
-        if (!this.closed) this.drain();
+        if (!this.closed) this.reapAll();
       }),
     );
     return false;

@@ -3,9 +3,9 @@
 /** How long a connection that waits for nothing is kept while stopping: its next request may be on the way. Milliseconds. */
 const GRACE = 200;
 
-export class Drain {
+export class OpenConnections {
   /** Resolves once stopped and without a connection. */
-  readonly drained: Promise<void>;
+  readonly finished: Promise<void>;
   stopping = false;
   private connections = 0;
   private busy = 0;
@@ -14,7 +14,7 @@ export class Drain {
 
   /** `dropAll` closes every connection at once. */
   constructor(private readonly dropAll: () => void) {
-    this.drained = new Promise((resolve) => {
+    this.finished = new Promise((resolve) => {
       this.resolve = resolve;
     });
   }
