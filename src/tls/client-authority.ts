@@ -1,7 +1,7 @@
 /** Which client certificates are accepted: authorities and revocation lists, read and seen to be usable. */
 import { parseCertificates } from './chain.ts';
+import { elements, parseTime } from './der.ts';
 import { day, isValidAt } from './identity.ts';
-import { elements, parseTime } from './making/der.ts';
 import { commonName } from './names.ts';
 import { isRevocationList, pemBlocks, pemText } from './pem.ts';
 import { readTlsFile } from './read-file.ts';

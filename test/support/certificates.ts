@@ -1,6 +1,6 @@
 /** Certificates for tests, made on the spot: an authority, and what it vouches for. */
 import { generateKeyPairSync, type KeyObject, sign, X509Certificate } from 'node:crypto';
-import * as der from '../../src/tls/making/der.ts';
+import * as der from '../../src/tls/der.ts';
 import { type CertificateRequest, issueCertificate } from '../../src/tls/making/issue.ts';
 import { pemText } from '../../src/tls/pem.ts';
 

@@ -1,8 +1,8 @@
 /** Makes certificates (RFC 5280): an authority of one's own, and what it vouches for. */
 import { createHash, createPublicKey, type KeyObject, randomBytes, sign, type X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
+import * as der from '../der.ts';
 import { pemText } from '../pem.ts';
-import * as der from './der.ts';
 
 const OID = {
   ecdsaWithSha256: '1.2.840.10045.4.3.2',

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import * as der from '../../../src/tls/making/der.ts';
+import * as der from '../../../src/tls/der.ts';
 import { addressBytes } from '../../../src/tls/making/issue.ts';
 import { makeAuthority, makeServer, openAuthority } from '../../../src/tls/making/lan.ts';
 import { TlsTrouble } from '../../../src/tls/trouble.ts';
