@@ -32,7 +32,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
   engine: [['choose'], ['uws', 'node'], [REST]],
   'stream/sources': [['poll'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
-  ops: [['memory', 'addons'], [REST], ['system']],
+  ops: [['memory', 'addons'], [REST]],
 };
 /** Code for the browser: a world of its own. */
 const APART = ['browser'];
