@@ -1,6 +1,6 @@
 /** A configuration file to a frozen `Config`, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
-import { checkAcross, hasRoutes, type PlaceOf } from './checks/checks.ts';
+import { checkAcross, hasRoutes, type PositionOf } from './checks/checks.ts';
 import { checkHosts, checkListeners } from './checks/listeners.ts';
 import { checkAuth, checkCors } from './checks/policies.ts';
 import { checkPrograms, type Objections } from './checks/programs.ts';
@@ -54,13 +54,13 @@ export function readConfig(
   table: RawTable,
   file: string,
   around: Surroundings = {},
-  placeOf: PlaceOf = () => undefined,
+  positionOf: PositionOf = () => undefined,
 ): LoadResult {
   const problems: Problem[] = [];
   const doubts: Problem[] = [];
   const report = (path: KeyPath, message: string, hint?: string) => {
-    const place = placeOf(path);
-    problems.push({ file, line: place?.line, column: place?.column, path: formatPath(path), message, hint });
+    const position = positionOf(path);
+    problems.push({ file, line: position?.line, column: position?.column, path: formatPath(path), message, hint });
   };
   const reading: Reading = {
     directory: around.directory ?? process.cwd(),
@@ -69,13 +69,20 @@ export function readConfig(
     wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
     problem: report,
     doubt: (path, message) => {
-      const place = placeOf(path);
-      doubts.push({ file, line: place?.line, column: place?.column, path: formatPath(path), message, hint: undefined });
+      const position = positionOf(path);
+      doubts.push({
+        file,
+        line: position?.line,
+        column: position?.column,
+        path: formatPath(path),
+        message,
+        hint: undefined,
+      });
     },
     unknown: (path, known) => report(path, 'unknown key', suggestion(String(path.at(-1)), known, tablesOf(root))),
   };
   const read = root.read(table, [], reading);
-  checkAcross(table, reading, placeOf);
+  checkAcross(table, reading, positionOf);
   checkListeners(table, reading);
   if (read !== undefined) {
     checkHosts(read, reading);
@@ -92,8 +99,8 @@ export function readConfig(
 }
 
 function troubled(file: string, trouble: SourceTrouble): LoadResult {
-  const { message, hint, place } = trouble;
-  return { ok: false, problems: [{ file, line: place?.line, column: place?.column, path: '', message, hint }] };
+  const { message, hint, position } = trouble;
+  return { ok: false, problems: [{ file, line: position?.line, column: position?.column, path: '', message, hint }] };
 }
 
 /** Gives every route what it inherits: a key that it sets itself stays, every other is `[defaults]`'. */

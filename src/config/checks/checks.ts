@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { readAddress } from '../../net/address.ts';
 import { parseRouteKey } from '../../routing/route-key.ts';
-import type { Place } from '../reading/positions.ts';
+import type { TextPosition } from '../reading/positions.ts';
 import { formatPath, quote } from '../reading/problems.ts';
 import { root } from '../schema.ts';
 import { type Address, parseAddress } from '../values/simple.ts';
@@ -15,12 +15,12 @@ import { checkConnect } from './connect.ts';
 import { checkStreams } from './streams.ts';
 
 /** Where a key is written; undefined for what did not come from a file. */
-export type PlaceOf = (path: KeyPath) => Place | undefined;
+export type PositionOf = (path: KeyPath) => TextPosition | undefined;
 
 /** Two listeners on one address, no listener, one path in two tables, keys that do not go together. */
-export function checkAcross(file: RawTable, reading: Reading, placeOf: PlaceOf): void {
+export function checkAcross(file: RawTable, reading: Reading, positionOf: PositionOf): void {
   checkAddresses(file, reading);
-  checkRouteKeys(file, reading, placeOf);
+  checkRouteKeys(file, reading, positionOf);
   checkConnect(file, reading);
   checkStreams(file, routePaths(file), reading);
 }
@@ -85,8 +85,8 @@ function routePaths(file: RawTable): readonly (readonly [table: string, key: str
   });
 }
 
-function checkRouteKeys(file: RawTable, reading: Reading, placeOf: PlaceOf): void {
-  const inFileOrder = [...routePaths(file)].sort((a, b) => (placeOf(a)?.line ?? 0) - (placeOf(b)?.line ?? 0));
+function checkRouteKeys(file: RawTable, reading: Reading, positionOf: PositionOf): void {
+  const inFileOrder = [...routePaths(file)].sort((a, b) => (positionOf(a)?.line ?? 0) - (positionOf(b)?.line ?? 0));
   const first = new Map<string, KeyPath>();
   for (const path of inFileOrder) {
     const key = parseRouteKey(path[1]);
@@ -96,7 +96,7 @@ function checkRouteKeys(file: RawTable, reading: Reading, placeOf: PlaceOf): voi
       first.set(place, path);
       continue;
     }
-    const line = placeOf(before)?.line;
+    const line = positionOf(before)?.line;
     const where = line === undefined ? '' : ` in line ${line}`;
     reading.problem(path, `is ${formatPath(before)}${where} already: one path is served by one route`);
   }

@@ -3,7 +3,7 @@ import type { Statement, ValueNode } from 'toml/lib/parser.js';
 import type { KeyPath } from '../values/value.ts';
 
 /** Both count from 1; columns count characters. */
-export interface Place {
+export interface TextPosition {
   readonly line: number;
   readonly column: number;
 }
@@ -34,8 +34,8 @@ export class Positions {
   }
 
   /** Where `path` is written: its key, or, if it is not in the file, the nearest table around it; the file's start for the root. */
-  of(path: KeyPath): Place {
-    return placeAt(this.#source, this.#find(path).spot.offset);
+  of(path: KeyPath): TextPosition {
+    return positionAt(this.#source, this.#find(path).spot.offset);
   }
 
   /** Whether `path` is written in the file. */
@@ -92,7 +92,7 @@ function placeValue(at: Spot, value: ValueNode): void {
 }
 
 /** Line and column of an offset in UTF-16 units. */
-export function placeAt(source: string, offset: number): Place {
+export function positionAt(source: string, offset: number): TextPosition {
   const before = source.slice(0, offset);
   const lineStart = before.lastIndexOf('\n') + 1;
   let line = 1;

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
 import { reasonInWords } from '../../ops/file-reasons.ts';
 import { errorCode } from '../disk/disk.ts';
-import { type Place, placeAt } from './positions.ts';
+import { positionAt, type TextPosition } from './positions.ts';
 
 /** A configuration is written by hand: what is larger is something else. */
 export const MAX_SOURCE_BYTES = 1024 * 1024;
@@ -11,7 +11,7 @@ export const MAX_SOURCE_BYTES = 1024 * 1024;
 export interface SourceTrouble {
   readonly message: string;
   readonly hint?: string;
-  readonly place?: Place;
+  readonly position?: TextPosition;
 }
 
 /** The bytes of a file of at most 1 MiB. Only a regular file is opened: a pipe could make the start wait for ever. */
@@ -44,14 +44,14 @@ export function decodeSource(bytes: Buffer): string | SourceTrouble {
   const content = marked ? bytes.subarray(3) : bytes;
   const zero = content.indexOf(0);
   if (zero !== -1) {
-    const place = placeAt(content.toString('utf8', 0, zero), zero);
-    return { message: 'there is a NUL byte: this is not a text file', place };
+    const position = positionAt(content.toString('utf8', 0, zero), zero);
+    return { message: 'there is a NUL byte: this is not a text file', position };
   }
   if (isUtf8(content)) return content.toString('utf8');
   const bad = firstBadByte(content);
-  const place = placeAt(content.toString('utf8', 0, bad), bad);
+  const position = positionAt(content.toString('utf8', 0, bad), bad);
   const value = (content[bad] ?? 0).toString(16).padStart(2, '0');
-  return { message: `the byte 0x${value} is not UTF-8`, hint: SAVE_AS_UTF8, place };
+  return { message: `the byte 0x${value} is not UTF-8`, hint: SAVE_AS_UTF8, position };
 }
 
 /** The index of the first byte that does not belong to a whole character (RFC 3629). */

@@ -1,7 +1,7 @@
 /** Why a text is not TOML, in words. The parser knows where it stopped; what the writer had in mind is read from around there. */
 import type { Statement } from 'toml/lib/parser.js';
 import { visible } from '../../ops/visible.ts';
-import { type Place, placeAt } from './positions.ts';
+import { positionAt, type TextPosition } from './positions.ts';
 import { cut, isSecret } from './problems.ts';
 import { firstDefinition } from './twice.ts';
 
@@ -19,7 +19,7 @@ export interface Explanation {
   readonly message: string;
   readonly hint?: string;
   /** Where to point, if not where the parser stopped. */
-  readonly place?: Place;
+  readonly position?: TextPosition;
 }
 
 export function explain(source: string, stop: Stop, statements: readonly Statement[]): Explanation {
@@ -69,7 +69,7 @@ function explainSaid(source: string, offset: number, said: string, statements: r
   if (twice !== null) {
     const first = firstDefinition(statements, offset);
     if (first === undefined) return { message: `${visible(cut(twice[1] ?? '', 60))} is defined twice` };
-    const { line } = placeAt(source, first.offset);
+    const { line } = positionAt(source, first.offset);
     return { message: `${cut(first.name, 120)} is defined twice: it is in line ${line} already` };
   }
   if (said.startsWith('Invalid escape sequence') || said.startsWith('Invalid Unicode escape'))
@@ -89,7 +89,7 @@ function unclosedString(source: string, offset: number, expected: ReadonlySet<st
   const start = source.lastIndexOf(quote, offset - 1);
   return {
     message: `the string is not closed: ${quote} is missing at its end`,
-    ...(start < 0 ? {} : { place: placeAt(source, start) }),
+    ...(start < 0 ? {} : { position: positionAt(source, start) }),
   };
 }
 
@@ -131,7 +131,7 @@ function notANumber(source: string, word: { readonly text: string; readonly star
   return {
     message: `${text} is not a number`,
     hint: 'a duration, a size and an address are written in quotes',
-    place: placeAt(source, word.start),
+    position: positionAt(source, word.start),
   };
 }
 

@@ -2,11 +2,11 @@
 import compiler from 'toml/lib/compiler.js';
 import parser, { type Statement } from 'toml/lib/parser.js';
 import type { RawTable } from '../values/tables.ts';
-import { offsetAt, type Place, placeAt } from './positions.ts';
+import { offsetAt, positionAt, type TextPosition } from './positions.ts';
 import { explain, IN_A_STRING, type Stop } from './syntax.ts';
 
 export interface SyntaxTrouble {
-  readonly place: Place;
+  readonly position: TextPosition;
   readonly message: string;
   readonly hint?: string;
 }
@@ -24,7 +24,7 @@ export function parseToml(source: string): Parsed {
   } catch (error) {
     const stop = stopOf(error, source);
     if (stop === undefined) throw error;
-    return { ok: false, trouble: { place: placeAt(source, stop.offset), ...explain(source, stop, statements) } };
+    return { ok: false, trouble: { position: positionAt(source, stop.offset), ...explain(source, stop, statements) } };
   }
 }
 

@@ -110,8 +110,8 @@ describe('whatever is written', () => {
           new Positions(changed, result.statements);
           continue;
         }
-        const { message, hint = '', place } = result.trouble;
-        assert(place.line >= 1 && place.line <= lines + 1 && place.column >= 1, `${at} ${sign}`);
+        const { message, hint = '', position } = result.trouble;
+        assert(position.line >= 1 && position.line <= lines + 1 && position.column >= 1, `${at} ${sign}`);
         assert.match(message, /^[^\n\r]{10,200}$/, `${at} ${JSON.stringify(sign)}: ${message}`);
         assert.match(hint, /^[^\n\r]{0,120}$/);
         assert.doesNotMatch(message, /Expected|\[object|undefined/);
