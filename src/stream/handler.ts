@@ -33,7 +33,7 @@ export interface StreamParts {
 }
 
 /** How long a long-poll waits for news: under the minute that proxies allow. Milliseconds. */
-const POLL_WAIT = 25_000;
+const LONG_POLL_WAIT = 25_000;
 
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
   const plan = streamPlan(config);
@@ -100,7 +100,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     plan,
     reception,
     protocol,
-    pollWait: POLL_WAIT,
+    longPollWait: LONG_POLL_WAIT,
     maxChannels: config.max_processes,
     boot: config.start === 'boot',
     options: {

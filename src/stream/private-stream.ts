@@ -61,7 +61,7 @@ export class PrivateStream implements Handler {
     const refused = stayAway(call, transport);
     if (refused !== undefined) return refused;
     if (transport === 'post') return await this.post(call);
-    if (transport === 'poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
+    if (transport === 'long-poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (request.method === 'HEAD')
       return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
     call.endless();

@@ -12,7 +12,7 @@ import { textOf } from '../routing/canonical-path.ts';
 import type { ClientFacts, Member } from './channel/member.ts';
 import type { SharedOptions } from './channel/options.ts';
 import { SharedChannel } from './channel/shared.ts';
-import { endAnswer, pollAnswer } from './clients/long-poll.ts';
+import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
 import {
   type Arrival,
   byResponse,
@@ -37,7 +37,7 @@ export interface SharedStreamParts {
   /** `start = "boot"` */
   readonly boot: boolean;
   /** Milliseconds that a long-poll waits for news. */
-  readonly pollWait: number;
+  readonly longPollWait: number;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
   /** Starts the backend of a channel. @param first the call whose credentials it passes on, where `share` says so */
@@ -73,8 +73,8 @@ export class SharedStream implements Handler {
     if (transport !== 'post') call.endless();
     const key = this.keyOf(call, query);
     const channel = this.channel(key, call, query);
-    if (transport === 'poll') {
-      const over = endAnswer(call, channel, this.parts.reception);
+    if (transport === 'long-poll') {
+      const over = answerAfterEnd(call, channel, this.parts.reception);
       if (over !== undefined) return over;
     }
     const ready = channel.ready();
@@ -93,7 +93,7 @@ export class SharedStream implements Handler {
     const { request, handshake } = call;
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     if (transport === 'post') return this.post(call, channel);
-    if (transport === 'poll') return pollAnswer(call, channel, this.parts.reception, this.parts.pollWait);
+    if (transport === 'long-poll') return answerLongPoll(call, channel, this.parts.reception, this.parts.longPollWait);
     const after = queryValue(request.query, 'after');
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);

@@ -31,7 +31,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
       binary: false,
     },
     protocol: () => undefined,
-    pollWait: 25_000,
+    longPollWait: 25_000,
     maxChannels: 1,
     boot: false,
     options: {

@@ -5,7 +5,7 @@
 
 import type { Answered, Backend, BackendEvents, Question } from '../ends.ts';
 import { History, type Place, portionFrom } from '../history/history.ts';
-import { PollPlaces } from '../history/places.ts';
+import { LongPollPositions } from '../history/places.ts';
 import { type Beginning, Resuming } from '../history/resuming.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import { Delivery } from './delivery.ts';
@@ -18,7 +18,7 @@ import { Sessions } from './sessions.ts';
 import { parseTagged } from './tagged.ts';
 
 /** How long somebody who was answered a long-poll counts as present until it asks again. Milliseconds. */
-const BETWEEN_POLLS = 10_000;
+const BETWEEN_LONG_POLLS = 10_000;
 
 export class SharedChannel implements BackendEvents {
   readonly history: History;
@@ -27,7 +27,7 @@ export class SharedChannel implements BackendEvents {
   private readonly life: BackendLife;
   private readonly resuming: Resuming;
   private readonly delivery: Delivery;
-  private readonly places: PollPlaces;
+  private readonly places: LongPollPositions;
   private readonly roster: Roster | undefined;
   private readonly sessions = new Sessions();
   private over = false;
@@ -44,7 +44,9 @@ export class SharedChannel implements BackendEvents {
   ) {
     this.history = new History(epoch, options.history);
     this.delivery = new Delivery(options, parts.counts, this.history);
-    this.places = new PollPlaces({ time: BETWEEN_POLLS, bytes: options.maxBehind }, () => this.life.unused());
+    this.places = new LongPollPositions({ time: BETWEEN_LONG_POLLS, bytes: options.maxBehind }, () =>
+      this.life.unused(),
+    );
     if (options.tagged) this.roster = new Roster(() => this.life.backend, options.maxQueue);
     this.resuming = new Resuming({
       history: this.history,
@@ -163,7 +165,7 @@ export class SharedChannel implements BackendEvents {
     const sequence = this.history.sequenceOf(cursor ?? '');
     const place = sequence === undefined ? undefined : this.places.take(sequence);
     const beginning = this.resuming.from(cursor);
-    this.resuming.heard(); // The poll goes on from its cursor.
+    this.resuming.heard(); // The long-poll goes on from its cursor.
     return place === undefined ? beginning : { from: place, missed: 0, snapshot: [], at: this.history.idOf(place) };
   }
 

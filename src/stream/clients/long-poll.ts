@@ -8,14 +8,19 @@ import type { Ending } from '../message.ts';
 import type { Reception } from './reception.ts';
 import { queryValue } from './transport.ts';
 
-/** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next poll is answered at once. */
+/** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next request is answered at once. */
 const MOST_BYTES = 64 * 1024;
 
 /**
  * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds; after less
  * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
  */
-export function pollAnswer(call: Call, channel: SharedChannel, reception: Reception, wait: number): Promise<Answer> {
+export function answerLongPoll(
+  call: Call,
+  channel: SharedChannel,
+  reception: Reception,
+  wait: number,
+): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = reception;
   // From here on it holds its place, and what comes meanwhile.
@@ -56,8 +61,8 @@ export function pollAnswer(call: Call, channel: SharedChannel, reception: Recept
   });
 }
 
-/** The last answer of a stream that ended between two polls; undefined for one that goes on, or that the client does not know. */
-export function endAnswer(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
+/** The last answer of a stream that ended between two of its requests; undefined for one that goes on, or that the client does not know. */
+export function answerAfterEnd(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
   const cursor = queryValue(call.request.query, 'cursor') ?? '';
   const ending = channel.endedAfter(cursor);
   if (ending === undefined) return undefined;

@@ -1,7 +1,7 @@
 /** How a client wants a stream, by what its request asks. Pure. */
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
 
-export type Transport = 'websocket' | 'events' | 'poll' | 'post' | 'plain';
+export type Transport = 'websocket' | 'events' | 'long-poll' | 'post' | 'plain';
 
 /** @param handshake whether the request asks for an upgrade to WebSocket */
 export function transportOf(
@@ -12,7 +12,7 @@ export function transportOf(
 ): Transport {
   if (handshake) return 'websocket';
   if (method === 'POST') return 'post';
-  if (queryValue(query, 'transport') === 'poll') return 'poll';
+  if (queryValue(query, 'transport') === 'poll') return 'long-poll';
   return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
 }
 

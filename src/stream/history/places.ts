@@ -4,7 +4,7 @@
  */
 import type { Place } from './history.ts';
 
-export interface PlaceBounds {
+export interface PositionBounds {
   /** Milliseconds from an answer to the next request. */
   readonly time: number;
   /** Bytes behind a place. */
@@ -22,7 +22,7 @@ interface Held {
 /** Places at one time. Those who are at the same one share it. */
 const MAX_PLACES = 256;
 
-export class PollPlaces {
+export class LongPollPositions {
   /** By the number of the message before it, in the order in which their time is over. */
   private readonly held = new Map<number, Held>();
   private timer: NodeJS.Timeout | undefined;
@@ -31,7 +31,7 @@ export class PollPlaces {
 
   /** @param emptied called when nobody is expected any more */
   constructor(
-    private readonly bounds: PlaceBounds,
+    private readonly bounds: PositionBounds,
     private readonly emptied: () => void,
   ) {}
 

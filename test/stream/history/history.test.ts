@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { History, portionFrom } from '../../../src/stream/history/history.ts';
-import { PollPlaces } from '../../../src/stream/history/places.ts';
+import { LongPollPositions } from '../../../src/stream/history/places.ts';
 import { Resuming } from '../../../src/stream/history/resuming.ts';
 import { Message } from '../../../src/stream/message.ts';
 
@@ -121,7 +121,7 @@ describe('whoever does not come holds nothing', () => {
   });
 
   test('the place of a long-poll has a bound for empty messages, too', async () => {
-    const places = new PollPlaces({ time: 1_000_000, bytes: 6400 }, () => undefined);
+    const places = new LongPollPositions({ time: 1_000_000, bytes: 6400 }, () => undefined);
     const left = await alive(0, 1000, (history) => {
       if (!places.inUse) places.hold(history.end);
       places.grown(history.end);
