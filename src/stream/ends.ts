@@ -1,4 +1,4 @@
-/** The two ends that a channel joins: clients on one side, a backend on the other. */
+/** The two ends that a channel joins: clients on one side, a source on the other. */
 import type { Ending, Message } from './message.ts';
 
 /** Where a message came from: what a client can tell apart. */
@@ -33,7 +33,7 @@ export interface Client {
   resume(): void;
 }
 
-/** A client's message to a backend that answers it. */
+/** A client's message to a source that answers it. */
 export interface Question {
   readonly data: Buffer;
   /** Its media type, where the client has said one. */
@@ -50,10 +50,10 @@ export interface Answered {
 }
 
 /** The other end. */
-export interface Backend {
+export interface Source {
   /** Bytes written that have not been taken. */
   readonly waiting: number;
-  /** False: taken, but the backend is behind; `drained` will tell. */
+  /** False: taken, but the source is behind; `drained` will tell. */
   write(message: Buffer): boolean;
   /**
    * A message that is answered by itself; the answer is for its sender alone. False when there is no room for it; rejects with an
@@ -71,15 +71,15 @@ export interface Backend {
   release(): void;
 }
 
-/** What a backend tells. */
-export interface BackendEvents {
+/** What a source tells. */
+export interface SourceEvents {
   /** Messages that came together, in order. */
   messages(batch: readonly Buffer[]): void;
   /** A line of a program's stderr, where clients are to get it. */
   aside(line: Buffer): void;
   /** A sentence about the stream for everybody. */
   notice(text: string): void;
-  /** Everything that was waiting for the backend has been taken by it. */
+  /** Everything that was waiting for the source has been taken by it. */
   drained(): void;
   /** Once, and last. */
   ended(ending: Ending): void;

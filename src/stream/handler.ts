@@ -9,14 +9,14 @@ import { noRoom } from '../programs/start-error.ts';
 import { KeepAlive } from './clients/keepalive.ts';
 import type { Reception } from './clients/reception.ts';
 import { StreamCounts } from './counts.ts';
-import type { BackendEvents } from './ends.ts';
+import type { SourceEvents } from './ends.ts';
 import { framing } from './framing.ts';
 import { streamPlan } from './plan.ts';
 import { type Connect, PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';
 import { connectParts } from './sources/connect/connect.ts';
 import { type FindRoute, PolledStreams } from './sources/poll/streams.ts';
-import { ProcessBackend } from './sources/program/process.ts';
+import { ProgramSource } from './sources/program/program.ts';
 import { SilenceHint } from './sources/program/silence.ts';
 import { everybody, type StreamRequest } from './sources/program/start.ts';
 
@@ -57,8 +57,8 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     return new PrivateStream({ plan, reception, protocol, ...connect });
   }
   const silence = new SilenceHint(key, parts.log);
-  const backend = (program: Program, events: BackendEvents): ProcessBackend => {
-    const joined = new ProcessBackend(
+  const source = (program: Program, events: SourceEvents): ProgramSource => {
+    const joined = new ProgramSource(
       program,
       {
         framing: frames,
@@ -68,7 +68,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       },
       events,
     );
-    // Only now: whoever listens to stdout sets it flowing, and what flows before the backend listens would be lost.
+    // Only now: whoever listens to stdout sets it flowing, and what flows before the source listens would be lost.
     if (!config.unbuffer) silence.watch(program);
     return joined;
   };
@@ -80,7 +80,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       protocol,
       async start(call: Call) {
         const program = await programs.start(call);
-        const connect: Connect = (events) => backend(program, events);
+        const connect: Connect = (events) => source(program, events);
         return new Held(connect, () => void parts.programs.end(program), call.signal);
       },
     });
@@ -114,8 +114,8 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     },
     start: async (first, query, events) =>
       polled === undefined
-        ? backend(await programs.start(everybody(key, query)), events)
-        : await polled.backend(first, query, events),
+        ? source(await programs.start(everybody(key, query)), events)
+        : await polled.source(first, query, events),
   });
 }
 

@@ -1,4 +1,4 @@
-/** What flows through a stream, and how a stream ends: the words that clients, backends and channels share. */
+/** What flows through a stream, and how a stream ends: the words that clients, sources and channels share. */
 import { isUtf8 } from 'node:buffer';
 import type { Exit } from '../process/spawn.ts';
 

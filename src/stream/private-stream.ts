@@ -1,4 +1,4 @@
-/** `share = "client"`: a backend of its own for each client. */
+/** `share = "client"`: a source of its own for each client. */
 import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
@@ -19,21 +19,21 @@ import {
 } from './clients/reception.ts';
 import { eventStream, plainStream, type ResponseForm } from './clients/response.ts';
 import { queryValue, type Transport, transportOf } from './clients/transport.ts';
-import type { Backend, BackendEvents, Client } from './ends.ts';
+import type { Client, Source, SourceEvents } from './ends.ts';
 import { CLOSE } from './message.ts';
 import { STREAM_METHODS, type StreamPlan } from './plan.ts';
 
-/** A backend that was started for a client that is still to be connected. */
-export type Connect = (events: BackendEvents) => Backend;
+/** A source that was started for a client that is still to be connected. */
+export type Connect = (events: SourceEvents) => Source;
 
 export interface PrivateParts {
   readonly plan: StreamPlan;
   readonly reception: Reception;
-  /** Starts a backend for this call, which holds it; rejects with the `HttpError` that refuses the client. */
+  /** Starts a source for this call, which holds it; rejects with the `HttpError` that refuses the client. */
   start(call: Call): Promise<Held<Connect>>;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
-  /** Ends what is left of the backends, where nobody else does. */
+  /** Ends what is left of the sources, where nobody else does. */
   close?(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** `share = "all" | "query" | "credentials"`: one backend for all clients that would get the same. */
+/** `share = "all" | "query" | "credentials"`: one source for all clients that would get the same. */
 import { createHash, randomBytes } from 'node:crypto';
 import { headerValue } from '../engine/engine.ts';
 import { bodyBytes } from '../http/body-bytes.ts';
@@ -24,7 +24,7 @@ import {
 } from './clients/reception.ts';
 import { eventStream, plainStream, type ResponseForm } from './clients/response.ts';
 import { lastEventId, queryValue, streamQuery, type Transport, transportOf } from './clients/transport.ts';
-import type { Backend, BackendEvents } from './ends.ts';
+import type { Source, SourceEvents } from './ends.ts';
 import { CLOSE, type Ending } from './message.ts';
 import { STREAM_METHODS, type StreamPlan } from './plan.ts';
 
@@ -40,8 +40,8 @@ export interface SharedStreamParts {
   readonly longPollWait: number;
   /** The subprotocol to agree on, of those that the client offers. */
   protocol(offered: readonly string[]): string | undefined;
-  /** Starts the backend of a channel. @param first the call whose credentials it passes on, where `share` says so */
-  start(first: Call | undefined, query: string, events: BackendEvents): Promise<Backend>;
+  /** Starts the source of a channel. @param first the call whose credentials it passes on, where `share` says so */
+  start(first: Call | undefined, query: string, events: SourceEvents): Promise<Source>;
 }
 
 export class SharedStream implements Handler {
@@ -60,7 +60,7 @@ export class SharedStream implements Handler {
     if (this.parts.boot) this.channel('', undefined, '').boot();
   }
 
-  /** At once where a backend runs already: then the engine can send the 101 in one piece, and nobody can leave in between. */
+  /** At once where a source runs already: then the engine can send the 101 in one piece, and nobody can leave in between. */
   handle(call: Call): Answer | Promise<Answer> {
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
@@ -88,7 +88,7 @@ export class SharedStream implements Handler {
     );
   }
 
-  /** The channel has a backend, or will have one. */
+  /** The channel has a source, or will have one. */
   private enter(call: Call, channel: SharedChannel, transport: Transport): Answer | Promise<Answer> {
     const { request, handshake } = call;
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
@@ -179,7 +179,7 @@ export class SharedStream implements Handler {
     const { parts } = this;
     return {
       join: (client) => new SharedSeat(channel, channel.join(client, after, factsOf(call)), parts),
-      // The channel has not been told of anybody; a backend that was started for this client ends with `idle_stop`.
+      // The channel has not been told of anybody; a source that was started for this client ends with `idle_stop`.
       cancel: () => undefined,
     };
   }

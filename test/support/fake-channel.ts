@@ -5,7 +5,7 @@ import type { Member } from '../../src/stream/channel/member.ts';
 import type { SharedOptions } from '../../src/stream/channel/options.ts';
 import { SharedChannel } from '../../src/stream/channel/shared.ts';
 import { StreamCounts } from '../../src/stream/counts.ts';
-import type { Backend, BackendEvents, Client, Notice } from '../../src/stream/ends.ts';
+import type { Client, Notice, Source, SourceEvents } from '../../src/stream/ends.ts';
 import type { Ending, Message } from '../../src/stream/message.ts';
 
 const OPTIONS: SharedOptions = {
@@ -79,7 +79,7 @@ export class FakeClient implements Client {
   resume(): void {}
 }
 
-export class FakeBackend implements Backend {
+export class FakeSource implements Source {
   readonly lines: string[] = [];
   waiting = 0;
   reads = true;
@@ -101,7 +101,7 @@ export interface FakeChannel {
   readonly counts: StreamCounts;
   readonly tallies: Tallies;
   /** The program that runs. */
-  backend(): FakeBackend;
+  source(): FakeSource;
   print(...lines: readonly string[]): void;
   join(client: FakeClient, after?: string): Member;
   /** It takes what it has, until nothing more comes. */
@@ -115,8 +115,8 @@ export interface FakeChannel {
 const SILENT = new Log({ format: 'plain', level: 'error', colour: false, descriptor: 2 });
 
 export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise<FakeChannel> {
-  const backends: FakeBackend[] = [];
-  let events: BackendEvents | undefined;
+  const sources: FakeSource[] = [];
+  let events: SourceEvents | undefined;
   let started: () => void = () => undefined;
   const tallies = new Tallies();
   const counts = new StreamCounts(tallies, '/fake');
@@ -128,18 +128,18 @@ export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise
       log: SILENT,
       start: (given) => {
         events = given;
-        const backend = new FakeBackend();
-        backends.push(backend);
+        const source = new FakeSource();
+        sources.push(source);
         const tell = started;
         setImmediate(() => tell());
-        return Promise.resolve(backend);
+        return Promise.resolve(source);
       },
       emptied: () => undefined,
     },
   );
   await channel.ready();
-  const backend = (): FakeBackend => {
-    const last = backends.at(-1);
+  const source = (): FakeSource => {
+    const last = sources.at(-1);
     if (last === undefined) throw new Error('no program');
     return last;
   };
@@ -147,7 +147,7 @@ export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise
     channel,
     counts,
     tallies,
-    backend,
+    source,
     print: (...lines) => events?.messages(lines.map((line) => Buffer.from(line))),
     join(client, after) {
       client.member = channel.join(client, after, { address: '192.0.2.1', query: 'q'.repeat(990), user: undefined });
@@ -160,7 +160,7 @@ export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise
       }
     },
     read() {
-      backend().waiting = 0;
+      source().waiting = 0;
       channel.drained();
     },
     async crash() {

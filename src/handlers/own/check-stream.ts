@@ -5,7 +5,7 @@ import type { Tallies } from '../../ops/tallies.ts';
 import { KeepAlive } from '../../stream/clients/keepalive.ts';
 import { StreamCounts } from '../../stream/counts.ts';
 import { SharedStream } from '../../stream/shared-stream.ts';
-import { TickingBackend } from './ticking.ts';
+import { TickingSource } from './ticking.ts';
 
 /** Bytes of a message that the page sends: an echo of its own. */
 const MAX_MESSAGE = 1024;
@@ -43,6 +43,6 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
       tagged: false,
       binary: false,
     },
-    start: async (_first, _query, events) => new TickingBackend(events),
+    start: async (_first, _query, events) => new TickingSource(events),
   });
 }

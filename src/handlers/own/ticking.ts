@@ -1,14 +1,14 @@
-/** A backend without a program: it ticks once a second and answers each message with itself. For `/.runnel/check`. */
-import type { Answered, Backend, BackendEvents, Question } from '../../stream/ends.ts';
+/** A source without a program: it ticks once a second and answers each message with itself. For `/.runnel/check`. */
+import type { Answered, Question, Source, SourceEvents } from '../../stream/ends.ts';
 
 const PERIOD = 1000;
 
-export class TickingBackend implements Backend {
+export class TickingSource implements Source {
   readonly waiting = 0;
   private readonly timer: NodeJS.Timeout;
 
   /** Each message says when it was sent: milliseconds since 1970. */
-  constructor(events: BackendEvents) {
+  constructor(events: SourceEvents) {
     this.timer = setInterval(() => events.messages([Buffer.from(String(Date.now()))]), PERIOD);
   }
 

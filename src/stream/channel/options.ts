@@ -2,7 +2,7 @@
 import type { Log } from '../../ops/log.ts';
 import type { BackoffTimes } from '../backoff.ts';
 import type { StreamCounts } from '../counts.ts';
-import type { Backend, BackendEvents } from '../ends.ts';
+import type { Source, SourceEvents } from '../ends.ts';
 import type { HistoryBounds } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
 
@@ -14,13 +14,13 @@ export interface SharedOptions {
   readonly slowClient: 'disconnect' | 'drop' | 'latest';
   /** Bytes that a client may be behind. */
   readonly maxBehind: number;
-  /** Bytes of clients' messages that may wait for the backend. */
+  /** Bytes of clients' messages that may wait for the source. */
   readonly maxQueue: number;
   /** Milliseconds that a client that is being closed has to take what it is behind. */
   readonly drainTimeout: number;
-  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
+  /** Milliseconds after the last client has left until the source is stopped; undefined: it always runs. */
   readonly idleStop: number | undefined;
-  /** Whether a backend with this ending is started again for those who are there. */
+  /** Whether a source with this ending is started again for those who are there. */
   restartWanted(ending: Ending): boolean;
   readonly restart: BackoffTimes;
   /** Whether the program is told who speaks, and says to whom it answers. */
@@ -32,9 +32,9 @@ export interface SharedOptions {
 export interface SharedParts {
   readonly counts: StreamCounts;
   readonly log: Log;
-  /** Starts a backend that tells `events`. */
-  start(events: BackendEvents): Promise<Backend>;
-  /** The backend was stopped because nobody is there. */
+  /** Starts a source that tells `events`. */
+  start(events: SourceEvents): Promise<Source>;
+  /** The source was stopped because nobody is there. */
   emptied(): void;
 }
 

@@ -1,12 +1,12 @@
-/** Joins one client to one backend of its own. With `shared-channel.ts` the only code that knows both ends. */
+/** Joins one client to one source of its own. With `shared-channel.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
 import type { Backoff } from '../backoff.ts';
 import type { StreamCounts } from '../counts.ts';
-import type { Backend, BackendEvents, Client, Origin } from '../ends.ts';
+import type { Client, Origin, Source, SourceEvents } from '../ends.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 
 export interface ChannelOptions {
-  /** Bytes of a client's messages that may wait for the backend. */
+  /** Bytes of a client's messages that may wait for the source. */
   readonly maxQueue: number;
   /** Milliseconds that a client may leave its messages untaken. */
   readonly drainTimeout: number;
@@ -14,7 +14,7 @@ export interface ChannelOptions {
   readonly binary: boolean;
   /** The message that closes the program's stdin. */
   readonly eofMessage: Buffer | undefined;
-  /** How a backend that has ended is started anew; undefined: its end is the stream's. */
+  /** How a source that has ended is started anew; undefined: its end is the stream's. */
   readonly restart: Restart | undefined;
 }
 
@@ -25,24 +25,24 @@ export interface Restart {
   /** Whether this ending calls for it. */
   wanted(ending: Ending): boolean;
   readonly backoff: Backoff;
-  start(events: BackendEvents): Promise<Backend>;
+  start(events: SourceEvents): Promise<Source>;
 }
 
 /**
- * `share = "client"`: a backend of its own for each client. A slow client holds its backend back, and a slow backend its
+ * `share = "client"`: a source of its own for each client. A slow client holds its source back, and a slow source its
  * client where the engine can, so neither makes the gateway grow.
  */
-export class PrivateChannel implements BackendEvents {
-  private backend: Backend | undefined;
+export class PrivateChannel implements SourceEvents {
+  private source: Source | undefined;
   private client: Client | undefined;
-  private backendSince = 0;
+  private sourceSince = 0;
   private clientBehind: NodeJS.Timeout | undefined;
   private closing: NodeJS.Timeout | undefined;
   private restarting: NodeJS.Timeout | undefined;
   private clientPaused = false;
   private over = false;
 
-  /** @param left called once, when the channel is over: the client has left, or the backend has ended. */
+  /** @param left called once, when the channel is over: the client has left, or the source has ended. */
   constructor(
     private readonly options: ChannelOptions,
     private readonly counts: StreamCounts,
@@ -52,13 +52,13 @@ export class PrivateChannel implements BackendEvents {
 
   /**
    * Both ends are there: from here messages flow.
-   * @param connect makes the backend, which may end before this returns
+   * @param connect makes the source, which may end before this returns
    */
-  join(client: Client, connect: (events: BackendEvents) => Backend): void {
+  join(client: Client, connect: (events: SourceEvents) => Source): void {
     this.client = client;
-    const backend = connect(this);
-    if (this.over) backend.release();
-    else this.attach(backend);
+    const source = connect(this);
+    if (this.over) source.release();
+    else this.attach(source);
   }
 
   // ---- from the client ----
@@ -68,19 +68,19 @@ export class PrivateChannel implements BackendEvents {
     if (this.over) return 'away';
     this.counts.in.value++;
     this.counts.inBytes.value += message.length;
-    const { backend } = this;
-    if (backend === undefined) {
+    const { source } = this;
+    if (source === undefined) {
       this.counts.drop('no_program');
       return 'away';
     }
-    if (this.options.eofMessage?.equals(message)) backend.endInput();
-    else if (backend.waiting > this.options.maxQueue && !this.clientPaused) {
+    if (this.options.eofMessage?.equals(message)) source.endInput();
+    else if (source.waiting > this.options.maxQueue && !this.clientPaused) {
       this.counts.drop('input_overrun');
       return 'full';
     } else {
       // One message may go beyond the bound: it may be larger by itself, and the program may be about to read.
-      backend.write(message);
-      if (backend.waiting > this.options.maxQueue && this.client?.pause()) this.clientPaused = true;
+      source.write(message);
+      if (source.waiting > this.options.maxQueue && this.client?.pause()) this.clientPaused = true;
     }
     return 'sent';
   }
@@ -95,7 +95,7 @@ export class PrivateChannel implements BackendEvents {
     if (this.clientBehind === undefined) return;
     clearTimeout(this.clientBehind);
     this.clientBehind = undefined;
-    this.backend?.resume();
+    this.source?.resume();
   }
 
   clientLeft(): void {
@@ -105,7 +105,7 @@ export class PrivateChannel implements BackendEvents {
     this.left();
   }
 
-  // ---- from the backend ----
+  // ---- from the source ----
 
   messages(batch: readonly Buffer[]): void {
     this.deliver(batch, 'stdout');
@@ -165,41 +165,41 @@ export class PrivateChannel implements BackendEvents {
     const binary = (origin === 'stdout') === this.options.binary;
     const messages = batch.map((data) => new Message(data, binary, '', 0));
     if (this.client.deliver(messages, origin) || this.clientBehind !== undefined) return;
-    this.backend?.pause();
+    this.source?.pause();
     this.clientBehind = setTimeout(
       () => this.abort('client_too_slow', 'a client did not take its messages within drain_timeout and was dropped'),
       this.options.drainTimeout,
     );
   }
 
-  /** The backend does not take what the client sends, and the client cannot be held back: ends the stream. */
+  /** The source does not take what the client sends, and the client cannot be held back: ends the stream. */
   overrun(reason: string): void {
     this.finish({ code: CLOSE.tryAgainLater, reason });
   }
 
-  private attach(backend: Backend): void {
-    this.backend = backend;
-    this.backendSince = performance.now();
+  private attach(source: Source): void {
+    this.source = source;
+    this.sourceSince = performance.now();
     // The client may still be behind with what the one before had said.
-    if (this.clientBehind !== undefined) backend.pause();
+    if (this.clientBehind !== undefined) source.pause();
     this.drained();
   }
 
   private restartAfter(ending: Ending, restart: Restart): void {
-    const wait = restart.backoff.next(performance.now() - this.backendSince);
+    const wait = restart.backoff.next(performance.now() - this.sourceSince);
     this.log.info('the program is started again', {
       route: this.counts.route,
       ended: ending.reason,
       ms: Math.round(wait),
     });
-    this.backend?.release();
-    this.backend = undefined;
-    this.backendSince = performance.now() + wait;
+    this.source?.release();
+    this.source = undefined;
+    this.sourceSince = performance.now() + wait;
     this.restarting = setTimeout(() => {
       restart.start(this).then(
-        (backend) => {
-          if (this.over) backend.release();
-          else this.attach(backend);
+        (source) => {
+          if (this.over) source.release();
+          else this.attach(source);
         },
         (error: unknown) =>
           this.ended({ code: CLOSE.internalError, reason: error instanceof Error ? error.message : String(error) }),
@@ -212,6 +212,6 @@ export class PrivateChannel implements BackendEvents {
     clearTimeout(this.clientBehind);
     clearTimeout(this.restarting);
     this.clientBehind = undefined;
-    this.backend?.release();
+    this.source?.release();
   }
 }

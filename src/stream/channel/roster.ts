@@ -3,7 +3,7 @@
  * message: while the program is behind, it waits here, one entry for each client, so that nobody's coming and going fills the queue, and
  * somebody who leaves before the program has heard of it is never spoken of.
  */
-import type { Backend } from '../ends.ts';
+import type { Source } from '../ends.ts';
 import type { Member } from './member.ts';
 import { openLine, tellLine } from './tagged.ts';
 
@@ -17,7 +17,7 @@ export class Roster {
 
   constructor(
     /** The one that runs. */
-    private readonly backend: () => Backend | undefined,
+    private readonly source: () => Source | undefined,
     /** Bytes that may wait for it. */
     private readonly maxQueue: number,
   ) {}
@@ -30,13 +30,13 @@ export class Roster {
   }
 
   opened(member: Member): void {
-    if (this.backend() === undefined) return;
+    if (this.source() === undefined) return;
     this.untold.set(member.number, { member, event: 'open' });
     this.tell();
   }
 
   closed(member: Member): void {
-    if (this.backend() === undefined) return;
+    if (this.source() === undefined) return;
     const wasUntold = this.untold.delete(member.number);
     if (!wasUntold) this.untold.set(member.number, { member, event: 'close' });
     this.tell();
@@ -44,13 +44,13 @@ export class Roster {
 
   /** False: there is no room. @param member undefined for somebody who has no connection */
   message(member: Member | undefined, message: Buffer): boolean {
-    const backend = this.backend();
-    if (backend === undefined || backend.waiting > this.maxQueue) return false;
+    const source = this.source();
+    if (source === undefined || source.waiting > this.maxQueue) return false;
     // First that it is there. Then one of the others, so that they come to their turn however much is said.
-    if (member !== undefined) this.write(backend, this.untold.get(member.number));
-    backend.write(tellLine(member, 'message', message));
+    if (member !== undefined) this.write(source, this.untold.get(member.number));
+    source.write(tellLine(member, 'message', message));
     for (const next of this.untold.values()) {
-      this.write(backend, next);
+      this.write(source, next);
       break;
     }
     this.tell();
@@ -59,18 +59,18 @@ export class Roster {
 
   /** The program reads: it hears of those who wait. Half of the queue is left for messages. */
   tell(): void {
-    const backend = this.backend();
-    if (backend === undefined) return;
+    const source = this.source();
+    if (source === undefined) return;
     for (const next of this.untold.values()) {
-      if (backend.waiting > this.maxQueue / 2) return;
-      this.write(backend, next);
+      if (source.waiting > this.maxQueue / 2) return;
+      this.write(source, next);
     }
   }
 
-  private write(backend: Backend, untold: Untold | undefined): void {
+  private write(source: Source, untold: Untold | undefined): void {
     if (untold === undefined) return;
     const { member, event } = untold;
     this.untold.delete(member.number);
-    backend.write(event === 'open' ? openLine(member) : tellLine(member, 'close', undefined));
+    source.write(event === 'open' ? openLine(member) : tellLine(member, 'close', undefined));
   }
 }

@@ -1,37 +1,37 @@
 /**
- * Joins all the clients of a stream to one backend: one process for every viewer. The backend never waits for a client; what a
+ * Joins all the clients of a stream to one source: one process for every viewer. The source never waits for a client; what a
  * client does not take in time is dropped by the route's rule, and counted.
  */
 
-import type { Answered, Backend, BackendEvents, Question } from '../ends.ts';
+import type { Answered, Question, Source, SourceEvents } from '../ends.ts';
 import { History, type Place, portionFrom } from '../history/history.ts';
 import { LongPollPositions } from '../history/places.ts';
 import { type Beginning, Resuming } from '../history/resuming.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import { Delivery } from './delivery.ts';
-import { BackendLife } from './life.ts';
 import { type ClientFacts, Member, nameOf } from './member.ts';
 import type { News, SharedOptions, SharedParts } from './options.ts';
 import type { Taken } from './private.ts';
 import { Roster } from './roster.ts';
 import { Sessions } from './sessions.ts';
+import { SourceSupervisor } from './supervisor.ts';
 import { parseTagged } from './tagged.ts';
 
 /** How long somebody who was answered a long-poll counts as present until it asks again. Milliseconds. */
 const BETWEEN_LONG_POLLS = 10_000;
 
-export class SharedChannel implements BackendEvents {
+export class SharedChannel implements SourceEvents {
   readonly history: History;
   private readonly members = new Map<string, Member>();
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
-  private readonly life: BackendLife;
+  private readonly life: SourceSupervisor;
   private readonly resuming: Resuming;
   private readonly delivery: Delivery;
   private readonly places: LongPollPositions;
   private readonly roster: Roster | undefined;
   private readonly sessions = new Sessions();
   private over = false;
-  /** How the last backend ended, until there is another. */
+  /** How the last source ended, until there is another. */
   private lastEnding: Ending | undefined;
   private joined = 0;
   /** Messages whose answers are awaited: of clients that may have no other connection. */
@@ -47,14 +47,14 @@ export class SharedChannel implements BackendEvents {
     this.places = new LongPollPositions({ time: BETWEEN_LONG_POLLS, bytes: options.maxBehind }, () =>
       this.life.unused(),
     );
-    if (options.tagged) this.roster = new Roster(() => this.life.backend, options.maxQueue);
+    if (options.tagged) this.roster = new Roster(() => this.life.source, options.maxQueue);
     this.resuming = new Resuming({
       history: this.history,
       replay: options.replay,
       binary: options.binary,
-      backend: () => this.life.backend,
+      source: () => this.life.source,
     });
-    this.life = new BackendLife(options, {
+    this.life = new SourceSupervisor(options, {
       start: () => parts.start(this),
       inUse: () => !this.unused,
       started: () => this.started(),
@@ -72,7 +72,7 @@ export class SharedChannel implements BackendEvents {
     return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0 && !this.places.inUse;
   }
 
-  /** Undefined: a backend runs, or is about to be started again. Else resolves when that is so; rejects when it cannot be started. */
+  /** Undefined: a source runs, or is about to be started again. Else resolves when that is so; rejects when it cannot be started. */
   ready(): Promise<void> | undefined {
     return this.life.ready();
   }
@@ -94,7 +94,7 @@ export class SharedChannel implements BackendEvents {
     }
     this.life.used();
     this.replay(member, after);
-    const current = this.life.backend?.currentNotice?.();
+    const current = this.life.source?.currentNotice?.();
     if (current !== undefined) client.notice({ kind: 'notice', text: current });
     this.roster?.opened(member);
     return member;
@@ -116,28 +116,28 @@ export class SharedChannel implements BackendEvents {
   }
 
   /**
-   * A message from a client. Resolves with the answer, if this backend answers messages one by one; otherwise with what became of
+   * A message from a client. Resolves with the answer, if this source answers messages one by one; otherwise with what became of
    * it. Rejects with an `HttpError` when no answer came.
    * @param type its media type, where the client has said one
    */
   async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | Taken> {
-    const { backend } = this.life;
+    const { source } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
     counts.inBytes.value += message.length;
-    if (backend === undefined) {
+    if (source === undefined) {
       counts.drop('no_program');
       return 'away';
     }
-    if (backend.ask !== undefined) {
-      return (await this.ask(backend, { data: message, type, sender: member?.id })) || 'full';
+    if (source.ask !== undefined) {
+      return (await this.ask(source, { data: message, type, sender: member?.id })) || 'full';
     }
-    const hasRoom = this.roster?.message(member, message) ?? backend.waiting <= this.options.maxQueue;
+    const hasRoom = this.roster?.message(member, message) ?? source.waiting <= this.options.maxQueue;
     if (!hasRoom) {
       counts.drop('input_overrun');
       return 'full';
     }
-    if (this.roster === undefined) backend.write(message);
+    if (this.roster === undefined) source.write(message);
     return 'sent';
   }
 
@@ -212,7 +212,7 @@ export class SharedChannel implements BackendEvents {
     this.delivery.close(member, ending);
   }
 
-  // ---- the backend ----
+  // ---- the source ----
 
   messages(batch: readonly Buffer[]): void {
     if (this.options.tagged) for (const line of batch) this.tagged(line);
@@ -286,11 +286,11 @@ export class SharedChannel implements BackendEvents {
     return { client: id, session: this.sessions.issue(number, facts.user) };
   }
 
-  private async ask(backend: Backend, question: Question): Promise<Answered | false> {
+  private async ask(source: Source, question: Question): Promise<Answered | false> {
     this.asking++;
     this.life.used();
     try {
-      const answer = (await backend.ask?.(question)) ?? false;
+      const answer = (await source.ask?.(question)) ?? false;
       if (answer === false) this.parts.counts.drop('input_overrun');
       return answer;
     } finally {

@@ -1,5 +1,5 @@
-/** What a client gets that comes, or comes back: of history, or of the backend itself. */
-import type { Backend } from '../ends.ts';
+/** What a client gets that comes, or comes back: of history, or of the source itself. */
+import type { Source } from '../ends.ts';
 import { Message } from '../message.ts';
 import type { History, Place, Resumed } from './history.ts';
 
@@ -10,7 +10,7 @@ export interface ResumingParts {
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
   /** The one that runs. */
-  backend(): Backend | undefined;
+  source(): Source | undefined;
 }
 
 /** What a client gets first: messages that are not in the chain, and then the chain from a place on. */
@@ -22,14 +22,14 @@ export interface Beginning extends Resumed {
 
 export class Resuming {
   /**
-   * The last message before the backend said anything; undefined once somebody has had what came after it. Its number and not its
+   * The last message before the source said anything; undefined once somebody has had what came after it. Its number and not its
    * place, which would keep everything that comes: nobody may ever listen.
    */
   private begunAt: number | undefined;
 
   constructor(private readonly parts: ResumingParts) {}
 
-  /** A backend was started for a client. What it says before that has come is the client's, whatever `replay` says. */
+  /** A source was started for a client. What it says before that has come is the client's, whatever `replay` says. */
   begun(): void {
     this.begunAt = this.parts.history.end.sequence;
   }
@@ -72,6 +72,6 @@ export class Resuming {
   }
 
   private snapshot(): Buffer | undefined {
-    return this.parts.backend()?.snapshot?.();
+    return this.parts.source()?.snapshot?.();
   }
 }

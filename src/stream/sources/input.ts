@@ -10,7 +10,7 @@ const PIECE = 64 * 1024;
 /** Pieces that wait are put together up to this size. */
 const SMALL = 4096;
 
-export class BackendInput {
+export class SourceInput {
   /** Bytes that have not been taken. */
   waiting = 0;
   private queue: Buffer[] = [];

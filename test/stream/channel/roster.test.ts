@@ -13,11 +13,11 @@ const told = (lines: readonly string[]): readonly string[] =>
 
 describe('a tagged program', () => {
   test('that does not read is told of everybody when it does, and never given up', async () => {
-    const { channel, join, backend, read } = await fakeChannel({ tagged: true });
+    const { channel, join, source, read } = await fakeChannel({ tagged: true });
     const [flooder, other] = [new FakeClient(true), new FakeClient(true)];
     const first = join(flooder);
     const second = join(other);
-    backend().reads = false;
+    source().reads = false;
     const sent: unknown[] = [];
     for (let at = 0; at < 20; at++) sent.push(await channel.fromClient(first, Buffer.alloc(60_000, 'x')));
     assert.equal(sent.includes('full'), true);
@@ -25,33 +25,33 @@ describe('a tagged program', () => {
     channel.leave(first);
     const third = join(new FakeClient(true));
     assert.equal(other.ended, undefined);
-    assert.deepEqual(told(backend().lines).slice(-1), ['c1 message']);
+    assert.deepEqual(told(source().lines).slice(-1), ['c1 message']);
     for (let at = 0; at < 5; at++) read();
-    assert.deepEqual(told(backend().lines).slice(-2), ['c1 close', 'c3 open']);
+    assert.deepEqual(told(source().lines).slice(-2), ['c1 close', 'c3 open']);
     assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
     assert.equal(await channel.fromClient(second, Buffer.from('hello')), 'sent');
   });
 
   test('is not filled up by those who come and go', async () => {
-    const { channel, join, backend, read } = await fakeChannel({ tagged: true });
+    const { channel, join, source, read } = await fakeChannel({ tagged: true });
     const stays = join(new FakeClient(true));
-    backend().reads = false;
+    source().reads = false;
     for (let at = 0; at < 10_000; at++) channel.leave(join(new FakeClient(true)));
-    assert.ok(backend().waiting < 256 * 1024, `${backend().waiting} bytes`);
+    assert.ok(source().waiting < 256 * 1024, `${source().waiting} bytes`);
     assert.equal(await channel.fromClient(stays, Buffer.from('hello')), 'sent');
     for (let at = 0; at < 10; at++) read();
-    const events = told(backend().lines);
+    const events = told(source().lines);
     const opened = events.filter((event) => event.endsWith(' open')).length;
     const closed = events.filter((event) => event.endsWith(' close')).length;
     assert.equal(opened, closed + 1, 'each that it has heard of, and that has left');
   });
 
   test('with more viewers than its queue holds is started again once, and told of all', async () => {
-    const { channel, join, backend, read, crash } = await fakeChannel({ tagged: true });
+    const { channel, join, source, read, crash } = await fakeChannel({ tagged: true });
     const clients = Array.from({ length: 1000 }, () => new FakeClient(true));
     const members = clients.map((client) => join(client));
     await crash();
-    const again = backend();
+    const again = source();
     again.reads = false;
     assert.equal(clients.filter(({ ended }) => ended !== undefined).length, 0);
     // Meanwhile somebody leaves, comes and speaks.
@@ -60,7 +60,7 @@ describe('a tagged program', () => {
     join(new FakeClient(true));
     assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
     for (let at = 0; at < 50; at++) read();
-    assert.equal(backend(), again);
+    assert.equal(source(), again);
     const opened = told(again.lines).filter((event) => event.endsWith(' open'));
     assert.equal(new Set(opened).size, opened.length);
     // All that were there and the one that has come, and the first one only if it was told of before it left.

@@ -112,7 +112,7 @@ describe('whoever does not come holds nothing', () => {
     let resuming: Resuming | undefined;
     const left = await alive(1000, 1000, (history) => {
       if (resuming !== undefined) return;
-      resuming = new Resuming({ history, replay: 'none', binary: true, backend: () => undefined });
+      resuming = new Resuming({ history, replay: 'none', binary: true, source: () => undefined });
       resuming.begun();
     });
     assert.equal(left, 1, 'what is kept');

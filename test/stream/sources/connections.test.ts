@@ -4,8 +4,8 @@ import type { Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { framing } from '../../../src/stream/framing.ts';
 import type { Ending } from '../../../src/stream/message.ts';
+import { ConnectionSource } from '../../../src/stream/sources/connect/connection.ts';
 import { ConnectError, Connections } from '../../../src/stream/sources/connect/connections.ts';
-import { SocketBackend } from '../../../src/stream/sources/connect/socket.ts';
 import { freePort, startPeer } from '../../support/peer.ts';
 import { until } from '../../support/processes.ts';
 
@@ -27,10 +27,10 @@ describe('connections', () => {
     const socket = await connections.open(NOW());
     await until('the server has ended its side', () => peer.sockets[0]?.writableFinished === true);
     assert.equal(socket.bytesRead, 0);
-    const { backend, seen } = backendOf(socket);
+    const { source, seen } = sourceOf(socket);
     await until('it ends', () => seen.ending !== undefined);
     assert.deepEqual(seen, { text: 'hello', ending: { code: 1000, reason: 'connection closed' } });
-    backend.release();
+    source.release();
     await until('it is gone', () => connections.size === 0);
   });
 
@@ -80,18 +80,18 @@ describe('connections', () => {
   });
 });
 
-describe('a connection as a backend', () => {
+describe('a connection as a source', () => {
   test('what was written is flushed behind a release, while the server talks', async (t) => {
     const { socket, peer } = await pair(t, (far) => {
       far.pause();
       far.write(Buffer.alloc(200_000));
     });
-    const { backend } = backendOf(socket);
+    const { source } = sourceOf(socket);
     // More than the kernel takes at once.
     const data = Buffer.alloc(12 << 20, 'x');
-    backend.write(data);
-    assert.ok(backend.waiting > 0);
-    backend.release();
+    source.write(data);
+    assert.ok(source.waiting > 0);
+    source.release();
     peer.resume();
     await once(peer, 'end');
     assert.equal(peer.bytesRead, data.length);
@@ -99,9 +99,9 @@ describe('a connection as a backend', () => {
 
   test('a server that never reads is left after a while', async (t) => {
     const { socket } = await pair(t, (far) => far.pause());
-    const { backend } = backendOf(socket);
-    backend.write(Buffer.alloc(12 << 20));
-    backend.release();
+    const { source } = sourceOf(socket);
+    source.write(Buffer.alloc(12 << 20));
+    source.release();
     await until('it is closed', () => socket.closed);
   });
 
@@ -112,10 +112,10 @@ describe('a connection as a backend', () => {
       };
       more();
     });
-    const { backend, seen } = backendOf(socket);
+    const { source, seen } = sourceOf(socket);
     await until('it talks', () => seen.text !== '');
     const length = seen.text.length;
-    backend.release();
+    source.release();
     await until('it is closed', () => socket.closed);
     assert.equal(seen.text.length, length, 'nothing is told after the release');
     assert.equal(seen.ending, undefined);
@@ -125,7 +125,7 @@ describe('a connection as a backend', () => {
     const { socket } = await pair(t, () => undefined);
     socket.destroy();
     await once(socket, 'close');
-    const { seen } = backendOf(socket);
+    const { seen } = sourceOf(socket);
     assert.equal(seen.ending, undefined, 'not from inside of the constructor');
     await until('it is told', () => seen.ending !== undefined);
     assert.deepEqual(seen.ending, { code: 1011, reason: 'connection lost' });
@@ -141,12 +141,12 @@ describe('a connection as a backend', () => {
       };
       more();
     });
-    const { backend, seen } = backendOf(socket);
-    backend.pause();
+    const { source, seen } = sourceOf(socket);
+    source.pause();
     await until('the buffers are full', () => socket.readableLength > 0 || socket.bytesRead > 0 || written > 1_000_000);
     assert.ok(written < 20_000_000);
     assert.equal(seen.text, '');
-    backend.resume();
+    source.resume();
     await until('everything is there', () => seen.ending !== undefined);
     assert.equal(seen.text.length, 20_000_000);
   });
@@ -157,9 +157,9 @@ interface Seen {
   ending: Ending | undefined;
 }
 
-function backendOf(socket: Socket): { readonly backend: SocketBackend; readonly seen: Seen } {
+function sourceOf(socket: Socket): { readonly source: ConnectionSource; readonly seen: Seen } {
   const seen: Seen = { text: '', ending: undefined };
-  const backend = new SocketBackend(
+  const source = new ConnectionSource(
     socket,
     { framing: framing('raw'), maxMessage: 1 << 20 },
     {
@@ -174,7 +174,7 @@ function backendOf(socket: Socket): { readonly backend: SocketBackend; readonly 
       },
     },
   );
-  return { backend, seen };
+  return { source, seen };
 }
 
 /** Both ends of a connection. */

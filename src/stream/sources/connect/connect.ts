@@ -1,4 +1,4 @@
-/** What starts the backend of a stream with `connect`: a connection for one client, made before the client is let in. */
+/** What starts the source of a stream with `connect`: a connection for one client, made before the client is let in. */
 import type { StreamConfig } from '../../../config/schema.ts';
 import { HttpError } from '../../../http/errors.ts';
 import type { Call } from '../../../http/handler.ts';
@@ -7,8 +7,8 @@ import { Held } from '../../../ownership/held.ts';
 import { noRoom } from '../../../programs/start-error.ts';
 import type { Framing } from '../../framing.ts';
 import type { Connect, PrivateParts } from '../../private-stream.ts';
+import { ConnectionSource } from './connection.ts';
 import { ConnectError, Connections } from './connections.ts';
-import { SocketBackend } from './socket.ts';
 
 /** @returns the parts of a `PrivateStream` that are about the server behind it */
 export function connectParts(
@@ -25,7 +25,7 @@ export function connectParts(
         const socket = await connections.open(signal);
         tallies.connects.add(1, key, 'connected');
         const connect: Connect = (events) =>
-          new SocketBackend(socket, { framing, maxMessage: config.max_message }, events);
+          new ConnectionSource(socket, { framing, maxMessage: config.max_message }, events);
         return new Held(connect, () => socket.destroy(), signal);
       } catch (error) {
         if (!(error instanceof ConnectError)) throw error;

@@ -1,4 +1,4 @@
-/** A polled source that is a command: what it prints until it ends is the answer, and an exit status other than 0 is none. */
+/** A poll's target that is a command: what it prints until it ends is the answer, and an exit status other than 0 is none. */
 
 import { type HeaderList, headerValue } from '../../../engine/engine.ts';
 import { HttpError } from '../../../http/errors.ts';
@@ -6,7 +6,7 @@ import type { Program } from '../../../process/programs.ts';
 import type { Exit, Output } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
 import { everybody, type StreamRequest } from '../program/start.ts';
-import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from './source.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 /** How long the stderr of a program that has failed may take to its end: something that it left behind can hold it open. Milliseconds. */
 const AFTER_FAILURE = 500;
@@ -23,7 +23,7 @@ export interface PollCommandParts {
   readonly headers: HeaderList;
 }
 
-export function pollCommand(parts: PollCommandParts): PollSource {
+export function pollCommand(parts: PollCommandParts): PollTarget {
   return { ask: (request) => askCommand(parts, request), close: () => undefined };
 }
 

@@ -4,7 +4,7 @@ import { parseHttpDate } from '../../../files/http-date.ts';
 import { type CursorRule, cursorOf, MAX_CURSOR } from './cursor.ts';
 import { linesOf, newLines } from './lines.ts';
 import { type Json, mergePatch, withoutNulls } from './merge-patch.ts';
-import { type PollAnswer, tooLarge } from './source.ts';
+import { type PollAnswer, tooLarge } from './target.ts';
 
 export interface PollRules {
   readonly message: 'body' | 'lines' | 'json-diff';
@@ -177,7 +177,7 @@ export interface PollTimes {
 export interface LastPoll {
   /** How long it took. */
   readonly took: number;
-  /** After an error: how long to leave the source alone. */
+  /** After an error: how long to leave the target alone. */
   readonly backoff: number | undefined;
   /** What it asked for itself. */
   readonly retryAfter: number | undefined;

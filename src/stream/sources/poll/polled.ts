@@ -1,24 +1,24 @@
 /**
- * A stream's backend that is asked again and again: one loop for all viewers, ask → judge → messages → wait. It never ends by itself:
+ * A stream's source that is asked again and again: one loop for all viewers, ask → judge → messages → wait. It never ends by itself:
  * what goes wrong is told once, and it asks on, less and less often, until somebody answers.
  */
 import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Backoff, type BackoffTimes } from '../../backoff.ts';
-import type { Answered, Backend, BackendEvents, Question } from '../../ends.ts';
+import type { Answered, Question, Source, SourceEvents } from '../../ends.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
-import { type PollAnswer, PollFailure, type PollRequest, type PollSource } from './source.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollTarget } from './target.ts';
 
 export interface PolledOptions {
   readonly route: string;
-  readonly source: PollSource;
+  readonly target: PollTarget;
   readonly rules: PollRules;
-  /** The source's own query, and what of a viewer's tells channels apart. */
+  /** The target's own query, and what of a viewer's tells channels apart. */
   readonly queries: readonly [own: string, viewers: string];
-  /** Milliseconds from one start to the next, where the source does not wait for news. */
+  /** Milliseconds from one start to the next, where the target does not wait for news. */
   readonly interval: number;
   /** Milliseconds that one answer may take. */
   readonly timeout: number;
@@ -27,7 +27,7 @@ export interface PolledOptions {
   readonly maxQueue: number;
   /** The media type of every message; undefined: its own, or what it looks like. */
   readonly messageType: string | undefined;
-  /** What the channel's viewers have been given. It outlives this backend, because they do. */
+  /** What the channel's viewers have been given. It outlives this source, because they do. */
   readonly remembered: Remembered;
   readonly log: Log;
   readonly tallies: Tallies;
@@ -37,12 +37,12 @@ export interface Remembered {
   memory: PollMemory;
 }
 
-/** How many messages of viewers are with the source at one time. */
+/** How many messages of viewers are with the target at one time. */
 const ASK_AT_ONCE = 4;
 const MAX_ASKING = 256;
 const RELEASED = new PollFailure('the stream has ended', { status: 503 });
 
-export class PolledBackend implements Backend {
+export class PolledSource implements Source {
   private readonly asking: AskQueue;
   /** What is under way: the poll, and messages. */
   private readonly underWay = new Set<AbortController>();
@@ -54,7 +54,7 @@ export class PolledBackend implements Backend {
 
   constructor(
     private readonly options: PolledOptions,
-    private readonly events: BackendEvents,
+    private readonly events: SourceEvents,
   ) {
     this.query = joinQueries(...options.queries);
     this.asking = new AskQueue({ atOnce: ASK_AT_ONCE, maxBytes: options.maxQueue, maxWaiting: MAX_ASKING });
@@ -115,7 +115,7 @@ export class PolledBackend implements Backend {
     clearTimeout(this.timer);
     this.asking.close(RELEASED);
     for (const controller of this.underWay) controller.abort(RELEASED);
-    this.options.source.close();
+    this.options.target.close();
   }
 
   // ---- the loop ----
@@ -166,13 +166,13 @@ export class PolledBackend implements Backend {
   }
 
   private async request(request: Omit<PollRequest, 'maxBytes' | 'signal'>): Promise<PollAnswer> {
-    const { source, rules, timeout } = this.options;
+    const { target, rules, timeout } = this.options;
     const controller = new AbortController();
     const late = new PollFailure(`it did not answer within ${timeout / 1000} s`, { status: 504 });
     const timer = setTimeout(() => controller.abort(late), timeout);
     this.underWay.add(controller);
     try {
-      return await source.ask({ ...request, maxBytes: rules.maxMessage, signal: controller.signal });
+      return await target.ask({ ...request, maxBytes: rules.maxMessage, signal: controller.signal });
     } finally {
       clearTimeout(timer);
       this.underWay.delete(controller);

@@ -1,5 +1,5 @@
 /**
- * A polled source that is another route of this gateway, most often a CGI program: its handler is asked as the pipeline would ask it,
+ * A poll's target that is another route of this gateway, most often a CGI program: its handler is asked as the pipeline would ask it,
  * without a connection in between. Policies of that route are not asked: those of the stream have let its viewers in.
  */
 import type { HeaderList, Request } from '../../../engine/engine.ts';
@@ -15,7 +15,7 @@ import {
 } from '../../../http/handler.ts';
 import { type CanonicalPath, canonicalPath, type PathBelow } from '../../../routing/canonical-path.ts';
 import type { Match } from '../../../routing/router.ts';
-import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from './source.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 export interface PolledRoute {
   readonly handler: Handler;
@@ -43,7 +43,7 @@ export interface PollRouteParts {
 /** How often one request may be redirected locally (RFC 3875 section 6.2.2). */
 const MAX_LOCAL_REDIRECTS = 10;
 
-export function pollRoute(parts: PollRouteParts): PollSource {
+export function pollRoute(parts: PollRouteParts): PollTarget {
   return { ask: (request) => askRoute(parts, request), close: () => undefined };
 }
 

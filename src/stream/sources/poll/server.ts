@@ -1,9 +1,9 @@
-/** A polled source that is a server elsewhere: one connection that is kept for the polls, and a few for what viewers send. */
+/** A poll's target that is a server elsewhere: one connection that is kept for the polls, and a few for what viewers send. */
 import type { HeaderList } from '../../../engine/engine.ts';
 import type { UpstreamResponse } from '../../../upstream/exchange.ts';
 import { UpstreamError } from '../../../upstream/faults.ts';
 import { Upstream } from '../../../upstream/upstream.ts';
-import { type PollAnswer, PollFailure, type PollRequest, type PollSource, tooLarge } from './source.ts';
+import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 export interface PollServerParts {
   /** Its query is not looked at: each request has its own. */
@@ -17,7 +17,7 @@ export interface PollServerParts {
 /** Connections for messages of viewers: a poll that waits for news must not hold them up. */
 const MESSAGE_CONNECTIONS = 4;
 
-export function pollServer({ url, version, headers }: PollServerParts): PollSource {
+export function pollServer({ url, version, headers }: PollServerParts): PollTarget {
   const polls = new Upstream({ url, maxConnections: 1 });
   const messages = new Upstream({ url, maxConnections: MESSAGE_CONNECTIONS });
   const own: HeaderList = [['user-agent', `runnel/${version}`], ['accept', '*/*'], ...headers];

@@ -1,4 +1,4 @@
-/** Builds the backends of a polled stream: one for each channel, with what it is to ask. */
+/** Builds the sources of a polled stream: one for each channel, with what it is to ask. */
 import type { StreamConfig } from '../../../config/schema.ts';
 import type { HeaderList } from '../../../engine/engine.ts';
 import type { Call } from '../../../http/handler.ts';
@@ -7,14 +7,14 @@ import type { Tallies } from '../../../ops/tallies.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { CanonicalPath } from '../../../routing/canonical-path.ts';
 import type { Match } from '../../../routing/router.ts';
-import type { BackendEvents } from '../../ends.ts';
+import type { SourceEvents } from '../../ends.ts';
 import type { StreamPlan } from '../../plan.ts';
 import type { StreamRequest } from '../program/start.ts';
 import { pollCommand } from './command.ts';
 import { NOTHING_KNOWN } from './plan.ts';
-import { PolledBackend, type Remembered } from './polled.ts';
+import { PolledSource, type Remembered } from './polled.ts';
 import { type PolledRoute, pollRoute } from './route.ts';
-import type { PollSource } from './source.ts';
+import type { PollTarget } from './target.ts';
 
 /** Which route serves a path on a host, once the gateway is built. */
 export type FindRoute = (host: string, path: CanonicalPath) => Match<PolledRoute> | undefined;
@@ -33,20 +33,20 @@ export interface PolledParts {
 }
 
 export class PolledStreams {
-  /** What the viewers of each channel have, for the next backend of the same channel. */
-  private readonly remembered = new WeakMap<BackendEvents, Remembered>();
+  /** What the viewers of each channel have, for the next source of the same channel. */
+  private readonly remembered = new WeakMap<SourceEvents, Remembered>();
 
   constructor(private readonly parts: PolledParts) {}
 
   /** @param first who was the first to ask for this channel; undefined at boot */
-  async backend(first: Call | undefined, query: string, events: BackendEvents): Promise<PolledBackend> {
+  async source(first: Call | undefined, query: string, events: SourceEvents): Promise<PolledSource> {
     const { config, plan, key: route, log, tallies } = this.parts;
     const known = this.remembered.get(events) ?? { memory: NOTHING_KNOWN };
     this.remembered.set(events, known);
-    return new PolledBackend(
+    return new PolledSource(
       {
         route,
-        source: await this.source(plan.share === 'credentials' ? first : undefined),
+        target: await this.target(plan.share === 'credentials' ? first : undefined),
         rules: { message: config.message, cursor: config.cursor, maxMessage: config.max_message },
         queries: [ownQuery(config.poll), query],
         interval: config.interval,
@@ -63,7 +63,7 @@ export class PolledStreams {
   }
 
   /** @param viewer whose credentials are passed on */
-  private async source(viewer: Call | undefined): Promise<PollSource> {
+  private async target(viewer: Call | undefined): Promise<PollTarget> {
     const headers = viewer === undefined ? [] : credentialsOf(viewer);
     const user = viewer?.user;
     const { config, key, find, version, start, end } = this.parts;

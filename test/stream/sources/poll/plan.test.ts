@@ -11,7 +11,7 @@ import {
   type PollRules,
   retryAfter,
 } from '../../../../src/stream/sources/poll/plan.ts';
-import type { PollAnswer } from '../../../../src/stream/sources/poll/source.ts';
+import type { PollAnswer } from '../../../../src/stream/sources/poll/target.ts';
 
 const NOW = Date.UTC(2026, 10, 20, 12);
 const BODY: PollRules = { message: 'body', cursor: undefined, maxMessage: 100 };

@@ -22,7 +22,7 @@ export interface PollAnswer {
   readonly body: Buffer;
 }
 
-export interface PollSource {
+export interface PollTarget {
   /**
    * Asks once. Rejects with a `PollFailure` when there is no answer, and at once with the signal's reason when it is aborted: what was
    * started for it is ended by itself then.

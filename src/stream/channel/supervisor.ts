@@ -1,21 +1,21 @@
-/** The life of a shared backend: started with the first client or at boot, stopped after the last, started again while somebody is there. */
+/** The life of a shared source: started with the first client or at boot, stopped after the last, started again while somebody is there. */
 import { Backoff, type BackoffTimes } from '../backoff.ts';
-import type { Backend } from '../ends.ts';
+import type { Source } from '../ends.ts';
 import type { Ending } from '../message.ts';
 
 export interface LifeOptions {
-  /** Milliseconds after the last client has left until the backend is stopped; undefined: it always runs. */
+  /** Milliseconds after the last client has left until the source is stopped; undefined: it always runs. */
   readonly idleStop: number | undefined;
-  /** Whether a backend with this ending is started again for those who are there. */
+  /** Whether a source with this ending is started again for those who are there. */
   restartWanted(ending: Ending): boolean;
   readonly restart: BackoffTimes;
 }
 
 export interface LifeEvents {
-  start(): Promise<Backend>;
+  start(): Promise<Source>;
   /** Whether anybody is there. */
   inUse(): boolean;
-  started(backend: Backend): void;
+  started(source: Source): void;
   /** It has ended, or could not be started, and is started again after so many milliseconds. Once until it is `back`. */
   away(why: string, milliseconds: number): void;
   back(): void;
@@ -26,9 +26,9 @@ export interface LifeEvents {
 /** How long somebody for whom it was started, or found running, may take to arrive, milliseconds. */
 const ARRIVAL = 10_000;
 
-export class BackendLife {
+export class SourceSupervisor {
   /** The one that runs. */
-  backend: Backend | undefined;
+  source: Source | undefined;
   private since = 0;
   private starting: Promise<void> | undefined;
   private restarting: NodeJS.Timeout | undefined;
@@ -50,10 +50,10 @@ export class BackendLife {
    */
   ready(): Promise<void> | undefined {
     this.expect();
-    if (this.backend !== undefined || this.restarting !== undefined) return undefined;
+    if (this.source !== undefined || this.restarting !== undefined) return undefined;
     this.starting ??= this.events
       .start()
-      .then((backend) => this.attach(backend))
+      .then((source) => this.attach(source))
       .finally(() => {
         this.starting = undefined;
       });
@@ -79,8 +79,8 @@ export class BackendLife {
 
   /** It has ended by itself. False when it is not started again. */
   ended(ending: Ending): boolean {
-    this.backend?.release();
-    this.backend = undefined;
+    this.source?.release();
+    this.source = undefined;
     const needed = this.events.inUse() || this.options.idleStop === undefined;
     if (!this.options.restartWanted(ending)) return false;
     if (needed) this.again(ending.reason);
@@ -93,14 +93,14 @@ export class BackendLife {
     this.release();
   }
 
-  private attach(backend: Backend): void {
+  private attach(source: Source): void {
     if (this.over) {
-      backend.release();
+      source.release();
       return;
     }
-    this.backend = backend;
+    this.source = source;
     this.since = performance.now();
-    this.events.started(backend);
+    this.events.started(source);
     if (this.isAway) this.events.back();
     this.isAway = false;
     this.expect();
@@ -142,8 +142,8 @@ export class BackendLife {
     clearTimeout(this.restarting);
     this.idle = undefined;
     this.restarting = undefined;
-    const { backend } = this;
-    this.backend = undefined;
-    backend?.release();
+    const { source } = this;
+    this.source = undefined;
+    source?.release();
   }
 }

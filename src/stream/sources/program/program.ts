@@ -1,14 +1,14 @@
-/** A stream's backend that is a process: messages to its stdin, messages from its stdout, an ending from its exit. */
+/** A stream's source that is a process: messages to its stdin, messages from its stdout, an ending from its exit. */
 
 import type { Program } from '../../../process/programs.ts';
 import type { Exit } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
-import type { Backend, BackendEvents } from '../../ends.ts';
+import type { Source, SourceEvents } from '../../ends.ts';
 import { type Framing, FramingError } from '../../framing.ts';
 import { CLOSE, type Ending, endingOf } from '../../message.ts';
-import { BackendInput } from '../input.ts';
+import { SourceInput } from '../input.ts';
 
-export interface ProcessBackendOptions {
+export interface ProgramSourceOptions {
   readonly framing: Framing;
   /** Bytes. */
   readonly maxMessage: number;
@@ -18,16 +18,16 @@ export interface ProcessBackendOptions {
   endProgram(program: Program): void;
 }
 
-export class ProcessBackend implements Backend {
+export class ProgramSource implements Source {
   private exit: Exit | undefined;
   private outputOver = false;
   private over = false;
-  private readonly input: BackendInput | undefined;
+  private readonly input: SourceInput | undefined;
 
   constructor(
     private readonly program: Program,
-    private readonly options: ProcessBackendOptions,
-    private readonly events: BackendEvents,
+    private readonly options: ProgramSourceOptions,
+    private readonly events: SourceEvents,
   ) {
     const { stdout, stdin, stderr } = program;
     const decoder = options.framing.decoder(options.maxMessage);
@@ -39,7 +39,7 @@ export class ProcessBackend implements Backend {
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
-    this.input = stdin === undefined ? undefined : new BackendInput(stdin, () => events.drained());
+    this.input = stdin === undefined ? undefined : new SourceInput(stdin, () => events.drained());
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {

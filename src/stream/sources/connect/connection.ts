@@ -1,11 +1,11 @@
-/** A stream's backend that is a connection: messages to the server, messages from it, an ending from how it was closed. */
+/** A stream's source that is a connection: messages to the server, messages from it, an ending from how it was closed. */
 import type { Socket } from 'node:net';
-import type { Backend, BackendEvents } from '../../ends.ts';
+import type { Source, SourceEvents } from '../../ends.ts';
 import { type Framing, FramingError } from '../../framing.ts';
 import { CLOSE, type Ending } from '../../message.ts';
-import { BackendInput } from '../input.ts';
+import { SourceInput } from '../input.ts';
 
-export interface SocketBackendOptions {
+export interface ConnectionSourceOptions {
   readonly framing: Framing;
   /** Bytes. */
   readonly maxMessage: number;
@@ -16,17 +16,17 @@ const FLUSH_TIME = 5000;
 /** How long it may then take to end its side. Milliseconds. */
 const LINGER_TIME = 1000;
 
-export class SocketBackend implements Backend {
+export class ConnectionSource implements Source {
   private over = false;
   private released = false;
-  private readonly input: BackendInput;
+  private readonly input: SourceInput;
   private trouble: NodeJS.ErrnoException | undefined;
 
-  /** @param socket from `Connections`: connected, half-open allowed, paused. It is this backend's from here on. */
+  /** @param socket from `Connections`: connected, half-open allowed, paused. It is this source's from here on. */
   constructor(
     private readonly socket: Socket,
-    private readonly options: SocketBackendOptions,
-    private readonly events: BackendEvents,
+    private readonly options: ConnectionSourceOptions,
+    private readonly events: SourceEvents,
   ) {
     const decoder = options.framing.decoder(options.maxMessage);
     socket.on('data', (chunk: Buffer) => this.decode(() => decoder.push(chunk)));
@@ -34,12 +34,12 @@ export class SocketBackend implements Backend {
       this.decode(() => decoder.end());
       this.finish({ code: CLOSE.normal, reason: 'connection closed' });
     });
-    this.input = new BackendInput(socket, () => events.drained());
+    this.input = new SourceInput(socket, () => events.drained());
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.trouble = error;
     });
     socket.on('close', () => this.finish(lost(this.trouble)));
-    // Events come later than this constructor: the channel must know its backend first.
+    // Events come later than this constructor: the channel must know its source first.
     if (socket.destroyed) queueMicrotask(() => this.finish(lost(this.trouble)));
     socket.resume();
   }
