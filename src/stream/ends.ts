@@ -6,7 +6,7 @@ export type Origin = 'stdout' | 'stderr';
 
 /** What a client is told beside the messages, where its transport has a place for it. */
 export type Notice =
-  /** The first of all: how the client is called, and where in the stream it stands; "" for a place that cannot be resumed from. */
+  /** The first of all: how the client is called, and where in the stream it stands; "" for a position that cannot be resumed from. */
   | { readonly kind: 'joined'; readonly id: string; readonly facts: { readonly [name: string]: string } }
   /** Messages that it will not get; undefined when nobody knows how many. */
   | { readonly kind: 'missed'; readonly count: number | undefined }

@@ -48,7 +48,7 @@ export class Message {
     readonly binary: boolean,
     /** Names it in its stream; "" for one that cannot be resumed from: of an unshared stream, or for one client alone. */
     readonly id: string,
-    /** Its place in the stream, from 1; 0 without an id. */
+    /** Its number in the stream, from 1; 0 without an id. */
     readonly sequence: number,
   ) {
     this.data = binary ? data : asText(data);

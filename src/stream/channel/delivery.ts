@@ -5,7 +5,7 @@
  */
 import type { StreamCounts } from '../counts.ts';
 import type { Notice, Origin } from '../ends.ts';
-import { FRAME, type History, type Place, portionFrom } from '../history/history.ts';
+import { FRAME, type History, type Position, portionFrom } from '../history/history.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { Member } from './member.ts';
 import type { SharedOptions } from './options.ts';
@@ -22,7 +22,7 @@ export class Delivery {
 
   /** The stream has gone on by this batch, which is the end of the chain. */
   published(member: Member, batch: readonly Message[], bytes: number): void {
-    if (member.place !== undefined) this.bound(member);
+    if (member.position !== undefined) this.bound(member);
     else if (member.closing !== undefined) return;
     else if (member.skipping) this.skip(member, batch.length, batch.at(-1));
     else this.give(member, batch, bytes, 'stdout');
@@ -32,7 +32,7 @@ export class Delivery {
   beside(member: Member, message: Message, origin: Origin): void {
     if (member.closing !== undefined) return;
     if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
-    else if (member.place === undefined) this.give(member, [message], message.data.length, origin);
+    else if (member.position === undefined) this.give(member, [message], message.data.length, origin);
     else {
       member.beside.push({ after: this.history.end.sequence, message, origin });
       member.besideBytes += message.data.length + FRAME;
@@ -40,11 +40,11 @@ export class Delivery {
     }
   }
 
-  /** What a client gets that has just joined: the past from this place on. It does not make it slow. */
-  begin(member: Member, first: readonly Message[], from: Place): void {
+  /** What a client gets that has just joined: the past from this position on. It does not make it slow. */
+  begin(member: Member, first: readonly Message[], from: Position): void {
     const bytes = bytesOf(first);
     member.allowance = bytes + from.bytesTo(this.history.end);
-    member.place = from;
+    member.position = from;
     if (first.length === 0 || this.give(member, first, bytes, 'stdout', from)) this.feed(member);
   }
 
@@ -65,42 +65,42 @@ export class Delivery {
     // The last that it is told is what it has missed, and the newest where that is the rule.
     if (member.skipping) this.rejoin(member);
     member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
-    if (member.place === undefined) member.client.close(ending);
+    if (member.position === undefined) member.client.close(ending);
     else member.goodbye = { ending, after: this.history.end.sequence };
   }
 
-  /** @param place where it stands when it does not take more */
+  /** @param position where it stands when it does not take more */
   private give(
     member: Member,
     batch: readonly Message[],
     bytes: number,
     origin: Origin,
-    place: Place = this.history.end,
+    position: Position = this.history.end,
   ): boolean {
     const { counts } = this;
     counts.out.value += batch.length;
     counts.outBytes.value += bytes;
     if (member.client.deliver(batch, origin)) return true;
-    member.place = place;
+    member.position = position;
     if (member.client.bufferedAmount > this.options.maxBehind + member.allowance) this.behind(member);
     return false;
   }
 
   /** Goes on from where the client stands, until it does not take more or has everything. */
   private feed(member: Member): void {
-    while (member.place !== undefined && !member.gone) {
-      const { place, beside, goodbye } = member;
+    while (member.position !== undefined && !member.gone) {
+      const { position, beside, goodbye } = member;
       const [first] = beside;
-      if (first !== undefined && first.after <= place.sequence) {
+      if (first !== undefined && first.after <= position.sequence) {
         beside.shift();
         member.besideBytes -= first.message.data.length + FRAME;
-        if (!this.give(member, [first.message], first.message.data.length, first.origin, place)) return;
+        if (!this.give(member, [first.message], first.message.data.length, first.origin, position)) return;
         continue;
       }
-      const { batch, bytes, to } = portionFrom(place, WINDOW, first?.after ?? goodbye?.after);
+      const { batch, bytes, to } = portionFrom(position, WINDOW, first?.after ?? goodbye?.after);
       if (batch.length === 0) this.arrived(member);
       else {
-        member.place = to;
+        member.position = to;
         if (!this.give(member, batch, bytes, 'stdout', to)) return;
       }
     }
@@ -108,24 +108,24 @@ export class Delivery {
 
   /** It has everything. */
   private arrived(member: Member): void {
-    member.place = undefined;
+    member.position = undefined;
     if (member.client.bufferedAmount === 0) member.allowance = 0;
     if (member.goodbye !== undefined) member.client.close(member.goodbye.ending);
   }
 
   /** Whether what waits for a client is more than it may leave. */
   private bound(member: Member): void {
-    const { place, besideBytes, client, allowance } = member;
-    if (place === undefined) return;
-    const waiting = place.bytesTo(this.history.end) + besideBytes + client.bufferedAmount;
+    const { position, besideBytes, client, allowance } = member;
+    if (position === undefined) return;
+    const waiting = position.bytesTo(this.history.end) + besideBytes + client.bufferedAmount;
     if (waiting > this.options.maxBehind + allowance) this.behind(member);
   }
 
   /** What waits for it in the chain is let go of. */
   private behind(member: Member): void {
-    const { place = this.history.end, beside, goodbye } = member;
-    const count = this.history.end.sequence - place.sequence + beside.length;
-    member.place = undefined;
+    const { position = this.history.end, beside, goodbye } = member;
+    const count = this.history.end.sequence - position.sequence + beside.length;
+    member.position = undefined;
     member.beside = [];
     member.besideBytes = 0;
     if (goodbye !== undefined) {
@@ -136,7 +136,7 @@ export class Delivery {
       this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
     } else {
       member.skipping = true;
-      if (count > 0) this.skip(member, count, newestFrom(place) ?? beside.findLast(isOut)?.message);
+      if (count > 0) this.skip(member, count, newestFrom(position) ?? beside.findLast(isOut)?.message);
     }
   }
 
@@ -163,10 +163,10 @@ function isOut({ origin }: { readonly origin: Origin }): boolean {
   return origin === 'stdout';
 }
 
-/** The last message behind a place; undefined where there is none. */
-function newestFrom(place: Place): Message | undefined {
+/** The last message behind a position; undefined where there is none. */
+function newestFrom(position: Position): Message | undefined {
   let newest: Message | undefined;
-  for (let at = place; at.next !== undefined; at = at.next) newest = at.message;
+  for (let at = position; at.next !== undefined; at = at.next) newest = at.message;
   return newest;
 }
 

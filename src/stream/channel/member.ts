@@ -1,6 +1,6 @@
 /** A client of a shared stream, and how far behind it is. */
 import type { Client, Origin } from '../ends.ts';
-import type { Place } from '../history/history.ts';
+import type { Position } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
 
 /** Who a client is. A tagged program is told of it. */
@@ -22,7 +22,7 @@ export class Member {
   /** Its name, to the program too. */
   readonly id: string;
   /** Where it stands in the chain, while it does not take what it is given; undefined when it has everything. */
-  place: Place | undefined;
+  position: Position | undefined;
   /** What it gets beside the chain when it takes again. */
   beside: Beside[] = [];
   besideBytes = 0;

@@ -4,8 +4,8 @@
  */
 
 import type { Answered, Question, Source, SourceEvents } from '../ends.ts';
-import { History, type Place, portionFrom } from '../history/history.ts';
-import { LongPollPositions } from '../history/places.ts';
+import { History, type Position, portionFrom } from '../history/history.ts';
+import { LongPollPositions } from '../history/positions.ts';
 import { type Beginning, Resuming } from '../history/resuming.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import { Delivery } from './delivery.ts';
@@ -27,7 +27,7 @@ export class SharedChannel implements SourceEvents {
   private readonly life: SourceSupervisor;
   private readonly resuming: Resuming;
   private readonly delivery: Delivery;
-  private readonly places: LongPollPositions;
+  private readonly positions: LongPollPositions;
   private readonly roster: Roster | undefined;
   private readonly sessions = new Sessions();
   private over = false;
@@ -44,7 +44,7 @@ export class SharedChannel implements SourceEvents {
   ) {
     this.history = new History(epoch, options.history);
     this.delivery = new Delivery(options, parts.counts, this.history);
-    this.places = new LongPollPositions({ time: BETWEEN_LONG_POLLS, bytes: options.maxBehind }, () =>
+    this.positions = new LongPollPositions({ time: BETWEEN_LONG_POLLS, bytes: options.maxBehind }, () =>
       this.life.unused(),
     );
     if (options.tagged) this.roster = new Roster(() => this.life.source, options.maxQueue);
@@ -69,7 +69,7 @@ export class SharedChannel implements SourceEvents {
 
   /** Nobody is there and nothing waits for it. */
   get unused(): boolean {
-    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0 && !this.places.inUse;
+    return this.members.size === 0 && this.waiting.size === 0 && this.asking === 0 && !this.positions.inUse;
   }
 
   /** Undefined: a source runs, or is about to be started again. Else resolves when that is so; rejects when it cannot be started. */
@@ -103,7 +103,7 @@ export class SharedChannel implements SourceEvents {
   leave(member: Member): void {
     clearTimeout(member.closing);
     member.gone = true;
-    member.place = undefined;
+    member.position = undefined;
     if (!this.members.delete(member.id)) return;
     this.roster?.closed(member);
     this.life.unused();
@@ -163,10 +163,12 @@ export class SharedChannel implements SourceEvents {
   /** Where a long-poll stands that has everything up to `cursor`, and what it has to get. */
   standing(cursor: string | undefined): Beginning {
     const sequence = this.history.sequenceOf(cursor ?? '');
-    const place = sequence === undefined ? undefined : this.places.take(sequence);
+    const position = sequence === undefined ? undefined : this.positions.take(sequence);
     const beginning = this.resuming.from(cursor);
     this.resuming.heard(); // The long-poll goes on from its cursor.
-    return place === undefined ? beginning : { from: place, missed: 0, snapshot: [], at: this.history.idOf(place) };
+    return position === undefined
+      ? beginning
+      : { from: position, missed: 0, snapshot: [], at: this.history.idOf(position) };
   }
 
   /** What a long-poll gets that stands there, at most so many bytes of messages, but one in any case. Its next one goes on from there. */
@@ -182,10 +184,10 @@ export class SharedChannel implements SourceEvents {
   }
 
   /** A long-poll is likely to go on from here. */
-  expect(place: Place): void {
+  expect(position: Position): void {
     if (this.over) return;
     this.life.used();
-    this.places.hold(place);
+    this.positions.hold(position);
   }
 
   /** How the stream ended for a long-poll that followed it, and was between two requests then; undefined while it goes on. */
@@ -245,7 +247,7 @@ export class SharedChannel implements SourceEvents {
   finish(ending: Ending): void {
     if (this.over) return;
     this.over = true;
-    this.places.clear();
+    this.positions.clear();
     this.life.stop();
     this.closeAll(ending);
   }
@@ -265,7 +267,7 @@ export class SharedChannel implements SourceEvents {
     }
     for (const member of this.members.values()) this.delivery.published(member, numbered, bytes);
     for (const message of numbered) message.unshare();
-    this.places.grown(this.history.end);
+    this.positions.grown(this.history.end);
     for (const listener of [...this.waiting]) listener(undefined);
   }
 

@@ -23,7 +23,7 @@ export function answerLongPoll(
 ): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = reception;
-  // From here on it holds its place, and what comes meanwhile.
+  // From here on it holds its position, and what comes meanwhile.
   const standing = channel.standing(cursor);
   const answer = (ending: Ending | undefined): Answer => reply(channel.news(standing, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.

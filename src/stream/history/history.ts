@@ -1,6 +1,6 @@
 /**
  * The messages of a shared stream as one chain, the ids by which clients resume, and the bounds of what is kept. Whoever has still to
- * get messages holds its place in the chain, and nobody a copy: what all have passed is free.
+ * get messages holds its position in the chain, and nobody a copy: what all have passed is free.
  */
 import type { Message } from '../message.ts';
 
@@ -14,7 +14,7 @@ export interface HistoryBounds {
 
 /** What a client that comes back has to get. */
 export interface Resumed {
-  readonly from: Place;
+  readonly from: Position;
   /** How many it missed that are not there any more; undefined when nobody knows. */
   readonly missed: number | undefined;
 }
@@ -22,11 +22,11 @@ export interface Resumed {
 /** What a message costs beside its data: frame, id, field names, its link of the chain. Bytes. */
 export const FRAME = 64;
 
-/** A place between two messages. From it one reaches what comes after it, and nothing before. */
-export class Place {
-  /** What comes next, and the place behind that. */
+/** A position between two messages. From it one reaches what comes after it, and nothing before. */
+export class Position {
+  /** What comes next, and the position behind that. */
   message: Message | undefined;
-  next: Place | undefined;
+  next: Position | undefined;
   /** When it came. */
   since = 0;
 
@@ -42,40 +42,40 @@ export class Place {
     return this.bytes + FRAME * this.sequence;
   }
 
-  /** What lies between this place and a later one. */
-  bytesTo(later: Place): number {
+  /** What lies between this position and a later one. */
+  bytesTo(later: Position): number {
     return later.weight - this.weight;
   }
 }
 
-/** Messages that follow each other, and the place behind them. */
+/** Messages that follow each other, and the position behind them. */
 export interface Portion {
   readonly batch: readonly Message[];
   /** Of data. */
   readonly bytes: number;
-  readonly to: Place;
+  readonly to: Position;
 }
 
-/** What comes after a place: as much as `most` bytes hold, at least one message where there is one, none behind `last`. */
-export function portionFrom(place: Place, most: number, last?: number): Portion {
+/** What comes after a position: as much as `most` bytes hold, at least one message where there is one, none behind `last`. */
+export function portionFrom(position: Position, most: number, last?: number): Portion {
   const batch: Message[] = [];
-  let to = place;
+  let to = position;
   while (to.next !== undefined && to.message !== undefined && to.sequence !== last) {
-    if (batch.length > 0 && place.bytesTo(to.next) > most) break;
+    if (batch.length > 0 && position.bytesTo(to.next) > most) break;
     batch.push(to.message);
     to = to.next;
   }
-  return { batch, bytes: to.bytes - place.bytes, to };
+  return { batch, bytes: to.bytes - position.bytes, to };
 }
 
 /** An id is `EPOCH-SEQUENCE`. The epoch is new with each run of the gateway, so that no id of an earlier one can be mistaken. */
 export class History {
   /** Before the oldest message that is kept. */
-  private first = new Place(0, 0);
+  private first = new Position(0, 0);
   /** Behind the newest message. */
   private tail = this.first;
   /** Before the newest message, if that is kept. */
-  private newest: Place | undefined;
+  private newest: Position | undefined;
   private sequence = 0;
 
   constructor(
@@ -85,7 +85,7 @@ export class History {
   ) {}
 
   /** Behind the newest message. */
-  get end(): Place {
+  get end(): Position {
     return this.tail;
   }
 
@@ -94,8 +94,8 @@ export class History {
     return this.idOf(this.tail);
   }
 
-  /** The id by which a client resumes that has everything before this place. */
-  idOf({ sequence }: Place): string {
+  /** The id by which a client resumes that has everything before this position. */
+  idOf({ sequence }: Position): string {
     return `${this.epoch}-${sequence}`;
   }
 
@@ -107,7 +107,7 @@ export class History {
 
   add(message: Message): void {
     const before = this.tail;
-    const next = new Place(message.sequence, before.bytes + message.data.length);
+    const next = new Position(message.sequence, before.bytes + message.data.length);
     before.message = message;
     before.since = this.now();
     before.next = next;
@@ -117,13 +117,13 @@ export class History {
   }
 
   /** Before everything that is kept. */
-  beginning(): Place {
+  beginning(): Position {
     this.trim();
     return this.first;
   }
 
   /** Before the newest message that is kept; behind it where none is. */
-  beforeLast(): Place {
+  beforeLast(): Position {
     this.trim();
     return this.newest ?? this.tail;
   }
@@ -137,14 +137,14 @@ export class History {
   after(id: string): Resumed | undefined {
     const sequence = this.sequenceOf(id);
     if (sequence === undefined) return undefined;
-    const from = this.placeAfter(sequence);
+    const from = this.positionAfter(sequence);
     return { from, missed: from.sequence - sequence };
   }
 
   /** Behind the message with this number; before the oldest that is kept where that is not. */
-  placeAfter(sequence: number): Place {
+  positionAfter(sequence: number): Position {
     const oldest = this.beginning();
-    let from: Place | undefined = sequence === this.tail.sequence ? this.tail : oldest;
+    let from: Position | undefined = sequence === this.tail.sequence ? this.tail : oldest;
     while (from !== undefined && from.sequence < sequence) from = from.next;
     return from ?? this.tail;
   }

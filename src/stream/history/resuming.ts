@@ -1,7 +1,7 @@
 /** What a client gets that comes, or comes back: of history, or of the source itself. */
 import type { Source } from '../ends.ts';
 import { Message } from '../message.ts';
-import type { History, Place, Resumed } from './history.ts';
+import type { History, Position, Resumed } from './history.ts';
 
 export interface ResumingParts {
   readonly history: History;
@@ -13,7 +13,7 @@ export interface ResumingParts {
   source(): Source | undefined;
 }
 
-/** What a client gets first: messages that are not in the chain, and then the chain from a place on. */
+/** What a client gets first: messages that are not in the chain, and then the chain from a position on. */
 export interface Beginning extends Resumed {
   readonly snapshot: readonly Message[];
   /** The id from which it would resume if it had none of that yet; "" where that would not do. */
@@ -23,7 +23,7 @@ export interface Beginning extends Resumed {
 export class Resuming {
   /**
    * The last message before the source said anything; undefined once somebody has had what came after it. Its number and not its
-   * place, which would keep everything that comes: nobody may ever listen.
+   * position, which would keep everything that comes: nobody may ever listen.
    */
   private begunAt: number | undefined;
 
@@ -64,10 +64,10 @@ export class Resuming {
     return broken ? undefined : resumed;
   }
 
-  private fresh(): Place {
+  private fresh(): Position {
     const { history, replay } = this.parts;
     if (replay === 'all') return history.beginning();
-    if (this.begunAt !== undefined) return history.placeAfter(this.begunAt);
+    if (this.begunAt !== undefined) return history.positionAfter(this.begunAt);
     return replay === 'last' ? history.beforeLast() : history.end;
   }
 

@@ -103,9 +103,9 @@ describe('clients that do not read', () => {
     const member = join(slow);
     for (let at = 1; at <= 20; at++) print(line(at));
     channel.close(member, { code: 1001, reason: 'max_lifetime is over, please come again' });
-    assert.notEqual(member.place, undefined);
+    assert.notEqual(member.position, undefined);
     for (let at = 21; at <= 200; at++) print(line(at));
-    assert.equal(member.place, undefined);
+    assert.equal(member.position, undefined);
     assert.equal(slow.ended?.code, 1001);
     assert.ok(slow.got.length < 20);
     clearTimeout(member.closing);

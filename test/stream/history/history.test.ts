@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { History, portionFrom } from '../../../src/stream/history/history.ts';
-import { LongPollPositions } from '../../../src/stream/history/places.ts';
+import { LongPollPositions } from '../../../src/stream/history/positions.ts';
 import { Resuming } from '../../../src/stream/history/resuming.ts';
 import { Message } from '../../../src/stream/message.ts';
 
@@ -62,12 +62,12 @@ test('a portion has at least one message, and ends where it is told', () => {
   assert.equal(portionFrom(history.end, 100).batch.length, 0);
 });
 
-test('what is not kept is not held, in no form; a place holds what comes after it and nothing else', async () => {
+test('what is not kept is not held, in no form; a position holds what comes after it and nothing else', async () => {
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as () => void;
   const { history } = filled(0, 0, { messages: 1, bytes: 1 << 20 });
   const held: WeakRef<Buffer>[] = [];
-  const places = new Map<number, ReturnType<History['beginning']>>();
+  const positions = new Map<number, ReturnType<History['beginning']>>();
   for (let at = 1; at <= 64; at++) {
     const { id, sequence } = history.next();
     const message = new Message(Buffer.alloc(1 << 20, 'x'), true, id, sequence);
@@ -79,13 +79,13 @@ test('what is not kept is not held, in no form; a place holds what comes after i
       message.unshare();
     }
     history.add(message);
-    if (at === 60) places.set(at, history.end);
+    if (at === 60) positions.set(at, history.end);
   }
   // What a WeakRef was just made of lives until the turn is over.
   await new Promise((resolve) => setImmediate(resolve));
   gc();
   const alive = held.filter((each) => each.deref() !== undefined).length;
-  assert.equal(alive, 4, 'the one that is kept and the three behind the place');
+  assert.equal(alive, 4, 'the one that is kept and the three behind the position');
   assert.equal(history.all().length, 1);
 });
 
@@ -120,13 +120,13 @@ describe('whoever does not come holds nothing', () => {
     assert.deepEqual(from && portionFrom(from, 1).batch.length, 1, 'what is kept of what it said is for who comes now');
   });
 
-  test('the place of a long-poll has a bound for empty messages, too', async () => {
-    const places = new LongPollPositions({ time: 1_000_000, bytes: 6400 }, () => undefined);
+  test('the position of a long-poll has a bound for empty messages, too', async () => {
+    const positions = new LongPollPositions({ time: 1_000_000, bytes: 6400 }, () => undefined);
     const left = await alive(0, 1000, (history) => {
-      if (!places.inUse) places.hold(history.end);
-      places.grown(history.end);
+      if (!positions.inUse) positions.hold(history.end);
+      positions.grown(history.end);
     });
     assert.equal(left, 1);
-    places.clear();
+    positions.clear();
   });
 });

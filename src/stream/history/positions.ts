@@ -2,25 +2,25 @@
  * Where long-polls stand between two requests. Whoever was answered is there for a while, though it has no connection, and what comes
  * meanwhile is kept for it whatever the history keeps, within a bound.
  */
-import type { Place } from './history.ts';
+import type { Position } from './history.ts';
 
 export interface PositionBounds {
   /** Milliseconds from an answer to the next request. */
   readonly time: number;
-  /** Bytes behind a place. */
+  /** Bytes behind a position. */
   readonly bytes: number;
 }
 
 interface Held {
   /** Undefined when too much has come behind it. */
-  place: Place | undefined;
+  position: Position | undefined;
   readonly until: number;
   /** How many may go on from there. */
   readonly expected: number;
 }
 
 /** Places at one time. Those who are at the same one share it. */
-const MAX_PLACES = 256;
+const MAX_POSITIONS = 256;
 
 export class LongPollPositions {
   /** By the number of the message before it, in the order in which their time is over. */
@@ -40,34 +40,34 @@ export class LongPollPositions {
     return this.held.size > 0;
   }
 
-  /** Somebody goes on behind the message with this number, and holds the place from here on; undefined where it was not kept. */
-  take(sequence: number): Place | undefined {
+  /** Somebody goes on behind the message with this number, and holds the position from here on; undefined where it was not kept. */
+  take(sequence: number): Position | undefined {
     const held = this.held.get(sequence);
     if (held === undefined) return undefined;
     if (held.expected > 1) this.held.set(sequence, { ...held, expected: held.expected - 1 });
     else this.held.delete(sequence);
-    return held.place;
+    return held.position;
   }
 
   /** Somebody may go on from here. */
-  hold(place: Place): void {
-    const { sequence } = place;
+  hold(position: Position): void {
+    const { sequence } = position;
     const expected = (this.held.get(sequence)?.expected ?? 0) + 1;
     this.held.delete(sequence);
-    this.held.set(sequence, { place, until: performance.now() + this.bounds.time, expected });
-    this.floor = Math.min(this.floor, place.weight);
-    if (this.held.size > MAX_PLACES) this.dropFirst();
+    this.held.set(sequence, { position, until: performance.now() + this.bounds.time, expected });
+    this.floor = Math.min(this.floor, position.weight);
+    if (this.held.size > MAX_POSITIONS) this.dropFirst();
     this.timer ??= setTimeout(() => this.look(), this.bounds.time);
   }
 
   /** The stream goes on to here. */
-  grown(end: Place): void {
+  grown(end: Position): void {
     if (this.held.size === 0 || end.weight - this.floor <= this.bounds.bytes) return;
     this.floor = Number.POSITIVE_INFINITY;
     for (const held of this.held.values()) {
-      if (held.place === undefined) continue;
-      if (held.place.bytesTo(end) > this.bounds.bytes) held.place = undefined;
-      else this.floor = Math.min(this.floor, held.place.weight);
+      if (held.position === undefined) continue;
+      if (held.position.bytesTo(end) > this.bounds.bytes) held.position = undefined;
+      else this.floor = Math.min(this.floor, held.position.weight);
     }
   }
 
