@@ -53,7 +53,7 @@ export interface Answered {
 export interface Source {
   /** Bytes written that have not been taken. */
   readonly waiting: number;
-  /** False: taken, but the source is behind; `drained` will tell. */
+  /** False: taken, but the source is behind; `drain` will tell. */
   write(message: Buffer): boolean;
   /**
    * A message that is answered by itself; the answer is for its sender alone. False when there is no room for it; rejects with an
@@ -80,7 +80,7 @@ export interface SourceEvents {
   /** A sentence about the stream for everybody. */
   notice(text: string): void;
   /** Everything that was waiting for the source has been taken by it. */
-  drained(): void;
+  drain(): void;
   /** Once, and last. */
   ended(ending: Ending): void;
 }

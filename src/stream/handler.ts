@@ -6,8 +6,8 @@ import type { Tallies } from '../ops/tallies.ts';
 import { Held } from '../ownership/held.ts';
 import type { Program, Programs } from '../process/programs.ts';
 import { noRoom } from '../programs/start-error.ts';
+import type { ClientParts } from './clients/accept.ts';
 import { KeepAlive } from './clients/keepalive.ts';
-import type { Reception } from './clients/reception.ts';
 import { StreamCounts } from './counts.ts';
 import type { SourceEvents } from './ends.ts';
 import { framing } from './framing.ts';
@@ -39,7 +39,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   const plan = streamPlan(config);
   const frames = framing(config.framing);
   const programs = new RoutePrograms(key, config, parts);
-  const reception: Reception = {
+  const clientParts: ClientParts = {
     log: parts.log,
     counts: new StreamCounts(parts.tallies, key),
     keepAlive: new KeepAlive({
@@ -54,7 +54,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   const protocol = (offered: readonly string[]) => offered.find((name) => config.subprotocols.includes(name));
   if (config.connect !== undefined) {
     const connect = connectParts(key, config.connect, config, { tallies: parts.tallies, framing: frames });
-    return new PrivateStream({ plan, reception, protocol, ...connect });
+    return new PrivateStream({ plan, clientParts, protocol, ...connect });
   }
   const silence = new SilenceHint(key, parts.log);
   const source = (program: Program, events: SourceEvents): ProgramSource => {
@@ -76,7 +76,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   if (plan.share === 'client') {
     return new PrivateStream({
       plan,
-      reception,
+      clientParts,
       protocol,
       async start(call: Call) {
         const program = await programs.start(call);
@@ -98,7 +98,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
         });
   return new SharedStream({
     plan,
-    reception,
+    clientParts,
     protocol,
     longPollWait: LONG_POLL_WAIT,
     maxChannels: config.max_processes,

@@ -9,14 +9,14 @@ import { Backoff } from './backoff.ts';
 import { PrivateChannel, type Restart } from './channel/private.ts';
 import { Sessions } from './channel/sessions.ts';
 import {
-  type Arrival,
-  byResponse,
-  byWebSocket,
-  NOBODY_COMES,
-  type Reception,
-  type Seat,
-  stayAway,
-} from './clients/reception.ts';
+  acceptResponse,
+  acceptWebSocket,
+  type ClientEvents,
+  type ClientParts,
+  NO_CLIENT,
+  type Reservation,
+  refuseReturn,
+} from './clients/accept.ts';
 import { eventStream, plainStream, type ResponseForm } from './clients/response.ts';
 import { queryValue, type Transport, transportOf } from './clients/transport.ts';
 import type { Client, Source, SourceEvents } from './ends.ts';
@@ -28,7 +28,7 @@ export type Connect = (events: SourceEvents) => Source;
 
 export interface PrivateParts {
   readonly plan: StreamPlan;
-  readonly reception: Reception;
+  readonly clientParts: ClientParts;
   /** Starts a source for this call, which holds it; rejects with the `HttpError` that refuses the client. */
   start(call: Call): Promise<Held<Connect>>;
   /** The subprotocol to agree on, of those that the client offers. */
@@ -58,25 +58,25 @@ export class PrivateStream implements Handler {
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
-    const refused = stayAway(call, transport);
+    const refused = refuseReturn(call, transport);
     if (refused !== undefined) return refused;
     if (transport === 'post') return await this.post(call);
     if (transport === 'long-poll') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (request.method === 'HEAD')
-      return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
+      return acceptResponse(this.parts.clientParts, this.form(transport), transport, NO_CLIENT);
     call.endless();
     const started = await this.parts.start(call);
     if (this.stopping !== undefined) {
       started.giveBack();
       throw new Superseded(this.stopping);
     }
-    const { reception } = this.parts;
+    const { clientParts } = this.parts;
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
       const numbered = queryValue(request.query, 'after') !== undefined;
-      return byWebSocket(reception, call, { numbered, protocol }, this.arrival(call, started, undefined));
+      return acceptWebSocket(clientParts, call, { numbered, protocol }, this.reservation(call, started, undefined));
     }
-    return byResponse(reception, this.form(transport), transport, this.arrival(call, started, ++this.joined));
+    return acceptResponse(clientParts, this.form(transport), transport, this.reservation(call, started, ++this.joined));
   }
 
   retire(reason: string): void {
@@ -89,7 +89,7 @@ export class PrivateStream implements Handler {
   }
 
   private form(transport: Transport): ResponseForm {
-    const { binary, keepAlive } = this.parts.reception;
+    const { binary, keepAlive } = this.parts.clientParts;
     return transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
   }
 
@@ -99,30 +99,30 @@ export class PrivateStream implements Handler {
     const channel = number === undefined ? undefined : this.speakers.get(number);
     if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
     channel.spoke();
-    const taken = channel.fromClient(await bodyBytes(call.body, this.parts.reception.maxMessage));
+    const taken = channel.fromClient(await bodyBytes(call.body, this.parts.clientParts.maxMessage));
     if (taken === 'sent') return textReply(202, 'sent\n');
     throw noRoom(taken === 'away' ? 'the program is being started again' : this.parts.plan.overrun);
   }
 
-  private arrival(call: Call, started: Held<Connect>, number: number | undefined): Arrival {
+  private reservation(call: Call, started: Held<Connect>, number: number | undefined): Reservation {
     return {
       join: (client) => {
         const connect = started.take();
-        return connect === undefined ? undefined : this.seat(call, client, connect, number);
+        return connect === undefined ? undefined : this.clientEvents(call, client, connect, number);
       },
       cancel: () => started.giveBack(),
     };
   }
 
-  private seat(call: Call, client: Client, connect: Connect, number: number | undefined): Seat {
-    const { plan, reception } = this.parts;
+  private clientEvents(call: Call, client: Client, connect: Connect, number: number | undefined): ClientEvents {
+    const { plan, clientParts } = this.parts;
     const options = {
       ...plan.limits,
       eofMessage: plan.eofMessage,
       restart: this.restart(call),
-      binary: reception.binary,
+      binary: clientParts.binary,
     };
-    const channel = new PrivateChannel(options, reception.counts, reception.log, () => {
+    const channel = new PrivateChannel(options, clientParts.counts, clientParts.log, () => {
       this.channels.delete(channel);
       if (number !== undefined) this.speakers.delete(number);
     });
@@ -140,7 +140,7 @@ export class PrivateStream implements Handler {
       message: (data) => {
         if (channel.fromClient(data) === 'full') channel.overrun(plan.overrun);
       },
-      caughtUp: () => channel.clientDrained(),
+      drain: () => channel.clientDrain(),
       close: (ending) => channel.finish(ending),
       vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),
       left: () => channel.clientLeft(),

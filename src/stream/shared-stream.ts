@@ -12,16 +12,16 @@ import { textOf } from '../routing/canonical-path.ts';
 import type { ClientFacts, Member } from './channel/member.ts';
 import type { SharedOptions } from './channel/options.ts';
 import { SharedChannel } from './channel/shared.ts';
-import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
 import {
-  type Arrival,
-  byResponse,
-  byWebSocket,
-  NOBODY_COMES,
-  type Reception,
-  type Seat,
-  stayAway,
-} from './clients/reception.ts';
+  acceptResponse,
+  acceptWebSocket,
+  type ClientEvents,
+  type ClientParts,
+  NO_CLIENT,
+  type Reservation,
+  refuseReturn,
+} from './clients/accept.ts';
+import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
 import { eventStream, plainStream, type ResponseForm } from './clients/response.ts';
 import { lastEventId, queryValue, streamQuery, type Transport, transportOf } from './clients/transport.ts';
 import type { Source, SourceEvents } from './ends.ts';
@@ -30,7 +30,7 @@ import { STREAM_METHODS, type StreamPlan } from './plan.ts';
 
 export interface SharedStreamParts {
   readonly plan: StreamPlan;
-  readonly reception: Reception;
+  readonly clientParts: ClientParts;
   readonly options: Omit<SharedOptions, 'history' | 'replay' | 'restart' | 'restartWanted'>;
   /** How many channels there may be: distinct queries, or distinct credentials. */
   readonly maxChannels: number;
@@ -65,16 +65,16 @@ export class SharedStream implements Handler {
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
-    const refused = stayAway(call, transport);
+    const refused = refuseReturn(call, transport);
     if (refused !== undefined) return refused;
     const query = this.parts.plan.share === 'all' ? '' : streamQuery(request.query);
     if (request.method === 'HEAD')
-      return byResponse(this.parts.reception, this.form(transport), transport, NOBODY_COMES);
+      return acceptResponse(this.parts.clientParts, this.form(transport), transport, NO_CLIENT);
     if (transport !== 'post') call.endless();
     const key = this.keyOf(call, query);
     const channel = this.channel(key, call, query);
     if (transport === 'long-poll') {
-      const over = answerAfterEnd(call, channel, this.parts.reception);
+      const over = answerAfterEnd(call, channel, this.parts.clientParts);
       if (over !== undefined) return over;
     }
     const ready = channel.ready();
@@ -93,15 +93,21 @@ export class SharedStream implements Handler {
     const { request, handshake } = call;
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     if (transport === 'post') return this.post(call, channel);
-    if (transport === 'long-poll') return answerLongPoll(call, channel, this.parts.reception, this.parts.longPollWait);
+    if (transport === 'long-poll')
+      return answerLongPoll(call, channel, this.parts.clientParts, this.parts.longPollWait);
     const after = queryValue(request.query, 'after');
     if (transport === 'websocket') {
       const protocol = this.parts.protocol(handshake?.protocols ?? []);
-      const arrival = this.arrival(channel, call, after);
-      return byWebSocket(this.parts.reception, call, { numbered: after !== undefined, protocol }, arrival);
+      const reservation = this.reservation(channel, call, after);
+      return acceptWebSocket(this.parts.clientParts, call, { numbered: after !== undefined, protocol }, reservation);
     }
     const last = lastEventId(request) ?? after;
-    return byResponse(this.parts.reception, this.form(transport), transport, this.arrival(channel, call, last));
+    return acceptResponse(
+      this.parts.clientParts,
+      this.form(transport),
+      transport,
+      this.reservation(channel, call, last),
+    );
   }
 
   retire(reason: string): void {
@@ -114,7 +120,7 @@ export class SharedStream implements Handler {
   }
 
   private form(transport: Transport): ResponseForm {
-    const { binary, keepAlive } = this.parts.reception;
+    const { binary, keepAlive } = this.parts.clientParts;
     return transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
   }
 
@@ -136,7 +142,7 @@ export class SharedStream implements Handler {
     if (this.channels.size >= this.parts.maxChannels) this.makeRoom();
     if (this.channels.size >= this.parts.maxChannels)
       throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
-    const { plan, reception, options } = this.parts;
+    const { plan, clientParts, options } = this.parts;
     // Only whose credentials are passed on is remembered as long as the channel lives.
     const asked = plan.share === 'credentials' ? first : undefined;
     const channel = new SharedChannel(
@@ -150,8 +156,8 @@ export class SharedStream implements Handler {
           plan.restart === 'always' || (plan.restart === 'on-failure' && ending.code !== CLOSE.normal),
       },
       {
-        counts: reception.counts,
-        log: reception.log,
+        counts: clientParts.counts,
+        log: clientParts.log,
         start: (events) => this.parts.start(asked, query, events),
         emptied: () => this.forget(key, channel),
       },
@@ -175,10 +181,10 @@ export class SharedStream implements Handler {
     }
   }
 
-  private arrival(channel: SharedChannel, call: Call, after: string | undefined): Arrival {
+  private reservation(channel: SharedChannel, call: Call, after: string | undefined): Reservation {
     const { parts } = this;
     return {
-      join: (client) => new SharedSeat(channel, channel.join(client, after, factsOf(call)), parts),
+      join: (client) => new SharedClientEvents(channel, channel.join(client, after, factsOf(call)), parts),
       // The channel has not been told of anybody; a source that was started for this client ends with `idle_stop`.
       cancel: () => undefined,
     };
@@ -188,7 +194,7 @@ export class SharedStream implements Handler {
     const member = speaker(call, channel);
     member?.client.spoke();
     const type = headerValue(call.request.headers, 'content-type');
-    const message = await bodyBytes(call.body, this.parts.reception.maxMessage);
+    const message = await bodyBytes(call.body, this.parts.clientParts.maxMessage);
     if (this.stopping !== undefined) throw new Superseded(this.stopping);
     const answer = await untilAborted(channel.fromClient(member, message, type), call.signal);
     if (answer === 'away') throw noRoom('the program is being started again');
@@ -206,7 +212,7 @@ export class SharedStream implements Handler {
 }
 
 /** One for each viewer: an object without closures. */
-class SharedSeat implements Seat {
+class SharedClientEvents implements ClientEvents {
   constructor(
     private readonly channel: SharedChannel,
     private readonly member: Member,
@@ -225,8 +231,8 @@ class SharedSeat implements Seat {
     );
   }
 
-  caughtUp(): void {
-    this.channel.caughtUp(this.member);
+  drain(): void {
+    this.channel.clientDrain(this.member);
   }
 
   close(ending: Ending): void {
@@ -234,7 +240,7 @@ class SharedSeat implements Seat {
   }
 
   vanished(): void {
-    this.parts.reception.counts.drop('client_vanished');
+    this.parts.clientParts.counts.drop('client_vanished');
     this.member.client.terminate();
   }
 

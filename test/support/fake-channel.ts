@@ -156,12 +156,12 @@ export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise
     drain(client) {
       while (client.bufferedAmount > 0 && client.member !== undefined) {
         client.bufferedAmount = 0;
-        channel.caughtUp(client.member);
+        channel.clientDrain(client.member);
       }
     },
     read() {
       source().waiting = 0;
-      channel.drained();
+      channel.drain();
     },
     async crash() {
       const again = new Promise<void>((resolve) => {

@@ -22,7 +22,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
       limits: { maxQueue: MAX_MESSAGE, drainTimeout: 10_000 },
       overrun: 'too many messages',
     },
-    reception: {
+    clientParts: {
       log,
       counts: new StreamCounts(tallies, route),
       // Nobody looks at a check for long.

@@ -49,7 +49,7 @@ export class Delivery {
   }
 
   /** The client has taken everything that it was given. */
-  caughtUp(member: Member): void {
+  drain(member: Member): void {
     if (member.skipping) this.rejoin(member);
     else this.feed(member);
   }

@@ -91,7 +91,7 @@ export class PrivateChannel implements SourceEvents {
   }
 
   /** The client has taken everything. */
-  clientDrained(): void {
+  clientDrain(): void {
     if (this.clientBehind === undefined) return;
     clearTimeout(this.clientBehind);
     this.clientBehind = undefined;
@@ -119,7 +119,7 @@ export class PrivateChannel implements SourceEvents {
     this.client?.notice({ kind: 'notice', text });
   }
 
-  drained(): void {
+  drain(): void {
     if (!this.clientPaused) return;
     this.clientPaused = false;
     this.client?.resume();
@@ -182,7 +182,7 @@ export class PrivateChannel implements SourceEvents {
     this.sourceSince = performance.now();
     // The client may still be behind with what the one before had said.
     if (this.clientBehind !== undefined) source.pause();
-    this.drained();
+    this.drain();
   }
 
   private restartAfter(ending: Ending, restart: Restart): void {

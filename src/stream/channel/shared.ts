@@ -205,8 +205,8 @@ export class SharedChannel implements SourceEvents {
   }
 
   /** The client has taken everything. */
-  caughtUp(member: Member): void {
-    this.delivery.caughtUp(member);
+  clientDrain(member: Member): void {
+    this.delivery.drain(member);
   }
 
   /** Closes one client behind what it has not taken. */
@@ -228,7 +228,7 @@ export class SharedChannel implements SourceEvents {
     message.unshare();
   }
 
-  drained(): void {
+  drain(): void {
     this.roster?.tell();
   }
 

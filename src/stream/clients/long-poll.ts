@@ -5,7 +5,7 @@ import type { News } from '../channel/options.ts';
 import type { SharedChannel } from '../channel/shared.ts';
 import type { Beginning } from '../history/resuming.ts';
 import type { Ending } from '../message.ts';
-import type { Reception } from './reception.ts';
+import type { ClientParts } from './accept.ts';
 import { queryValue } from './transport.ts';
 
 /** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next request is answered at once. */
@@ -18,11 +18,11 @@ const MOST_BYTES = 64 * 1024;
 export function answerLongPoll(
   call: Call,
   channel: SharedChannel,
-  reception: Reception,
+  clientParts: ClientParts,
   wait: number,
 ): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
-  const { counts, binary } = reception;
+  const { counts, binary } = clientParts;
   // From here on it holds its position, and what comes meanwhile.
   const standing = channel.standing(cursor);
   const answer = (ending: Ending | undefined): Answer => reply(channel.news(standing, MOST_BYTES, ending), binary);
@@ -62,11 +62,11 @@ export function answerLongPoll(
 }
 
 /** The last answer of a stream that ended between two of its requests; undefined for one that goes on, or that the client does not know. */
-export function answerAfterEnd(call: Call, channel: SharedChannel, reception: Reception): Answer | undefined {
+export function answerAfterEnd(call: Call, channel: SharedChannel, clientParts: ClientParts): Answer | undefined {
   const cursor = queryValue(call.request.query, 'cursor') ?? '';
   const ending = channel.endedAfter(cursor);
   if (ending === undefined) return undefined;
-  return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), reception.binary);
+  return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), clientParts.binary);
 }
 
 function hasNews({ snapshot, from, missed }: Beginning): boolean {

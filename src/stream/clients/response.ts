@@ -77,7 +77,7 @@ export interface ResponseEvents {
   /** A message went either way. */
   delivered(): void;
   /** The client has caught up with everything. */
-  caughtUp(): void;
+  drain(): void;
   /** The client takes bytes: the only sign of life that there is of one that cannot speak. */
   alive(): void;
   /** The response is over: by `close`, or because the client left. Once, and last. */
@@ -158,7 +158,7 @@ export class ResponseClient implements Client, Watched, BodySource {
     this.flush();
     if (!this.behind || this.pendingBytes > 0 || this.over) return;
     this.behind = false;
-    this.events.caughtUp();
+    this.events.drain();
   }
 
   // ---- the body, for the engine ----

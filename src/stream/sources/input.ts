@@ -18,12 +18,12 @@ export class SourceInput {
   private ending = false;
 
   /**
-   * @param drained called whenever everything has been taken: who waits for that has a bound of its own, which may be smaller than
+   * @param drain called whenever everything has been taken: who waits for that has a bound of its own, which may be smaller than
    * what `write` calls behind
    */
   constructor(
     private readonly stdin: Writable,
-    private readonly drained: () => void,
+    private readonly drain: () => void,
   ) {}
 
   /** False: taken, but the other end is behind. What is written after it has closed is lost, as in any pipe. */
@@ -75,7 +75,7 @@ export class SourceInput {
 
   private empty(): void {
     if (this.ending) this.stdin.end();
-    this.drained();
+    this.drain();
   }
 
   /** The next piece: whole messages up to the size of a piece, or a part of a large one. */

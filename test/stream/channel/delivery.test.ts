@@ -150,7 +150,7 @@ describe('a client that leaves inside of its own joining', () => {
       });
       const member = join(client);
       assert.ok(left);
-      // What its connection does as soon as it has its seat.
+      // What its connection does as soon as it has joined.
       channel.leave(member);
       assert.equal(channel.unused, true);
       print('three');

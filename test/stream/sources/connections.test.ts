@@ -168,7 +168,7 @@ function sourceOf(socket: Socket): { readonly source: ConnectionSource; readonly
       },
       aside: () => undefined,
       notice: () => undefined,
-      drained: () => undefined,
+      drain: () => undefined,
       ended(ending) {
         seen.ending = ending;
       },

@@ -34,7 +34,7 @@ export class ConnectionSource implements Source {
       this.decode(() => decoder.end());
       this.finish({ code: CLOSE.normal, reason: 'connection closed' });
     });
-    this.input = new SourceInput(socket, () => events.drained());
+    this.input = new SourceInput(socket, () => events.drain());
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.trouble = error;
     });
@@ -48,7 +48,7 @@ export class ConnectionSource implements Source {
     return this.input.waiting;
   }
 
-  /** False: the server is behind; `drained` will tell. What comes after `endInput` is lost, as in any pipe. */
+  /** False: the server is behind; `drain` will tell. What comes after `endInput` is lost, as in any pipe. */
   write(message: Buffer): boolean {
     return this.input.write(this.options.framing.encode(message));
   }

@@ -39,7 +39,7 @@ export class ProgramSource implements Source {
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
-    this.input = stdin === undefined ? undefined : new SourceInput(stdin, () => events.drained());
+    this.input = stdin === undefined ? undefined : new SourceInput(stdin, () => events.drain());
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {
@@ -60,7 +60,7 @@ export class ProgramSource implements Source {
     return this.input?.waiting ?? 0;
   }
 
-  /** Writes one message. False: the program is behind; `drained` will tell. */
+  /** Writes one message. False: the program is behind; `drain` will tell. */
   write(message: Buffer): boolean {
     return this.input?.write(this.options.framing.encode(message)) ?? true;
   }

@@ -11,12 +11,12 @@ import { ENDED_ID, ResponseClient, type ResponseForm } from './response.ts';
 import { lastEventId, type Transport } from './transport.ts';
 import { WebSocketClient } from './websocket.ts';
 
-/** A client's place in its channel. */
-export interface Seat {
+/** What a client's connection tells its channel. */
+export interface ClientEvents {
   /** A message from the client. */
   message(data: Buffer): void;
-  /** The client has taken everything. */
-  caughtUp(): void;
+  /** The client's output buffer is empty. */
+  drain(): void;
   /** Ends the stream for this client, in good order. */
   close(ending: Ending): void;
   /** The peer does not answer. */
@@ -25,7 +25,7 @@ export interface Seat {
   left(): void;
 }
 
-export interface Reception {
+export interface ClientParts {
   readonly log: Log;
   readonly counts: StreamCounts;
   readonly keepAlive: KeepAlive;
@@ -36,38 +36,38 @@ export interface Reception {
 }
 
 /** What was made ready for a client that is still to arrive. Exactly one of both is called. */
-export interface Arrival {
+export interface Reservation {
   /** It is there. Undefined: what was made ready for it is gone. */
-  join(client: Client): Seat | undefined;
+  join(client: Client): ClientEvents | undefined;
   /** It does not come. */
   cancel(): void;
 }
 
 /** Of a HEAD request. */
-export const NOBODY_COMES: Arrival = { join: () => undefined, cancel: () => undefined };
+export const NO_CLIENT: Reservation = { join: () => undefined, cancel: () => undefined };
 
 /**
  * What an EventSource gets that comes again though its stream was over: no content, which tells it to stay away (HTML standard,
  * section 9.2.3). Undefined for everybody else.
  */
-export function stayAway(call: Call, transport: Transport): Reply | undefined {
+export function refuseReturn(call: Call, transport: Transport): Reply | undefined {
   if (transport !== 'events' || lastEventId(call.request) !== ENDED_ID) return undefined;
   return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
 }
 
 /** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
-export function byWebSocket(
-  reception: Reception,
+export function acceptWebSocket(
+  clientParts: ClientParts,
   call: Call,
   options: { readonly numbered: boolean; readonly protocol?: string | undefined },
-  arrival: Arrival,
+  reservation: Reservation,
 ): Upgrade {
   return {
     protocol: options.protocol,
     headers: [],
-    maxMessage: reception.maxMessage,
-    handlers: new StreamSocket(reception, call.path, call.id, options.numbered, arrival),
-    cancel: () => arrival.cancel(),
+    maxMessage: clientParts.maxMessage,
+    handlers: new StreamSocket(clientParts, call.path, call.id, options.numbered, reservation),
+    cancel: () => reservation.cancel(),
   };
 }
 
@@ -76,43 +76,43 @@ export function byWebSocket(
  * but its path and its id.
  */
 class StreamSocket implements SocketHandlers, Owner {
-  private seat: Seat | undefined;
+  private events: ClientEvents | undefined;
   private watch: Watch | undefined;
-  private arrival: Arrival | undefined;
+  private reservation: Reservation | undefined;
   private stopEarly: (() => void) | undefined;
   private over = false;
 
   constructor(
-    private readonly reception: Reception,
+    private readonly clientParts: ClientParts,
     private readonly path: string,
     private readonly id: string,
     private readonly numbered: boolean,
-    arrival: Arrival,
+    reservation: Reservation,
   ) {
-    this.arrival = arrival;
+    this.reservation = reservation;
   }
 
   open(socket: Socket): void {
-    const { arrival } = this;
-    const { keepAlive, counts } = this.reception;
+    const { reservation } = this;
+    const { keepAlive, counts } = this.clientParts;
     // It knows the whole request.
-    this.arrival = undefined;
+    this.reservation = undefined;
     const client = new WebSocketClient(socket, this.numbered, keepAlive.pingInterval, this);
     counts.joined('websocket');
     this.watch = keepAlive.add(client, this);
     if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
-    this.seat = arrival?.join(client);
-    if (this.seat === undefined) client.close(GONE);
-    else if (this.over) this.seat.left();
+    this.events = reservation?.join(client);
+    if (this.events === undefined) client.close(GONE);
+    else if (this.over) this.events.left();
   }
 
   message(data: Buffer, isBinary: boolean): void {
-    const { binary } = this.reception;
+    const { binary } = this.clientParts;
     this.watch?.message();
     this.watch?.heard();
-    if (isBinary === binary) this.seat?.message(data);
+    if (isBinary === binary) this.events?.message(data);
     else
-      this.seat?.close({
+      this.events?.close({
         code: CLOSE.unsupportedData,
         reason: binary ? 'only binary messages here' : 'only text messages here',
       });
@@ -120,7 +120,7 @@ class StreamSocket implements SocketHandlers, Owner {
 
   drain(): void {
     this.watch?.heard();
-    this.seat?.caughtUp();
+    this.events?.drain();
   }
 
   pong(): void {
@@ -132,7 +132,7 @@ class StreamSocket implements SocketHandlers, Owner {
   }
 
   close(code: number, reason: string): void {
-    const { keepAlive, counts, log } = this.reception;
+    const { keepAlive, counts, log } = this.clientParts;
     this.over = true;
     this.stopEarly?.();
     if (this.watch !== undefined) keepAlive.remove(this.watch);
@@ -143,7 +143,7 @@ class StreamSocket implements SocketHandlers, Owner {
       ...(reason === '' ? {} : { reason }),
       id: this.id,
     });
-    this.seat?.left();
+    this.events?.left();
   }
 
   delivered(): void {
@@ -155,11 +155,11 @@ class StreamSocket implements SocketHandlers, Owner {
   }
 
   end(ending: Ending): void {
-    this.seat?.close(ending);
+    this.events?.close(ending);
   }
 
   vanished(): void {
-    this.seat?.vanished();
+    this.events?.vanished();
   }
 }
 
@@ -167,23 +167,28 @@ class StreamSocket implements SocketHandlers, Owner {
 const GONE: Ending = { code: CLOSE.tryAgainLater, reason: 'please come again' };
 
 /** @param transport its name in the counts */
-export function byResponse(reception: Reception, form: ResponseForm, transport: string, arrival: Arrival): Reply {
-  const { keepAlive, counts } = reception;
-  let seat: Seat | undefined;
+export function acceptResponse(
+  clientParts: ClientParts,
+  form: ResponseForm,
+  transport: string,
+  reservation: Reservation,
+): Reply {
+  const { keepAlive, counts } = clientParts;
+  let events: ClientEvents | undefined;
   let started = false;
   let over = false;
   let watch: Watch | undefined;
   let stopEarly: (() => void) | undefined;
   const client = new ResponseClient(form, {
     delivered: () => watch?.message(),
-    caughtUp: () => seat?.caughtUp(),
+    drain: () => events?.drain(),
     alive: () => watch?.heard(),
     left(code) {
       over = true;
       stopEarly?.();
       if (watch !== undefined) keepAlive.remove(watch);
       counts.left(code);
-      seat?.left();
+      events?.left();
     },
   });
   return {
@@ -201,24 +206,24 @@ export function byResponse(reception: Reception, form: ResponseForm, transport: 
         started = true;
         counts.joined(transport);
         watch = keepAlive.add(client, {
-          end: (ending) => seat?.close(ending),
-          vanished: () => seat?.vanished(),
+          end: (ending) => events?.close(ending),
+          vanished: () => events?.vanished(),
         });
         client.start(sink);
         // The engine may tell inside of any write that nobody is there any more.
         if (over) {
-          arrival.cancel();
+          reservation.cancel();
           return;
         }
         if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
-        seat = arrival.join(client);
-        if (seat === undefined) client.close(GONE);
-        else if (over) seat.left();
+        events = reservation.join(client);
+        if (events === undefined) client.close(GONE);
+        else if (over) events.left();
       },
       resume: () => client.resume(),
       cancel: () => {
         if (started) client.cancel();
-        else arrival.cancel();
+        else reservation.cancel();
       },
     },
   };
