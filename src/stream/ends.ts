@@ -34,7 +34,7 @@ export interface Client {
 }
 
 /** A client's message to a source that answers it. */
-export interface Question {
+export interface ClientMessage {
   readonly data: Buffer;
   /** Its media type, where the client has said one. */
   readonly type: string | undefined;
@@ -42,7 +42,7 @@ export interface Question {
   readonly sender: string | undefined;
 }
 
-export interface Answered {
+export interface MessageAnswer {
   readonly data: Buffer;
   /** Of HTTP. */
   readonly status: number;
@@ -59,7 +59,7 @@ export interface Source {
    * A message that is answered by itself; the answer is for its sender alone. False when there is no room for it; rejects with an
    * `HttpError` when no answer comes. Undefined where messages are not answered one by one.
    */
-  ask?(question: Question): Promise<Answered | false>;
+  ask?(message: ClientMessage): Promise<MessageAnswer | false>;
   /** What a client that joins must have to understand the next message, instead of history. */
   snapshot?(): Buffer | undefined;
   /** What everybody was told when it went wrong, as long as it is wrong: for a client that comes meanwhile. */
@@ -76,7 +76,7 @@ export interface SourceEvents {
   /** Messages that came together, in order. */
   messages(batch: readonly Buffer[]): void;
   /** A line of a program's stderr, where clients are to get it. */
-  aside(line: Buffer): void;
+  stderr(line: Buffer): void;
   /** A sentence about the stream for everybody. */
   notice(text: string): void;
   /** Everything that was waiting for the source has been taken by it. */

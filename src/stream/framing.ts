@@ -51,7 +51,7 @@ function encodeLine(message: Buffer): readonly Buffer[] {
 /** Lines end in LF or CRLF; the last one may have no end. An empty line is an empty message. */
 class LineDecoder implements Decoder {
   /** The beginning of a line whose end has not come. */
-  private readonly head = new Gathered();
+  private readonly head = new PartialMessage();
 
   constructor(private readonly max: number) {}
 
@@ -89,7 +89,7 @@ class LineDecoder implements Decoder {
 }
 
 /** Bytes that wait for more: copied, so that a short rest does not keep a read buffer alive, and grown by doubling. */
-class Gathered {
+class PartialMessage {
   length = 0;
   private store = Buffer.alloc(0);
 
@@ -138,7 +138,7 @@ function encodeLength(message: Buffer): readonly Buffer[] {
 
 /** A message is its length as an unsigned 32-bit big-endian number, then that many bytes. */
 class LengthDecoder implements Decoder {
-  private readonly waiting = new Gathered();
+  private readonly waiting = new PartialMessage();
   /** Bytes that must be there before the next step is worth taking: a prefix, or a prefix and its message. */
   private wanted = PREFIX_BYTES;
 

@@ -18,7 +18,7 @@ import { connectParts } from './sources/connect/connect.ts';
 import { type FindRoute, PolledStreams } from './sources/poll/streams.ts';
 import { ProgramSource } from './sources/program/program.ts';
 import { SilenceHint } from './sources/program/silence.ts';
-import { everybody, type StreamRequest } from './sources/program/start.ts';
+import { type StreamRequest, sharedRequest } from './sources/program/start.ts';
 
 export interface StreamParts {
   readonly log: Log;
@@ -114,7 +114,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     },
     start: async (first, query, events) =>
       polled === undefined
-        ? source(await programs.start(everybody(key, query)), events)
+        ? source(await programs.start(sharedRequest(key, query)), events)
         : await polled.source(first, query, events),
   });
 }

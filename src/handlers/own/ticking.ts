@@ -1,5 +1,5 @@
 /** A source without a program: it ticks once a second and answers each message with itself. For `/.runnel/check`. */
-import type { Answered, Question, Source, SourceEvents } from '../../stream/ends.ts';
+import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../../stream/ends.ts';
 
 const PERIOD = 1000;
 
@@ -12,7 +12,7 @@ export class TickingSource implements Source {
     this.timer = setInterval(() => events.messages([Buffer.from(String(Date.now()))]), PERIOD);
   }
 
-  ask({ data, type }: Question): Promise<Answered> {
+  ask({ data, type }: ClientMessage): Promise<MessageAnswer> {
     return Promise.resolve({ data, type, status: 200 });
   }
 

@@ -29,13 +29,13 @@ export class Delivery {
   }
 
   /** A message for this client that is not in the chain. */
-  beside(member: Member, message: Message, origin: Origin): void {
+  unnumbered(member: Member, message: Message, origin: Origin): void {
     if (member.closing !== undefined) return;
     if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
     else if (member.position === undefined) this.give(member, [message], message.data.length, origin);
     else {
-      member.beside.push({ after: this.history.end.sequence, message, origin });
-      member.besideBytes += message.data.length + FRAME;
+      member.unnumbered.push({ after: this.history.end.sequence, message, origin });
+      member.unnumberedBytes += message.data.length + FRAME;
       this.bound(member);
     }
   }
@@ -89,11 +89,11 @@ export class Delivery {
   /** Goes on from where the client stands, until it does not take more or has everything. */
   private feed(member: Member): void {
     while (member.position !== undefined && !member.gone) {
-      const { position, beside, goodbye } = member;
-      const [first] = beside;
+      const { position, unnumbered, goodbye } = member;
+      const [first] = unnumbered;
       if (first !== undefined && first.after <= position.sequence) {
-        beside.shift();
-        member.besideBytes -= first.message.data.length + FRAME;
+        unnumbered.shift();
+        member.unnumberedBytes -= first.message.data.length + FRAME;
         if (!this.give(member, [first.message], first.message.data.length, first.origin, position)) return;
         continue;
       }
@@ -115,19 +115,19 @@ export class Delivery {
 
   /** Whether what waits for a client is more than it may leave. */
   private bound(member: Member): void {
-    const { position, besideBytes, client, allowance } = member;
+    const { position, unnumberedBytes, client, allowance } = member;
     if (position === undefined) return;
-    const waiting = position.bytesTo(this.history.end) + besideBytes + client.bufferedAmount;
+    const waiting = position.bytesTo(this.history.end) + unnumberedBytes + client.bufferedAmount;
     if (waiting > this.options.maxBehind + allowance) this.behind(member);
   }
 
   /** What waits for it in the chain is let go of. */
   private behind(member: Member): void {
-    const { position = this.history.end, beside, goodbye } = member;
-    const count = this.history.end.sequence - position.sequence + beside.length;
+    const { position = this.history.end, unnumbered, goodbye } = member;
+    const count = this.history.end.sequence - position.sequence + unnumbered.length;
     member.position = undefined;
-    member.beside = [];
-    member.besideBytes = 0;
+    member.unnumbered = [];
+    member.unnumberedBytes = 0;
     if (goodbye !== undefined) {
       this.counts.drop('client_too_slow', count);
       member.client.close(goodbye.ending);
@@ -136,7 +136,7 @@ export class Delivery {
       this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
     } else {
       member.skipping = true;
-      if (count > 0) this.skip(member, count, newestFrom(position) ?? beside.findLast(isOut)?.message);
+      if (count > 0) this.skip(member, count, newestFrom(position) ?? unnumbered.findLast(isOut)?.message);
     }
   }
 

@@ -11,7 +11,7 @@ export interface ClientFacts {
 }
 
 /** A message that is not in the chain, for a client that is behind. */
-export interface Beside {
+export interface UnnumberedMessage {
   /** It comes behind the stream's message with this number. */
   readonly after: number;
   readonly message: Message;
@@ -24,8 +24,8 @@ export class Member {
   /** Where it stands in the chain, while it does not take what it is given; undefined when it has everything. */
   position: Position | undefined;
   /** What it gets beside the chain when it takes again. */
-  beside: Beside[] = [];
-  besideBytes = 0;
+  unnumbered: UnnumberedMessage[] = [];
+  unnumberedBytes = 0;
   /** It is over its bound, and gets nothing until it has caught up. */
   skipping = false;
   skipped = 0;

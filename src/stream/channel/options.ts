@@ -39,7 +39,7 @@ export interface SharedParts {
 }
 
 /** What a long-poll gets: what is new, or how it ended. */
-export interface News {
+export interface LongPollContent {
   readonly messages: readonly Message[];
   /** How many it missed that are not there any more; undefined when nobody knows. */
   readonly missed: number | undefined;

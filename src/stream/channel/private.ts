@@ -19,7 +19,7 @@ export interface ChannelOptions {
 }
 
 /** What became of a client's message: the program is away (being started again), or does not read. */
-export type Taken = 'sent' | 'away' | 'full';
+export type SendResult = 'sent' | 'away' | 'full';
 
 export interface Restart {
   /** Whether this ending calls for it. */
@@ -64,7 +64,7 @@ export class PrivateChannel implements SourceEvents {
   // ---- from the client ----
 
   /** A message from the client. What is not "sent" was dropped, and counted. */
-  fromClient(message: Buffer): Taken {
+  fromClient(message: Buffer): SendResult {
     if (this.over) return 'away';
     this.counts.in.value++;
     this.counts.inBytes.value += message.length;
@@ -111,7 +111,7 @@ export class PrivateChannel implements SourceEvents {
     this.deliver(batch, 'stdout');
   }
 
-  aside(line: Buffer): void {
+  stderr(line: Buffer): void {
     this.deliver([line], 'stderr');
   }
 

@@ -7,13 +7,13 @@ import type { Source } from '../ends.ts';
 import type { Member } from './member.ts';
 import { openLine, tellLine } from './tagged.ts';
 
-interface Untold {
+interface Announcement {
   readonly member: Member;
   readonly event: 'open' | 'close';
 }
 
 export class Roster {
-  private readonly untold = new Map<number, Untold>();
+  private readonly announcements = new Map<number, Announcement>();
 
   constructor(
     /** The one that runs. */
@@ -24,21 +24,21 @@ export class Roster {
 
   /** Another program runs, and knows nobody. */
   started(members: Iterable<Member>): void {
-    this.untold.clear();
-    for (const member of members) this.untold.set(member.number, { member, event: 'open' });
+    this.announcements.clear();
+    for (const member of members) this.announcements.set(member.number, { member, event: 'open' });
     this.tell();
   }
 
   opened(member: Member): void {
     if (this.source() === undefined) return;
-    this.untold.set(member.number, { member, event: 'open' });
+    this.announcements.set(member.number, { member, event: 'open' });
     this.tell();
   }
 
   closed(member: Member): void {
     if (this.source() === undefined) return;
-    const wasUntold = this.untold.delete(member.number);
-    if (!wasUntold) this.untold.set(member.number, { member, event: 'close' });
+    const wasUntold = this.announcements.delete(member.number);
+    if (!wasUntold) this.announcements.set(member.number, { member, event: 'close' });
     this.tell();
   }
 
@@ -47,9 +47,9 @@ export class Roster {
     const source = this.source();
     if (source === undefined || source.waiting > this.maxQueue) return false;
     // First that it is there. Then one of the others, so that they come to their turn however much is said.
-    if (member !== undefined) this.write(source, this.untold.get(member.number));
+    if (member !== undefined) this.write(source, this.announcements.get(member.number));
     source.write(tellLine(member, 'message', message));
-    for (const next of this.untold.values()) {
+    for (const next of this.announcements.values()) {
       this.write(source, next);
       break;
     }
@@ -61,16 +61,16 @@ export class Roster {
   tell(): void {
     const source = this.source();
     if (source === undefined) return;
-    for (const next of this.untold.values()) {
+    for (const next of this.announcements.values()) {
       if (source.waiting > this.maxQueue / 2) return;
       this.write(source, next);
     }
   }
 
-  private write(source: Source, untold: Untold | undefined): void {
-    if (untold === undefined) return;
-    const { member, event } = untold;
-    this.untold.delete(member.number);
+  private write(source: Source, announcement: Announcement | undefined): void {
+    if (announcement === undefined) return;
+    const { member, event } = announcement;
+    this.announcements.delete(member.number);
     source.write(event === 'open' ? openLine(member) : tellLine(member, 'close', undefined));
   }
 }

@@ -3,15 +3,15 @@
  * client does not take in time is dropped by the route's rule, and counted.
  */
 
-import type { Answered, Question, Source, SourceEvents } from '../ends.ts';
+import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../ends.ts';
 import { History, type Position, portionFrom } from '../history/history.ts';
 import { LongPollPositions } from '../history/positions.ts';
-import { type Beginning, Resuming } from '../history/resuming.ts';
+import { Replay, type StartPoint } from '../history/replay.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import { Delivery } from './delivery.ts';
 import { type ClientFacts, Member, nameOf } from './member.ts';
-import type { News, SharedOptions, SharedParts } from './options.ts';
-import type { Taken } from './private.ts';
+import type { LongPollContent, SharedOptions, SharedParts } from './options.ts';
+import type { SendResult } from './private.ts';
 import { Roster } from './roster.ts';
 import { Sessions } from './sessions.ts';
 import { SourceSupervisor } from './supervisor.ts';
@@ -25,7 +25,7 @@ export class SharedChannel implements SourceEvents {
   private readonly members = new Map<string, Member>();
   private readonly waiting = new Set<(ending: Ending | undefined) => void>();
   private readonly life: SourceSupervisor;
-  private readonly resuming: Resuming;
+  private readonly replaying: Replay;
   private readonly delivery: Delivery;
   private readonly positions: LongPollPositions;
   private readonly roster: Roster | undefined;
@@ -48,7 +48,7 @@ export class SharedChannel implements SourceEvents {
       this.life.unused(),
     );
     if (options.tagged) this.roster = new Roster(() => this.life.source, options.maxQueue);
-    this.resuming = new Resuming({
+    this.replaying = new Replay({
       history: this.history,
       replay: options.replay,
       binary: options.binary,
@@ -120,7 +120,7 @@ export class SharedChannel implements SourceEvents {
    * it. Rejects with an `HttpError` when no answer came.
    * @param type its media type, where the client has said one
    */
-  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<Answered | Taken> {
+  async fromClient(member: Member | undefined, message: Buffer, type?: string): Promise<MessageAnswer | SendResult> {
     const { source } = this.life;
     const { counts } = this.parts;
     counts.in.value++;
@@ -144,7 +144,7 @@ export class SharedChannel implements SourceEvents {
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
     if (this.members.has(member.id))
-      this.delivery.beside(member, new Message(data, this.options.binary, '', 0), 'stdout');
+      this.delivery.unnumbered(member, new Message(data, this.options.binary, '', 0), 'stdout');
     else this.parts.counts.drop('client_gone');
   }
 
@@ -161,18 +161,18 @@ export class SharedChannel implements SourceEvents {
   }
 
   /** Where a long-poll stands that has everything up to `cursor`, and what it has to get. */
-  standing(cursor: string | undefined): Beginning {
+  standing(cursor: string | undefined): StartPoint {
     const sequence = this.history.sequenceOf(cursor ?? '');
     const position = sequence === undefined ? undefined : this.positions.take(sequence);
-    const beginning = this.resuming.from(cursor);
-    this.resuming.heard(); // The long-poll goes on from its cursor.
+    const beginning = this.replaying.from(cursor);
+    this.replaying.clientListens(); // The long-poll goes on from its cursor.
     return position === undefined
       ? beginning
       : { from: position, missed: 0, snapshot: [], at: this.history.idOf(position) };
   }
 
   /** What a long-poll gets that stands there, at most so many bytes of messages, but one in any case. Its next one goes on from there. */
-  news({ snapshot, from, missed }: Beginning, most: number, ending: Ending | undefined): News {
+  news({ snapshot, from, missed }: StartPoint, most: number, ending: Ending | undefined): LongPollContent {
     const { batch, to } = portionFrom(from, most);
     this.expect(to);
     return {
@@ -221,10 +221,10 @@ export class SharedChannel implements SourceEvents {
     else this.publish(batch);
   }
 
-  aside(line: Buffer): void {
+  stderr(line: Buffer): void {
     const message = new Message(line, !this.options.binary, '', 0);
     message.share();
-    for (const member of this.members.values()) this.delivery.beside(member, message, 'stderr');
+    for (const member of this.members.values()) this.delivery.unnumbered(member, message, 'stderr');
     message.unshare();
   }
 
@@ -277,8 +277,8 @@ export class SharedChannel implements SourceEvents {
   }
 
   private replay(member: Member, after: string | undefined): void {
-    const { snapshot, from, missed, at } = this.resuming.from(after);
-    this.resuming.heard();
+    const { snapshot, from, missed, at } = this.replaying.from(after);
+    this.replaying.clientListens();
     member.client.notice({ kind: 'joined', id: at, facts: this.about(member) });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     this.delivery.begin(member, snapshot, from);
@@ -288,11 +288,11 @@ export class SharedChannel implements SourceEvents {
     return { client: id, session: this.sessions.issue(number, facts.user) };
   }
 
-  private async ask(source: Source, question: Question): Promise<Answered | false> {
+  private async ask(source: Source, message: ClientMessage): Promise<MessageAnswer | false> {
     this.asking++;
     this.life.used();
     try {
-      const answer = (await source.ask?.(question)) ?? false;
+      const answer = (await source.ask?.(message)) ?? false;
       if (answer === false) this.parts.counts.drop('input_overrun');
       return answer;
     } finally {
@@ -321,7 +321,7 @@ export class SharedChannel implements SourceEvents {
 
   private started(): void {
     this.lastEnding = undefined;
-    if (this.members.size === 0 && this.options.idleStop !== undefined) this.resuming.begun();
+    if (this.members.size === 0 && this.options.idleStop !== undefined) this.replaying.sourceStarted();
     this.roster?.started(this.members.values());
   }
 }

@@ -11,7 +11,7 @@
 import type { Member } from './member.ts';
 
 /** What a program said: to these clients, or to all. */
-export interface Said {
+export interface TaggedMessage {
   readonly to: readonly string[] | undefined;
   readonly data: Buffer;
 }
@@ -40,7 +40,7 @@ export function tellLine(member: Member | undefined, event: 'message' | 'close',
 }
 
 /** Undefined for a line that is not in the format. */
-export function parseTagged(line: Buffer): Said | undefined {
+export function parseTagged(line: Buffer): TaggedMessage | undefined {
   let value: unknown;
   try {
     value = JSON.parse(line.toString());

@@ -5,7 +5,7 @@
 import { CLOSE, type Ending } from '../message.ts';
 
 /** What is watched. */
-export interface Watched {
+export interface PingedClient {
   ping(): void;
   /** Bytes that the kernel has not taken. */
   readonly bufferedAmount: number;
@@ -45,7 +45,7 @@ export class Watch {
   nextPing: number;
 
   constructor(
-    readonly client: Watched,
+    readonly client: PingedClient,
     readonly owner: Owner,
     readonly since: number,
     pingInterval: number,
@@ -80,7 +80,7 @@ export class KeepAlive {
     this.period = Math.max(10, Math.min(pingInterval, idleTimeout, maxLifetime) / 4);
   }
 
-  add(client: Watched, owner: Owner): Watch {
+  add(client: PingedClient, owner: Owner): Watch {
     const watch = new Watch(client, owner, performance.now(), this.times.pingInterval);
     this.watches.add(watch);
     this.timer ??= setInterval(() => this.look(performance.now()), this.period);

@@ -1,9 +1,9 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../../engine/engine.ts';
 import type { Answer, Call } from '../../http/handler.ts';
-import type { News } from '../channel/options.ts';
+import type { LongPollContent } from '../channel/options.ts';
 import type { SharedChannel } from '../channel/shared.ts';
-import type { Beginning } from '../history/resuming.ts';
+import type { StartPoint } from '../history/replay.ts';
 import type { Ending } from '../message.ts';
 import type { ClientParts } from './accept.ts';
 import { queryValue } from './transport.ts';
@@ -69,7 +69,7 @@ export function answerAfterEnd(call: Call, channel: SharedChannel, clientParts: 
   return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), clientParts.binary);
 }
 
-function hasNews({ snapshot, from, missed }: Beginning): boolean {
+function hasNews({ snapshot, from, missed }: StartPoint): boolean {
   return snapshot.length > 0 || missed !== 0 || from.next !== undefined;
 }
 
@@ -79,7 +79,7 @@ function preferredWait(call: Call): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }
 
-function reply({ messages: batch, missed, cursor, ending }: News, binary: boolean): Answer {
+function reply({ messages: batch, missed, cursor, ending }: LongPollContent, binary: boolean): Answer {
   const messages = batch.map((message) => ({
     id: message.id,
     data: binary ? message.data.toString('base64') : message.payload.toString(),

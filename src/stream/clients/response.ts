@@ -2,7 +2,7 @@
 import type { BodySink, BodySource } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
 import { CLOSE, type Ending, eventOf, type Message } from '../message.ts';
-import type { Watched } from './keepalive.ts';
+import type { PingedClient } from './keepalive.ts';
 import { noticeText } from './notice-text.ts';
 
 /** How messages look in the response. */
@@ -84,7 +84,7 @@ export interface ResponseEvents {
   left(code: number): void;
 }
 
-export class ResponseClient implements Client, Watched, BodySource {
+export class ResponseClient implements Client, PingedClient, BodySource {
   /** What it says comes in requests of their own. */
   readonly heldBack = false;
   readonly length = undefined;

@@ -2,7 +2,7 @@
 import type { Socket } from '../../engine/engine.ts';
 import type { Client, Notice, Origin } from '../ends.ts';
 import type { Ending, Message } from '../message.ts';
-import type { Watched } from './keepalive.ts';
+import type { PingedClient } from './keepalive.ts';
 import { noticeText } from './notice-text.ts';
 
 /**
@@ -10,7 +10,7 @@ import { noticeText } from './notice-text.ts';
  * of the other type, which is how it tells them apart. One that asked for numbers (`?after=`) gets each message with its id, and
  * everything else as text messages that begin with a line `event:KIND`: what stderr says, notices, pings that a page can see.
  */
-export class WebSocketClient implements Client, Watched {
+export class WebSocketClient implements Client, PingedClient {
   heldBack = false;
 
   constructor(

@@ -13,7 +13,7 @@ export interface HistoryBounds {
 }
 
 /** What a client that comes back has to get. */
-export interface Resumed {
+export interface ResumePoint {
   readonly from: Position;
   /** How many it missed that are not there any more; undefined when nobody knows. */
   readonly missed: number | undefined;
@@ -134,7 +134,7 @@ export class History {
   }
 
   /** Where a client goes on that has the message with this id. Undefined for an id that is not one of this run: then it is new. */
-  after(id: string): Resumed | undefined {
+  after(id: string): ResumePoint | undefined {
     const sequence = this.sequenceOf(id);
     if (sequence === undefined) return undefined;
     const from = this.positionAfter(sequence);

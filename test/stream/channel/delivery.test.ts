@@ -117,7 +117,7 @@ describe('clients that do not read', () => {
     const member = join(slow);
     for (let at = 1; at <= 10; at++) print(line(at));
     channel.answer(member, Buffer.from('an answer'));
-    channel.aside(Buffer.from('aside'));
+    channel.stderr(Buffer.from('aside'));
     for (let at = 11; at <= 20; at++) print(line(at));
     drain(slow);
     const words = upTo(20);
@@ -126,7 +126,7 @@ describe('clients that do not read', () => {
     for (let at = 0; at < 1000; at++) channel.answer(member, Buffer.from(line(at)));
     assert.ok(slow.most <= 2 * 64 * 1024, `${slow.most} bytes`);
     assert.equal(member.skipping, true);
-    assert.equal(member.beside.length, 0);
+    assert.equal(member.unnumbered.length, 0);
   });
 
   test('words that a client causes and does not read do not fill its buffer', async () => {

@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { History, portionFrom } from '../../../src/stream/history/history.ts';
 import { LongPollPositions } from '../../../src/stream/history/positions.ts';
-import { Resuming } from '../../../src/stream/history/resuming.ts';
+import { Replay } from '../../../src/stream/history/replay.ts';
 import { Message } from '../../../src/stream/message.ts';
 
 function filled(count: number, size: number, bounds: Partial<{ messages: number; bytes: number; age: number }>) {
@@ -109,14 +109,14 @@ describe('whoever does not come holds nothing', () => {
   };
 
   test('a program that was started for somebody who never listens says what it says to nobody', async () => {
-    let resuming: Resuming | undefined;
+    let replaying: Replay | undefined;
     const left = await alive(1000, 1000, (history) => {
-      if (resuming !== undefined) return;
-      resuming = new Resuming({ history, replay: 'none', binary: true, source: () => undefined });
-      resuming.begun();
+      if (replaying !== undefined) return;
+      replaying = new Replay({ history, replay: 'none', binary: true, source: () => undefined });
+      replaying.sourceStarted();
     });
     assert.equal(left, 1, 'what is kept');
-    const from = resuming?.from(undefined).from;
+    const from = replaying?.from(undefined).from;
     assert.deepEqual(from && portionFrom(from, 1).batch.length, 1, 'what is kept of what it said is for who comes now');
   });
 

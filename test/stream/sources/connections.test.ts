@@ -166,7 +166,7 @@ function sourceOf(socket: Socket): { readonly source: ConnectionSource; readonly
       messages(batch) {
         for (const message of batch) seen.text += message.toString('latin1');
       },
-      aside: () => undefined,
+      stderr: () => undefined,
       notice: () => undefined,
       drain: () => undefined,
       ended(ending) {

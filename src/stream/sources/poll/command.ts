@@ -5,7 +5,7 @@ import { HttpError } from '../../../http/errors.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { Exit, Output } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
-import { everybody, type StreamRequest } from '../program/start.ts';
+import { type StreamRequest, sharedRequest } from '../program/start.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 /** How long the stderr of a program that has failed may take to its end: something that it left behind can hold it open. Milliseconds. */
@@ -71,7 +71,7 @@ async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<
 }
 
 async function startProgram(parts: PollCommandParts, asked: PollRequest): Promise<Program> {
-  const { id, request, rest } = everybody(parts.key, asked.query);
+  const { id, request, rest } = sharedRequest(parts.key, asked.query);
   const headers = [...parts.headers, ...asked.headers];
   const length = asked.body?.length ?? 0;
   const own: HeaderList = length === 0 ? headers : [...headers, ['content-length', String(length)]];

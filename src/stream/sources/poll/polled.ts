@@ -6,7 +6,7 @@ import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Backoff, type BackoffTimes } from '../../backoff.ts';
-import type { Answered, Question, Source, SourceEvents } from '../../ends.ts';
+import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../../ends.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
@@ -73,7 +73,7 @@ export class PolledSource implements Source {
     return true;
   }
 
-  async ask({ data, type, sender }: Question): Promise<Answered | false> {
+  async ask({ data, type, sender }: ClientMessage): Promise<MessageAnswer | false> {
     const contentType = this.options.messageType ?? type ?? (looksLikeJson(data) ? 'application/json' : TEXT);
     const request = {
       method: 'POST',

@@ -12,7 +12,7 @@ export interface ProgramSourceOptions {
   readonly framing: Framing;
   /** Bytes. */
   readonly maxMessage: number;
-  /** Whether stderr goes to `aside`. */
+  /** Whether stderr goes to `stderr`. */
   readonly stderrToClient: boolean;
   /** Ends the program, if it has not ended. */
   endProgram(program: Program): void;
@@ -43,7 +43,7 @@ export class ProgramSource implements Source {
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {
-          if (!this.over) events.aside(Buffer.from(text));
+          if (!this.over) events.stderr(Buffer.from(text));
         },
         maxLine: options.maxMessage,
         linesPerSecond: Number.POSITIVE_INFINITY,

@@ -33,7 +33,7 @@ export interface StreamRequest {
 }
 
 /** A request that is nobody's: what the program of a shared stream is told. */
-export function everybody(key: string, query: string): StreamRequest {
+export function sharedRequest(key: string, query: string): StreamRequest {
   const { path } = routeKeyOf(key);
   const listener = { name: '', secure: false, port: undefined };
   const request: Request = {

@@ -1,7 +1,7 @@
 /** What a client gets that comes, or comes back: of history, or of the source itself. */
 import type { Source } from '../ends.ts';
 import { Message } from '../message.ts';
-import type { History, Position, Resumed } from './history.ts';
+import type { History, Position, ResumePoint } from './history.ts';
 
 export interface ResumingParts {
   readonly history: History;
@@ -14,33 +14,33 @@ export interface ResumingParts {
 }
 
 /** What a client gets first: messages that are not in the chain, and then the chain from a position on. */
-export interface Beginning extends Resumed {
+export interface StartPoint extends ResumePoint {
   readonly snapshot: readonly Message[];
   /** The id from which it would resume if it had none of that yet; "" where that would not do. */
   readonly at: string;
 }
 
-export class Resuming {
+export class Replay {
   /**
    * The last message before the source said anything; undefined once somebody has had what came after it. Its number and not its
    * position, which would keep everything that comes: nobody may ever listen.
    */
-  private begunAt: number | undefined;
+  private startedAt: number | undefined;
 
   constructor(private readonly parts: ResumingParts) {}
 
   /** A source was started for a client. What it says before that has come is the client's, whatever `replay` says. */
-  begun(): void {
-    this.begunAt = this.parts.history.end.sequence;
+  sourceStarted(): void {
+    this.startedAt = this.parts.history.end.sequence;
   }
 
   /** Somebody listens from here on. */
-  heard(): void {
-    this.begunAt = undefined;
+  clientListens(): void {
+    this.startedAt = undefined;
   }
 
   /** What a client gets that names the last message it has; "" or undefined names none. */
-  from(id: string | undefined): Beginning {
+  from(id: string | undefined): StartPoint {
     const { history } = this.parts;
     const isNew = id === undefined || id === '';
     const resumed = isNew ? undefined : this.after(id);
@@ -57,7 +57,7 @@ export class Resuming {
   }
 
   /** What came after `id`; undefined when that would not be enough to go on from there. */
-  private after(id: string): Resumed | undefined {
+  private after(id: string): ResumePoint | undefined {
     const resumed = this.parts.history.after(id);
     // Where each message builds on the one before, a gap means to begin anew.
     const broken = resumed !== undefined && resumed.missed !== 0 && this.snapshot() !== undefined;
@@ -67,7 +67,7 @@ export class Resuming {
   private fresh(): Position {
     const { history, replay } = this.parts;
     if (replay === 'all') return history.beginning();
-    if (this.begunAt !== undefined) return history.positionAfter(this.begunAt);
+    if (this.startedAt !== undefined) return history.positionAfter(this.startedAt);
     return replay === 'last' ? history.beforeLast() : history.end;
   }
 
