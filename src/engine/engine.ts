@@ -224,7 +224,7 @@ export interface Exchange {
 }
 
 /** What an engine calls. */
-export interface EngineHost {
+export interface EngineEvents {
   /**
    * A connection was accepted. False: it is one too many, and the engine lets it go: with a 503 where it can (`node`, without
    * TLS), else without a word. `closed` is not called for that one.
@@ -290,7 +290,7 @@ export type EngineName = 'uws' | 'node';
 export interface Engine {
   readonly name: EngineName;
   /** Rejects with a `ListenError`. */
-  listen(options: ListenOptions, host: EngineHost): Promise<Listening>;
+  listen(options: ListenOptions, events: EngineEvents): Promise<Listening>;
 }
 
 /** The system refused a listener. */

@@ -1,5 +1,5 @@
 /** ":8080" on a system without IPv6. */
-import { type Engine, type EngineHost, ListenError, type Listening, type ListenOptions } from './engine.ts';
+import { type Engine, type EngineEvents, ListenError, type Listening, type ListenOptions } from './engine.ts';
 
 /** What the system says of "::" when IPv6 is not in the kernel or was switched off (ipv6.disable=1), and when no interface may have it. */
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
@@ -11,16 +11,16 @@ const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 export async function listenEverywhere(
   engine: Engine,
   options: ListenOptions,
-  host: EngineHost,
+  events: EngineEvents,
   without: (sentence: string) => void,
 ): Promise<Listening> {
   const { address, name } = options;
   try {
-    return await engine.listen(options, host);
+    return await engine.listen(options, events);
   } catch (error) {
     if (address.kind !== 'tcp' || address.host !== '::') throw error;
     if (!(error instanceof ListenError) || !NO_IPV6.has(error.code)) throw error;
-    const listening = await engine.listen({ ...options, address: { ...address, host: '0.0.0.0' } }, host);
+    const listening = await engine.listen({ ...options, address: { ...address, host: '0.0.0.0' } }, events);
     without(`this system has no IPv6: "${name}" listens on 0.0.0.0, which is every IPv4 address`);
     return listening;
   }

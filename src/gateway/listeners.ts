@@ -2,11 +2,11 @@
  * The listeners of a gateway: opened all or none, kept over a reload where they did not change, and let go of in good order. Each has
  * a door, which says by which pipeline its requests go: with another configuration by another one.
  */
-import { type Engine, type EngineHost, ListenError, type Listening } from '../engine/engine.ts';
+import { type Engine, type EngineEvents, ListenError, type Listening } from '../engine/engine.ts';
 import type { CertificateStore } from '../tls/serving/store.ts';
 import { type Place, planListeners } from './listener-plan.ts';
 
-type Serve = EngineHost['exchange'];
+type Serve = EngineEvents['exchange'];
 
 export interface Wanted extends Place {
   readonly serve: Serve;

@@ -3,7 +3,7 @@
 import { tlsSettings } from '../config/keys/tls.ts';
 import type { ConnectionsConfig } from '../config/schema.ts';
 import { chooseEngine } from '../engine/choose.ts';
-import type { EngineHost, Request } from '../engine/engine.ts';
+import type { EngineEvents, Request } from '../engine/engine.ts';
 import { listenEverywhere } from '../engine/every-address.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
@@ -47,7 +47,7 @@ export function opening(parts: OpeningParts): ListenerParts {
     },
     async open({ listen, admin }, { engine, store }, serve) {
       const name = listen.address.text;
-      const host: EngineHost = {
+      const events: EngineEvents = {
         ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
         exchange: serve,
         refused: (why, client, request) => {
@@ -72,7 +72,10 @@ export function opening(parts: OpeningParts): ListenerParts {
         tls: store,
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
-      return { listening: await listenEverywhere(engine, options, host, (sentence) => log.warn(sentence)), maxMessage };
+      return {
+        listening: await listenEverywhere(engine, options, events, (sentence) => log.warn(sentence)),
+        maxMessage,
+      };
     },
     release: (store) => certificates.release(store),
     gone: (name) => tallies.connections.remove(name),

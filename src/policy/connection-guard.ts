@@ -1,6 +1,6 @@
 /** Holds the connection limits for every listener of a gateway, and counts what they let in and what not. */
 import type { ConnectionsConfig } from '../config/schema.ts';
-import type { EngineHost } from '../engine/engine.ts';
+import type { EngineEvents } from '../engine/engine.ts';
 import { addressText } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
 import { connectedPeers, openFilesLimit } from '../ops/system/open-files.ts';
@@ -9,7 +9,7 @@ import { AddressSet } from './addresses.ts';
 import { ConnectionLimits, type ConnectionLimitsOptions } from './connections.ts';
 
 type GuardConfig = Pick<ConnectionsConfig, 'max' | 'max_per_address' | 'exempt' | 'trusted_proxies'>;
-type Doors = Pick<EngineHost, 'opened' | 'closed'>;
+type Doors = Pick<EngineEvents, 'opened' | 'closed'>;
 
 /** For the operator's own listener, which must answer while everything else is full. */
 export const UNGUARDED: Doors = { opened: () => true, closed: () => undefined };

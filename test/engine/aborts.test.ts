@@ -185,7 +185,7 @@ for (const row of CONTRACT) {
         throw new Error(`${ledger.pending} of ${ledger.given} were neither taken nor given back`, { cause: error });
       });
       assert(ledger.given > ROUNDS / 3, `${ledger.given} things were given`);
-      await until(() => trial.host.connections === 0, 'the connections to end');
+      await until(() => trial.events.connections === 0, 'the connections to end');
       const idle = await RawClient.connect(trial.port);
       idle.send(`GET /idle HTTP/1.1\r\n${HOST}\r\n`);
       assert.equal((await idle.reply()).status, 200);
@@ -194,7 +194,7 @@ for (const row of CONTRACT) {
       await Promise.all([idle.ended(), trial.listening.finished]);
       process.off('warning', warned);
       assert.deepEqual([ledger.problems, warnings], [[], []]);
-      assert.equal(trial.host.connections, 0);
+      assert.equal(trial.events.connections, 0);
       await trial.close();
     });
   });

@@ -1,4 +1,4 @@
-/** What engines do with a connection that is one too many: the contract of `EngineHost.opened` and `closed`. */
+/** What engines do with a connection that is one too many: the contract of `EngineEvents.opened` and `closed`. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { TestSocket } from '../support/client.ts';
@@ -12,9 +12,9 @@ for (const engine of ENGINES) {
   describe(`${engine}: connections`, () => {
     test('one too many is let go, the others are served on, and room is room again', async () => {
       const trial = await Trial.start(engine, (exchange) => exchange.reply(text('ok')));
-      trial.host.room = 2;
+      trial.events.room = 2;
       const [one, two] = [await RawClient.connect(trial.port), await RawClient.connect(trial.port)];
-      await until(() => trial.host.connections === 2, 'both to be counted');
+      await until(() => trial.events.connections === 2, 'both to be counted');
       const third = await RawClient.connect(trial.port);
       await third.ended();
       // Of the 503 a client may see less: what it sends meanwhile can meet a closed connection.
@@ -26,10 +26,10 @@ for (const engine of ENGINES) {
         assert.equal((await client.reply()).status, 200);
       }
       one.destroy();
-      await until(() => trial.host.connections === 1, 'its end to be told');
+      await until(() => trial.events.connections === 1, 'its end to be told');
       assert.equal((await rawRequest(trial.port, REQUEST)).status, 200);
       two.destroy();
-      await until(() => trial.host.connections === 0, 'all ends to be told');
+      await until(() => trial.events.connections === 0, 'all ends to be told');
       await trial.close();
     });
 
@@ -47,12 +47,12 @@ for (const engine of ENGINES) {
         await TestSocket.open(`ws://127.0.0.1:${trial.port}/`),
         await TestSocket.open(`ws://127.0.0.1:${trial.port}/`),
       ];
-      assert.equal(trial.host.connections, 2);
+      assert.equal(trial.events.connections, 2);
       sockets[0]?.ws.close();
       sockets[1]?.ws.terminate();
-      await until(() => trial.host.connections === 0, 'both ends to be told');
+      await until(() => trial.events.connections === 0, 'both ends to be told');
       await trial.close();
-      assert.equal(trial.host.connections, 0);
+      assert.equal(trial.events.connections, 0);
     });
   });
 }

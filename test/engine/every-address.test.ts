@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   type Engine,
-  type EngineHost,
+  type EngineEvents,
   ListenError,
   type Listening,
   type ListenOptions,
@@ -27,10 +27,10 @@ async function listen(code: string, address: ListenOptions['address']) {
   const asked: string[] = [];
   const said: string[] = [];
   const options = { name: ':8080', address } as ListenOptions;
-  const host = {} as EngineHost;
-  const listening = await listenEverywhere(engineWithout(code, asked), options, host, (text) => said.push(text)).catch(
-    (error: unknown) => error,
-  );
+  const events = {} as EngineEvents;
+  const listening = await listenEverywhere(engineWithout(code, asked), options, events, (text) =>
+    said.push(text),
+  ).catch((error: unknown) => error);
   return { asked, said, refused: listening instanceof ListenError ? listening.code : undefined };
 }
 

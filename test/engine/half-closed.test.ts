@@ -107,7 +107,7 @@ for (const name of ['node', 'tls'] as const) {
       for (const path of ['/silent', '/large']) {
         const client = await RawClient.connect(trial.port);
         client.send(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
-        await until(() => trial.host.requests.some((request) => request.path === path), 'the request');
+        await until(() => trial.events.requests.some((request) => request.path === path), 'the request');
         client.destroy();
       }
       await until(() => aborts === 2, 'both aborts', 60_000);
@@ -131,12 +131,12 @@ for (const name of ['node', 'tls'] as const) {
         client.send(GET);
         await until(() => exchange !== undefined, 'the request');
         client.send(behind);
-        await until(() => trial.host.refusals.length === 1, 'the refusal');
+        await until(() => trial.events.refusals.length === 1, 'the refusal');
         exchange?.reply(text('the answer'));
         const reply = await client.reply();
         assert.deepEqual([reply.status, reply.body.toString()], [200, 'the answer']);
         await client.ended();
-        assert.deepEqual([trial.host.requests.length, trial.host.refusals.length], [1, 1]);
+        assert.deepEqual([trial.events.requests.length, trial.events.refusals.length], [1, 1]);
         await trial.close();
       });
     }
@@ -166,7 +166,7 @@ for (const name of ['node', 'tls'] as const) {
       client.send(GET);
       await until(() => exchange !== undefined, 'the request');
       client.send('nonsense\r\n\r\n');
-      await until(() => trial.host.refusals.length === 1, 'the refusal');
+      await until(() => trial.events.refusals.length === 1, 'the refusal');
       end();
       assert.equal((await client.reply()).body.toString(), 'begun and ended');
       assert.equal((await client.reply()).status, 400);

@@ -22,8 +22,8 @@ for (const row of CONTRACT) {
       await client.ended();
       clearInterval(dripping);
       if (name === 'node') assert.match(client.received.toString(), /^HTTP\/1\.1 408 /);
-      assert.deepEqual(trial.host.refusals, name === 'node' ? ['a head that took too long'] : []);
-      assert.deepEqual(trial.host.requests, []);
+      assert.deepEqual(trial.events.refusals, name === 'node' ? ['a head that took too long'] : []);
+      assert.deepEqual(trial.events.requests, []);
       await trial.close();
     });
 
@@ -31,8 +31,8 @@ for (const row of CONTRACT) {
       const trial = await start({ headerTimeout: SHORT });
       const client = await RawClient.connect(trial.port);
       await client.ended();
-      assert.deepEqual(trial.host.refusals, []);
-      await until(() => trial.host.connections === 0, 'its end to be told');
+      assert.deepEqual(trial.events.refusals, []);
+      await until(() => trial.events.connections === 0, 'its end to be told');
       await trial.close();
     });
 
@@ -44,7 +44,7 @@ for (const row of CONTRACT) {
         assert.equal((await client.reply()).status, 200);
       }
       await client.ended();
-      assert.deepEqual([trial.host.requests.length, trial.host.refusals], [2, []]);
+      assert.deepEqual([trial.events.requests.length, trial.events.refusals], [2, []]);
       await trial.close();
     });
   });

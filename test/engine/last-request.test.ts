@@ -75,7 +75,7 @@ for (const name of ENGINES) {
                 await rawRequest(trial.port, `GET /other HTTP/1.1\r\n${HOST}\r\n`);
                 if (!together && at === 1) client.send(HIDDEN);
               }
-              const asked = trial.host.requests.filter(({ path }) => path === '/hidden');
+              const asked = trial.events.requests.filter(({ path }) => path === '/hidden');
               assert.deepEqual(asked, []);
               client.destroy();
               await trial.close();
@@ -139,7 +139,7 @@ for (const name of ENGINES) {
       assert((await client.reply()).complete);
       if (name === 'uws') await client.ended();
       client.destroy();
-      await until(() => trial.host.connections === 0, 'its end to be told');
+      await until(() => trial.events.connections === 0, 'its end to be told');
       // The wait itself is one.
       await until(() => timers() <= before + 1, 'nothing that ticks for it');
       await trial.close();
@@ -160,13 +160,13 @@ for (const name of ENGINES) {
         const many = `${method} / HTTP/1.1\r\n${HOST}X: ${'x'.repeat(300)}\r\nExpect: 100-continue\r\n\r\n`.repeat(100);
         const held = (): boolean => client.socket.writableLength > 1 << 20;
         // It is closed, or is not read any more.
-        while (trial.host.connections > 0 && !held()) {
+        while (trial.events.connections > 0 && !held()) {
           client.send(many);
           await new Promise(setImmediate);
         }
         if (name === 'uws') {
-          await until(() => trial.host.connections === 0, 'the connection to be closed');
-          assert(trial.host.requests.length < 20_000, `${trial.host.requests.length} were answered`);
+          await until(() => trial.events.connections === 0, 'the connection to be closed');
+          assert(trial.events.requests.length < 20_000, `${trial.events.requests.length} were answered`);
         }
         client.destroy();
         await trial.close();

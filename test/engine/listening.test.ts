@@ -81,7 +81,7 @@ for (const name of CONTRACT) {
       });
       assert.equal(trial.listening.port, undefined);
       assert.equal((await rawRequest({ path }, GET)).status, 200);
-      const request = trial.host.requests[0];
+      const request = trial.events.requests[0];
       assert.deepEqual(
         [request?.remoteAddress, request?.remotePort, request?.listener.port],
         ['unix', undefined, undefined],

@@ -174,18 +174,18 @@ for (const name of CONTRACT) {
         }
         const next = await rawRequest(trial.port, `GET /next HTTP/1.1\r\n${HOST}\r\n`);
         assert.equal(next.status, 200);
-        const asked = trial.host.requests.filter(({ path }) => path !== '/next').map(({ path }) => path);
+        const asked = trial.events.requests.filter(({ path }) => path !== '/next').map(({ path }) => path);
         assert.deepEqual(asked, row.asked?.includes(engineName(name)) ? ['/'] : []);
         if (!row.untold?.includes(engineName(name)))
-          await until(() => trial.host.refusals.length === 1, 'the refusal to be told');
-        else assert.deepEqual(trial.host.refusals, []);
+          await until(() => trial.events.refusals.length === 1, 'the refusal to be told');
+        else assert.deepEqual(trial.events.refusals, []);
         await trial.close();
       });
     }
 
     test('who has had enough answers gets 429', async () => {
       const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
-      trial.host.patience = 1;
+      trial.events.patience = 1;
       const handshake = `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 12\r\n\r\n`;
       const noToken = `G{} / HTTP/1.1\r\n${HOST}\r\n`;
       const statuses: number[] = [];

@@ -11,7 +11,7 @@ import WebSocket from 'ws';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
 import { RawClient } from '../support/raw.ts';
-import { engineOf, listenOptions, RecordingHost, Trial, text } from '../support/trial.ts';
+import { engineOf, listenOptions, RecordingEvents, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const REQUEST = 'GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n';
@@ -55,18 +55,18 @@ for (const row of ['node', 'tls'] as const) {
         socket.removeAllListeners('data');
         assert.equal(await status(socket, REQUEST), '200');
         assert.deepEqual(
-          trial.host.requests.map((request) => [request.remoteAddress, request.remotePort, request.path]),
+          trial.events.requests.map((request) => [request.remoteAddress, request.remotePort, request.path]),
           [
             [address, port, '/a'],
             [address, port, '/a'],
           ],
         );
         // First it counted as the proxy's.
-        assert.deepEqual(trial.host.addresses, ['127.0.0.1', address]);
-        assert.deepEqual(trial.host.gone, ['127.0.0.1']);
+        assert.deepEqual(trial.events.addresses, ['127.0.0.1', address]);
+        assert.deepEqual(trial.events.gone, ['127.0.0.1']);
         socket.destroy();
-        await until(() => trial.host.connections === 0, 'its end to be told');
-        assert.deepEqual(trial.host.gone, ['127.0.0.1', address]);
+        await until(() => trial.events.connections === 0, 'its end to be told');
+        assert.deepEqual(trial.events.gone, ['127.0.0.1', address]);
         await trial.close();
       });
 
@@ -79,9 +79,9 @@ for (const row of ['node', 'tls'] as const) {
         const trial = await Trial.start(row, answer, { isProxy: local });
         const socket = await through(row, trial.port, preface);
         assert.equal(await status(socket, REQUEST), '200');
-        const [request] = trial.host.requests;
+        const [request] = trial.events.requests;
         assert.deepEqual([request?.remoteAddress, request?.remotePort], ['127.0.0.1', socket.localPort]);
-        assert.equal(trial.host.connections, 1);
+        assert.equal(trial.events.connections, 1);
         socket.destroy();
         await trial.close();
       });
@@ -111,8 +111,8 @@ for (const row of ['node', 'tls'] as const) {
       const [message] = (await once(ws, 'message')) as [Buffer];
       assert.equal(message.toString(), '203.0.113.9');
       ws.terminate();
-      await until(() => trial.host.connections === 0, 'its end to be told');
-      assert.equal(trial.host.gone.at(-1), '203.0.113.9');
+      await until(() => trial.events.connections === 0, 'its end to be told');
+      assert.equal(trial.events.gone.at(-1), '203.0.113.9');
       await trial.close();
     });
 
@@ -122,14 +122,14 @@ for (const row of ['node', 'tls'] as const) {
       client.on('error', () => {});
       client.write(line('127.0.0.1') + REQUEST);
       await once(client, 'close');
-      assert.match(trial.host.refusals.join(), /does not come from one of connections.trusted_proxies/);
-      assert.deepEqual([trial.host.requests.length, trial.host.addresses.length], [0, 0]);
+      assert.match(trial.events.refusals.join(), /does not come from one of connections.trusted_proxies/);
+      assert.deepEqual([trial.events.requests.length, trial.events.addresses.length], [0, 0]);
       await trial.close();
     });
 
     test('one too many is let go, by the address in the preface', async () => {
       const trial = await Trial.start(row, answer, { isProxy: local });
-      trial.host.unwelcome = '203.0.113.7';
+      trial.events.unwelcome = '203.0.113.7';
       const client = connect({ host: '127.0.0.1', port: trial.port });
       client.on('error', () => {});
       const got: Buffer[] = [];
@@ -137,19 +137,19 @@ for (const row of ['node', 'tls'] as const) {
       client.write(line('203.0.113.7'));
       await once(client, 'close');
       if (row === 'node') assert.match(Buffer.concat(got).toString(), /^HTTP\/1\.1 503 /);
-      await until(() => trial.host.connections === 0, 'its end to be told');
-      assert.deepEqual(trial.host.gone, ['127.0.0.1']);
+      await until(() => trial.events.connections === 0, 'its end to be told');
+      assert.deepEqual(trial.events.gone, ['127.0.0.1']);
       await trial.close();
     });
 
     test('one too many is let go before the preface', async () => {
       const trial = await Trial.start(row, answer, { isProxy: local });
-      trial.host.room = 0;
+      trial.events.room = 0;
       const client = connect({ host: '127.0.0.1', port: trial.port });
       client.on('error', () => {});
       client.resume();
       await once(client, 'close');
-      assert.deepEqual([trial.host.connections, trial.host.requests.length], [0, 0]);
+      assert.deepEqual([trial.events.connections, trial.events.requests.length], [0, 0]);
       await trial.close();
     });
 
@@ -157,7 +157,7 @@ for (const row of ['node', 'tls'] as const) {
       const trial = await Trial.start(row, answer, { isProxy: local });
       const client = connect({ host: '127.0.0.1', port: trial.port });
       client.on('error', () => {});
-      await until(() => trial.host.connections === 1, 'the connection');
+      await until(() => trial.events.connections === 1, 'the connection');
       trial.listening.stop();
       await trial.listening.finished;
       await trial.close();
@@ -175,7 +175,7 @@ describe('the PROXY preface on the wire', () => {
         const client = await RawClient.connect(trial.port);
         client.socket.setNoDelay(true);
         client.send(bytes.subarray(0, cut));
-        await until(() => trial.host.connections === 1, 'it to be accepted');
+        await until(() => trial.events.connections === 1, 'it to be accepted');
         // Another connection's answer has gone both ways since: the first part has been read.
         const other = await RawClient.connect(trial.port);
         other.send(Buffer.concat([binary('198.51.100.1'), Buffer.from(REQUEST)]));
@@ -183,9 +183,9 @@ describe('the PROXY preface on the wire', () => {
         other.destroy();
         client.send(bytes.subarray(cut));
         assert.equal((await client.reply()).status, 200, `cut at ${cut}`);
-        assert.equal(trial.host.requests.at(-1)?.remoteAddress, '203.0.113.7');
+        assert.equal(trial.events.requests.at(-1)?.remoteAddress, '203.0.113.7');
         client.destroy();
-        await until(() => trial.host.connections === 0, 'both to be gone');
+        await until(() => trial.events.connections === 0, 'both to be gone');
       }
       await trial.close();
     });
@@ -221,9 +221,9 @@ describe('the PROXY preface on the wire', () => {
       const client = await RawClient.connect(trial.port);
       client.send(bytes);
       await client.ended();
-      await until(() => trial.host.connections === 0, 'its end to be told');
-      assert.match(trial.host.refusals.join(), said);
-      assert.deepEqual(trial.host.requests, []);
+      await until(() => trial.events.connections === 0, 'its end to be told');
+      assert.match(trial.events.refusals.join(), said);
+      assert.deepEqual(trial.events.requests, []);
       await trial.close();
     });
 
@@ -232,7 +232,7 @@ describe('the PROXY preface on the wire', () => {
     const [half, silent] = [await RawClient.connect(trial.port), await RawClient.connect(trial.port)];
     half.send('PROXY TCP4 ');
     await Promise.all([half.ended(), silent.ended()]);
-    assert.deepEqual(trial.host.refusals, ['a PROXY preface that took too long']);
+    assert.deepEqual(trial.events.refusals, ['a PROXY preface that took too long']);
     await trial.close();
   });
 
@@ -249,8 +249,8 @@ describe('the PROXY preface on the wire', () => {
       client.send(line('203.0.113.7'));
       client.socket.resetAndDestroy();
     }
-    await until(() => trial.host.connections === 0, 'all ends to be told');
-    assert.deepEqual([trial.host.refusals, trial.host.requests], [[], []]);
+    await until(() => trial.events.connections === 0, 'all ends to be told');
+    assert.deepEqual([trial.events.refusals, trial.events.requests], [[], []]);
     await trial.close();
   });
 
@@ -264,7 +264,7 @@ describe('the PROXY preface on the wire', () => {
       client.destroy();
     }
     assert.deepEqual(
-      trial.host.requests.map(({ listener }) => listener.secure),
+      trial.events.requests.map(({ listener }) => listener.secure),
       [true, false],
     );
     await trial.close();
@@ -281,7 +281,7 @@ describe('the PROXY preface on the wire', () => {
     const client = await RawClient.connect({ path });
     client.send(line('203.0.113.7', 99) + REQUEST);
     assert.equal((await client.reply()).status, 200);
-    assert.equal(trial.host.requests[0]?.remoteAddress, '203.0.113.7');
+    assert.equal(trial.events.requests[0]?.remoteAddress, '203.0.113.7');
     client.destroy();
     await trial.close();
   });
@@ -294,7 +294,7 @@ describe('the PROXY preface on the wire', () => {
     const client = await RawClient.connect({ path });
     client.send(line('203.0.113.7', 99) + REQUEST);
     await client.ended();
-    assert.match(trial.host.refusals.join(), /does not come from one of connections.trusted_proxies/);
+    assert.match(trial.events.refusals.join(), /does not come from one of connections.trusted_proxies/);
     await trial.close();
   });
 
@@ -307,7 +307,7 @@ describe('the PROXY preface on the wire', () => {
       client.destroy();
     }
     assert.deepEqual(
-      trial.host.requests.map(({ remoteAddress, anonymous = false }) => [remoteAddress, anonymous]),
+      trial.events.requests.map(({ remoteAddress, anonymous = false }) => [remoteAddress, anonymous]),
       [
         ['127.0.0.1', true],
         ['127.0.0.1', true],
@@ -321,7 +321,10 @@ describe('the PROXY preface on the wire', () => {
 describe('uws and the PROXY protocol', () => {
   test('it does not serve a listener that asks for it', async () => {
     const engine = await engineOf('uws');
-    await assert.rejects(engine.listen(listenOptions({ isProxy: local }), new RecordingHost(answer)), /PROXY protocol/);
+    await assert.rejects(
+      engine.listen(listenOptions({ isProxy: local }), new RecordingEvents(answer)),
+      /PROXY protocol/,
+    );
   });
 
   // uWebSockets.js reads a preface of version 2 from everybody. That must not make anybody somebody else.
@@ -330,13 +333,13 @@ describe('uws and the PROXY protocol', () => {
     const client = await RawClient.connect(trial.port);
     client.send(Buffer.concat([binary('203.0.113.7'), Buffer.from(REQUEST)]));
     assert.equal((await client.reply()).status, 200);
-    assert.equal(trial.host.requests[0]?.remoteAddress, '127.0.0.1');
-    assert.deepEqual([...new Set(trial.host.addresses)], ['127.0.0.1']);
+    assert.equal(trial.events.requests[0]?.remoteAddress, '127.0.0.1');
+    assert.deepEqual([...new Set(trial.events.addresses)], ['127.0.0.1']);
     client.destroy();
     const old = await RawClient.connect(trial.port);
     old.send(line('203.0.113.7') + REQUEST);
     assert.equal((await old.reply()).status, 505);
-    assert.equal(trial.host.requests.length, 1);
+    assert.equal(trial.events.requests.length, 1);
     old.destroy();
     await trial.close();
   });

@@ -60,7 +60,7 @@ for (const name of CONTRACT) {
         const address = { kind: 'tcp', host, port: 0 } as const;
         const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')), { address });
         assert.equal((await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}\r\n`)).status, 200);
-        assert.equal(trial.host.requests[0]?.localAddress, expected, host);
+        assert.equal(trial.events.requests[0]?.localAddress, expected, host);
         await trial.close();
       }
     });
@@ -72,7 +72,7 @@ for (const name of CONTRACT) {
         `GET /a/../b%2f//c?x=%20&y HTTP/1.1\r\n${HOST}X-Two: 1\r\nx-One:  padded \t\r\nX-TWO: 2\r\nEmpty:\r\n\r\n`,
       );
       assert.equal(reply.status, 200);
-      const request = trial.host.requests[0];
+      const request = trial.events.requests[0];
       assert(request !== undefined);
       assert.equal(request.method, 'GET');
       assert.equal(request.path, '/a/../b%2f//c');
@@ -101,7 +101,7 @@ for (const name of CONTRACT) {
         assert.equal(reply.status, name !== 'uws' || lost.includes(target) ? 400 : 200, target);
       }
       assert.deepEqual(
-        trial.host.requests.map(({ path, query }) => (query === undefined ? path : `${path}?${query}`)),
+        trial.events.requests.map(({ path, query }) => (query === undefined ? path : `${path}?${query}`)),
         name === 'uws' ? targets : [],
       );
       await trial.close();
@@ -113,7 +113,7 @@ for (const name of CONTRACT) {
       client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
       await client.reply();
       assert.equal(
-        trial.host.requests[0]?.remotePort,
+        trial.events.requests[0]?.remotePort,
         { uws: undefined, node: client.socket.localPort }[engineName(name)],
       );
       client.destroy();
@@ -128,7 +128,7 @@ for (const name of CONTRACT) {
         await client.reply();
       }
       assert.deepEqual(
-        trial.host.requests.map(({ method, path, query }) => [method, path, query]),
+        trial.events.requests.map(({ method, path, query }) => [method, path, query]),
         [
           ['GET', '/', ''],
           ['GET', '/', undefined],
@@ -144,7 +144,7 @@ for (const name of CONTRACT) {
         address: { kind: 'tcp', host: '::', port: 0 },
       });
       await rawRequest({ host: LINK_LOCAL ?? '', port: trial.port }, `GET / HTTP/1.1\r\n${HOST}\r\n`);
-      assert.equal(trial.host.requests[0]?.remoteAddress, LINK_LOCAL?.replace(/%.*/, ''));
+      assert.equal(trial.events.requests[0]?.remoteAddress, LINK_LOCAL?.replace(/%.*/, ''));
       await trial.close();
     });
 
@@ -155,7 +155,7 @@ for (const name of CONTRACT) {
       await rawRequest({ host: '::1', port: trial.port }, `GET / HTTP/1.1\r\n${HOST}\r\n`);
       await rawRequest({ host: '127.0.0.1', port: trial.port }, `GET / HTTP/1.1\r\n${HOST}\r\n`);
       assert.deepEqual(
-        trial.host.requests.map((request) => request.remoteAddress),
+        trial.events.requests.map((request) => request.remoteAddress),
         ['::1', '127.0.0.1'],
       );
       await trial.close();
@@ -167,13 +167,13 @@ for (const name of CONTRACT) {
       );
       const value = 'a \xc3\xa9 \xe2\x82\xac z';
       const reply = await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}X: ${value}\r\n\r\n`);
-      assert.equal(trial.host.requests[0]?.headers.at(-1)?.[1], value);
+      assert.equal(trial.events.requests[0]?.headers.at(-1)?.[1], value);
       assert.equal(reply.header('x-back'), value);
       // What is not UTF-8, or stands at the edge, is lost on one engine.
       await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}X: a\xe9b\r\n\r\n`);
       await rawRequest(trial.port, `GET / HTTP/1.1\r\n${HOST}X: caf\xc3\xa9\r\n\r\n`);
       assert.deepEqual(
-        trial.host.requests.slice(1).map((request) => request.headers.at(-1)?.[1]),
+        trial.events.requests.slice(1).map((request) => request.headers.at(-1)?.[1]),
         { uws: ['a\xef\xbf\xbdb', 'caf'], node: ['a\xe9b', 'caf\xc3\xa9'] }[engineName(name)],
       );
       await trial.close();
@@ -377,7 +377,7 @@ for (const name of CONTRACT) {
       await client.ended();
       if (name !== 'uws') {
         assert.equal(reply.body.toString(), 'old');
-        assert.equal(trial.host.requests[0]?.version, '1.0');
+        assert.equal(trial.events.requests[0]?.version, '1.0');
       }
       await trial.close();
     });
@@ -388,7 +388,7 @@ for (const name of CONTRACT) {
       const theirs = await rawRequest(trial.port, `GET http://other.test/a HTTP/1.1\r\n${HOST}\r\n`);
       assert.deepEqual([ours.status, theirs.status], { uws: [505, 505], node: [200, 421] }[engineName(name)]);
       assert.deepEqual(
-        trial.host.requests.map(({ path, query }) => [path, query]),
+        trial.events.requests.map(({ path, query }) => [path, query]),
         { uws: [], node: [['/a', 'b']] }[engineName(name)],
       );
       await trial.close();
@@ -400,7 +400,7 @@ for (const name of CONTRACT) {
       client.send(`CONNECT other.test:443 HTTP/1.1\r\n${HOST}\r\n`);
       assert.equal((await client.reply()).status, { uws: 505, node: 405 }[engineName(name)]);
       await client.ended();
-      assert.equal(trial.host.requests.length, 0);
+      assert.equal(trial.events.requests.length, 0);
       await trial.close();
     });
 

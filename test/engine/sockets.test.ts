@@ -106,8 +106,8 @@ for (const name of CONTRACT) {
         const reply = await rawRequest(trial.port, `GET / HTTP/1.1\r\n${head}\r\nx`);
         assert.equal(reply.status, status);
         assert.equal(reply.header('sec-websocket-version'), status === 426 ? '13' : undefined);
-        assert.equal(trial.host.refusals.length, 1);
-        assert.equal(trial.host.requests.length, 0);
+        assert.equal(trial.events.refusals.length, 1);
+        assert.equal(trial.events.requests.length, 0);
         await trial.close();
       });
     }
@@ -126,7 +126,7 @@ for (const name of CONTRACT) {
         const connection = reply.headers.filter(([field]) => field === 'connection').map(([, value]) => value);
         assert.match(connection.join(', '), /\bupgrade\b/);
         assert.match(reply.body.toString(), /a proxy in between/);
-        assert.deepEqual([trial.host.refusals.length, trial.host.requests.length], [1, 0]);
+        assert.deepEqual([trial.events.refusals.length, trial.events.requests.length], [1, 0]);
         await trial.close();
       });
     }
@@ -459,7 +459,7 @@ for (const name of CONTRACT) {
       }
       assert.match(await recorded.closed(), /^close 1006/);
       assert(most < before + (1 << 18), `${most - before} bytes of pongs wait`);
-      assert.deepEqual(trial.host.refusals, ['pings, and nobody who reads the pongs']);
+      assert.deepEqual(trial.events.refusals, ['pings, and nobody who reads the pongs']);
       client.destroy();
       await trial.close();
     });

@@ -45,7 +45,7 @@ export async function sendRubbish(
   }
   // Nothing that a client sends is an error of ours.
   await trial.close();
-  assert.equal(trial.host.connections, 0, 'every connection is let go');
+  assert.equal(trial.events.connections, 0, 'every connection is let go');
   return { cases };
 }
 

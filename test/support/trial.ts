@@ -1,10 +1,10 @@
-/** An engine at work on a free port for one test, with a host that remembers what it was told. */
+/** An engine at work on a free port for one test. What it tells is recorded. */
 import assert from 'node:assert/strict';
 import type {
   BodySink,
   BodySource,
   Engine,
-  EngineHost,
+  EngineEvents,
   EngineName,
   Exchange,
   HeaderList,
@@ -34,7 +34,7 @@ export function engineOf(name: EngineName): Promise<Engine> {
   return name === 'uws' ? uwsEngine(openAssets(), MAX_HEADER_BYTES) : Promise.resolve(nodeEngine());
 }
 
-export class RecordingHost implements EngineHost {
+export class RecordingEvents implements EngineEvents {
   readonly requests: Request[] = [];
   readonly refusals: string[] = [];
   readonly failures: string[] = [];
@@ -80,7 +80,7 @@ export class RecordingHost implements EngineHost {
 
 export class Trial {
   private constructor(
-    readonly host: RecordingHost,
+    readonly events: RecordingEvents,
     readonly listening: Listening,
   ) {}
 
@@ -90,10 +90,10 @@ export class Trial {
     changes: Partial<ListenOptions> = {},
   ): Promise<Trial> {
     const engine = await engineOf(engineName(row));
-    const host = new RecordingHost(answer);
+    const events = new RecordingEvents(answer);
     const tls = row === 'tls' ? await testStore() : undefined;
     const options = listenOptions({ tls, ...changes });
-    const trial = new Trial(host, await engine.listen(options, host));
+    const trial = new Trial(events, await engine.listen(options, events));
     if (tls !== undefined) markSecure(options.address.kind === 'unix' ? options.address.path : trial.port);
     return trial;
   }
@@ -104,12 +104,12 @@ export class Trial {
     return port;
   }
 
-  /** Ends it; `failures` is what the host must have been told of, nothing by default. */
+  /** Ends it; `failures` are those that it must have told of, none by default. */
   async close(failures: readonly RegExp[] = []): Promise<void> {
     this.listening.close();
     await this.listening.finished;
-    assert.equal(this.host.failures.length, failures.length, `failures: ${this.host.failures.join(' | ')}`);
-    for (const [at, pattern] of failures.entries()) assert.match(this.host.failures[at] ?? '', pattern);
+    assert.equal(this.events.failures.length, failures.length, `failures: ${this.events.failures.join(' | ')}`);
+    for (const [at, pattern] of failures.entries()) assert.match(this.events.failures[at] ?? '', pattern);
   }
 }
 

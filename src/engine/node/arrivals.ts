@@ -2,14 +2,14 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { readAddress, UNIX_PEER } from '../../net/address.ts';
-import type { EngineHost } from '../engine.ts';
+import type { EngineEvents } from '../engine.ts';
 import type { OpenConnections } from '../open-connections.ts';
 import type { Peer } from './connection.ts';
 import { gateConnections, takePreface } from './preface.ts';
 
 export interface Arrival {
   peer: Peer;
-  /** The host counts it. */
+  /** It was let in, and is counted. */
   admitted: boolean;
 }
 
@@ -25,7 +25,7 @@ export class Arrivals {
 
   /** `serve` is called once the first byte for HTTP or TLS is next, and also for those that are not admitted. */
   constructor(
-    private readonly host: EngineHost,
+    private readonly events: EngineEvents,
     private readonly connections: OpenConnections,
     private readonly serve: (socket: Socket, arrival: Arrival) => void,
     private readonly left: (socket: Socket, arrival: Arrival) => void,
@@ -61,21 +61,21 @@ export class Arrivals {
 
   /** Whose it is may turn out later. */
   private enter(socket: Socket, peer: Peer): Arrival {
-    const arrival = { peer, admitted: this.host.opened(peer.address) };
+    const arrival = { peer, admitted: this.events.opened(peer.address) };
     this.open.set(socket, arrival);
     this.connections.opened();
     socket.once('close', () => {
       this.open.delete(socket);
       this.left(socket, arrival);
       this.connections.closed();
-      if (arrival.admitted) this.host.closed(arrival.peer.address);
+      if (arrival.admitted) this.events.closed(arrival.peer.address);
     });
     return arrival;
   }
 
   private refuse(socket: Socket, { address }: Peer): void {
     socket.destroy();
-    this.host.refused('a connection that does not come from one of connections.trusted_proxies', address);
+    this.events.refused('a connection that does not come from one of connections.trusted_proxies', address);
   }
 
   /** Until the client is known the connection counts as the proxy's. */
@@ -89,14 +89,14 @@ export class Arrivals {
     takePreface(socket, deadline, {
       taken: ({ client, length }) => {
         if (client !== undefined) {
-          this.host.closed(address);
-          arrival.admitted = this.host.opened(client.address);
+          this.events.closed(address);
+          arrival.admitted = this.events.opened(client.address);
         }
         arrival.peer = { ...arrival.peer, ...client, anonymous: client === undefined, preface: length };
         pass();
         this.serve(socket, arrival);
       },
-      refused: (reason) => this.host.refused(reason, address),
+      refused: (reason) => this.events.refused(reason, address),
     });
   }
 }

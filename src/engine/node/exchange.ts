@@ -1,7 +1,7 @@
 /** One request on node:http and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { BodyReceiver, EngineHost, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
+import type { BodyReceiver, EngineEvents, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
 import type { HeadFacts } from '../heads.ts';
 import { STALLED_REPLY } from '../limits.ts';
@@ -28,7 +28,7 @@ const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9
 
 /** What the exchanges of one listener share. */
 export interface NodeShared {
-  readonly host: EngineHost;
+  readonly events: EngineEvents;
   readonly connections: OpenConnections;
   readonly upgrader: Upgrader;
 }
@@ -91,14 +91,14 @@ export class NodeExchange implements Exchange {
     });
   }
 
-  /** Asks the host, or refuses. Once it has returned it is known whether somebody takes the body. */
+  /** Hands it up, or refuses. Once it has returned it is known whether somebody takes the body. */
   handle(refusal: HeadRefusal | undefined): void {
     try {
       if (refusal === undefined) {
-        this.shared.host.exchange(this);
+        this.shared.events.exchange(this);
       } else {
-        const { host } = this.shared;
-        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        const { events } = this.shared;
+        const answered = events.refused(refusal.reason, this.request.remoteAddress, this.request);
         this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
       }
     } catch (error) {
@@ -119,18 +119,18 @@ export class NodeExchange implements Exchange {
   reply(reply: Reply): void {
     if (this.state !== 'open') {
       if (isSource(reply.body)) reply.body.cancel();
-      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
       return;
     }
     this.state = 'answering';
     this.takeover?.answerHttp(this.response);
-    this.perform(sendableReply(reply, (error) => this.shared.host.failed(error)));
+    this.perform(sendableReply(reply, (error) => this.shared.events.failed(error)));
   }
 
   upgrade(upgrade: Upgrade): void {
     if (this.state !== 'open') {
       upgrade.cancel();
-      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
       return;
     }
     const { takeover } = this;
@@ -138,12 +138,12 @@ export class NodeExchange implements Exchange {
       takeover === undefined ? 'there was no handshake' : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
     if (takeover === undefined || problem !== undefined) {
       upgrade.cancel();
-      this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
+      this.shared.events.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
       this.reply(internalError());
       return;
     }
     this.state = 'answering';
-    const { host, connections, upgrader } = this.shared;
+    const { events, connections, upgrader } = this.shared;
     let opened = false;
     upgrader
       .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
@@ -152,7 +152,9 @@ export class NodeExchange implements Exchange {
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         const { remoteAddress } = this.request;
-        new NodeSocket(native, this.socket, upgrade.handlers, host, remoteAddress, () => connections.ended()).opened();
+        new NodeSocket(native, this.socket, upgrade.handlers, events, remoteAddress, () =>
+          connections.ended(),
+        ).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {
@@ -168,7 +170,7 @@ export class NodeExchange implements Exchange {
   }
 
   broken(error: unknown): void {
-    this.shared.host.failed(error);
+    this.shared.events.failed(error);
     this.abortListener = undefined;
     this.outflow?.cancel();
     this.socket.destroy();
@@ -189,7 +191,7 @@ export class NodeExchange implements Exchange {
   }
 
   private failed(error: unknown): void {
-    this.shared.host.failed(error);
+    this.shared.events.failed(error);
     if (this.state === 'open') this.reply(internalError());
   }
 
@@ -269,7 +271,7 @@ export class NodeExchange implements Exchange {
       callback();
     } catch (error) {
       if (this.state === 'open') this.broken(error);
-      else this.shared.host.failed(error);
+      else this.shared.events.failed(error);
     }
   }
 }

@@ -6,7 +6,7 @@ import { createServer, IncomingMessage, type Server, type ServerOptions, ServerR
 import type { Socket } from 'node:net';
 import { parseHost, sameHost } from '../../net/host.ts';
 import { usualPort } from '../../net/origin.ts';
-import type { Engine, EngineHost, ListenerFacts, Listening, ListenOptions, Request } from '../engine.ts';
+import type { Engine, EngineEvents, ListenerFacts, Listening, ListenOptions, Request } from '../engine.ts';
 import { headRefusal } from '../head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from '../heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from '../listen-check.ts';
@@ -26,10 +26,10 @@ const MAX_TURNED_AWAY = 16;
 export function nodeEngine(): Engine {
   return {
     name: 'node',
-    async listen(options, host) {
+    async listen(options, events) {
       const { tls } = options;
       const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout);
-      return await new NodeListener(makeServer, options, host).listen();
+      return await new NodeListener(makeServer, options, events).listen();
     },
   };
 }
@@ -47,11 +47,11 @@ class NodeListener {
   constructor(
     makeServer: (settings: ServerOptions) => Server,
     private readonly options: ListenOptions,
-    private readonly host: EngineHost,
+    private readonly events: EngineEvents,
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
-    this.shared = { host, connections: new OpenConnections(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
-    this.arrivals = new Arrivals(host, this.shared.connections, this.serve, (socket, { admitted }) => {
+    this.shared = { events, connections: new OpenConnections(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
+    this.arrivals = new Arrivals(events, this.shared.connections, this.serve, (socket, { admitted }) => {
       this.connections.delete(socket);
       if (!admitted) this.turnedAway--;
     });
@@ -86,7 +86,7 @@ class NodeListener {
         resolve();
       });
     });
-    this.server.on('error', (error) => this.host.failed(error));
+    this.server.on('error', (error) => this.events.failed(error));
     const bound = this.server.address();
     const port = typeof bound === 'object' ? bound?.port : undefined;
     this.facts = { name, secure: this.facts.secure, port };
@@ -144,7 +144,7 @@ class NodeListener {
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },
-        refused: (reason, raw) => this.host.refused(reason, this.arrivals.peerOf(raw)?.address ?? ''),
+        refused: (reason, raw) => this.events.refused(reason, this.arrivals.peerOf(raw)?.address ?? ''),
       });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));
@@ -239,7 +239,7 @@ class NodeListener {
 
   private refuse(socket: Socket, status: number, reason: string): void {
     const connection = this.connections.get(socket);
-    if (this.host.refused(reason, connection?.peer.address ?? '')) connection?.refuse(status, reason);
+    if (this.events.refused(reason, connection?.peer.address ?? '')) connection?.refuse(status, reason);
     else connection?.refuse(429, 'too many requests');
   }
 

@@ -1,7 +1,7 @@
 /** A WebSocket of `ws` behind our interface. */
 import type { Socket as NetSocket } from 'node:net';
 import { cutReason, sendableCode } from '../close-code.ts';
-import type { EngineHost, Socket, SocketHandlers } from '../engine.ts';
+import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
 import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from '../limits.ts';
 import { LINGER } from './connection.ts';
 import type { NativeSocket } from './native.ts';
@@ -21,7 +21,7 @@ export class NodeSocket implements Socket {
     private readonly native: NativeSocket,
     private readonly connection: NetSocket,
     private readonly handlers: SocketHandlers,
-    private readonly host: EngineHost,
+    private readonly events: EngineEvents,
     private readonly remoteAddress: string,
     /** Told last, after the handlers. */
     private readonly gone: () => void,
@@ -105,7 +105,7 @@ export class NodeSocket implements Socket {
     this.pongs = this.native.bufferedAmount === 0 ? 0 : this.pongs + data.length + 2;
     if (this.pongs > MOST_PONGS) {
       this.terminate();
-      this.host.refused(UNREAD_PONGS, this.remoteAddress);
+      this.events.refused(UNREAD_PONGS, this.remoteAddress);
       return;
     }
     this.native.pong(data);
@@ -138,7 +138,7 @@ export class NodeSocket implements Socket {
     try {
       callback();
     } catch (error) {
-      this.host.failed(error);
+      this.events.failed(error);
       this.brokenWith ??= 1011;
       this.close(1011, 'internal error');
     }

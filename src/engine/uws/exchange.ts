@@ -88,14 +88,14 @@ export class UwsExchange implements Exchange, AnswerOwner {
     if (!this.hasBody) queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
   }
 
-  /** Asks the host, or refuses. Once it has returned it is known whether somebody takes the body. */
+  /** Hands it up, or refuses. Once it has returned it is known whether somebody takes the body. */
   handle(refusal: HeadRefusal | undefined): void {
     try {
       if (refusal === undefined) {
-        this.shared.host.exchange(this);
+        this.shared.events.exchange(this);
       } else {
-        const { host } = this.shared;
-        const answered = host.refused(refusal.reason, this.request.remoteAddress, this.request);
+        const { events } = this.shared;
+        const answered = events.refused(refusal.reason, this.request.remoteAddress, this.request);
         this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
       }
     } catch (error) {
@@ -126,12 +126,12 @@ export class UwsExchange implements Exchange, AnswerOwner {
   reply(reply: Reply): void {
     if (this.state !== 'open') {
       if (isSource(reply.body)) reply.body.cancel();
-      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
       return;
     }
     this.state = 'answering';
-    const { heads, host } = this.shared;
-    const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => host.failed(error)) : reply;
+    const { heads, events } = this.shared;
+    const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => events.failed(error)) : reply;
     this.resumeBody();
     if (this.last === undefined) {
       this.isCorked ? this.perform(sendable) : this.corked(() => this.perform(sendable));
@@ -145,13 +145,13 @@ export class UwsExchange implements Exchange, AnswerOwner {
   upgrade(upgrade: Upgrade): void {
     if (this.state !== 'open') {
       upgrade.cancel();
-      if (!this.aborted) this.shared.host.failed(new Error('a request was answered twice'));
+      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
       return;
     }
     const problem = this.opening === undefined ? 'there was no handshake' : this.upgradeProblem(upgrade);
     if (this.opening === undefined || problem !== undefined) {
       upgrade.cancel();
-      this.shared.host.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
+      this.shared.events.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
       this.reply(internalError());
       return;
     }
@@ -180,7 +180,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
     const { switching } = this;
     this.switching = undefined;
     this.finish();
-    if (this.turn === this.shared.turns.current) this.shared.host.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
+    if (this.turn === this.shared.turns.current) this.shared.events.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
     this.guard(() => {
       if (isSource(deferred)) deferred.cancel();
       this.outflow?.cancel();
@@ -189,9 +189,9 @@ export class UwsExchange implements Exchange, AnswerOwner {
     this.guard(() => this.abortListener?.());
   }
 
-  /** The host's callback threw, or a callback that belongs to this exchange. */
+  /** The callback above threw, or a callback that belongs to this exchange. */
   private failed(error: unknown): void {
-    this.shared.host.failed(error);
+    this.shared.events.failed(error);
     if (this.state === 'open') this.reply(internalError());
   }
 
@@ -259,14 +259,14 @@ export class UwsExchange implements Exchange, AnswerOwner {
   }
 
   broken(error: unknown): void {
-    this.shared.host.failed(error);
+    this.shared.events.failed(error);
     if (this.state === 'over') return;
     this.finish();
     this.response.close();
   }
 
   private switchNow(upgrade: Upgrade, { key, context }: UwsOpening): void {
-    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.host, this.request.remoteAddress);
+    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.events, this.request.remoteAddress);
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');

@@ -1,6 +1,6 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import type { EngineHost, Handshake } from '../engine.ts';
+import type { EngineEvents, Handshake } from '../engine.ts';
 import type { OpenConnections } from '../open-connections.ts';
 import type { UwsAnchor } from './anchor.ts';
 import type { LastingHeads } from './head.ts';
@@ -10,7 +10,7 @@ import type { UnseenAnswers } from './unseen.ts';
 
 /** What the exchanges of one listener share. */
 export interface UwsShared {
-  readonly host: EngineHost;
+  readonly events: EngineEvents;
   readonly connections: OpenConnections;
   readonly liveness: Liveness;
   readonly anchor: UwsAnchor;

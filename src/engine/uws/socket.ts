@@ -1,7 +1,7 @@
 /** A WebSocket of uWebSockets.js behind our interface. */
 import type { WebSocket } from 'uWebSockets.js';
 import { cutReason, sendableCode } from '../close-code.ts';
-import type { EngineHost, Socket, SocketHandlers } from '../engine.ts';
+import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
 import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from '../limits.ts';
 
 const NOT_UNDERSTOOD = 'Received invalid close payload';
@@ -26,7 +26,7 @@ export class UwsSocket implements Socket {
   constructor(
     private readonly handlers: SocketHandlers,
     private readonly maxMessage: number,
-    private readonly host: EngineHost,
+    private readonly events: EngineEvents,
     /** Kept, because a closed socket does not tell it any more. */
     readonly remoteAddress: string,
   ) {}
@@ -68,7 +68,7 @@ export class UwsSocket implements Socket {
     this.pongs = this.bufferedAmount === 0 ? 0 : this.pongs + bytes + 2;
     if (this.pongs > MOST_PONGS) {
       this.terminate();
-      this.host.refused(UNREAD_PONGS, this.remoteAddress);
+      this.events.refused(UNREAD_PONGS, this.remoteAddress);
     } else if (this.goodbye === undefined) this.guard(() => this.handlers.ping(bytes));
   }
 
@@ -136,7 +136,7 @@ export class UwsSocket implements Socket {
     try {
       callback();
     } catch (error) {
-      this.host.failed(error);
+      this.events.failed(error);
       this.close(1011, 'internal error');
     }
   }

@@ -8,7 +8,7 @@ import { loadUws, type UwsModule } from '../../ops/addons/addon.ts';
 import type { Assets } from '../../ops/assets.ts';
 import {
   type Engine,
-  type EngineHost,
+  type EngineEvents,
   ListenError,
   type ListenerFacts,
   type Listening,
@@ -56,7 +56,7 @@ export async function uwsEngine(assets: Assets, maxHeaderBytes: number): Promise
   untyped._cfg('silent');
   return {
     name: 'uws',
-    listen: (options, host) => new UwsListener(uws, untyped.LIBUS_LISTEN_EXCLUSIVE_PORT, options, host).listen(),
+    listen: (options, events) => new UwsListener(uws, untyped.LIBUS_LISTEN_EXCLUSIVE_PORT, options, events).listen(),
   };
 }
 
@@ -75,13 +75,13 @@ class UwsListener {
     private readonly uws: UwsModule,
     private readonly exclusive: number,
     private readonly options: ListenOptions,
-    host: EngineHost,
+    events: EngineEvents,
   ) {
     this.app = uws.App();
     this.localAddress = ownAddress(options.address);
     this.facts = { name: options.name, secure: false, port: undefined };
     this.shared = {
-      host,
+      events,
       connections: new OpenConnections(() => this.app.close()),
       liveness: new Liveness(),
       anchor: new UwsAnchor(),
@@ -141,11 +141,11 @@ class UwsListener {
       if (change < 0) {
         connections.closed();
         if (this.stopped && this.anchored) this.anchored = false;
-        else if (!refusing) this.shared.host.closed(undefined);
+        else if (!refusing) this.shared.events.closed(undefined);
         return;
       }
       connections.opened();
-      if (this.shared.host.opened(this.peerOf(response))) return;
+      if (this.shared.events.opened(this.peerOf(response))) return;
       // Its end is told to this filter before `close` returns.
       refusing = true;
       response.close();
@@ -169,7 +169,7 @@ class UwsListener {
         // The filter does not tell of a connection's end once it has become a WebSocket.
         connections.ended();
         connections.closed();
-        this.shared.host.closed(socket.getUserData().socket.remoteAddress);
+        this.shared.events.closed(socket.getUserData().socket.remoteAddress);
       },
     });
     for (const method of TWICE) {
@@ -190,7 +190,7 @@ class UwsListener {
     if (this.shared.anchor.takes(native.getUrl(), response)) {
       // Ours is no client's connection.
       this.anchored = true;
-      this.shared.host.closed(this.peerOf(response));
+      this.shared.events.closed(this.peerOf(response));
       return;
     }
     let exchange: UwsExchange | undefined;
@@ -201,7 +201,7 @@ class UwsListener {
       if (typeof facts === 'string') {
         // Closing is the only way that also stops what hides behind this request in the same read.
         response.close();
-        this.shared.host.refused(facts, request.remoteAddress);
+        this.shared.events.refused(facts, request.remoteAddress);
         return;
       }
       const isLast = endsConnection(request, facts, native);
@@ -221,7 +221,7 @@ class UwsListener {
         exchange.broken(error);
         return;
       }
-      this.shared.host.failed(error);
+      this.shared.events.failed(error);
       response.close();
     }
   }
