@@ -16,10 +16,10 @@ import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '.
 import type { Match } from '../routing/router.ts';
 import { HttpError, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
+import { PipelineCall } from './pipeline-call.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import { type Spool, spoolBody } from './spool.ts';
-import { Visit } from './visit.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
 const MAX_LOCAL_REDIRECTS = 10;
@@ -33,73 +33,73 @@ export class Pipeline {
 
   /** Serves one request. Never throws. */
   readonly serve = (exchange: Exchange): void => {
-    const visit = new Visit(exchange, this.parts);
+    const call = new PipelineCall(exchange, this.parts);
     try {
       // Counted before anything is read: whatever is answered costs, a mistake as well as a page.
-      const tooMany = this.tooMany(visit);
-      const match = this.match(visit);
-      if (refused(visit, tooMany)) return;
+      const tooMany = this.tooMany(call);
+      const match = this.match(call);
+      if (refused(call, tooMany)) return;
       if (match instanceof HttpError) throw match;
       if ('policy' in match) {
-        visit.refuse(match);
+        call.refuse(match);
         return;
       }
-      if (this.preflight(visit, match.value)) return;
-      this.method(match.value, visit.request.method);
-      if (this.origin(visit, match.value)) return;
-      this.authenticate(visit, match);
+      if (this.preflight(call, match.value)) return;
+      this.method(match.value, call.request.method);
+      if (this.origin(call, match.value)) return;
+      this.authenticate(call, match);
     } catch (error) {
-      visit.fail(error);
+      call.fail(error);
     }
   };
 
   /** Whether it may use this route; then it is served. */
-  private authenticate(visit: Visit, match: Match<Route>): void {
+  private authenticate(call: PipelineCall, match: Match<Route>): void {
     const { auth } = match.value;
     // A program that names another path loses the query, but not who asks.
-    const { query } = visit.exchange.request;
-    const entry = auth.decide(visit.request.query === query ? visit.request : { ...visit.request, query });
-    visit.request = auth.withoutToken(visit.request);
+    const { query } = call.exchange.request;
+    const entry = auth.decide(call.request.query === query ? call.request : { ...call.request, query });
+    call.request = auth.withoutToken(call.request);
     if (!(entry instanceof Promise)) {
-      this.enter(visit, match, entry, undefined);
+      this.enter(call, match, entry, undefined);
       return;
     }
-    visit.watch();
+    call.watch();
     // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
-    const spool = this.wantsBody(visit, match) ? this.spool(visit, match) : undefined;
+    const spool = this.wantsBody(call, match) ? this.spool(call, match) : undefined;
     spool?.hold();
     entry
       .then((late) => {
-        visit.signal.throwIfAborted();
+        call.signal.throwIfAborted();
         spool?.go();
-        this.enter(visit, match, late, spool);
+        this.enter(call, match, late, spool);
       })
-      .catch((error: unknown) => visit.fail(error));
+      .catch((error: unknown) => call.fail(error));
   }
 
   /** Everything that may refuse it has spoken. */
-  private enter(visit: Visit, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
-    if (refused(visit, entry.refusal)) return;
-    if (entry.refusal === undefined) visit.user = entry.user;
-    if (match.needsSlash) this.redirectToFolder(visit);
-    else if (held !== undefined || this.wantsBody(visit, match))
-      this.withBody(visit, match, held ?? this.spool(visit, match));
-    else this.handle(visit, match);
+  private enter(call: PipelineCall, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
+    if (refused(call, entry.refusal)) return;
+    if (entry.refusal === undefined) call.user = entry.user;
+    if (match.needsSlash) this.redirectToFolder(call);
+    else if (held !== undefined || this.wantsBody(call, match))
+      this.withBody(call, match, held ?? this.spool(call, match));
+    else this.handle(call, match);
   }
 
-  private wantsBody(visit: Visit, match: Match<Route>): boolean {
+  private wantsBody(call: PipelineCall, match: Match<Route>): boolean {
     return (
       match.value.handler.takesBody &&
-      visit.exchange.hasBody &&
-      visit.redirects === 0 &&
+      call.exchange.hasBody &&
+      call.redirects === 0 &&
       !match.needsSlash &&
-      !visit.received
+      !call.received
     );
   }
 
   /** The route of a request as it came, or why it has none: told only after the rate has been asked. */
-  private match(visit: Visit): Match<Route> | HttpError | Refusal {
-    const { method, path: sent, headers } = visit.request;
+  private match(call: PipelineCall): Match<Route> | HttpError | Refusal {
+    const { method, path: sent, headers } = call.request;
     if (method === 'CONNECT' || method === 'TRACE')
       return new HttpError(405, `${method} is never served`, { headers: [['allow', 'GET, HEAD, POST, OPTIONS']] });
     const host = this.host(headerValue(headers, 'host') ?? '');
@@ -110,7 +110,7 @@ export class Pipeline {
         400,
         'the path has a broken escape, a control character or a backslash, or climbs above "/"',
       );
-    return decideHost(host, this.parts.hosts) ?? this.route(host?.name ?? '', path, visit) ?? noRoute();
+    return decideHost(host, this.parts.hosts) ?? this.route(host?.name ?? '', path, call) ?? noRoute();
   }
 
   /** Undefined where the request names none. */
@@ -124,36 +124,36 @@ export class Pipeline {
     return this.lastHost;
   }
 
-  private route(host: string, path: CanonicalPath, visit: Visit): Match<Route> | undefined {
+  private route(host: string, path: CanonicalPath, call: PipelineCall): Match<Route> | undefined {
     const match = this.parts.router.find(host, path);
-    if (match !== undefined) visit.enter(match, host);
+    if (match !== undefined) call.enter(match, host);
     return match;
   }
 
   /** Set where this address asks for too much in this second. */
-  private tooMany({ request, handshake }: Visit): Refusal | undefined {
+  private tooMany({ request, handshake }: PipelineCall): Refusal | undefined {
     return this.parts.policies.admission.decide(request, handshake !== undefined, performance.now());
   }
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
-  private preflight(visit: Visit, { cors }: Route): boolean {
-    const { request } = visit;
+  private preflight(call: PipelineCall, { cors }: Route): boolean {
+    const { request } = call;
     if (!cors.isPreflight(request)) return false;
     if (!cors.answers(request))
-      return refused(visit, {
+      return refused(call, {
         status: 403,
         because: 'cors.origins does not list it',
         policy: 'preflight',
         headers: [],
       });
-    visit.answer({ status: 204, headers: cors.preflight(request), body: undefined });
+    call.answer({ status: 204, headers: cors.preflight(request), body: undefined });
     return true;
   }
 
   /** Whether a page of another site is behind it where none is welcome. */
-  private origin(visit: Visit, route: Route): boolean {
+  private origin(call: PipelineCall, route: Route): boolean {
     const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
-    return refused(visit, decideOrigin(visit.request, visit.handshake !== undefined, rules));
+    return refused(call, decideOrigin(call.request, call.handshake !== undefined, rules));
   }
 
   private method(route: Route, method: string): void {
@@ -166,89 +166,89 @@ export class Pipeline {
   }
 
   /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
-  private spool(visit: Visit, match: Match<Route>): Spool {
-    const spool = spoolBody(visit.exchange, match.value.limits);
-    visit.attach(spool);
+  private spool(call: PipelineCall, match: Match<Route>): Spool {
+    const spool = spoolBody(call.exchange, match.value.limits);
+    call.attach(spool);
     // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
     spool.done.catch(() => undefined);
     return spool;
   }
 
-  private withBody(visit: Visit, match: Match<Route>, spool: Spool): void {
+  private withBody(call: PipelineCall, match: Match<Route>, spool: Spool): void {
     spool.done.then(
       (body) => {
-        visit.body = body;
-        this.handle(visit, match);
+        call.body = body;
+        this.handle(call, match);
       },
-      (error: unknown) => visit.fail(error),
+      (error: unknown) => call.fail(error),
     );
   }
 
-  private handle(visit: Visit, match: Match<Route>): void {
+  private handle(call: PipelineCall, match: Match<Route>): void {
     try {
-      if (visit.postsTooMuch(match.value))
+      if (call.postsTooMuch(match.value))
         throw new HttpError(429, 'too many messages', { headers: [['retry-after', '1']] });
-      const answer = match.value.handler.handle(visit);
+      const answer = match.value.handler.handle(call);
       if (answer instanceof Promise) {
-        visit.watch();
+        call.watch();
         answer.then(
-          (late) => this.answer(visit, late),
-          (error: unknown) => this.failed(visit, match, error),
+          (late) => this.answer(call, late),
+          (error: unknown) => this.failed(call, match, error),
         );
-      } else this.answer(visit, answer);
+      } else this.answer(call, answer);
     } catch (error) {
-      this.failed(visit, match, error);
+      this.failed(call, match, error);
     }
   }
 
   /** Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later. */
-  private failed(visit: Visit, match: Match<Route>, error: unknown): void {
-    const next = error instanceof Superseded ? this.parts.latest().find(visit.host, visit.path) : undefined;
+  private failed(call: PipelineCall, match: Match<Route>, error: unknown): void {
+    const next = error instanceof Superseded ? this.parts.latest().find(call.host, call.path) : undefined;
     if (next === undefined || next.value.handler === match.value.handler) {
-      visit.fail(error);
+      call.fail(error);
       return;
     }
     try {
-      visit.enter(next, visit.host);
-      this.method(next.value, visit.request.method);
-      if (this.origin(visit, next.value)) return;
-      this.authenticate(visit, next);
+      call.enter(next, call.host);
+      this.method(next.value, call.request.method);
+      if (this.origin(call, next.value)) return;
+      this.authenticate(call, next);
     } catch (wrong) {
-      visit.fail(wrong);
+      call.fail(wrong);
     }
   }
 
-  private answer(visit: Visit, answer: Answer): void {
+  private answer(call: PipelineCall, answer: Answer): void {
     try {
-      if ('localRedirect' in answer) this.redirectLocally(visit, answer.localRedirect);
-      else if ('toFolder' in answer) this.redirectToFolder(visit);
-      else visit.answer(answer);
+      if ('localRedirect' in answer) this.redirectLocally(call, answer.localRedirect);
+      else if ('toFolder' in answer) this.redirectToFolder(call);
+      else call.answer(answer);
     } catch (error) {
       cancelAnswer(answer);
-      visit.fail(error);
+      call.fail(error);
     }
   }
 
   /** The client asks again, so it is told its query as it wrote it, with a token that was in it. */
-  private redirectToFolder(visit: Visit): void {
-    visit.answer(redirectReply(uriOf(asFolder(visit.path), visit.ownQuery)));
+  private redirectToFolder(call: PipelineCall): void {
+    call.answer(redirectReply(uriOf(asFolder(call.path), call.ownQuery)));
   }
 
   /** The program names another local path: serve that, as a GET without a body (RFC 3875 section 6.2.2). */
-  private redirectLocally(visit: Visit, target: string): void {
-    if (visit.redirects >= MAX_LOCAL_REDIRECTS) {
+  private redirectLocally(call: PipelineCall, target: string): void {
+    if (call.redirects >= MAX_LOCAL_REDIRECTS) {
       throw new HttpError(500, `local redirects went round more than ${MAX_LOCAL_REDIRECTS} times, last to ${target}`);
     }
     const [rawPath = '', query] = splitTarget(target);
     const path = canonicalPath(rawPath);
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
-    visit.redirect(rawPath, query);
-    const match = this.route(visit.host, path, visit);
+    call.redirect(rawPath, query);
+    const match = this.route(call.host, path, call);
     if (match === undefined) throw noRoute();
-    this.method(match.value, visit.request.method);
+    this.method(match.value, call.request.method);
     // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
-    if (this.origin(visit, match.value)) return;
-    this.authenticate(visit, match);
+    if (this.origin(call, match.value)) return;
+    this.authenticate(call, match);
   }
 }
 
@@ -256,9 +256,9 @@ function noRoute(): HttpError {
   return new HttpError(404, 'no route for this path');
 }
 
-function refused(visit: Visit, refusal: Refusal | undefined): boolean {
+function refused(call: PipelineCall, refusal: Refusal | undefined): boolean {
   if (refusal === undefined) return false;
-  visit.refuse(refusal);
+  call.refuse(refusal);
   return true;
 }
 

@@ -16,10 +16,10 @@ import {
   sendableReply,
   upgradeProblem,
 } from '../reply-check.ts';
+import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
-import { NodeOutflow } from './outflow.ts';
+import type { PendingUpgrade } from './pending-upgrade.ts';
 import { NodeSocket } from './socket.ts';
-import type { Takeover } from './takeover.ts';
 import type { Upgrader } from './upgrade.ts';
 
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -40,7 +40,7 @@ export class NodeExchange implements Exchange {
   private state: 'open' | 'answering' | 'over' = 'open';
   private abortListener: (() => void) | undefined;
   private receiver: BodyReceiver | undefined;
-  private outflow: NodeOutflow | undefined;
+  private writer: NodeBodyWriter | undefined;
   private lingering: NodeJS.Timeout | undefined;
   private inHandler = true;
   private readonly socket: Socket;
@@ -53,7 +53,7 @@ export class NodeExchange implements Exchange {
     private readonly response: ServerResponse,
     private readonly connection: Connection,
     /** Of a handshake: the socket is not the server's any more. */
-    private readonly takeover: Takeover | undefined,
+    private readonly pendingUpgrade: PendingUpgrade | undefined,
     /** The client waits for a 100 before it sends the body. */
     private readonly awaitsContinue: boolean,
     private readonly shared: NodeShared,
@@ -64,7 +64,7 @@ export class NodeExchange implements Exchange {
     shared.connections.began();
     connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
     response.once('close', () => this.closed());
-    takeover?.watch(() => this.closed());
+    pendingUpgrade?.watch(() => this.closed());
   }
 
   onAborted(listener: () => void): void {
@@ -123,7 +123,7 @@ export class NodeExchange implements Exchange {
       return;
     }
     this.state = 'answering';
-    this.takeover?.answerHttp(this.response);
+    this.pendingUpgrade?.answerHttp(this.response);
     this.perform(sendableReply(reply, (error) => this.shared.events.failed(error)));
   }
 
@@ -133,10 +133,12 @@ export class NodeExchange implements Exchange {
       if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
       return;
     }
-    const { takeover } = this;
+    const { pendingUpgrade } = this;
     const problem =
-      takeover === undefined ? 'there was no handshake' : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
-    if (takeover === undefined || problem !== undefined) {
+      pendingUpgrade === undefined
+        ? 'there was no handshake'
+        : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
+    if (pendingUpgrade === undefined || problem !== undefined) {
       upgrade.cancel();
       this.shared.events.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
       this.reply(internalError());
@@ -146,7 +148,7 @@ export class NodeExchange implements Exchange {
     const { events, connections, upgrader } = this.shared;
     let opened = false;
     upgrader
-      .upgrade(this.incoming, this.socket, takeover, upgrade, (native) => {
+      .upgrade(this.incoming, this.socket, pendingUpgrade, upgrade, (native) => {
         opened = true;
         this.state = 'over';
         this.connection.becameSocket();
@@ -172,7 +174,7 @@ export class NodeExchange implements Exchange {
   broken(error: unknown): void {
     this.shared.events.failed(error);
     this.abortListener = undefined;
-    this.outflow?.cancel();
+    this.writer?.cancel();
     this.socket.destroy();
   }
 
@@ -186,7 +188,7 @@ export class NodeExchange implements Exchange {
     this.shared.connections.ended();
     if (complete) return;
     this.aborted = true;
-    this.guard(() => this.outflow?.cancel());
+    this.guard(() => this.writer?.cancel());
     this.guard(() => this.abortListener?.());
   }
 
@@ -203,7 +205,7 @@ export class NodeExchange implements Exchange {
     // Whoever has shut its sending side asks nothing more.
     const noMore = !bodyOver || this.socket.readableEnded || this.connection.isLast(response);
     const last = reply.close === true || connections.stopping || noMore;
-    if (last || this.takeover !== undefined) {
+    if (last || this.pendingUpgrade !== undefined) {
       response.shouldKeepAlive = false;
       this.connection.last = true;
     }
@@ -225,9 +227,9 @@ export class NodeExchange implements Exchange {
       this.finish(undefined);
       return;
     }
-    this.outflow = new NodeOutflow(response, this.socket, this, body);
+    this.writer = new NodeBodyWriter(response, this.socket, this, body);
     try {
-      this.outflow.start();
+      this.writer.start();
     } catch (error) {
       this.broken(error);
     }

@@ -11,10 +11,10 @@ import { headRefusal } from '../head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from '../heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from '../listen-check.ts';
 import { OpenConnections } from '../open-connections.ts';
-import { type Arrival, Arrivals } from './arrivals.ts';
+import { type AcceptedConnection, Acceptor } from './acceptor.ts';
 import { Connection, type Peer } from './connection.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
-import { Takeover } from './takeover.ts';
+import { PendingUpgrade } from './pending-upgrade.ts';
 import { routeSecure, secureServer, strangerReason } from './tls.ts';
 import { Upgrader } from './upgrade.ts';
 
@@ -36,8 +36,8 @@ export function nodeEngine(): Engine {
 
 class NodeListener {
   private readonly server: Server;
-  private readonly arrivals: Arrivals;
-  /** Those that speak HTTP. Over TLS they come only after the handshake, and their sockets are others than those of `arrivals`. */
+  private readonly acceptor: Acceptor;
+  /** Those that speak HTTP. Over TLS they come only after the handshake, and their sockets are others than those of `acceptor`. */
   private readonly connections = new Map<Socket, Connection>();
   private readonly shared: NodeShared;
   private facts: ListenerFacts;
@@ -50,8 +50,8 @@ class NodeListener {
     private readonly events: EngineEvents,
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
-    this.shared = { events, connections: new OpenConnections(() => this.arrivals.dropAll()), upgrader: new Upgrader() };
-    this.arrivals = new Arrivals(events, this.shared.connections, this.serve, (socket, { admitted }) => {
+    this.shared = { events, connections: new OpenConnections(() => this.acceptor.dropAll()), upgrader: new Upgrader() };
+    this.acceptor = new Acceptor(events, this.shared.connections, this.serve, (socket, { admitted }) => {
       this.connections.delete(socket);
       if (!admitted) this.turnedAway--;
     });
@@ -99,7 +99,7 @@ class NodeListener {
     };
     const close = () => {
       stop();
-      this.arrivals.dropAll();
+      this.acceptor.dropAll();
     };
     return {
       engine: 'node',
@@ -121,7 +121,7 @@ class NodeListener {
   }
 
   /** From here on it is Node's HTTP that reads from it, or its TLS. */
-  private readonly serve = (socket: Socket, { peer, admitted }: Arrival): void => {
+  private readonly serve = (socket: Socket, { peer, admitted }: AcceptedConnection): void => {
     const connection = this.options.tls === undefined ? new Connection(socket, peer) : undefined;
     if (connection !== undefined) this.connections.set(socket, connection);
     if (!admitted) this.turnAway(socket, connection);
@@ -131,11 +131,11 @@ class NodeListener {
     const { server } = this;
     const { tls, isProxy, headerTimeout: deadline } = this.options;
     const isUnix = (): boolean => server.listening && this.facts.port === undefined;
-    this.arrivals.watch(server, isUnix, isProxy && { isProxy, deadline });
+    this.acceptor.watch(server, isUnix, isProxy && { isProxy, deadline });
     if (tls !== undefined)
       routeSecure(server, {
         opened: (socket, raw, facts) => {
-          const peer = this.arrivals.peerOf(raw);
+          const peer = this.acceptor.peerOf(raw);
           // Its connection has ended while the handshake did.
           if (peer === undefined) {
             socket.destroy();
@@ -144,15 +144,15 @@ class NodeListener {
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },
-        refused: (reason, raw) => this.events.refused(reason, this.arrivals.peerOf(raw)?.address ?? ''),
+        refused: (reason, raw) => this.events.refused(reason, this.acceptor.peerOf(raw)?.address ?? ''),
       });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));
     // An expectation that we do not know is not worth a refusal (RFC 9110 section 10.1.1 permits both).
     server.on('checkExpectation', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('upgrade', (incoming, _socket, head) => {
-      const takeover = new Takeover(incoming.socket, head);
-      this.accept(incoming, new ServerResponse(incoming), takeover, false);
+      const pendingUpgrade = new PendingUpgrade(incoming.socket, head);
+      this.accept(incoming, new ServerResponse(incoming), pendingUpgrade, false);
     });
     server.on('connect', (incoming) => {
       incoming.socket.on('error', () => {});
@@ -164,7 +164,7 @@ class NodeListener {
   private accept(
     incoming: IncomingMessage,
     response: ServerResponse,
-    takeover: Takeover | undefined,
+    pendingUpgrade: PendingUpgrade | undefined,
     awaitsContinue: boolean,
   ): void {
     const { socket } = incoming;
@@ -224,7 +224,7 @@ class NodeListener {
       incoming,
       response,
       connection,
-      takeover,
+      pendingUpgrade,
       awaitsContinue,
       this.shared,
     );

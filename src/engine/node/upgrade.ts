@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Server } from 'ws';
 import type { Upgrade } from '../engine.ts';
 import { type NativeClass, type NativeSocket, nativeClass } from './native.ts';
-import type { Takeover } from './takeover.ts';
+import type { PendingUpgrade } from './pending-upgrade.ts';
 
 /** How long a client may take to answer our close frame. Milliseconds. */
 const CLOSE_TIMEOUT = 10_000;
@@ -24,7 +24,7 @@ export class Upgrader {
   async upgrade(
     request: IncomingMessage,
     socket: Socket,
-    takeover: Takeover,
+    pendingUpgrade: PendingUpgrade,
     upgrade: Upgrade,
     opened: (native: NativeSocket) => void,
   ): Promise<void> {
@@ -38,11 +38,11 @@ export class Upgrader {
     // It writes the head before it returns, or has refused: the fields of one client must not wait for the 101 of another.
     server.on('headers', addFields);
     try {
-      server.handleUpgrade(request, socket, takeover.takeHead(), opened);
+      server.handleUpgrade(request, socket, pendingUpgrade.takeHead(), opened);
     } finally {
       server.off('headers', addFields);
     }
-    // The takeover paused it, and a listener for data does not wake a socket that was paused on purpose.
+    // `takeHead` paused it, and a listener for data does not wake a socket that was paused on purpose.
     socket.resume();
   }
 

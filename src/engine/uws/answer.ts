@@ -2,8 +2,8 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySource, Reply } from '../engine.ts';
 import { bodyLength, isBodiless, isSource, namesUpgrade } from '../reply-check.ts';
+import { type BodyWriterOwner, UwsBodyWriter } from './body-writer.ts';
 import { wholeHead, writeHeaders, writeStatus } from './head.ts';
-import { Outflow, type OutflowOwner } from './outflow.ts';
 import type { UwsShared } from './shared.ts';
 
 /**
@@ -13,7 +13,7 @@ import type { UwsShared } from './shared.ts';
 const SMALL = 12 * 1024;
 
 /** The exchange that the answer belongs to. */
-export interface AnswerOwner extends OutflowOwner {
+export interface AnswerOwner extends BodyWriterOwner {
   readonly method: string;
   /** The request's body has arrived. */
   readonly bodyOver: boolean;
@@ -24,7 +24,7 @@ export interface AnswerOwner extends OutflowOwner {
   /** Nothing is left to do but for uWebSockets.js. */
   finish(): void;
   /** The body goes out over time. */
-  flows(outflow: Outflow): void;
+  writes(writer: UwsBodyWriter): void;
 }
 
 export class UwsAnswer {
@@ -60,7 +60,7 @@ export class UwsAnswer {
       return;
     }
     this.writeHead(reply);
-    if (close && !this.shared.unseen.spent(length)) {
+    if (close && !this.shared.unconfirmed.mustClose(length)) {
       this.owner.finish();
       this.response.end(body, true);
       return;
@@ -83,12 +83,12 @@ export class UwsAnswer {
     else write();
     // Without a second handle the connection could not be closed once the response is ended by its length.
     const total = this.owner.isLast && !this.owner.canClose ? undefined : bodyLength(body);
-    const outflow = this.flow(isSource(body) ? body : undefined, total);
+    const writer = this.flow(isSource(body) ? body : undefined, total);
     try {
-      if (isSource(body)) outflow.start();
-      else outflow.start(typeof body === 'string' ? Buffer.from(body) : body);
+      if (isSource(body)) writer.start();
+      else writer.start(typeof body === 'string' ? Buffer.from(body) : body);
     } catch (error) {
-      outflow.cancel();
+      writer.cancel();
       this.owner.broken(error);
     }
   }
@@ -120,7 +120,7 @@ export class UwsAnswer {
    * the connection in the next turn, when it has been flushed.
    */
   private endWithHead(reply: Reply, length: number | undefined, close: boolean): boolean {
-    if (!this.owner.isLast && !(close && this.owner.bodyOver) && !this.shared.unseen.spent(0)) return false;
+    if (!this.owner.isLast && !(close && this.owner.bodyOver) && !this.shared.unconfirmed.mustClose(0)) return false;
     const text = wholeHead(reply, length);
     this.owner.corked(() => this.response.writeStatus(text));
     this.owner.finish();
@@ -130,9 +130,9 @@ export class UwsAnswer {
     return true;
   }
 
-  private flow(source: BodySource | undefined, total: number | undefined): Outflow {
-    const outflow = new Outflow(this.response, this.owner, source, total);
-    this.owner.flows(outflow);
-    return outflow;
+  private flow(source: BodySource | undefined, total: number | undefined): UwsBodyWriter {
+    const writer = new UwsBodyWriter(this.response, this.owner, source, total);
+    this.owner.writes(writer);
+    return writer;
   }
 }

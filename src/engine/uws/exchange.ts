@@ -7,8 +7,8 @@ import type { HeadFacts } from '../heads.ts';
 import { STALLED_REPLY } from '../limits.ts';
 import { internalError, isSource, sendableReply, upgradeProblem } from '../reply-check.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
+import type { UwsBodyWriter } from './body-writer.ts';
 import { writeHeaders } from './head.ts';
-import type { Outflow } from './outflow.ts';
 import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
 import { type SocketData, UwsSocket } from './socket.ts';
 
@@ -34,10 +34,10 @@ export class UwsExchange implements Exchange, AnswerOwner {
   /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
   private lingering = 0;
   /** When it was left without an answer: a request behind it in the same turn ends the connection. */
-  private turn = -1;
+  private iteration = -1;
   private switching: Upgrade | undefined;
-  private outflow: Outflow | undefined;
-  private outflowBehind = false;
+  private writer: UwsBodyWriter | undefined;
+  private writerBehind = false;
   private stalledFor = 0;
   private deferred: Reply | undefined;
   /** Inside of a callback of uWebSockets.js or of `cork`: written bytes are gathered. */
@@ -103,7 +103,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
     }
     this.inHandler = false;
     this.isCorked = false;
-    if (this.state !== 'over') this.turn = this.shared.turns.note();
+    if (this.state !== 'over') this.iteration = this.shared.iterations.note();
     if (this.bodyOver || this.state === 'over') return;
     this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
     this.shared.liveness.add(this);
@@ -180,10 +180,11 @@ export class UwsExchange implements Exchange, AnswerOwner {
     const { switching } = this;
     this.switching = undefined;
     this.finish();
-    if (this.turn === this.shared.turns.current) this.shared.events.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
+    if (this.iteration === this.shared.iterations.current)
+      this.shared.events.refused(CLOSED_AT_ONCE, this.request.remoteAddress);
     this.guard(() => {
       if (isSource(deferred)) deferred.cancel();
-      this.outflow?.cancel();
+      this.writer?.cancel();
     });
     this.guard(() => switching?.cancel());
     this.guard(() => this.abortListener?.());
@@ -206,7 +207,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
       }
       return;
     }
-    if (this.outflowBehind) {
+    if (this.writerBehind) {
       this.stalledFor += milliseconds;
       if (this.stalledFor >= STALLED_REPLY) {
         this.response.close();
@@ -231,7 +232,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
   }
 
   direct(write: () => void): void {
-    this.shared.anchor.hold(write);
+    this.shared.selfConnection.corked(write);
   }
 
   behind(is: boolean): void {
@@ -239,20 +240,20 @@ export class UwsExchange implements Exchange, AnswerOwner {
       this.lingering = LINGER;
       return;
     }
-    this.outflowBehind = is;
+    this.writerBehind = is;
     this.stalledFor = 0;
     if (is) this.shared.liveness.add(this);
     else if (this.bodyOver) this.shared.liveness.delete(this);
   }
 
-  flows(outflow: Outflow): void {
-    this.outflow = outflow;
+  writes(writer: UwsBodyWriter): void {
+    this.writer = writer;
   }
 
   completed(): void {
     this.finish();
     if (this.last === undefined) return;
-    if (this.outflow?.total === undefined) {
+    if (this.writer?.total === undefined) {
       this.lingering = LINGER;
       this.shared.liveness.add(this);
     } else if (!this.gone) this.last.grip?.close();
@@ -278,9 +279,9 @@ export class UwsExchange implements Exchange, AnswerOwner {
       // Its connection stays counted as busy: as a WebSocket now, until that is closed.
       this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
     };
-    // Within the request's own callback nothing is wrong with its cork; later everything is (see `UwsAnchor`).
+    // Within the request's own callback nothing is wrong with its cork; later everything is (see `SelfConnection`).
     if (this.isCorked) switching();
-    else this.shared.anchor.hold(switching);
+    else this.shared.selfConnection.corked(switching);
     if (!socket.wasOpened) upgrade.cancel();
   }
 
@@ -297,7 +298,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
   private bodyBytes(bytes: ArrayBuffer, last: boolean): void {
     if (last) {
       this.bodyOver = true;
-      if (!this.outflowBehind) this.shared.liveness.delete(this);
+      if (!this.writerBehind) this.shared.liveness.delete(this);
     }
     if (this.state !== 'open') return;
     this.isCorked = true;
@@ -306,7 +307,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
       if (bytes.byteLength > 0) this.receiver?.chunk(Buffer.from(new Uint8Array(bytes)));
       if (last) this.receiver?.end();
     } catch (error) {
-      this.outflow?.cancel();
+      this.writer?.cancel();
       this.broken(error);
     }
     this.isCorked = false;
@@ -338,7 +339,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
   finish(): void {
     this.state = 'over';
     this.deferred = undefined;
-    if (this.hasBody || this.outflow !== undefined) this.shared.liveness.delete(this);
+    if (this.hasBody || this.writer !== undefined) this.shared.liveness.delete(this);
     this.shared.connections.ended();
   }
 

@@ -2,21 +2,21 @@
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import type { EngineEvents, Handshake } from '../engine.ts';
 import type { OpenConnections } from '../open-connections.ts';
-import type { UwsAnchor } from './anchor.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
-import type { Turns } from './turns.ts';
-import type { UnseenAnswers } from './unseen.ts';
+import type { SelfConnection } from './self-connection.ts';
+import type { LoopIterations } from './turns.ts';
+import type { UnconfirmedAnswers } from './unseen.ts';
 
 /** What the exchanges of one listener share. */
 export interface UwsShared {
   readonly events: EngineEvents;
   readonly connections: OpenConnections;
   readonly liveness: Liveness;
-  readonly anchor: UwsAnchor;
+  readonly selfConnection: SelfConnection;
   readonly heads: LastingHeads;
-  readonly unseen: UnseenAnswers;
-  readonly turns: Turns;
+  readonly unconfirmed: UnconfirmedAnswers;
+  readonly iterations: LoopIterations;
 }
 
 /**

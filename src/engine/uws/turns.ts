@@ -1,5 +1,5 @@
 /** Counts the turns of the event loop, while somebody asks. */
-export class Turns {
+export class LoopIterations {
   current = 0;
   private due = false;
 

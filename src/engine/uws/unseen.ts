@@ -10,11 +10,11 @@ const ROOM = 512 * 1024;
 /** What is reckoned for a head. */
 const HEAD = 512;
 
-export class UnseenAnswers {
+export class UnconfirmedAnswers {
   private room = randomRoom();
 
   /** One more goes out, with a body of so many bytes. True: it has to end its connection. */
-  spent(body: number): boolean {
+  mustClose(body: number): boolean {
     this.room -= HEAD + body;
     if (this.room > 0) return false;
     this.room = randomRoom();

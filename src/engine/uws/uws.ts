@@ -19,14 +19,14 @@ import { headRefusal } from '../head-refusal.ts';
 import { type HeadFacts, type Opening, readFacts, readOpening } from '../heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from '../listen-check.ts';
 import { OpenConnections } from '../open-connections.ts';
-import { UwsAnchor } from './anchor.ts';
 import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
 import { Liveness } from './liveness.ts';
+import { SelfConnection } from './self-connection.ts';
 import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
 import type { SocketData } from './socket.ts';
-import { Turns } from './turns.ts';
-import { UnseenAnswers } from './unseen.ts';
+import { LoopIterations } from './turns.ts';
+import { UnconfirmedAnswers } from './unseen.ts';
 
 /** What its types leave out. */
 interface Untyped {
@@ -66,8 +66,8 @@ class UwsListener {
   private readonly localAddress: string | undefined;
   private facts: ListenerFacts;
   private stopped = false;
-  /** The anchor's connection is open and not counted. */
-  private anchored = false;
+  /** The connection to ourselves is open and not counted. */
+  private selfConnected = false;
   /** The handle of the request that is just being passed on to the second route. */
   private grip: HttpResponse | undefined;
 
@@ -84,10 +84,10 @@ class UwsListener {
       events,
       connections: new OpenConnections(() => this.app.close()),
       liveness: new Liveness(),
-      anchor: new UwsAnchor(),
+      selfConnection: new SelfConnection(),
       heads: new LastingHeads(),
-      unseen: new UnseenAnswers(),
-      turns: new Turns(),
+      unconfirmed: new UnconfirmedAnswers(),
+      iterations: new LoopIterations(),
     };
     this.route();
   }
@@ -105,11 +105,11 @@ class UwsListener {
     const removePath = address.kind === 'unix' ? unixPathRemover(address.path) : () => {};
     const port = address.kind === 'tcp' ? this.uws.us_socket_local_port(socket) : undefined;
     this.facts = { name, secure: false, port };
-    await this.shared.anchor.drop(address, port);
+    await this.shared.selfConnection.open(address, port);
     const stop = () => {
       if (this.stopped) return;
       this.stopped = true;
-      this.shared.anchor.lift();
+      this.shared.selfConnection.close();
       this.uws.us_listen_socket_close(socket);
       removePath();
       this.shared.connections.stop();
@@ -140,7 +140,7 @@ class UwsListener {
     const changed = (response: HttpResponse, change: number): void => {
       if (change < 0) {
         connections.closed();
-        if (this.stopped && this.anchored) this.anchored = false;
+        if (this.stopped && this.selfConnected) this.selfConnected = false;
         else if (!refusing) this.shared.events.closed(undefined);
         return;
       }
@@ -187,9 +187,9 @@ class UwsListener {
   ): void {
     const { grip } = this;
     this.grip = undefined;
-    if (this.shared.anchor.takes(native.getUrl(), response)) {
+    if (this.shared.selfConnection.accepts(native.getUrl(), response)) {
       // Ours is no client's connection.
-      this.anchored = true;
+      this.selfConnected = true;
       this.shared.events.closed(this.peerOf(response));
       return;
     }

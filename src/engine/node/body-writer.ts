@@ -5,21 +5,21 @@ import type { BodySink, BodySource } from '../engine.ts';
 import { STALLED_REPLY } from '../limits.ts';
 
 /** The exchange that the body belongs to. */
-export interface OutflowOwner {
+export interface BodyWriterOwner {
   /** Everything has been written. */
   written(): void;
   /** The body cannot be completed: the connection must go. */
   broken(error: unknown): void;
 }
 
-export class NodeOutflow implements BodySink {
+export class NodeBodyWriter implements BodySink {
   private given = 0;
   private over = false;
 
   constructor(
     private readonly response: ServerResponse,
     private readonly socket: Socket,
-    private readonly owner: OutflowOwner,
+    private readonly owner: BodyWriterOwner,
     private readonly source: BodySource,
   ) {}
 

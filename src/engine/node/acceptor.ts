@@ -7,7 +7,7 @@ import type { OpenConnections } from '../open-connections.ts';
 import type { Peer } from './connection.ts';
 import { gateConnections, takePreface } from './preface.ts';
 
-export interface Arrival {
+export interface AcceptedConnection {
   peer: Peer;
   /** It was let in, and is counted. */
   admitted: boolean;
@@ -19,16 +19,16 @@ export interface ProxyRules {
   readonly deadline: number;
 }
 
-export class Arrivals {
+export class Acceptor {
   /** The connections themselves; over TLS, those under it. */
-  private readonly open = new Map<Socket, Arrival>();
+  private readonly open = new Map<Socket, AcceptedConnection>();
 
   /** `serve` is called once the first byte for HTTP or TLS is next, and also for those that are not admitted. */
   constructor(
     private readonly events: EngineEvents,
     private readonly connections: OpenConnections,
-    private readonly serve: (socket: Socket, arrival: Arrival) => void,
-    private readonly left: (socket: Socket, arrival: Arrival) => void,
+    private readonly serve: (socket: Socket, accepted: AcceptedConnection) => void,
+    private readonly left: (socket: Socket, accepted: AcceptedConnection) => void,
   ) {}
 
   /** Takes every connection of `server`; with `rules`, only from proxies, and what they write in front of it first. */
@@ -60,17 +60,17 @@ export class Arrivals {
   }
 
   /** Whose it is may turn out later. */
-  private enter(socket: Socket, peer: Peer): Arrival {
-    const arrival = { peer, admitted: this.events.opened(peer.address) };
-    this.open.set(socket, arrival);
+  private enter(socket: Socket, peer: Peer): AcceptedConnection {
+    const accepted = { peer, admitted: this.events.opened(peer.address) };
+    this.open.set(socket, accepted);
     this.connections.opened();
     socket.once('close', () => {
       this.open.delete(socket);
-      this.left(socket, arrival);
+      this.left(socket, accepted);
       this.connections.closed();
-      if (arrival.admitted) this.events.closed(arrival.peer.address);
+      if (accepted.admitted) this.events.closed(accepted.peer.address);
     });
-    return arrival;
+    return accepted;
   }
 
   private refuse(socket: Socket, { address }: Peer): void {
@@ -80,21 +80,21 @@ export class Arrivals {
 
   /** Until the client is known the connection counts as the proxy's. */
   private awaitPreface(socket: Socket, direct: Peer, deadline: number, pass: () => void): void {
-    const arrival = this.enter(socket, direct);
-    if (!arrival.admitted) {
-      this.serve(socket, arrival);
+    const accepted = this.enter(socket, direct);
+    if (!accepted.admitted) {
+      this.serve(socket, accepted);
       return;
     }
-    const { address } = arrival.peer;
+    const { address } = accepted.peer;
     takePreface(socket, deadline, {
       taken: ({ client, length }) => {
         if (client !== undefined) {
           this.events.closed(address);
-          arrival.admitted = this.events.opened(client.address);
+          accepted.admitted = this.events.opened(client.address);
         }
-        arrival.peer = { ...arrival.peer, ...client, anonymous: client === undefined, preface: length };
+        accepted.peer = { ...accepted.peer, ...client, anonymous: client === undefined, preface: length };
         pass();
-        this.serve(socket, arrival);
+        this.serve(socket, accepted);
       },
       refused: (reason) => this.events.refused(reason, address),
     });

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 /** A client that sends before the 101 is made to wait at this point. Bytes. */
 const MAX_EARLY = 64 * 1024;
 
-export class Takeover {
+export class PendingUpgrade {
   private readonly early: Buffer[] = [];
   private earlyBytes = 0;
   private left: () => void = () => {};

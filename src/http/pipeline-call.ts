@@ -29,7 +29,7 @@ const NO_ROUTE = '-';
 /** What a client's leaving is called in logs since nginx; nobody is there to get it. */
 const CLIENT_LEFT = 499;
 
-export class Visit implements Call {
+export class PipelineCall implements Call {
   readonly handshake: Handshake | undefined;
   request: Request;
   user: User | undefined;

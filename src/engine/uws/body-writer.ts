@@ -22,7 +22,7 @@ interface Chunk {
 const LAST_CHUNK = { name: '\r\n0\r\nend', value: '\r\n' };
 
 /** The exchange that the body belongs to. */
-export interface OutflowOwner {
+export interface BodyWriterOwner {
   /**
    * The connection is closed when this is complete, by the owner. So nothing may be left with uWebSockets.js then, which tells that only
    * outside of a cork.
@@ -44,7 +44,7 @@ export interface OutflowOwner {
  * With a known `total` it is sent as Content-Length by `tryEnd`, which takes what the kernel takes and leaves the rest here;
  * otherwise in chunks by `write`, which always takes all, so it is given little at a time.
  */
-export class Outflow implements BodySink {
+export class UwsBodyWriter implements BodySink {
   private readonly waiting: Chunk[] = [];
   /** Bytes that the kernel has, of those written with a known total. */
   private taken = 0;
@@ -57,7 +57,7 @@ export class Outflow implements BodySink {
 
   constructor(
     private readonly response: HttpResponse,
-    private readonly owner: OutflowOwner,
+    private readonly owner: BodyWriterOwner,
     private readonly source: BodySource | undefined,
     readonly total: number | undefined,
   ) {}

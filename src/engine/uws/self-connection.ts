@@ -1,6 +1,6 @@
 /**
- * A connection of the listener to itself that waits for ever: somebody else to hold the cork while a request is switched to
- * WebSocket outside of its own callback.
+ * A connection of the listener to itself that stays open: another connection to cork while a request is switched to WebSocket outside of its own
+ * callback.
  *
  * The switch must not happen inside of the request's own `cork`: when that returns, uWebSockets.js takes the WebSocket, which now lies
  * at the same address, for the response that it was, and now and then reads "close this connection" out of what it finds there
@@ -13,47 +13,47 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import type { ListenAddress } from '../engine.ts';
 
-export class UwsAnchor {
-  /** The anchor's request: nobody else can know it. */
-  private readonly path = `/.runnel/anchor-${randomBytes(16).toString('hex')}`;
+export class SelfConnection {
+  /** Of the request that this connection makes: nobody else can know it. */
+  private readonly path = `/.runnel/self-${randomBytes(16).toString('hex')}`;
   private client: Socket | undefined;
   private response: HttpResponse | undefined;
-  private cast: (() => void) | undefined;
+  private opened: (() => void) | undefined;
 
-  /** Connects; resolves when the anchor holds, or cannot: then switches are as right, but each prints the warning. */
-  drop(address: Exclude<ListenAddress, { kind: 'systemd' }>, port: number | undefined): Promise<void> {
+  /** Resolves when the connection is open, or cannot be: then switches are as right, but each prints the warning. */
+  open(address: Exclude<ListenAddress, { kind: 'systemd' }>, port: number | undefined): Promise<void> {
     return new Promise((resolve) => {
-      this.cast = resolve;
+      this.opened = resolve;
       const client = connect(
         address.kind === 'unix' ? { path: address.path } : { host: reachable(address.host), port: port ?? 0 },
       );
       this.client = client;
       client.on('error', () => undefined);
       client.on('close', resolve);
-      client.write(`GET ${this.path} HTTP/1.1\r\nHost: anchor\r\n\r\n`);
+      client.write(`GET ${this.path} HTTP/1.1\r\nHost: self\r\n\r\n`);
       // It must not keep a process alive that has nothing else to do.
       client.unref();
     });
   }
 
-  /** True for the anchor's own request, which is kept then. */
-  takes(path: string, response: HttpResponse): boolean {
+  /** True for the request that this connection makes. It is kept, and not answered. */
+  accepts(path: string, response: HttpResponse): boolean {
     if (path !== this.path) return false;
     this.response = response;
     response.onAborted(() => {
       this.response = undefined;
     });
-    this.cast?.();
+    this.opened?.();
     return true;
   }
 
-  /** Runs `switching` while the anchor holds the cork. */
-  hold(switching: () => void): void {
-    if (this.response === undefined) switching();
-    else this.response.cork(switching);
+  /** Runs `act` while this connection is corked. */
+  corked(act: () => void): void {
+    if (this.response === undefined) act();
+    else this.response.cork(act);
   }
 
-  lift(): void {
+  close(): void {
     this.client?.destroy();
     // uWebSockets.js never forgets a listener, nor what hangs on it.
     this.client = undefined;
