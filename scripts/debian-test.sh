@@ -68,7 +68,7 @@ told 1 'start.*runnel'
 told 0 restart
 inside getent passwd runnel | grep -q ':/var/lib/runnel:/usr/sbin/nologin$' || fail "the user"
 [ -L "$root/etc/systemd/system/multi-user.target.wants/runnel.service" ] || fail "it is not enabled"
-inside runnel check | grep -q '^ok.*judged for the user runnel, in the sandbox of runnel.service$' || fail "the configuration as it comes"
+inside runnel check | grep -q '^ok.*checked as the user runnel, in the sandbox of runnel.service$' || fail "the configuration as it comes"
 inside runnel version
 
 step "serve as the user runnel"

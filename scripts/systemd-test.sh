@@ -186,7 +186,7 @@ until_true "the new route" answers 200 http://127.0.0.1/added/copyright
 echo '[static."/half' | inside sh -c 'cat >>/etc/runnel/runnel.toml'
 if inside systemctl reload runnel 2>"$work/reload"; then fail "systemctl reload takes a configuration with an error"; fi
 grep -q 'Job for runnel.service failed' "$work/reload" || fail "systemctl reload says $(cat "$work/reload")"
-inside journalctl -b -u runnel --no-pager | grep -q '1 problem found, judged for the user runnel, in the sandbox of runnel.service' || fail "the journal"
+inside journalctl -b -u runnel --no-pager | grep -q '1 problem found, checked as the user runnel, in the sandbox of runnel.service' || fail "the journal"
 is StatusText :80
 is ActiveState active
 # A signal that comes past "systemctl reload" changes nothing either, and what came of it is shown.
@@ -207,14 +207,14 @@ step "check, as root types it, judges for the service: its user and its sandbox"
 inside cp /etc/runnel/runnel.toml /srv/good.toml
 judged() { if inside runnel check >"$work/check" 2>&1; then echo ok; else echo refused; fi; }
 [ "$(judged)" = ok ] || fail "$(cat "$work/check")"
-grep -q 'judged for the user runnel, in the sandbox of runnel.service$' "$work/check" || fail "$(cat "$work/check")"
+grep -q 'checked as the user runnel, in the sandbox of runnel.service$' "$work/check" || fail "$(cat "$work/check")"
 printf '#!/bin/sh\ncat\n' | put /home/somebody/prog.sh
 inside chmod 755 /home/somebody/prog.sh
 echo '[stream."/home"]
 command = ["/home/somebody/prog.sh"]' | inside sh -c 'cat >>/etc/runnel/runnel.toml'
 [ "$(judged)" = refused ] || fail "a program in /home: $(cat "$work/check")"
 grep -q 'stream."/home".command\[0\].*ProtectHome=yes' "$work/check" || fail "$(cat "$work/check")"
-inside runnel check -c /srv/good.toml | grep -q 'judged for the user root$' || fail "another file is judged for who asks"
+inside runnel check -c /srv/good.toml | grep -q 'checked as the user root$' || fail "another file is judged for who asks"
 if inside systemctl reload runnel 2>/dev/null; then fail "systemctl reload takes a program in /home"; fi
 expect 200 http://127.0.0.1/copyright
 # What the service sees, it may run.

@@ -6,37 +6,38 @@ import type { Handler } from '../http/handler.ts';
 import { escapeHtml } from '../http/page.ts';
 import { parseHost } from '../net/host.ts';
 import { openAssets } from '../ops/assets.ts';
-import { UsageError, type Verb } from './flags.ts';
 import { serveUntilSignal } from './serve.ts';
+import { UsageError, type Verb } from './verb.ts';
 
-/** Whoever reaches it can type into the command. */
+/** Every client that reaches it can type into the command. */
 const LISTEN = '127.0.0.1:8080';
 
 export const run: Verb = {
   name: 'run',
   usage: 'runnel run [-l ADDRESS] -- COMMAND [ARGUMENT…]',
-  brief: 'one command as a live page, no file needed',
-  doc: 'Runs a command for each viewer: what it prints streams to a page, line by line, and what they type goes to it. Only this machine can reach it, unless -l says otherwise.',
+  brief: 'stream the output of one command to a page',
+  doc: `Serves a page that shows the output of a command, line by line, as it is printed. Each viewer gets a process of its own, and a
+line that the viewer types goes to its input. Only this machine can open the page, unless -l says otherwise. Ctrl-C stops it.`,
   flags: {
     listen: {
       short: 'l',
       value: 'ADDRESS',
-      doc: `where to listen: ${LISTEN} unless set, :8080 for every address of this machine`,
+      doc: `where to listen (default ${LISTEN}); :8080 means every address of this machine`,
     },
     hosts: {
       value: 'NAMES',
-      doc: "names under which it may be opened, with commas; addresses, localhost and this machine's own name always may, * is any",
+      doc: 'host names under which it may be opened, with commas; * allows any; addresses, localhost and the name of this machine always work',
     },
-    engine: { value: 'NAME', doc: 'the network engine: auto (the default), uws or node' },
+    engine: { value: 'NAME', doc: 'the network engine: auto (default), uws or node' },
     directory: { short: 'd', value: 'FOLDER', doc: 'the working directory of the command' },
   },
-  words: true,
+  words: 'command',
   async run({ flags, words }) {
     if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
     const { listen = LISTEN, hosts, engine = 'auto', directory } = flags;
     // A person is watching: lines are to come as they are printed.
     const stream = { command: words, unbuffer: true, ...(directory === undefined ? {} : { directory }) };
-    const names = [...ownNames(), ...(typeof hosts === 'string' ? hosts.split(',') : [])];
+    const names = [...ownNames(), ...(hosts?.split(',') ?? [])];
     const listeners = [{ address: listen, engine, hosts: names }];
     const result = readConfig({ listen: listeners, stream: { '/': stream } }, 'the command line');
     if (!result.ok)

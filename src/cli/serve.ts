@@ -13,8 +13,7 @@ import { VERSION } from '../ops/version.ts';
 import { visible } from '../ops/visible.ts';
 import { planConfinement, readSystem } from '../process/confinement/confine.ts';
 import { TlsTrouble } from '../tls/trouble.ts';
-import { EXIT } from './exit.ts';
-import type { Given, Verb } from './flags.ts';
+import { type CommandLine, EXIT, type Verb } from './verb.ts';
 
 /** Where a configuration is looked for when no file is named. */
 const USUAL_FILES = ['runnel.toml', '/etc/runnel/runnel.toml'] as const;
@@ -22,34 +21,39 @@ const USUAL_FILES = ['runnel.toml', '/etc/runnel/runnel.toml'] as const;
 export const configFlag = {
   short: 'c',
   value: 'FILE',
-  doc: `the configuration; without it ${USUAL_FILES.join(' or ')}`,
+  doc: `the configuration (default: ${USUAL_FILES.join(', then ')})`,
 } as const;
 
 export const serve: Verb = {
   name: 'serve',
   usage: 'runnel serve [-c FILE]',
   brief: 'run the gateway (the default command)',
-  doc: 'Runs the gateway. TERM and INT drain and stop it, a second one stops it at once; HUP reads configuration and certificates anew.',
+  doc: `Runs the gateway that the configuration describes.
+
+Signals:
+  INT (Ctrl-C), TERM  stop: finish what is under way, then exit; a second one stops at once
+  HUP                 reload the configuration and the certificates`,
   flags: { config: configFlag },
-  words: false,
-  async run(given) {
-    const file = configFile(given);
+  words: 'none',
+  async run(line) {
+    const file = configFile(line);
     const config = file === undefined ? undefined : readConfig(file);
     if (file === undefined || config === undefined) return EXIT.config;
     return await serveUntilSignal(config, { reread: () => reread(file) });
   },
 };
 
-/** The file that the command line means; undefined after it was said that there is none. */
-export function configFile(given: Given): string | undefined {
-  const named = given.flags['config'];
-  const file = typeof named === 'string' ? named : USUAL_FILES.find((candidate) => existsSync(candidate));
+/** The file that the command line means. Undefined if there is none; that is then printed. */
+export function configFile(line: CommandLine): string | undefined {
+  const file = line.flags['config'] ?? USUAL_FILES.find((candidate) => existsSync(candidate));
   if (file === undefined)
-    process.stderr.write(`no configuration: neither ${USUAL_FILES.join(' nor ')} is there; name one with -c FILE\n`);
+    process.stderr.write(
+      `no configuration found: neither ${USUAL_FILES.join(' nor ')} exists. Name the file with -c FILE, or start without one: runnel run -- vmstat -n 1\n"runnel help" lists the commands.\n`,
+    );
   return file;
 }
 
-/** Undefined after every problem of it was printed. */
+/** The configuration. Undefined if it has problems; they are then printed. */
 export function readConfig(file: string): Config | undefined {
   const read = reread(file);
   if (read.ok) {
@@ -66,10 +70,10 @@ export function problemCount({ length }: readonly string[]): string {
   return `${length} problem${length === 1 ? '' : 's'} found`;
 }
 
-/** What the file says now, on this machine as it is now, or as somebody else sees it. */
-export function reread(file: string, around: Surroundings = {}, system = readSystem()): Reread {
+/** What the file says now, on this machine, or in `surroundings` as another user sees them. */
+export function reread(file: string, surroundings: Surroundings = {}, system = readSystem()): Reread {
   const result = loadConfig(file, {
-    ...around,
+    ...surroundings,
     objections(confinement) {
       const plan = planConfinement(confinement, system);
       if ('problems' in plan) return plan.problems;

@@ -1,23 +1,26 @@
 /** `runnel token`: a new bearer token, and the line by which it is known again. */
 import { createHash, randomBytes } from 'node:crypto';
 import { CREDENTIAL_NAME } from '../config/credentials.ts';
-import { EXIT } from './exit.ts';
-import { UsageError, type Verb } from './flags.ts';
+import { EXIT, UsageError, type Verb } from './verb.ts';
 
 export const token: Verb = {
   name: 'token',
   usage: 'runnel token NAME',
-  brief: 'a new bearer token, and its line for a token file',
-  doc: 'Prints a new token, once and to stderr, for whoever shall use it; and to stdout the line for the file that auth.tokens names,\nfrom which nobody can get the token back:\n\n  runnel token dashboard >> tokens',
+  brief: 'make a bearer token and its line for a token file',
+  doc: `Makes a bearer token. It prints the token to stderr, only this once: give it to the client. It prints to stdout a line with
+NAME and the SHA-256 of the token: append it to the file that auth.tokens names.
+
+  runnel token dashboard >> tokens`,
   flags: {},
-  words: true,
+  words: 'names',
   async run({ words }) {
     const [name, ...more] = words;
-    if (name === undefined || more.length > 0) throw new UsageError('runnel token needs one NAME: whose token it is');
+    if (name === undefined || more.length > 0)
+      throw new UsageError('runnel token needs one NAME, such as the name of the client: runnel token dashboard');
     if (!CREDENTIAL_NAME.test(name))
-      throw new UsageError('a NAME has no colon, no control characters, and no space at its beginning');
+      throw new UsageError('NAME must not contain a colon or control characters, or begin with a space');
     const secret = randomBytes(32).toString('base64url');
-    process.stderr.write(`the token, shown only now: ${secret}\n`);
+    process.stderr.write(`the token (it is not shown again): ${secret}\n`);
     process.stdout.write(`${name}:${createHash('sha256').update(secret).digest('hex')}\n`);
     return EXIT.ok;
   },

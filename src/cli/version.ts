@@ -1,15 +1,14 @@
 /** `runnel version`. */
 import { VERSION } from '../ops/version.ts';
-import { EXIT } from './exit.ts';
-import type { Verb } from './flags.ts';
+import { EXIT, type Verb } from './verb.ts';
 
 export const version: Verb = {
   name: 'version',
   usage: 'runnel version',
-  brief: 'the version, and what it runs on',
-  doc: 'Prints the version, and what it runs on.',
+  brief: 'print the version',
+  doc: 'Prints the versions of runnel and of its Node, and the platform.',
   flags: {},
-  words: false,
+  words: 'none',
   async run() {
     process.stdout.write(`runnel ${VERSION} (Node ${process.versions.node}, ${process.platform}-${process.arch})\n`);
     return EXIT.ok;

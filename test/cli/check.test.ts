@@ -33,11 +33,11 @@ test('says for whom it judges, and counts every kind of route', async (t) => {
   const fastcgi = '[fastcgi."/php/"]\nconnect = "unix:/run/php.sock"\nroot = "www"\n';
   const folder = folderWith(t, { 'www/index.html': '', 'r.toml': ROUTE + fastcgi });
   const result = await runnel(['check', '-c', 'r.toml'], folder);
-  assert.match(result.stdout, /^ok: :8080; 2 routes; judged for the user \S+\n$/);
+  assert.match(result.stdout, /^ok: :8080; 2 routes; checked as the user \S+\n$/);
   assert.equal(result.stderr, '');
   const unknown = await runnel(['check', '-c', 'r.toml', '--as', 'nobody-of-this-name'], folder);
   assert.equal(unknown.code, 2);
-  assert.match(unknown.stderr, /--as nobody-of-this-name: there is no such user in \/etc\/passwd/);
+  assert.match(unknown.stderr, /--as nobody-of-this-name: there is no user "nobody-of-this-name" in \/etc\/passwd/);
 });
 
 test('what another user may not read, execute or enter', asRoot, async (t) => {
@@ -66,11 +66,11 @@ root = "closed"
   chmodSync(join(folder, 'tokens'), 0o600);
   chmodSync(join(folder, 'group.tokens'), 0o640);
   chownSync(join(folder, 'group.tokens'), 0, WWW_DATA);
-  const said = `r.toml:5:12: stream."/a".command[0]: the program "closed/prog.sh" (${folder}/closed/prog.sh) may not be read by the user www-data: ${folder}/closed is closed to it
+  const said = `r.toml:5:12: stream."/a".command[0]: the program "closed/prog.sh" (${folder}/closed/prog.sh) may not be read by the user www-data, who may not enter ${folder}/closed
 r.toml:7:12: stream."/b".command[0]: the program "./own.sh" (${folder}/own.sh) may not be executed by the user www-data: try chmod a+rx, and see that its file system is not mounted noexec
 r.toml:8:10: stream."/b".auth.tokens: the file "tokens" (${folder}/tokens) may not be read by the user www-data
-r.toml:10:1: static."/closed/".root: the folder "closed" (${folder}/closed) may not be read by the user www-data: ${folder}/closed is closed to it
-4 problems found, judged for the user www-data
+r.toml:10:1: static."/closed/".root: the folder "closed" (${folder}/closed) may not be read by the user www-data, who may not enter ${folder}/closed
+4 problems found, checked as the user www-data
 `;
   const tried = await runnel(['check', '-c', 'r.toml', '--as', 'www-data'], folder);
   assert.equal(tried.stderr, said);
@@ -89,9 +89,9 @@ r.toml:10:1: static."/closed/".root: the folder "closed" (${folder}/closed) may 
     assert.equal(await typedBy(DAEMON, ['check', '-c', 'r.toml', '--as', 'www-data'], folder), said);
     assert.equal(
       await typedBy(DAEMON, ['check', '-c', 'good.toml', '--as', 'www-data'], folder),
-      `warning: good.toml:3:10: static."/".auth.tokens: the file "group.tokens" (${folder}/group.tokens) was not looked at: you may not read ${folder}/group.tokens; "sudo runnel check" does
+      `warning: good.toml:3:10: static."/".auth.tokens: the file "group.tokens" (${folder}/group.tokens) was not checked, because you may not read ${folder}/group.tokens; use "sudo runnel check"
 warning: good.toml: static."/".root: "secret.html" may not be read by the user www-data
-ok: :8080; 1 route; judged for the user www-data
+ok: :8080; 1 route; checked as the user www-data
 `,
     );
   });

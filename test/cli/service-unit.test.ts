@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { sandboxedDisk } from '../../src/cli/check/judged-disk.ts';
+import { sandboxedDisk } from '../../src/cli/check/user-disk.ts';
 import {
   configOf,
   hasCredential,
@@ -13,7 +13,7 @@ import {
   sandboxOf,
   userOf,
   wordsOf,
-} from '../../src/cli/service/unit.ts';
+} from '../../src/cli/service-unit.ts';
 import { failureInWords, realDisk } from '../../src/config/disk/disk.ts';
 
 const SHIPPED = readFileSync(join(import.meta.dirname, '../../../deploy/systemd/runnel.service'), 'utf8');

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { serviceGroup } from '../../src/cli/service/group.ts';
+import { serviceGroup } from '../../src/cli/service-unit.ts';
 import { Authority } from '../support/certificates.ts';
 import { folderWith, runnel, startGateway } from '../support/gateway.ts';
 import { askSecurely } from '../support/https.ts';
@@ -49,7 +49,7 @@ test('self-signed: half of an authority is not replaced, and a wrong one is told
   assert.equal(without.code, 1);
   assert.match(
     without.stderr,
-    /^tls\/ca\.pem is there, but not its key tls\/ca\.key, .*copy server\.pem and server\.key/,
+    /^tls\/ca\.pem exists, but its key tls\/ca\.key is missing, .*copy server\.pem and server\.key/,
   );
   renameSync(at('elsewhere'), at('ca.key'));
   writeFileSync(at('ca.pem'), new Authority('Another').certificate);
@@ -74,7 +74,7 @@ test('self-signed: a folder that it makes can be entered, whatever the umask', a
   );
   assert.match(
     made.stdout,
-    /a\/b\/server\.key may be read by the user \S+ alone; for a gateway of another user: chgrp GROUP/,
+    /Only the user \S+ may read a\/b\/server\.key\. If the gateway runs as another user: chgrp GROUP/,
   );
 });
 
@@ -131,10 +131,10 @@ test('what cannot be done', async (t) => {
     [['check', 'a b'], 2, /is neither a file nor HOST/],
     [['self-signed'], 2, /needs names or addresses/],
     [['self-signed', 'not a host'], 2, /"not a host" is neither a host name nor an IP address/],
-    [['self-signed', 'a.test', '--days', '500'], 2, /--days must be 1 to 397/],
+    [['self-signed', 'a.test', '--days', '500'], 2, /--days must be from 1 to 397/],
     [['self-signed', 'a.test', '--colour', 'red'], 2, /has no flag --colour/],
     [['self-signed', 'a.test', '--out', 'empty.pem/x'], 73, /^ENOTDIR: .*empty\.pem\/x'\n$/],
-    [['sing'], 2, /needs to be told what/],
+    [['sing'], 2, /needs one of: check, self-signed/],
   ];
   for (const [args, code, pattern] of cases) {
     const result = await runnel(['tls', ...args], folder);

@@ -12,7 +12,7 @@ test('check: a right configuration', async (t) => {
   const folder = folderWith(t, { ...PAGE, 'runnel.toml': '[static."/"]\nroot = "www"\n' });
   const { code, stdout, stderr } = await runnel(['check'], folder);
   assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
-  assert.match(stdout, /^ok: :8080; 1 route; judged for the user \S+\n$/);
+  assert.match(stdout, /^ok: :8080; 1 route; checked as the user \S+\n$/);
 });
 
 test('check and serve: every problem of a wrong one, with its place', async (t) => {
@@ -37,7 +37,8 @@ const WRONG_LINES: readonly [args: readonly string[], says: RegExp][] = [
   [['run'], /needs a command: runnel run -- vmstat -n 1/],
   [['run', '--listen', 'nowhere', '--', 'true'], /address: must be an address/],
   [['run', '--', 'no-such-program-here'], /no-such-program-here/],
-  [['version', 'x'], /takes no "x"/],
+  [['version', 'x'], /runnel version takes no argument "x"/],
+  [['help', 'serv'], /there is no command "serv"; did you mean "serve"\?/],
 ];
 
 for (const [args, says] of WRONG_LINES) {
@@ -57,7 +58,7 @@ test('help fits a screen, version names itself, schema is JSON Schema', async (t
   assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 100), help.stdout);
   assert.match(
     (await runnel(['help', 'run'], folder)).stdout,
-    /--listen ADDRESS +where to listen: 127\.0\.0\.1:8080 unless set/,
+    /--listen ADDRESS +where to listen \(default 127\.0\.0\.1:8080\)/,
   );
   assert.match((await runnel(['--version'], folder)).stdout, /^runnel \d+\.\d+\.\d+ /);
   const schema = JSON.parse((await runnel(['schema'], folder)).stdout) as { properties: object };

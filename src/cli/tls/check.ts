@@ -1,4 +1,4 @@
-/** `runnel tls check`: who will trust this chain? */
+/** `runnel tls check`: which devices trust this certificate chain. */
 import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
@@ -11,8 +11,7 @@ import { anchorsOf, generalTrouble, type Served, verdictFor } from '../../tls/ju
 import { commonName, namesOf, titleOf } from '../../tls/names.ts';
 import { readTlsFile } from '../../tls/read-file.ts';
 import { TlsTrouble } from '../../tls/trouble.ts';
-import { EXIT } from '../exit.ts';
-import { UsageError } from '../flags.ts';
+import { EXIT, UsageError } from '../verb.ts';
 
 /** Milliseconds that a server may take. */
 const PATIENCE = 10_000;
@@ -79,12 +78,12 @@ function chainOfServer(
       socket.destroy();
       reject(new TlsTrouble('certificate', `${host}:${port}: ${message}`));
     };
-    socket.setTimeout(PATIENCE, () => failed('no answer in time'));
+    socket.setTimeout(PATIENCE, () => failed('it did not answer in time'));
     socket.once('error', (error) => failed(error.message));
     socket.once('secureConnect', () => {
       const chain = sentCertificates(socket.getPeerCertificate(true));
       socket.destroy();
-      if (chain.length === 0) failed('it showed no certificate');
+      if (chain.length === 0) failed('it sent no certificate');
       else resolve(chain);
     });
   });
@@ -109,7 +108,9 @@ function wrongName({ chain }: Served, host: string | undefined): string | undefi
   const [leaf] = chain;
   if (leaf === undefined || host === undefined) return undefined;
   const fits = isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host);
-  return fits === undefined ? `it is not for ${host}, but for ${namesOf(leaf).join(', ') || 'no name'}` : undefined;
+  return fits === undefined
+    ? `the certificate is for ${namesOf(leaf).join(', ') || 'no name'}, not for ${host}`
+    : undefined;
 }
 
 function describe({ chain, anchors, tls12 }: Served, host: string | undefined): string {
@@ -123,7 +124,7 @@ function describe({ chain, anchors, tls12 }: Served, host: string | undefined): 
   });
   const leads = anchors.map(({ name }) => name).join(', then ');
   const versions = tls12 === undefined ? '' : tls12 ? 'speaks TLS 1.2\n' : 'speaks TLS 1.3 only\n';
-  return `${host === undefined ? '' : `${host} `}${versions}chain:\n${lines.join('')}leads to: ${leads === '' ? 'no public root' : leads}\n\n`;
+  return `${host === undefined ? '' : `${host} `}${versions}chain:\n${lines.join('')}root: ${leads === '' ? 'no public root' : leads}\n\n`;
 }
 
 function report(served: Served, trouble: string | undefined, now: number): string {
@@ -134,8 +135,8 @@ function report(served: Served, trouble: string | undefined, now: number): strin
     return `${answer.padEnd(9)}  ${device.name}\n           ${because}${note}\n`;
   });
   return `trusted    current browsers and systems
-           by Mozilla’s list, as Node ${process.version} has it
+           because the root is in Mozilla’s list, as of Node ${process.version}
 ${rows.join('')}
-Each fact has its source in src/tls/judging/devices.ts. "not known": no public document says so.
+The source of each fact is in src/tls/judging/devices.ts. "not known": no public document says it.
 `;
 }

@@ -17,9 +17,8 @@ import {
 } from '../../tls/making/lan.ts';
 import { readTlsFile } from '../../tls/read-file.ts';
 import { TlsTrouble } from '../../tls/trouble.ts';
-import { EXIT } from '../exit.ts';
-import { UsageError } from '../flags.ts';
-import { type ServiceGroup, serviceGroup } from '../service/group.ts';
+import { type ServiceGroup, serviceGroup } from '../service-unit.ts';
+import { EXIT, UsageError } from '../verb.ts';
 
 export interface SelfSignedOptions {
   readonly out: string | undefined;
@@ -46,7 +45,9 @@ function make(words: readonly string[], options: SelfSignedOptions): number {
     );
   const days = options.days === undefined ? MAX_SERVER_DAYS : Number(options.days);
   if (!Number.isInteger(days) || days < 1 || days > MAX_SERVER_DAYS)
-    throw new UsageError(`--days must be 1 to ${MAX_SERVER_DAYS}: browsers refuse longer ones`);
+    throw new UsageError(
+      `--days must be from 1 to ${MAX_SERVER_DAYS}: browsers refuse certificates that are valid for longer`,
+    );
   const folder = options.out ?? '.';
   const files = { certificate: join(folder, 'ca.pem'), key: join(folder, 'ca.key') };
   const now = Date.now();
@@ -81,12 +82,12 @@ function knownAuthority({ certificate, key }: AuthorityFiles): Pair | undefined 
   if (hasCertificate === true)
     throw new TlsTrouble(
       'key',
-      `${certificate} is there, but not its key ${key}, and nothing can be signed without that. Put the key there for the moment, or run this where the key is kept and copy server.pem and server.key from there. For a new authority, which every device has to be told to trust, move ${certificate} away.`,
+      `${certificate} exists, but its key ${key} is missing, and nothing can be signed without it. Copy the key there for the moment, or run this command where the key is kept and copy server.pem and server.key from there. To make a new authority, which every device must be told to trust, move ${certificate} away.`,
     );
   if (hasKey === true)
     throw new TlsTrouble(
       'certificate',
-      `${key} is there, but not its certificate ${certificate}. Put that there, or, for a new authority, which every device has to be told to trust, move ${key} away.`,
+      `${key} exists, but its certificate ${certificate} is missing. Copy it there. To make a new authority, which every device must be told to trust, move ${key} away.`,
     );
   return undefined;
 }
@@ -124,8 +125,8 @@ function advice(
 ): string {
   const leaf = new X509Certificate(server.certificate);
   const path = (name: string) => join(folder, name);
-  return `${known ? 'used' : 'made'}  ${path('ca.pem')}, ${path('ca.key')}: your authority, until ${day(validity(ca).to)}
-made  ${path('server.pem')}, ${path('server.key')}: for ${leaf.subjectAltName ?? ''}, until ${day(validity(leaf).to)}
+  return `${known ? 'used' : 'made'}  ${path('ca.pem')}, ${path('ca.key')}: your certificate authority, valid until ${day(validity(ca).to)}
+made  ${path('server.pem')}, ${path('server.key')}: for ${leaf.subjectAltName ?? ''}, valid until ${day(validity(leaf).to)}
 ${readers(path('server.key'), reader)}
 ${ca.publicKey.asymmetricKeyType === 'ed25519' ? ED25519 : ''}
 In the configuration:
@@ -133,10 +134,11 @@ In the configuration:
   address = "[::]:443"
   tls = { certificate = "${resolve(path('server.pem'))}", key = "${resolve(path('server.key'))}" }
 
-Run the same command again before it ends, with ca.key in its place: the authority stays, and a gateway that runs takes the new
-certificate by itself.
+Before the certificate expires, run the same command again with ca.key in the same folder. The authority stays the same, and a
+running gateway loads the new certificate by itself.
 
-Devices trust it once they trust the authority. Give them ${path('ca.pem')}, never a .key file. Compare the fingerprint:
+Devices trust the certificate once they trust the authority. Install ${path('ca.pem')} on them, never a .key file, and compare
+the fingerprint:
   SHA-256 ${ca.fingerprint256}
   Debian, Ubuntu   copy it to /usr/local/share/ca-certificates/runnel.crt, then update-ca-certificates
   Firefox          Settings, Certificates, View Certificates, Authorities, Import
@@ -147,14 +149,14 @@ Devices trust it once they trust the authority. Give them ${path('ca.pem')}, nev
   iPhone, iPad     open it in Safari, install the profile, then Settings, General, About, Certificate Trust Settings
   curl             curl --cacert ${path('ca.pem')} https://…
 
-Whoever has ${path('ca.key')} can pose as any site to these devices. Keep it off the board where you can.
+Anyone who has ${path('ca.key')} can pose as any site to these devices. Keep it off the board if you can.
 `;
 }
 
-const ED25519 = `The authority has an Ed25519 key: no browser accepts what it signs, though curl and OpenSSL do.
+const ED25519 = `The authority has an Ed25519 key. Browsers do not accept certificates that it signs; curl and OpenSSL do.
 `;
 
 function readers(key: string, reader: ServiceGroup | undefined): string {
-  if (reader !== undefined) return `${key} may be read by the group ${reader.name}, which the service runs as.`;
-  return `${key} may be read by ${thisUser()} alone; for a gateway of another user: chgrp GROUP ${key} && chmod 640 ${key}`;
+  if (reader !== undefined) return `The group ${reader.name}, as which the service runs, may read ${key}.`;
+  return `Only ${thisUser()} may read ${key}. If the gateway runs as another user: chgrp GROUP ${key} && chmod 640 ${key}`;
 }

@@ -69,7 +69,7 @@ function tried<T>(path: string, action: () => T): T | Failed {
     const closed = failed === 'EACCES' ? closedFolder(path) : undefined;
     return closed === undefined
       ? { failed }
-      : { failed, because: `${reasonInWords(failed)}: ${closed} is closed to it` };
+      : { failed, because: `${reasonInWords(failed)}, who may not enter ${closed}` };
   }
 }
 

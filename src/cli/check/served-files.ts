@@ -1,16 +1,16 @@
-/** What `check` sees in the folders that routes serve: files that the gateway may not read, scripts that would not start. */
+/** Warnings of `check` about the files that routes serve: those that the gateway may not read, and scripts that would not start. */
 import { join } from 'node:path';
 import { type Disk, failureInWords, realDisk, whyNotStarted } from '../../config/disk/disk.ts';
 import { formatPath, quote } from '../../config/reading/problems.ts';
 import type { Config } from '../../config/schema.ts';
 
-/** A look, not an inventory: at so many files of each folder, so deep, and so many of them named. */
+/** Bounds for each folder: how many files are looked at, how deep, and how many of them are named. */
 const MAX_FILES = 2000;
 const MAX_DEPTH = 8;
 const MAX_NAMED = 5;
 
 /** Sentences, each with the key that it is about. */
-export function doubtsAround(config: Config, disk: Disk = realDisk()): readonly string[] {
+export function servedFileWarnings(config: Config, disk: Disk = realDisk()): readonly string[] {
   const cgi = [...config.cgi].flatMap(([key, { root, interpreters }]) => {
     if (root === undefined) return [];
     const extensions = [...interpreters.keys()];
@@ -37,7 +37,7 @@ function about(
     return sentence === undefined ? [] : [`${at}${quote(path.slice(root.length + 1))} ${sentence}`];
   });
   const more = found.length - MAX_NAMED;
-  return [...found.slice(0, MAX_NAMED), ...(more > 0 ? [`${at}and ${more} more like these`] : [])];
+  return [...found.slice(0, MAX_NAMED), ...(more > 0 ? [`${at}and ${more} more files like these`] : [])];
 }
 
 /** Without hidden ones, which are not served. */
@@ -62,7 +62,7 @@ function filesBelow(root: string, disk: Disk): readonly string[] {
 
 function fileTrouble(disk: Disk, path: string): string | undefined {
   const seen = disk.look(path);
-  if ('found' in seen && seen.found === 'folder') return 'is a folder that the gateway may not enter';
+  if ('found' in seen && seen.found === 'folder') return 'is a folder that the gateway may not open';
   const head = 'failed' in seen || seen.found !== 'file' ? seen : disk.head(path);
   return 'failed' in head ? failureInWords(head) : undefined;
 }

@@ -1,9 +1,9 @@
-/** File systems as somebody else sees them: by owners and permissions, and from within a sandbox. */
+/** File systems as another user sees them: by owners and permissions, and from within a sandbox. */
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Disk, errorCode, type Failed, notExecutable, UNSEEN } from '../../config/disk/disk.ts';
 import type { User } from '../../process/confinement/accounts.ts';
-import type { Sandbox } from '../service/unit.ts';
+import type { Sandbox } from '../service-unit.ts';
 
 const READ = 4;
 const WRITE = 2;
@@ -17,13 +17,13 @@ export function modeDisk(disk: Disk, account: User, groups: readonly number[]): 
     if (uid === account.id) return ((mode >> 6) & right) === right;
     return ((groups.includes(gid) ? mode >> 3 : mode) & right) === right;
   };
-  /** What it is, where the account comes as far as that. */
+  /** What is at the path, if the account may enter the folders above it. */
   const reached = (path: string): Stats | Failed => {
     for (const folder of foldersAbove(path)) {
       const stat = statOf(folder);
       if ('failed' in stat) return isRight(stat) ? unseen(folder) : stat;
       if (!may(stat, EXECUTE))
-        return { failed: 'EACCES', because: `may not be read by ${name}: ${folder} is closed to it` };
+        return { failed: 'EACCES', because: `may not be read by ${name}, who may not enter ${folder}` };
     }
     const stat = statOf(path);
     return 'failed' in stat && isRight(stat) ? unseen(path) : stat;
@@ -102,5 +102,5 @@ function isRight({ failed }: Failed): boolean {
 }
 
 function unseen(path: string): Failed {
-  return { failed: UNSEEN, because: `was not looked at: you may not read ${path}; "sudo runnel check" does` };
+  return { failed: UNSEEN, because: `was not checked, because you may not read ${path}; use "sudo runnel check"` };
 }

@@ -1,14 +1,14 @@
 /**
- * Whom `check` judges for. The service runs as a user of its own and in a sandbox: what whoever types the command may read says
- * little of what that may. Root takes the other user's place and tries; anybody else goes by owners and permissions.
+ * The user as whom `check` checks. The service runs as a user of its own and in a sandbox, so what the person who types the command may read
+ * is not what the service may read. Root takes the place of that user and tries; anybody else goes by owners and permissions.
  */
+import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import { DEFAULT_PATH, type Disk, realDisk } from '../../config/disk/disk.ts';
 import type { Surroundings } from '../../config/load.ts';
 import { thisUser } from '../../ops/file-reasons.ts';
 import { findGroup, findUser, groupsOf, type User } from '../../process/confinement/accounts.ts';
-import { readSystem, type SystemFacts } from '../../process/confinement/confine.ts';
-import { UsageError } from '../flags.ts';
+import { readSystem, type SystemFacts, type Wrapper } from '../../process/confinement/confine.ts';
 import {
   configOf,
   hasCredential,
@@ -19,24 +19,24 @@ import {
   UNIT,
   userOf,
   wordsOf,
-} from '../service/unit.ts';
-import { confinementTrial } from './confinement-trial.ts';
-import { modeDisk, sandboxedDisk } from './judged-disk.ts';
+} from '../service-unit.ts';
+import { UsageError } from '../verb.ts';
+import { modeDisk, sandboxedDisk } from './user-disk.ts';
 
 /** What the Debian package brings. */
 const PACKAGED = { file: '/etc/runnel/runnel.toml', user: 'runnel' } as const;
 /** The first of those that systemd gives to services with DynamicUser=. */
 const DYNAMIC_USER = 61184;
 
-export interface Judge {
-  readonly around: Surroundings;
+export interface CheckedUser {
+  readonly surroundings: Surroundings;
   readonly system: SystemFacts;
   /** "the user runnel, in the sandbox of runnel.service". */
-  readonly whom: string;
+  readonly name: string;
 }
 
-/** From here on this process has the rights of that user, where it can take them. Throws a `UsageError` for one who does not exist. */
-export function judgeFor(file: string, as: string | undefined): Judge {
+/** Gives this process the rights of that user, where it can take them. Throws a `UsageError` for a user who does not exist. */
+export function becomeCheckedUser(file: string, as: string | undefined): CheckedUser {
   const unit = serviceOf(file);
   const isInside = unit !== undefined && runsIn(UNIT);
   const account = accountFor(file, as, unit);
@@ -46,14 +46,14 @@ export function judgeFor(file: string, as: string | undefined): Judge {
   const sandbox = outside === undefined ? undefined : sandboxOf(outside);
   const user = account === undefined ? thisUser() : `the user ${account.name ?? account.id}`;
   return {
-    around: {
+    surroundings: {
       disk: sandbox === undefined ? disk : sandboxedDisk(disk, sandbox),
       ...(unit === undefined
         ? {}
         : { service: { sameEnvironment: isInside, hasCredential: (name: string) => hasCredential(unit, name) } }),
     },
     system: systemFor(account, outside),
-    whom: `${user}${place(isInside, sandbox)}`,
+    name: `${user}${place(isInside, sandbox)}`,
   };
 }
 
@@ -76,12 +76,12 @@ function samePath(one: string, other: string): boolean {
   }
 }
 
-/** Undefined for whoever runs this. */
+/** Undefined: the user who runs this command. */
 function accountFor(file: string, as: string | undefined, unit: Settings | undefined): User | undefined {
   const passwd = textOf('/etc/passwd');
   if (as !== undefined) {
     const account = findUser(passwd, as);
-    if (account === undefined) throw new UsageError(`--as ${as}: there is no such user in /etc/passwd`);
+    if (account === undefined) throw new UsageError(`--as ${as}: there is no user "${as}" in /etc/passwd`);
     return account;
   }
   if (unit === undefined) return samePath(PACKAGED.file, file) ? findUser(passwd, PACKAGED.user) : undefined;
@@ -90,7 +90,9 @@ function accountFor(file: string, as: string | undefined, unit: Settings | undef
   if (account !== undefined) return account;
   if (wordsOf(unit, 'DynamicUser').some((word) => /^(1|yes|true|on)$/i.test(word)))
     return { name, id: DYNAMIC_USER, group: DYNAMIC_USER, home: undefined };
-  throw new UsageError(`${UNIT} starts the gateway as "${name}", and there is no such user in /etc/passwd`);
+  throw new UsageError(
+    `${UNIT} runs the gateway as the user "${name}", who is not in /etc/passwd; choose a user with --as`,
+  );
 }
 
 /** The primary group first. */
@@ -163,6 +165,32 @@ function capabilitiesOf(unit: Settings, user: number): bigint {
     return bit === undefined ? sum : sum | (1n << BigInt(bit));
   }, 0n);
   return words[0]?.startsWith('~') === true ? ALL & ~listed : listed;
+}
+
+/**
+ * Whether programs can be another user's here, by starting true(1) as they would be started: filters of system calls and security modules
+ * refuse what capabilities allow. What it takes is still ambient in a command that only checks, unlike in a gateway that serves. Returns a
+ * function that says why not, or undefined; it tries each wrapper once.
+ */
+function confinementTrial(): (wrapper: Wrapper) => string | undefined {
+  const tried = new Map<string, string | undefined>();
+  return (wrapper) => {
+    const way = JSON.stringify(wrapper);
+    if (!tried.has(way)) tried.set(way, attempt(wrapper));
+    return tried.get(way);
+  };
+}
+
+function attempt([file, ...rest]: Wrapper): string | undefined {
+  const nothing = readSystem().tool('true');
+  if (file === undefined || nothing === undefined) return undefined;
+  const { status, stderr, error } = spawnSync(file, [...rest, nothing], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (status === 0) return undefined;
+  const reason = error?.message ?? (stderr.trim().split('\n')[0] || `status ${status}`);
+  return `is refused here: ${reason}; in a unit, SystemCallFilter= must allow @setuid and capset`;
 }
 
 function textOf(file: string): string {

@@ -1,7 +1,8 @@
-/** What systemd gives the gateway, as its unit says: whose rights it has, and what it sees of the file system (systemd.exec(5)). */
+/** The unit that starts the gateway: as which user and group it runs, and what it sees of the file system (systemd.exec(5)). */
 import { readdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { Failed } from '../../config/disk/disk.ts';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Failed } from '../config/disk/disk.ts';
+import { findUser } from '../process/confinement/accounts.ts';
 
 export const UNIT = 'runnel.service';
 
@@ -51,7 +52,7 @@ export function configOf(settings: Settings): string | undefined {
   return at === -1 ? undefined : words[at + 1];
 }
 
-/** Whose rights the service has: a name or a number. */
+/** The user whose rights the service has: a name or a number. */
 export function userOf(settings: Settings): string {
   return last(settings, 'User') ?? 'root';
 }
@@ -66,6 +67,27 @@ export function hasCredential(settings: Settings, name: string): boolean {
   return ['LoadCredential', 'LoadCredentialEncrypted', 'SetCredential', 'SetCredentialEncrypted'].some((setting) =>
     (settings.get(setting) ?? []).some((value) => value.split(':', 1)[0] === name),
   );
+}
+
+export interface ServiceGroup {
+  readonly name: string;
+  readonly id: number;
+}
+
+/** The group of the service whose configuration lies in `folder` or above it; undefined where there is none, or it is root's. */
+export function serviceGroup(folder: string, root = '/'): ServiceGroup | undefined {
+  const unit = readUnit(root);
+  const config = unit === undefined ? undefined : configOf(unit);
+  if (unit === undefined || config === undefined || !`${resolve(folder)}/`.startsWith(`${dirname(config)}/`))
+    return undefined;
+  const groups = readFileSync(resolve(root, 'etc/group'), 'utf8');
+  const user = findUser(readFileSync(resolve(root, 'etc/passwd'), 'utf8'), userOf(unit));
+  const wanted = wordsOf(unit, 'Group').at(-1) ?? String(user?.group ?? '');
+  for (const line of groups.split('\n')) {
+    const [name = '', , id = ''] = line.split(':');
+    if ((name === wanted || id === wanted) && Number(id) > 0) return { name, id: Number(id) };
+  }
+  return undefined;
 }
 
 /** The part of the file system that the service does not see, or not as others do. */
