@@ -28,7 +28,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
     ['ops', 'ownership'],
     ['net'],
   ],
-  cli: [['check', 'tls'], ['service'], [REST]],
+  cli: [['check', 'tls'], [REST]],
   engine: [['choose'], ['uws', 'node'], [REST]],
   'stream/sources': [['poll'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
