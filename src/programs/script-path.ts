@@ -1,9 +1,8 @@
 /** How a path is told to a program: SCRIPT_NAME and PATH_INFO, both decoded (RFC 3875 sections 4.1.5 and 4.1.13). */
-import { Refused } from '../files/refused.ts';
 import { segmentsOf } from '../files/segments.ts';
-import { HttpError } from '../http/errors.ts';
 import type { PathBelow } from '../routing/canonical-path.ts';
 import { routeKeyOf } from '../routing/route-key.ts';
+import { asStartError } from './start-error.ts';
 
 /** SCRIPT_NAME's beginning: the route's path, decoded, without a slash at its end. */
 export function routeBase(route: string): string {
@@ -16,7 +15,6 @@ export function pathInfo(route: string, rest: PathBelow): string {
   try {
     return `/${segmentsOf(rest).join('/')}`;
   } catch (error) {
-    if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
-    throw error;
+    throw asStartError(error);
   }
 }

@@ -1,23 +1,33 @@
-/** What a client is answered when a program cannot be started for it. */
+/** What a client is answered when what serves its request is not found, does not start or cannot be connected to. */
+import { Refused } from '../files/refused.ts';
 import { HttpError } from '../http/errors.ts';
 import { TooManyPrograms } from '../process/programs.ts';
 import { SpawnError } from '../process/spawn.ts';
+import { ConnectError } from '../upstream/connecting.ts';
 
 /** Errors that pass when others have ended; a program that is not there stays away. */
 const PASSING: ReadonlySet<string> = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
 const RETRY_AFTER: readonly (readonly [string, string])[] = [['retry-after', '5']];
 
-/** 503 with Retry-After for want of room, 502 for a program that cannot be started at all; other errors as they are. */
+/**
+ * 503 with Retry-After for want of room, 504 for a server that did not answer in time, 502 for a program that cannot be started or a server
+ * that cannot be connected to, the status of a path that is not served; other errors as they are.
+ */
 export function asStartError(error: unknown): unknown {
+  if (error instanceof Refused) return new HttpError(error.status, error.message, { cause: error });
   if (error instanceof TooManyPrograms) return noRoom(error.message, error);
-  if (isPassing(error)) return noRoom(`a program cannot be looked for: ${error.message}`, error);
-  if (!(error instanceof SpawnError)) return error;
-  return PASSING.has(error.code) ? noRoom(error.message, error) : new HttpError(502, error.message);
+  if (error instanceof ConnectError) {
+    if (error.passing) return noRoom(error.message, error);
+    return new HttpError(error.failure === 'timeout' ? 504 : 502, error.message, { cause: error });
+  }
+  if (error instanceof SpawnError)
+    return PASSING.has(error.code) ? noRoom(error.message, error) : new HttpError(502, error.message);
+  return isPassing(error) ? noRoom(`a program cannot be looked for: ${error.message}`, error) : error;
 }
 
 /** The system's own error, where a program is only looked for. */
 function isPassing(error: unknown): error is Error {
-  return error instanceof Error && !(error instanceof SpawnError) && 'code' in error && PASSING.has(String(error.code));
+  return error instanceof Error && 'code' in error && PASSING.has(String(error.code));
 }
 
 export function noRoom(message: string, cause?: unknown): HttpError {

@@ -1,4 +1,5 @@
 /** Why there is no answer from an upstream. */
+import { ConnectError } from './connecting.ts';
 
 /** The message says what happened in a few words that give nothing away: it may go to clients. */
 export class UpstreamError extends Error {
@@ -34,5 +35,6 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 export function connectionFault(error: Error): UpstreamError {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   const words = WORDS.get(code) ?? 'the connection failed';
-  return new UpstreamError(words, { detail: `${code} ${error.message}`.trim(), cause: error });
+  const said = error instanceof ConnectError && error.cause instanceof Error ? error.cause.message : error.message;
+  return new UpstreamError(words, { detail: `${code} ${said}`.trim(), cause: error });
 }

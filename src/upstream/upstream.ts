@@ -2,7 +2,8 @@
  * A server that the gateway asks: a bounded number of connections, which are kept where that is safe. A request waits for a free one, in
  * its turn, for as long as its signal lets it.
  */
-import { connect, isIP, type Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
+import { ConnectError, Connector } from './connecting.ts';
 import { drop, Exchange, requestHead, type UpstreamRequest, type UpstreamResponse } from './exchange.ts';
 import { connectionFault, StaleConnection } from './faults.ts';
 
@@ -22,10 +23,13 @@ export class Upstream {
   /** The one used last is taken first. */
   private readonly idle: { readonly socket: Socket; readonly forget: () => void }[] = [];
   private readonly waiting = new Set<() => void>();
+  private readonly connector: Connector;
   private busy = 0;
   private closed = false;
 
-  constructor(private readonly options: UpstreamOptions) {}
+  constructor(private readonly options: UpstreamOptions) {
+    this.connector = connectorFor(options.url);
+  }
 
   /** Rejects with an `UpstreamError`, or with the reason of the request's signal. */
   async ask(request: UpstreamRequest): Promise<UpstreamResponse> {
@@ -129,38 +133,22 @@ export class Upstream {
   }
 
   private async connect(signal: AbortSignal): Promise<Socket> {
-    const { protocol, hostname, port } = this.options.url;
-    // An address in brackets is one without them to the system.
-    const host = hostname.replace(/^\[|\]$/g, '');
-    if (protocol === 'https:') {
-      // Loaded here, because most upstreams are on the same machine.
-      const tls = await import('node:tls');
-      signal.throwIfAborted();
-      const servername = isIP(host) === 0 ? host : undefined;
-      const options = { host, port: Number(port || 443), ALPNProtocols: ['http/1.1'] };
-      return await connected(tls.connect({ ...options, ...(servername && { servername }) }), 'secureConnect', signal);
+    try {
+      const connection = (await this.connector.connect(signal)).take();
+      if (connection === undefined) throw signal.reason;
+      return connection;
+    } catch (error) {
+      throw error instanceof ConnectError ? connectionFault(error) : error;
     }
-    return await connected(connect({ host, port: Number(port || 80), noDelay: true }), 'connect', signal);
   }
 }
 
-function connected(socket: Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const settle = (give: () => void): void => {
-      socket.off(event, done).off('error', failed).off('close', closed);
-      signal.removeEventListener('abort', aborted);
-      give();
-    };
-    const refuse = (error: unknown): void =>
-      settle(() => {
-        drop(socket);
-        reject(error);
-      });
-    const done = (): void => settle(() => resolve(socket));
-    const failed = (error: Error): void => refuse(connectionFault(error));
-    const closed = (): void => refuse(connectionFault(Object.assign(new Error('closed'), { code: 'ECONNRESET' })));
-    const aborted = (): void => refuse(signal.reason);
-    socket.once(event, done).once('error', failed).once('close', closed);
-    signal.addEventListener('abort', aborted);
-  });
+function connectorFor({ protocol, hostname, port, origin }: URL): Connector {
+  // An address in brackets is one without them to the system.
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const secure = protocol === 'https:';
+  const remote = { kind: 'tcp', host, port: Number(port || (secure ? 443 : 80)), text: origin } as const;
+  if (!secure) return new Connector({ remote });
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return new Connector({ remote, tls: { ...name, ALPNProtocols: ['http/1.1'] } });
 }

@@ -4,7 +4,6 @@ import { FileCache } from '../../files/cache.ts';
 import { type LocatedProgram, locateProgram } from '../../files/locate.ts';
 import { Refused } from '../../files/refused.ts';
 import { segmentsOf } from '../../files/segments.ts';
-import { HttpError } from '../../http/errors.ts';
 import { routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import type { PathBelow } from '../../routing/canonical-path.ts';
@@ -42,7 +41,7 @@ export class Scripts {
    */
   find(rest: PathBelow): Script | Promise<Script | undefined> {
     const now = performance.now();
-    return this.found.fresh(rest, now) ?? this.look(rest, now).catch(asHttpError);
+    return this.found.fresh(rest, now) ?? this.look(rest, now).catch(refuse);
   }
 
   private async look(rest: PathBelow, now: number): Promise<Script | undefined> {
@@ -72,7 +71,6 @@ function unlessNotThere(error: unknown): undefined {
   throw error;
 }
 
-function asHttpError(error: unknown): never {
-  if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
+function refuse(error: unknown): never {
   throw asStartError(error);
 }

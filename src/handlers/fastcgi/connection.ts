@@ -3,32 +3,9 @@
  * stderr are streams, and it ends. What the client does not read is not read from the application either.
  */
 import { closeSync, openSync, read } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import type { Remote } from '../../config/values/remote.ts';
 import { abortRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
-
-/** The application cannot be reached. */
-export class ConnectError extends Error {
-  /** "ENOENT", "ECONNREFUSED", "EAGAIN" (its line is full), … or "ETIMEDOUT" after `timeout`. */
-  readonly code: string;
-  constructor(remote: Remote, code: string, options?: ErrorOptions) {
-    super(`cannot connect to ${remote.text}: ${ConnectError.explain(code)}`, options);
-    this.name = 'ConnectError';
-    this.code = code;
-  }
-
-  private static explain(code: string): string {
-    const sentences: { readonly [code: string]: string } = {
-      ENOENT: 'there is no such socket (ENOENT): is the application server running?',
-      ECONNREFUSED: 'nobody listens there (ECONNREFUSED): is the application server running?',
-      EACCES: 'this user may not (EACCES): look at the owner and mode of the socket',
-      EAGAIN: 'its line is full (EAGAIN)',
-      ETIMEDOUT: 'no answer in time (ETIMEDOUT)',
-    };
-    return sentences[code] ?? code;
-  }
-}
 
 /** How the application ended the request. */
 export type RequestEnd =
@@ -45,31 +22,6 @@ export interface RequestBody {
 /** How much of a body in a file is read at a time. */
 const BODY_CHUNK = 64 * 1024;
 
-/** Connects. Rejects with a `ConnectError`, after `timeout` milliseconds at the latest, or with the signal's reason. */
-export async function connectTo(remote: Remote, timeout: number, signal: AbortSignal): Promise<Socket> {
-  signal.throwIfAborted();
-  const socket = connect(remote.kind === 'unix' ? { path: remote.path } : { host: remote.host, port: remote.port });
-  return await new Promise((resolve, reject) => {
-    const settle = (give: () => void): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
-      give();
-    };
-    const refuse = (error: unknown): void =>
-      settle(() => {
-        socket.destroy();
-        reject(error);
-      });
-    const fail = (code: string, cause?: unknown): void => refuse(new ConnectError(remote, code, { cause }));
-    const aborted = (): void => refuse(signal.reason);
-    const timer = setTimeout(() => fail('ETIMEDOUT'), timeout);
-    signal.addEventListener('abort', aborted);
-    // Stays on: later errors are told by 'close'.
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(error.code ?? 'EIO', error));
-    socket.once('connect', () => settle(() => resolve(socket)));
-  });
-}
-
 export class FastcgiRequest {
   readonly stdout: Readable;
   readonly stderr: Readable;
@@ -82,7 +34,7 @@ export class FastcgiRequest {
   private hasEnded = false;
 
   /**
-   * Sends the request over a fresh connection, which belongs to this from here on. The body's descriptor stays the caller's.
+   * Sends the request over a fresh connection, paused so far, which belongs to this from here on. The body's descriptor stays the caller's.
    *
    * @param beginning of the request, see `beginRequest`
    */
@@ -99,7 +51,7 @@ export class FastcgiRequest {
     this.stdout = new Readable({ read: () => void socket.resume() });
     this.stderr = new Readable({ read: () => undefined });
     this.over = Promise.all([closed(socket), closed(this.stdout)]).then(() => undefined);
-    socket.on('data', (chunk: Buffer) => this.take(chunk));
+    socket.on('data', (chunk: Buffer) => this.take(chunk)).resume();
     socket.once('end', () => this.broken('it closed the connection before the end of the request'));
     socket.once('close', () => this.broken('the connection was lost before the end of the request'));
     socket.write(beginning);

@@ -10,12 +10,13 @@ import type { Slot } from '../../process/slots.ts';
 import { StderrLines } from '../../process/stderr.ts';
 import { metaVariables } from '../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
-import { noRoom } from '../../programs/start-error.ts';
+import { asStartError } from '../../programs/start-error.ts';
+import { Connector } from '../../upstream/connecting.ts';
 import { Places } from '../cgi/places.ts';
 import type { Ending } from '../cgi/responder.ts';
 import { CgiRun } from '../cgi/run.ts';
 import { Scripts } from '../cgi/scripts.ts';
-import { ConnectError, connectTo, FastcgiRequest, type RequestEnd } from './connection.ts';
+import { FastcgiRequest, type RequestEnd } from './connection.ts';
 import { beginRequest } from './records.ts';
 
 export interface FastcgiDeps {
@@ -53,6 +54,7 @@ interface Target {
 
 class FastcgiApplication {
   private readonly places: Places;
+  private readonly connector: Connector;
   private readonly running = new Set<FastcgiRequest>();
   private readonly scripts: Scripts | undefined;
 
@@ -62,6 +64,7 @@ class FastcgiApplication {
   ) {
     const { route, tallies } = deps;
     const { root, index, max_connections: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.connector = new Connector({ remote: config.connect, timeout: config.connect_timeout });
     this.places = new Places({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
   }
@@ -99,11 +102,12 @@ class FastcgiApplication {
 
   /** Connects and sends the request. The slot is given back when it is over, or was not sent: what can fail comes before it is. */
   private async start(call: Call, target: Target, slot: Slot): Promise<FastcgiRequest> {
-    const { connect, connect_timeout: timeout } = this.config;
     const place = new Held(slot, (given) => given.release());
     try {
       const beginning = beginRequest(this.variables(call, target));
-      const request = new FastcgiRequest(await connectTo(connect, timeout, call.signal), beginning, call.body);
+      const connection = (await this.connector.connect(call.signal)).take();
+      if (connection === undefined) throw call.signal.reason;
+      const request = new FastcgiRequest(connection, beginning, call.body);
       place.take();
       this.running.add(request);
       void request.over.then(() => {
@@ -112,7 +116,7 @@ class FastcgiApplication {
       });
       return request;
     } catch (error) {
-      throw asHttpError(error);
+      throw asStartError(error);
     } finally {
       place.giveBack();
     }
@@ -169,10 +173,4 @@ function endingOf(end: RequestEnd): Ending {
   if (end.protocolStatus !== 'complete')
     return { how: end.protocolStatus, cut: true, busy: end.protocolStatus === 'overloaded' };
   return { how: `status ${end.appStatus}`, cut: false };
-}
-
-function asHttpError(error: unknown): unknown {
-  if (!(error instanceof ConnectError)) return error;
-  if (error.code === 'EAGAIN') return noRoom(error.message, error);
-  return new HttpError(error.code === 'ETIMEDOUT' ? 504 : 502, error.message);
 }

@@ -1,7 +1,6 @@
 /** A FastCGI request that is given up, or cannot be written: its place and its connection are free again. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { connectTo } from '../../../src/handlers/fastcgi/connection.ts';
 import { fastcgiHandler } from '../../../src/handlers/fastcgi/handler.ts';
 import { HttpError } from '../../../src/http/errors.ts';
 import { type Call, cancelAnswer, type Handler } from '../../../src/http/handler.ts';
@@ -63,16 +62,4 @@ test('a client that leaves while the connection is made, after any number of tur
     await works(handler, app);
   }
   await handler.close();
-});
-
-test('connecting ends with its signal, and is not begun after it', async (t) => {
-  const app = await answering(t);
-  const remote = { kind: 'tcp', host: '127.0.0.1', port: app.port, text: '' } as const;
-  const before = AbortSignal.abort(new Error('before'));
-  await assert.rejects(connectTo(remote, 1000, before), /before/);
-  const during = new AbortController();
-  const connecting = connectTo(remote, 1000, during.signal);
-  during.abort(new Error('during'));
-  await assert.rejects(connecting, /during/);
-  await until('nobody is connected', () => app.open.size === 0);
 });

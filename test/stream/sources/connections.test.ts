@@ -2,29 +2,49 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
+import { HttpError } from '../../../src/http/errors.ts';
 import { framing } from '../../../src/stream/framing.ts';
 import type { Ending } from '../../../src/stream/message.ts';
 import { ConnectionSource } from '../../../src/stream/sources/connect/connection.ts';
-import { ConnectError, Connections } from '../../../src/stream/sources/connect/connections.ts';
+import { Connections, type Outcome } from '../../../src/stream/sources/connect/connections.ts';
 import { freePort, startPeer } from '../../support/peer.ts';
 import { until } from '../../support/processes.ts';
 
 const NOW = (): AbortSignal => new AbortController().signal;
 
-function to(port: number, changes: { max?: number; timeout?: number; host?: string } = {}): Connections {
-  const { max = 10, timeout = 10_000, host = '127.0.0.1' } = changes;
-  return new Connections({ target: { kind: 'tcp', host, port, text: `tcp://${host}:${port}` }, timeout, max });
+interface Opened {
+  readonly connections: Connections;
+  /** Of every attempt, as it is counted. */
+  readonly outcomes: Outcome[];
+  open(signal?: AbortSignal): Promise<Socket>;
 }
 
-function failure(expected: string): (error: unknown) => boolean {
-  return (error) => error instanceof ConnectError && error.failure === expected;
+function to(port: number, changes: { max?: number; timeout?: number; host?: string } = {}): Opened {
+  const { max = 10, timeout = 10_000, host = '127.0.0.1' } = changes;
+  const outcomes: Outcome[] = [];
+  const connections = new Connections({
+    target: { kind: 'tcp', host, port, text: `tcp://${host}:${port}` },
+    timeout,
+    max,
+    counted: (outcome) => outcomes.push(outcome),
+  });
+  const open = async (signal = NOW()): Promise<Socket> => {
+    const socket = (await connections.open(signal)).take();
+    assert.ok(socket !== undefined);
+    return socket;
+  };
+  return { connections, outcomes, open };
+}
+
+function status(expected: number): (error: unknown) => boolean {
+  return (error) => error instanceof HttpError && error.status === expected;
 }
 
 describe('connections', () => {
   test('nothing is read before somebody listens', async (t) => {
     const peer = await startPeer(t, (socket) => socket.end('hello'));
-    const connections = to(peer.port);
-    const socket = await connections.open(NOW());
+    const { connections, open } = to(peer.port);
+    const socket = await open();
     await until('the server has ended its side', () => peer.sockets[0]?.writableFinished === true);
     assert.equal(socket.bytesRead, 0);
     const { source, seen } = sourceOf(socket);
@@ -36,8 +56,8 @@ describe('connections', () => {
 
   test('a name is looked up, also for several that ask together', async (t) => {
     const peer = await startPeer(t, () => undefined);
-    const connections = to(peer.port, { host: 'localhost' });
-    const sockets = await Promise.all([1, 2, 3, 4].map(() => connections.open(NOW())));
+    const { connections, open } = to(peer.port, { host: 'localhost' });
+    const sockets = await Promise.all([1, 2, 3, 4].map(() => open()));
     assert.equal(connections.size, 4);
     for (const socket of sockets) socket.destroy();
     await until('all are gone', () => connections.size === 0);
@@ -45,38 +65,42 @@ describe('connections', () => {
 
   test('the bound holds for those that are still being made', async (t) => {
     const peer = await startPeer(t, () => undefined);
-    const connections = to(peer.port, { max: 2 });
-    const first = [connections.open(NOW()), connections.open(NOW())];
-    await assert.rejects(connections.open(NOW()), failure('max'));
+    const { connections, outcomes, open } = to(peer.port, { max: 2 });
+    const first = [open(), open()];
+    await assert.rejects(open(), status(503));
     for (const socket of await Promise.all(first)) socket.destroy();
+    assert.deepEqual(outcomes, ['max', 'connected', 'connected']);
     await until('all are gone', () => connections.size === 0);
-    (await connections.open(NOW())).destroy();
+    (await open()).destroy();
   });
 
   test('a refused connection leaves nothing', async () => {
-    const connections = to(await freePort());
-    await assert.rejects(connections.open(NOW()), failure('refused'));
+    const { connections, outcomes, open } = to(await freePort());
+    await assert.rejects(open(), status(502));
+    assert.deepEqual(outcomes, ['refused']);
     await until('it is gone', () => connections.size === 0);
   });
 
   test('nobody waits any more', async (t) => {
     const peer = await startPeer(t, () => undefined);
-    const connections = to(peer.port);
-    await assert.rejects(connections.open(AbortSignal.abort()), failure('left'));
+    const { connections, outcomes, open } = to(peer.port);
+    await assert.rejects(open(AbortSignal.abort()), status(499));
     const leaving = new AbortController();
-    const attempt = connections.open(leaving.signal);
+    const attempt = open(leaving.signal);
     leaving.abort();
-    await assert.rejects(attempt, failure('left'));
+    await assert.rejects(attempt, status(499));
+    assert.deepEqual(outcomes, ['left', 'left']);
     await until('it is gone', () => connections.size === 0);
   });
 
   test('closing ends what is left and makes no more', async (t) => {
     const peer = await startPeer(t, (socket) => socket.pause());
-    const connections = to(peer.port);
-    await connections.open(NOW());
+    const { connections, outcomes, open } = to(peer.port);
+    await open();
     await connections.close();
     assert.equal(connections.size, 0);
-    await assert.rejects(connections.open(NOW()), failure('failed'));
+    await assert.rejects(open(), status(503));
+    assert.deepEqual(outcomes, ['connected', 'failed']);
   });
 });
 
@@ -180,7 +204,7 @@ function sourceOf(socket: Socket): { readonly source: ConnectionSource; readonly
 /** Both ends of a connection. */
 async function pair(t: TestContext, speak: (far: Socket) => void): Promise<{ socket: Socket; peer: Socket }> {
   const server = await startPeer(t, speak);
-  const socket = await to(server.port).open(NOW());
+  const socket = await to(server.port).open();
   t.after(() => socket.destroy());
   await until('the server has it', () => server.sockets.length === 1);
   const [peer] = server.sockets;

@@ -1,29 +1,21 @@
 /** The connections of one route to the server behind it: made with a deadline, counted, bounded, ended. */
-import { connect, type LookupFunction, type Socket, type SocketConstructorOpts } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Remote } from '../../../config/values/remote.ts';
+import { HttpError } from '../../../http/errors.ts';
+import type { Held } from '../../../ownership/held.ts';
+import { asStartError, noRoom } from '../../../programs/start-error.ts';
+import { ConnectError, type ConnectFailure, Connector } from '../../../upstream/connecting.ts';
 
 /** What became of an attempt. */
-export type Outcome = 'connected' | Failure;
-export type Failure = 'refused' | 'unreachable' | 'unresolved' | 'timeout' | 'max' | 'left' | 'failed';
-
-/** There is no connection. The message says why, for the log; `failure` is for the counts and for the client's status. */
-export class ConnectError extends Error {
-  override readonly name = 'ConnectError';
-  constructor(
-    readonly failure: Failure,
-    message: string,
-    /** Whether it may be otherwise in a moment: it is the gateway that is short of something. */
-    readonly passing = false,
-  ) {
-    super(message);
-  }
-}
+export type Outcome = 'connected' | ConnectFailure | 'max' | 'left';
 
 export interface ConnectionsOptions {
   readonly target: Remote;
   /** Milliseconds until a connection must be there. */
   readonly timeout: number;
   readonly max: number;
+  /** Is told of each attempt. */
+  readonly counted: (outcome: Outcome) => void;
 }
 
 /** How long a connection that said nothing is left alone before the system asks whether the server is still there. Milliseconds. */
@@ -33,56 +25,44 @@ const CLOSE_TIME = 1000;
 
 export class Connections {
   private readonly sockets = new Set<Socket>();
-  private readonly lookup = sharedLookup();
+  private readonly connector: Connector;
   private closed = false;
 
-  constructor(private readonly options: ConnectionsOptions) {}
+  constructor(private readonly options: ConnectionsOptions) {
+    this.connector = new Connector({
+      remote: options.target,
+      timeout: options.timeout,
+      allowHalfOpen: true,
+      keepAliveAfter: KEEP_ALIVE_AFTER,
+      opened: (socket) => {
+        this.sockets.add(socket);
+        socket.once('close', () => this.sockets.delete(socket));
+      },
+    });
+  }
 
   /** Connections that are open, being made or being ended. */
   get size(): number {
     return this.sockets.size;
   }
 
-  /**
-   * A new connection, paused: nothing of what the server says is read before `resume`. Rejects with a `ConnectError`, with
-   * `left` when `signal` says that nobody waits any more.
-   */
-  open(signal: AbortSignal): Promise<Socket> {
-    const { target, timeout, max } = this.options;
-    if (signal.aborted) return Promise.reject(nobodyWaits());
-    if (this.closed) return Promise.reject(stopping());
+  /** A new connection, paused, see `Connector`. Rejects with the `HttpError` that refuses the client. */
+  async open(signal: AbortSignal): Promise<Held<Socket>> {
+    const { max, counted } = this.options;
+    if (this.closed) throw this.refusal('failed', stopping());
     if (this.size >= max)
-      return Promise.reject(
-        new ConnectError('max', `${max} connections of this route are open already (max_connections)`, true),
-      );
-    return new Promise((resolve, reject) => {
-      const socket = this.start();
-      const settle = (): void => {
-        clearTimeout(deadline);
-        signal.removeEventListener('abort', abort);
-        socket.off('error', fail);
-        socket.off('close', closed);
-      };
-      const fail = (error: Error): void => {
-        settle();
-        socket.destroy();
-        reject(error instanceof ConnectError ? error : asConnectError(error, target));
-      };
-      const abort = (): void => fail(nobodyWaits());
-      // Only when the gateway stops: everything else is an error.
-      const closed = (): void => fail(stopping());
-      const deadline = setTimeout(
-        () => fail(new ConnectError('timeout', `${target.text} did not answer within ${timeout} ms`)),
-        timeout,
-      );
-      signal.addEventListener('abort', abort);
-      socket.on('error', fail);
-      socket.on('close', closed);
-      socket.once('connect', () => {
-        settle();
-        resolve(socket);
-      });
-    });
+      throw this.refusal('max', noRoom(`${max} connections of this route are open already (max_connections)`));
+    try {
+      const connection = await this.connector.connect(signal);
+      counted('connected');
+      return connection;
+    } catch (error) {
+      if (signal.aborted)
+        throw this.refusal('left', new HttpError(499, 'its client left before the connection was made'));
+      // `close` also ends what is still being made.
+      if (this.closed) throw this.refusal('failed', stopping());
+      throw error instanceof ConnectError ? this.refusal(error.failure, asStartError(error)) : error;
+    }
   }
 
   /** Makes no more, and ends those that are left. Resolves when there is none. */
@@ -97,84 +77,12 @@ export class Connections {
     clearTimeout(cut);
   }
 
-  private start(): Socket {
-    const { target } = this.options;
-    // The server may end its side while a client still speaks: who uses the socket decides what that means.
-    const half: SocketConstructorOpts = { allowHalfOpen: true };
-    const socket =
-      target.kind === 'unix'
-        ? connect({ ...half, path: target.path })
-        : connect({
-            ...half,
-            host: target.host,
-            port: target.port,
-            lookup: this.lookup,
-            noDelay: true,
-            keepAlive: true,
-            keepAliveInitialDelay: KEEP_ALIVE_AFTER,
-          });
-    // Read from the first byte on by whoever takes it, and not before.
-    socket.pause();
-    this.sockets.add(socket);
-    socket.once('close', () => this.sockets.delete(socket));
-    // An error also comes between two owners; 'close' tells.
-    socket.on('error', () => undefined);
-    return socket;
+  private refusal(outcome: Outcome, error: unknown): unknown {
+    this.options.counted(outcome);
+    return error;
   }
 }
 
-function stopping(): ConnectError {
-  return new ConnectError('failed', 'the gateway is stopping', true);
-}
-
-function nobodyWaits(): ConnectError {
-  return new ConnectError('left', 'its client left before the connection was made');
-}
-
-/**
- * Looks a name up anew for every connection, but once for those that ask in the same moment: a lookup holds one of the few threads that
- * files are read with too, for many seconds where a name server does not answer.
- */
-function sharedLookup(): LookupFunction {
-  const pending = new Map<string, Parameters<LookupFunction>[2][]>();
-  return (name, options, callback) => {
-    const key = `${name} ${JSON.stringify(options)}`;
-    const waiting = pending.get(key);
-    if (waiting !== undefined) {
-      waiting.push(callback);
-      return;
-    }
-    const callbacks = [callback];
-    pending.set(key, callbacks);
-    // Loaded with the first name: a gateway without such a stream does not need it.
-    void import('node:dns').then(({ lookup }) =>
-      lookup(name, options, (...answer) => {
-        pending.delete(key);
-        for (const each of callbacks) each(...answer);
-      }),
-    );
-  };
-}
-
-const FAILURES: ReadonlyMap<string, Failure> = new Map([
-  ['ECONNREFUSED', 'refused'],
-  // Of a Unix socket: nobody has made it, or it is not for us.
-  ['ENOENT', 'refused'],
-  ['EACCES', 'refused'],
-  ['EPERM', 'refused'],
-  ['ECONNRESET', 'refused'],
-  ['EHOSTUNREACH', 'unreachable'],
-  ['ENETUNREACH', 'unreachable'],
-  ['EHOSTDOWN', 'unreachable'],
-  ['ENETDOWN', 'unreachable'],
-  ['ETIMEDOUT', 'timeout'],
-  ['ENOTFOUND', 'unresolved'],
-]);
-/** The gateway has no descriptor, memory or port left; EAGAIN: the line before a Unix socket is full. */
-const PASSING: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL', 'EAGAIN']);
-
-function asConnectError(error: NodeJS.ErrnoException, target: Remote): ConnectError {
-  const code = error.code ?? 'EIO';
-  const failure = FAILURES.get(code) ?? (code.startsWith('EAI_') ? 'unresolved' : 'failed');
-  return new ConnectError(failure, `cannot connect to ${target.text}: ${code}`, PASSING.has(code));
+function stopping(): HttpError {
+  return noRoom('the gateway is stopping');
 }

@@ -1,0 +1,159 @@
+/** Connecting to a server: its name is looked up, the connection is made and, where asked for, encrypted, all within one deadline. */
+import { connect, type LookupFunction, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { Remote } from '../config/values/remote.ts';
+import { Held } from '../ownership/held.ts';
+
+/** Why there is no connection. */
+export type ConnectFailure = 'refused' | 'unreachable' | 'unresolved' | 'timeout' | 'failed';
+
+/** There is no connection. The message is for the log: it names the server. `cause` is the system's own error, where there is one. */
+export class ConnectError extends Error {
+  override readonly name = 'ConnectError';
+  readonly failure: ConnectFailure;
+  /** Whether it may be otherwise in a moment: the gateway is short of something, or the server's queue is full. */
+  readonly passing: boolean;
+
+  constructor(
+    remote: Remote,
+    /** As the system names it: "ECONNREFUSED", "ENOENT", … */
+    readonly code: string,
+    options?: ErrorOptions,
+  ) {
+    super(`cannot connect to ${remote.text}: ${SENTENCES.get(code) ?? code}`, options);
+    this.failure = FAILURES.get(code) ?? (code.startsWith('EAI_') ? 'unresolved' : 'failed');
+    this.passing = PASSING.has(code);
+  }
+}
+
+const SENTENCES: ReadonlyMap<string, string> = new Map([
+  ['ENOENT', 'there is no such socket (ENOENT): is the server running?'],
+  ['ECONNREFUSED', 'nobody listens there (ECONNREFUSED): is the server running?'],
+  ['EACCES', 'this user may not (EACCES): look at the owner and mode of the socket'],
+  ['EAGAIN', 'its line is full (EAGAIN)'],
+  ['ETIMEDOUT', 'no answer in time (ETIMEDOUT)'],
+]);
+
+const FAILURES: ReadonlyMap<string, ConnectFailure> = new Map([
+  ['ECONNREFUSED', 'refused'],
+  // Of a Unix socket: nobody has made it, or it is not for us.
+  ['ENOENT', 'refused'],
+  ['EACCES', 'refused'],
+  ['EPERM', 'refused'],
+  ['ECONNRESET', 'refused'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENETUNREACH', 'unreachable'],
+  ['EHOSTDOWN', 'unreachable'],
+  ['ENETDOWN', 'unreachable'],
+  ['ETIMEDOUT', 'timeout'],
+  ['ENOTFOUND', 'unresolved'],
+]);
+
+/** The gateway has no descriptor, memory or port left; EAGAIN: the queue of a Unix socket is full. */
+const PASSING: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL', 'EAGAIN']);
+
+export interface ConnectorOptions {
+  readonly remote: Remote;
+  /** Milliseconds until a connection must be there. Undefined: the signal is the only deadline. */
+  readonly timeout?: number;
+  /** The server may end its side while ours goes on: whoever uses the connection decides what that means. */
+  readonly allowHalfOpen?: boolean;
+  /** After how many milliseconds of silence the system asks whether the server is still there. Undefined: never. */
+  readonly keepAliveAfter?: number;
+  /** TLS on top of TCP. The server's certificate is verified. */
+  readonly tls?: Pick<ConnectionOptions, 'servername' | 'ALPNProtocols'>;
+  /** Is told of each socket before it is connected, for whoever counts or ends them. */
+  readonly opened?: (socket: Socket) => void;
+}
+
+/** Makes the connections to one server. */
+export class Connector {
+  private readonly lookup = sharedLookup();
+
+  constructor(private readonly options: ConnectorOptions) {}
+
+  /**
+   * A new connection, paused: nothing of what the server says is read before `resume`. An error of it needs no listener: 'close' tells.
+   * Rejects with a `ConnectError`, or with the signal's reason. After that the signal still ends the connection until it is taken.
+   */
+  async connect(signal: AbortSignal): Promise<Held<Socket>> {
+    signal.throwIfAborted();
+    const { remote, timeout, tls, opened } = this.options;
+    // Loaded here, because most servers are on the same machine.
+    const secure = tls === undefined ? undefined : await import('node:tls');
+    signal.throwIfAborted();
+    const socket = secure === undefined ? connect(this.address()) : secure.connect({ ...this.address(), ...tls });
+    // Read from the first byte on by whoever takes it, and not before.
+    socket.pause();
+    socket.on('error', () => undefined);
+    opened?.(socket);
+    const held = new Held(socket, () => socket.destroy(), signal);
+    const late = (): void => void socket.destroy(new ConnectError(remote, 'ETIMEDOUT'));
+    const deadline = timeout === undefined ? undefined : setTimeout(late, timeout);
+    try {
+      await connected(socket, secure === undefined ? 'connect' : 'secureConnect');
+      return held;
+    } catch (error) {
+      held.giveBack();
+      if (signal.aborted) throw signal.reason;
+      throw error instanceof ConnectError ? error : new ConnectError(remote, codeOf(error), { cause: error });
+    } finally {
+      clearTimeout(deadline);
+    }
+  }
+
+  private address() {
+    const { remote, allowHalfOpen = false, keepAliveAfter } = this.options;
+    if (remote.kind === 'unix') return { path: remote.path, allowHalfOpen };
+    return {
+      host: remote.host,
+      port: remote.port,
+      lookup: this.lookup,
+      allowHalfOpen,
+      noDelay: true,
+      keepAlive: keepAliveAfter !== undefined,
+      keepAliveInitialDelay: keepAliveAfter ?? 0,
+    };
+  }
+}
+
+/** Rejects with the socket's error, or with one of its own where it was closed without any. */
+function connected(socket: Socket, event: 'connect' | 'secureConnect'): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const closed = (): void => reject(Object.assign(new Error('closed'), { code: 'ECONNRESET' }));
+    socket.once('error', reject).once('close', closed);
+    socket.once(event, () => {
+      socket.off('error', reject).off('close', closed);
+      resolve();
+    });
+  });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
+}
+
+/**
+ * Looks a name up anew for every connection, but once for those that ask in the same moment: a lookup holds one of the few threads that
+ * files are read with too, for many seconds where a name server does not answer.
+ */
+function sharedLookup(): LookupFunction {
+  const pending = new Map<string, Parameters<LookupFunction>[2][]>();
+  return (name, options, callback) => {
+    const key = `${name} ${JSON.stringify(options)}`;
+    const waiting = pending.get(key);
+    if (waiting !== undefined) {
+      waiting.push(callback);
+      return;
+    }
+    const callbacks = [callback];
+    pending.set(key, callbacks);
+    // Loaded with the first name: a gateway that only connects to addresses does not need it.
+    void import('node:dns').then(({ lookup }) =>
+      lookup(name, options, (...answer) => {
+        pending.delete(key);
+        for (const each of callbacks) each(...answer);
+      }),
+    );
+  };
+}
