@@ -3,7 +3,7 @@
 import { formatValue } from '../../dist/src/config/reading/problems.js';
 import { tablesOf } from '../../dist/src/config/reading/suggest.js';
 import { EXAMPLE } from '../../dist/src/config/reference.js';
-import { root } from '../../dist/src/config/schema.js';
+import { SCHEMA } from '../../dist/src/gateway/config.js';
 
 /** runnel(1). @param date "2026-11-20". */
 export function commandPage(verbs, version, date) {
@@ -61,7 +61,9 @@ export function commandPage(verbs, version, date) {
 
 /** runnel.toml(5). */
 export function configPage(version, date) {
-  const tables = tablesOf(root).filter(({ header }) => !header.endsWith('.limits]') || header === '[defaults.limits]');
+  const tables = tablesOf(SCHEMA.root).filter(
+    ({ header }) => !header.endsWith('.limits]') || header === '[defaults.limits]',
+  );
   return page('runnel.toml', 5, 'File Formats', version, date, [
     section('NAME', 'runnel.toml \\- configuration of the runnel gateway'),
     section('SYNOPSIS', '.I /etc/runnel/runnel.toml'),

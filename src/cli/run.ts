@@ -1,7 +1,7 @@
 /** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
 import { hostname } from 'node:os';
-import { readConfig } from '../config/load.ts';
 import { headerValue } from '../engine/engine.ts';
+import { readConfig } from '../gateway/config.ts';
 import type { Handler } from '../http/handler.ts';
 import { escapeHtml } from '../http/page.ts';
 import { parseHost } from '../net/host.ts';

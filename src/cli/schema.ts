@@ -1,5 +1,6 @@
 /** `runnel schema`: the JSON Schema of a configuration, for editors. */
 import { configJsonSchema } from '../config/json-schema.ts';
+import { SCHEMA } from '../gateway/config.ts';
 import { EXIT, type Verb } from './verb.ts';
 
 export const schema: Verb = {
@@ -10,7 +11,7 @@ export const schema: Verb = {
   flags: {},
   words: 'none',
   async run() {
-    process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(configJsonSchema(SCHEMA), undefined, 2)}\n`);
     return EXIT.ok;
   },
 };

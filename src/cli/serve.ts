@@ -1,10 +1,11 @@
 /** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
-import { loadConfig, type Surroundings } from '../config/load.ts';
+import type { Surroundings } from '../config/load.ts';
 import { formatProblem } from '../config/reading/problems.ts';
-import type { Config } from '../config/schema.ts';
 import { ListenError } from '../engine/engine.ts';
+import type { Config } from '../gateway/config.ts';
+import { loadConfig } from '../gateway/config.ts';
 import { type GatewayParts, startGateway } from '../gateway/gateway.ts';
 import type { Reread } from '../gateway/reloading.ts';
 import { openAssets } from '../ops/assets.ts';

@@ -1,23 +1,26 @@
-/** A configuration file to a frozen `Config`, or to every problem that it has. */
+/** A configuration file to a frozen configuration, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
-import { checkAcross, hasRoutes, type PositionOf } from './checks/checks.ts';
-import { checkHosts, checkListeners } from './checks/listeners.ts';
+import { checkAddresses, checkListeners, doubtHosts } from './checks/listeners.ts';
 import { checkAuth, checkCors } from './checks/policies.ts';
 import { checkPrograms, type Objections } from './checks/programs.ts';
 import { doubtRoutes } from './checks/route-doubts.ts';
+import { checkRouteKeys, type PositionOf } from './checks/routes.ts';
 import { type Disk, realDisk } from './disk/disk.ts';
 import { deepFreeze } from './freeze.ts';
+import { isGuarded } from './keys/policies.ts';
+import { inherit } from './keys/routes.ts';
 import { Positions } from './reading/positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './reading/problems.ts';
 import { decodeSource, readSource, type SourceTrouble } from './reading/source.ts';
 import { suggestion, tablesOf } from './reading/suggest.ts';
 import { parseToml } from './reading/toml.ts';
-import { type Config, type FileConfig, type RoutePolicies, root } from './schema.ts';
+import { type RawFile, type ReadRoute, type RouteSchema, rawFile } from './route-schema.ts';
+import { type CommonConfig, routesOf, type Schema } from './schema.ts';
 import type { RawTable } from './values/tables.ts';
-import type { KeyPath, Reading, Service } from './values/value.ts';
+import type { Fields, KeyPath, Reading, Service, Values } from './values/value.ts';
 
-export type LoadResult =
-  | { readonly ok: true; readonly config: Config; readonly file: string; readonly doubts: readonly Problem[] }
+export type LoadResult<C extends CommonConfig> =
+  | { readonly ok: true; readonly config: C; readonly file: string; readonly doubts: readonly Problem[] }
   | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** What a configuration is read against; left out, it is what lies around the file. */
@@ -32,13 +35,22 @@ export interface Surroundings {
 }
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
-export function loadConfig(file: string, around: Surroundings = {}): LoadResult {
+export function loadConfig<C extends CommonConfig>(
+  schema: Schema<C>,
+  file: string,
+  around: Surroundings = {},
+): LoadResult<C> {
   const source = readSource(file);
-  return Buffer.isBuffer(source) ? parseConfig(source, file, around) : troubled(file, source);
+  return Buffer.isBuffer(source) ? parseConfig(schema, source, file, around) : troubled(file, source);
 }
 
 /** The same for what was read already; `file` is what problems call it. */
-export function parseConfig(source: Buffer, file: string, around: Surroundings = {}): LoadResult {
+export function parseConfig<C extends CommonConfig>(
+  schema: Schema<C>,
+  source: Buffer,
+  file: string,
+  around: Surroundings = {},
+): LoadResult<C> {
   const text = decodeSource(source);
   if (typeof text !== 'string') return troubled(file, text);
   if (text.trim() === '')
@@ -46,16 +58,20 @@ export function parseConfig(source: Buffer, file: string, around: Surroundings =
   const parsed = parseToml(text);
   if (!parsed.ok) return troubled(file, parsed.trouble);
   const positions = new Positions(text, parsed.statements);
-  return readConfig(parsed.table, file, { directory: dirname(resolve(file)), ...around }, (path) => positions.of(path));
+  return readConfig(schema, parsed.table, file, { directory: dirname(resolve(file)), ...around }, (path) =>
+    positions.of(path),
+  );
 }
 
 /** The same for tables that did not come from a file but have a file's shape, keys and notation. */
-export function readConfig(
+export function readConfig<C extends CommonConfig>(
+  schema: Schema<C>,
   table: RawTable,
   file: string,
   around: Surroundings = {},
   positionOf: PositionOf = () => undefined,
-): LoadResult {
+): LoadResult<C> {
+  const { root, kinds } = schema;
   const problems: Problem[] = [];
   const doubts: Problem[] = [];
   const report = (path: KeyPath, message: string, hint?: string) => {
@@ -82,54 +98,56 @@ export function readConfig(
     unknown: (path, known) => report(path, 'unknown key', suggestion(String(path.at(-1)), known, tablesOf(root))),
   };
   const read = root.read(table, [], reading);
-  checkAcross(table, reading, positionOf);
-  checkListeners(table, reading);
-  if (read !== undefined) {
-    checkHosts(read, reading);
-    doubtRoutes(read, reading);
-  }
-  checkCors(table, reading);
-  checkAuth(table, reading);
-  if (around.objections !== undefined) checkPrograms(table, reading, around.objections);
-  if (problems.length === 0 && !hasRoutes(table))
+  const config = read === undefined ? undefined : complete(read, schema);
+  const raw = rawFile(table, kinds);
+  check(raw, kinds, reading, positionOf);
+  if (around.objections !== undefined) checkPrograms(raw, reading, around.objections);
+  if (config !== undefined) doubt(config, kinds, reading);
+  if (problems.length === 0 && raw.routes.length === 0)
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
   if (problems.length > 0) return { ok: false, problems: sortProblems(problems) };
-  if (read === undefined) throw new Error('a value was refused without a problem');
-  return { ok: true, config: deepFreeze(complete(read)), file, doubts: sortProblems(doubts) };
+  if (config === undefined) throw new Error('a value was refused without a problem');
+  return { ok: true, config: deepFreeze(config), file, doubts: sortProblems(doubts) };
 }
 
-function troubled(file: string, trouble: SourceTrouble): LoadResult {
-  const { message, hint, position } = trouble;
+function troubled(
+  file: string,
+  { message, hint, position }: SourceTrouble,
+): { readonly ok: false; readonly problems: readonly Problem[] } {
   return { ok: false, problems: [{ file, line: position?.line, column: position?.column, path: '', message, hint }] };
 }
 
-/** Gives every route what it inherits: a key that it sets itself stays, every other is `[defaults]`'. */
-function complete(read: FileConfig): Config {
-  const inherit = <R extends Inheriting>(routes: ReadonlyMap<string, R>) =>
-    new Map([...routes].map(([key, route]) => [key, { ...route, ...inherited(route, read.defaults) }]));
-  return {
-    ...read,
-    static: inherit(read.static),
-    cgi: inherit(read.cgi),
-    fastcgi: inherit(read.fastcgi),
-    stream: inherit(read.stream),
-  };
+/**
+ * What must hold between the keys of a file. Read from the file's own tables and not from what was made of them, so that one wrong value
+ * elsewhere does not hide these.
+ */
+function check(file: RawFile, kinds: readonly RouteSchema[], reading: Reading, positionOf: PositionOf): void {
+  checkAddresses(file.table, reading);
+  checkRouteKeys(file, reading, positionOf);
+  for (const kind of kinds) kind.check?.(file, reading);
+  checkListeners(file.table, reading);
+  checkCors(file, reading);
+  checkAuth(file, reading);
 }
 
-type Inheriting = Pick<NonNullable<ReturnType<FileConfig['static']['get']>>, 'headers' | keyof RoutePolicies>;
-
-function inherited(route: Inheriting, defaults: FileConfig['defaults']) {
-  const headers: ReadonlyMap<string, string> = new Map([...defaults.headers, ...route.headers]);
-  return {
-    headers,
-    limits: override(defaults.limits, route.limits),
-    cors: override(defaults.cors, route.cors),
-    cross_site: route.cross_site ?? defaults.cross_site,
-    auth: override(defaults.auth, route.auth),
-  };
+/** What is no mistake for certain. */
+function doubt(config: CommonConfig, kinds: readonly RouteSchema[], reading: Reading): void {
+  const routes = kinds.flatMap((kind) =>
+    [...routesOf(config, kind)].map(([key, route]): ReadRoute => {
+      return { kind, key, config: route, folder: kind.folder?.(route), guarded: isGuarded(route.auth) };
+    }),
+  );
+  doubtHosts(config, routes, reading);
+  doubtRoutes(routes, reading);
 }
 
-function override<T extends object>(base: T, own: { readonly [K in keyof T]?: T[K] | undefined }): T {
-  const set = Object.entries(own).filter(([, value]) => value !== undefined);
-  return { ...base, ...Object.fromEntries(set) };
+/** The routes of every kind get what they inherit. */
+function complete<C extends CommonConfig>(read: Values<Fields>, { kinds }: Schema<C>): C {
+  // The cast: `schemaOf` has made both the type and what was read of the same kinds.
+  const file = read as C;
+  const routes = kinds.map((kind) => {
+    const entries = [...routesOf(file, kind)].map(([key, route]) => [key, inherit(route, file.defaults)] as const);
+    return [kind.name, new Map(entries)] as const;
+  });
+  return { ...file, ...Object.fromEntries(routes) };
 }

@@ -1,8 +1,9 @@
 /** The reference page of the configuration, `docs/configuration.md`, made from the schema. */
 
+import { defaults } from './keys/routes.ts';
 import { formatValue } from './reading/problems.ts';
 import { type TableShape, tablesOf } from './reading/suggest.ts';
-import { root } from './schema.ts';
+import type { Schema } from './schema.ts';
 import type { Fields, Key } from './values/value.ts';
 
 /** Loaded by a test, so that it stays true. */
@@ -57,9 +58,9 @@ ${EXAMPLE}\`\`\`
 `;
 
 /** The page, in Markdown. */
-export function configReference(): string {
+export function configReference({ root }: Schema): string {
   const shapes = tablesOf(root).filter((shape) => shape.header === '' || !isInherited(shape.header));
-  return `${[INTRODUCTION, ...shapes.map(section)].join('\n')}`;
+  return `${[INTRODUCTION, ...shapes.map((shape) => section(shape, root.fields))].join('\n')}`;
 }
 
 /** A route's own table of what it inherits has the keys of `[defaults]`' and nothing to add to them. */
@@ -71,18 +72,18 @@ function isPolicy(header: string): boolean {
   return /\.(limits|cors|auth)\]$/.test(header);
 }
 
-function section(shape: TableShape): string {
+/** @param top the keys at the top of the file */
+function section(shape: TableShape, top: Fields): string {
   const title = shape.header === '' ? '## The top of the file' : `## \`${shape.header}\``;
   const rows = Object.entries(shape.fields).map(([name, key]) => row(name, key, shape.header));
   const head = ['| key | what it is | default | |', '| --- | --- | --- | --- |'];
-  return `${[title, '', ...about(shape), ...head, ...rows].join('\n')}\n`;
+  return `${[title, '', ...about(shape, top), ...head, ...rows].join('\n')}\n`;
 }
 
 /** What the key that holds a table says of it, and what must hold between its keys. */
-function about({ header, note }: TableShape): readonly string[] {
+function about({ header, note }: TableShape, top: Fields): readonly string[] {
   const name = /^\[+([a-z]+)(?:\."\/path")?\]+$/.exec(header)?.[1];
-  const fields: Fields = root.fields;
-  const doc = name === undefined ? undefined : fields[name]?.doc;
+  const doc = name === undefined ? undefined : top[name]?.doc;
   const text = [doc, note].filter((part) => part !== undefined).join(' ');
   return text === '' ? [] : [text, ''];
 }
@@ -94,8 +95,7 @@ function row(name: string, key: Key<unknown>, header: string): string {
 
 function defaultOf(name: string, key: Key<unknown>, header: string): string {
   if (key.required) return 'required';
-  if (header.includes('."/path"') && Object.hasOwn(root.fields.defaults.type.json['properties'] ?? {}, name))
-    return `as \`[defaults]\` has it`;
+  if (header.includes('."/path"') && Object.hasOwn(defaults.fields, name)) return `as \`[defaults]\` has it`;
   if (key.default === undefined) return 'none';
   const value = formatValue(key.default, []);
   return value === '{}' || value === '[]' ? 'none' : `\`${value}\``;

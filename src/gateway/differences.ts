@@ -1,6 +1,7 @@
 /** What two configurations have in common: pure comparisons, for a reload. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, ListenerConfig } from '../config/schema.ts';
+import type { ListenerConfig } from '../config/keys/listen.ts';
+import type { Config } from './config.ts';
 
 /** Whether two values of a configuration mean the same. The order of a map's entries counts: the first pattern that fits wins. */
 export function same(a: unknown, b: unknown): boolean {

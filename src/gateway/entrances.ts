@@ -1,7 +1,6 @@
 /** What is behind each listener of a configuration: the routes, a redirect to HTTPS, or the operator's own pages. */
 import { randomBytes } from 'node:crypto';
-import type { Redirect } from '../config/keys/redirect.ts';
-import type { Config } from '../config/schema.ts';
+import type { Redirect } from '../config/keys/listen.ts';
 import { healthHandler, metricsHandler, readyHandler } from '../handlers/own/admin.ts';
 import { hstsFields, httpsRouter } from '../handlers/own/https.ts';
 import type { Handler } from '../http/handler.ts';
@@ -14,6 +13,7 @@ import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
 import { type Entry, Router } from '../routing/router.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
+import type { Config } from './config.ts';
 import type { Wanted } from './listeners.ts';
 
 export interface EntranceParts {

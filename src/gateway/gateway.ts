@@ -1,6 +1,5 @@
 /** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
 import { formatPath } from '../config/reading/problems.ts';
-import type { Config } from '../config/schema.ts';
 import { listeningUrl } from '../engine/listening-url.ts';
 import { FileCache } from '../files/cache.ts';
 import { ReadBuffers } from '../files/read-buffers.ts';
@@ -19,12 +18,21 @@ import { programEvents } from '../process/program-events.ts';
 import { Programs } from '../process/programs.ts';
 import { chooseSpawner } from '../process/spawner.ts';
 import { Certificates } from '../tls/serving/certificates.ts';
+import type { Config } from './config.ts';
 import { changedTables, needRestart } from './differences.ts';
 import { Entrances } from './entrances.ts';
 import { type Door, Listeners, type Opened } from './listeners.ts';
 import { opening } from './opening.ts';
 import { Reloading, type Reread } from './reloading.ts';
-import { buildRoutes, compareRoutes, NO_ROUTES, type RouteChanges, type RouteTable } from './routes.ts';
+import {
+  buildRoutes,
+  type ConfiguredRoute,
+  compareRoutes,
+  everyRoute,
+  NO_ROUTES,
+  type RouteChanges,
+  type RouteTable,
+} from './routes.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
@@ -193,7 +201,7 @@ class RunningGateway implements Gateway {
       before,
     );
     const changes = compareRoutes(before, routes);
-    this.largest = Math.max(USUAL_MESSAGE, ...[...config.stream.values()].map((route) => route.max_message));
+    this.largest = Math.max(USUAL_MESSAGE, ...everyRoute(config).map(maxMessage));
     try {
       const opened = await this.listeners.prepare(await this.entrances.of(config, policies, routes.router));
       const commit = (): void => {
@@ -307,7 +315,12 @@ function tooLarge(config: Config, kept: readonly Door[]): readonly string[] {
     admin || listening.engine !== 'uws' ? [] : [maxMessage],
   );
   const least = Math.min(...bounds);
-  return [...config.stream].flatMap(([key, { max_message }]) =>
-    max_message > least ? [`${formatPath(['stream', key])}.max_message`] : [],
+  return everyRoute(config).flatMap((route) =>
+    maxMessage(route) > least ? [`${formatPath([route.kind.name, route.key])}.max_message`] : [],
   );
+}
+
+/** The largest message that a route takes over WebSocket, bytes. */
+function maxMessage({ kind, route }: ConfiguredRoute): number {
+  return kind.maxMessage?.(route) ?? 0;
 }

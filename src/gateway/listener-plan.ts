@@ -1,5 +1,5 @@
 /** Which listeners stay open, which have to be opened, and which stand in their way: decided before anything is done. */
-import type { ListenerConfig } from '../config/schema.ts';
+import type { ListenerConfig } from '../config/keys/listen.ts';
 import { otherTls, sameOpening, samePlace } from './differences.ts';
 
 export interface Place {

@@ -1,7 +1,7 @@
 /** How the gateway's listeners are opened: engine, certificates, limits, counts. */
 
+import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import { tlsSettings } from '../config/keys/tls.ts';
-import type { ConnectionsConfig } from '../config/schema.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import type { EngineEvents, Request } from '../engine/engine.ts';
 import { listenEverywhere } from '../engine/every-address.ts';

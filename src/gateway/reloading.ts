@@ -1,11 +1,12 @@
 /** HUP: the configuration is read anew and put in force, or said to be wrong. One at a time, and what comes meanwhile is one more. */
-import type { Config } from '../config/schema.ts';
+
 import { ListenError } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
 import type { Readiness } from '../ops/system/readiness.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
 import { TlsTrouble } from '../tls/trouble.ts';
+import type { Config } from './config.ts';
 
 /** What a second look at the configuration has found: it, or every problem of it, a line each. */
 export type Reread =

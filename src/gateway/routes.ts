@@ -2,44 +2,25 @@
  * Configuration → built routes. A reload builds them anew out of those that are there: a route whose configuration did not change
  * keeps its handler, and with it its programs, its clients and its history.
  */
+import type { RouteConfig, RoutePolicies } from '../config/keys/routes.ts';
 import { formatPath } from '../config/reading/problems.ts';
-import type { Config, ProcessConfig, RoutePolicies, StreamConfig } from '../config/schema.ts';
+import { routesOf } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
-import type { FileCache } from '../files/cache.ts';
-import type { ReadBuffers } from '../files/read-buffers.ts';
-import type { Resource } from '../files/resources.ts';
-import { cgiHandler } from '../handlers/cgi/handler.ts';
-import { fastcgiHandler } from '../handlers/fastcgi/handler.ts';
+import { ROUTE_KINDS } from '../handlers/kinds.ts';
 import { BROWSER_FILES, BrowserFiles } from '../handlers/own/browser-files.ts';
-import { staticHandler } from '../handlers/static/handler.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
+import type { RouteKind, SharedParts } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
-import type { Log } from '../ops/log.ts';
-import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
-import type { Programs } from '../process/programs.ts';
-import { type Launch, planLaunch } from '../programs/launch.ts';
 import { type Entry, Router } from '../routing/router.ts';
-import { streamHandler } from '../stream/handler.ts';
-import type { FindRoute } from '../stream/sources/poll/streams.ts';
-import { streamProgram } from '../stream/sources/program/start.ts';
+import type { Config } from './config.ts';
 import { same } from './differences.ts';
 
 /** What the handlers of all configurations share. */
-export interface RouteParts {
+export interface RouteParts extends SharedParts {
   readonly assets: Assets;
-  readonly log: Log;
-  readonly version: string;
-  readonly tallies: Tallies;
-  readonly programs: Programs;
-  readonly files: FileCache<Resource>;
-  readonly buffers: ReadBuffers;
-  /** How many tables were built before this one. */
-  readonly generation: number;
-  /** In the table that is in force when it is asked. */
-  readonly find: FindRoute;
   /** Wraps a route's handler. */
   readonly wrap?: ((key: string, handler: Handler) => Handler) | undefined;
 }
@@ -102,47 +83,26 @@ class Building {
     private readonly before: RouteTable,
   ) {}
 
-  /** The table of handler kinds. */
   table(): RouteTable {
     const { config } = this;
-    const { log, version, tallies, programs, files: cache, buffers, generation, assets } = this.parts;
-    const documentRoot = config.static.get('/')?.root;
-    for (const [key, route] of config.static)
-      this.add('static', key, route, undefined, () =>
-        staticHandler(route, { route: key, cache, buffers, cacheName: `${generation} ${key}`, log }),
-      );
-    for (const [key, route] of config.cgi)
-      this.add('cgi', key, route, documentRoot, () => {
-        const launch = this.launch(key, route);
-        const inherited = process.env;
-        return cgiHandler(route, { route: key, log, tallies, version, programs, launch, inherited, documentRoot });
-      });
-    for (const [key, route] of config.fastcgi)
-      this.add('fastcgi', key, route, documentRoot, () =>
-        fastcgiHandler(route, { route: key, log, tallies, version, documentRoot }),
-      );
-    for (const [key, route] of config.stream) this.add('stream', key, route, undefined, () => this.stream(key, route));
-    // Without a stream nobody needs them.
-    if (config.stream.size > 0) {
+    const routes = everyRoute(config);
+    const documents = documentRoot(routes);
+    for (const { kind, key, route } of routes)
+      this.add(kind, key, route, kind.usesDocumentRoot === true ? documents : undefined);
+    if (routes.some(({ kind }) => kind.usesBrowserFiles === true)) {
+      const { assets, log, tallies } = this.parts;
       const handler = this.handler(BROWSER_FILES, undefined, () => new BrowserFiles({ assets, log, tallies }));
       this.enter(BROWSER_FILES, handler, [], config.defaults);
     }
     return { router: new Router(this.entries), built: this.built };
   }
 
-  /** @param ground what else the handler is made from */
-  private add(
-    kind: 'static' | 'cgi' | 'fastcgi' | 'stream',
-    key: string,
-    route: RoutePolicies & { readonly headers: ReadonlyMap<string, string> },
-    ground: unknown,
-    make: () => Handler,
-  ): void {
+  private add(kind: RouteKind, key: string, route: RouteConfig, documentRoot: string | undefined): void {
     // Header fields are put on answers to come: nobody has to leave for them.
-    const madeFrom = { ...route, headers: undefined, ground };
-    const handler = this.handler(formatPath([kind, key]), madeFrom, () => {
-      const handler = make();
-      return this.parts.wrap?.(key, handler) ?? handler;
+    const madeFrom = { ...route, headers: undefined, documentRoot };
+    const handler = this.handler(formatPath([kind.name, key]), madeFrom, () => {
+      const built = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
+      return this.parts.wrap?.(key, built) ?? built;
     });
     const headers: HeaderList = [...route.headers].map(([name, value]) => [name.toLowerCase(), value]);
     this.enter(key, handler, headers, route);
@@ -158,17 +118,23 @@ class Building {
   private enter(key: string, handler: Handler, headers: HeaderList, policies: RoutePolicies): void {
     this.entries.push({ key, value: { key, handler, headers, ...this.policies.of(policies) } });
   }
+}
 
-  private launch(key: string, route: ProcessConfig): Launch {
-    const { programs, log } = this.parts;
-    const launch = planLaunch(route, { system: this.system, terminals: () => programs.terminals });
-    if (launch.shortcoming !== undefined) log.warn(launch.shortcoming, { route: key });
-    return launch;
-  }
+/** A route of a configuration, with its kind. */
+export interface ConfiguredRoute {
+  readonly kind: RouteKind;
+  readonly key: string;
+  readonly route: RouteConfig;
+}
 
-  private stream(key: string, route: StreamConfig): Handler {
-    const { log, version, tallies, programs, find } = this.parts;
-    const start = streamProgram(key, route, { log, programs, version, launch: this.launch(key, route) });
-    return streamHandler(key, route, { log, tallies, programs, version, find, start });
-  }
+/** In the order of the kinds. */
+export function everyRoute(config: Config): readonly ConfiguredRoute[] {
+  const kinds: readonly RouteKind[] = ROUTE_KINDS;
+  return kinds.flatMap((kind) => [...routesOf(config, kind)].map(([key, route]) => ({ kind, key, route })));
+}
+
+/** The folder whose files are served at "/" on every host. */
+function documentRoot(routes: readonly ConfiguredRoute[]): string | undefined {
+  const folders = routes.flatMap(({ kind, key, route }) => (key === '/' ? (kind.folder?.(route) ?? []) : []));
+  return folders.find(({ holds }) => holds === 'files')?.root;
 }

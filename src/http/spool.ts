@@ -4,7 +4,7 @@
  */
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import type { Limits } from '../config/schema.ts';
+import type { Limits } from '../config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
 import { openNameless } from '../ops/system/nameless.ts';
 import { HttpError } from './errors.ts';

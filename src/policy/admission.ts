@@ -1,5 +1,5 @@
 /** What an address may ask for in a second. The same for every route, so that many routes are no way around it. */
-import type { ConnectionsConfig } from '../config/schema.ts';
+import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import type { Request } from '../engine/engine.ts';
 import { AddressSet, addressKey, type Forwarded, forwarded, type Proxies } from './addresses.ts';
 import { Rates, retryAfter } from './rate.ts';

@@ -1,5 +1,5 @@
 /** Holds the connection limits for every listener of a gateway, and counts what they let in and what not. */
-import type { ConnectionsConfig } from '../config/schema.ts';
+import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import type { EngineEvents } from '../engine/engine.ts';
 import { addressText } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';

@@ -2,7 +2,7 @@
  * Cross-origin resource sharing by the Fetch standard (https://fetch.spec.whatwg.org/#http-cors-protocol), for one route. The lists
  * come from the configuration; of a request only its origin is ever repeated, and only one that is listed.
  */
-import type { CorsConfig } from '../config/schema.ts';
+import type { CorsConfig } from '../config/keys/policies.ts';
 import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
 import { type Origin, parseOrigin, usualPort } from '../net/origin.ts';
 

@@ -1,6 +1,6 @@
 /** How many messages, and how many bytes of them, one client of a stream may send in a second. */
 import { createHash } from 'node:crypto';
-import type { Limits } from '../config/schema.ts';
+import type { Limits } from '../config/keys/routes.ts';
 import type { Socket, SocketHandlers } from '../engine/engine.ts';
 
 /** Too much of something that is allowed (RFC 6455 section 7.4.1: "violates its policy"). */

@@ -1,6 +1,7 @@
 /** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Config, RoutePolicies } from '../config/schema.ts';
+import type { RoutePolicies } from '../config/keys/routes.ts';
+import type { CommonConfig } from '../config/schema.ts';
 import { UNIX_PEER } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
@@ -36,7 +37,7 @@ export class Policies {
    * @param before the policies of the configuration before: what they know of addresses, connections and passwords is kept
    */
   constructor(
-    private readonly config: Config,
+    private readonly config: CommonConfig,
     tallies: Tallies,
     log: Log,
     ports: () => readonly number[],

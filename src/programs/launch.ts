@@ -1,7 +1,8 @@
 /** How a route's programs are started: what its configuration says, worked out once for all of them. */
-import type { ProcessConfig } from '../config/schema.ts';
+import type { ProcessConfig } from '../config/keys/programs.ts';
+import type { Log } from '../ops/log.ts';
 import { planConfinement, type SystemFacts } from '../process/confinement/confine.ts';
-import type { StartOptions } from '../process/programs.ts';
+import type { Programs, StartOptions } from '../process/programs.ts';
 import { planUnbuffering } from '../process/unbuffer.ts';
 
 export interface Launch {
@@ -42,4 +43,16 @@ export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean
     base: new Map([...confined.environment, ...(unbuffered?.environment ?? [])]),
     shortcoming: unbuffered?.shortcoming,
   };
+}
+
+/** The same for a route, at the start of a configuration: what it does not get is logged. */
+export function launchOf(
+  route: string,
+  config: ProcessConfig & { readonly unbuffer?: boolean },
+  parts: { readonly system: SystemFacts; readonly programs: Pick<Programs, 'terminals'>; readonly log: Log },
+): Launch {
+  const { system, programs, log } = parts;
+  const launch = planLaunch(config, { system, terminals: () => programs.terminals });
+  if (launch.shortcoming !== undefined) log.warn(launch.shortcoming, { route });
+  return launch;
 }

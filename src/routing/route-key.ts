@@ -22,3 +22,8 @@ export function routeKeyOf(key: string): RouteKey {
   if (parsed === undefined) throw new RangeError(`${JSON.stringify(key)} is no key of a route`);
   return parsed;
 }
+
+/** The host that such a key has before its path; "" for every host. */
+export function hostOf(key: string): string {
+  return key.slice(0, key.indexOf('/'));
+}

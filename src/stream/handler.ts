@@ -1,5 +1,5 @@
 /** Builds the handler of a stream: who shares, and what stands behind it. */
-import type { StreamConfig } from '../config/schema.ts';
+
 import type { Call, Handler } from '../http/handler.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
@@ -11,6 +11,7 @@ import { KeepAlive } from './clients/keepalive.ts';
 import { StreamCounts } from './counts.ts';
 import type { SourceEvents } from './ends.ts';
 import { framing } from './framing.ts';
+import type { StreamConfig } from './keys.ts';
 import { streamPlan } from './plan.ts';
 import { type Connect, PrivateStream } from './private-stream.ts';
 import { SharedStream } from './shared-stream.ts';

@@ -1,7 +1,8 @@
 /** What a stream's configuration amounts to: the defaults that depend on other keys, worked out once. */
-import type { StreamConfig } from '../config/schema.ts';
-import type { BackoffTimes } from './backoff.ts';
+
 import type { HistoryBounds } from './history/history.ts';
+import type { StreamConfig } from './keys.ts';
+import type { BackoffTimes } from './sources/backoff.ts';
 
 export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
 

@@ -5,7 +5,6 @@ import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
 import type { Held } from '../ownership/held.ts';
 import { noRoom } from '../programs/start-error.ts';
-import { Backoff } from './backoff.ts';
 import { PrivateChannel, type Restart } from './channel/private.ts';
 import { Sessions } from './channel/sessions.ts';
 import {
@@ -22,6 +21,7 @@ import { queryValue, type Transport, transportOf } from './clients/transport.ts'
 import type { Client, Source, SourceEvents } from './ends.ts';
 import { CLOSE } from './message.ts';
 import { STREAM_METHODS, type StreamPlan } from './plan.ts';
+import { Backoff } from './sources/backoff.ts';
 
 /** A source that was started for a client that is still to be connected. */
 export type Connect = (events: SourceEvents) => Source;

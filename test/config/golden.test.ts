@@ -7,8 +7,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { realDisk } from '../../src/config/disk/disk.ts';
-import { loadConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/reading/problems.ts';
+import { loadConfig } from '../../src/gateway/config.ts';
 
 const FOLDER = join(import.meta.dirname, '../../../test/config/golden');
 const UPDATE = process.env['UPDATE_GOLDEN'] === '1';

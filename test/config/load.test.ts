@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { type LoadResult, loadConfig, parseConfig, readConfig } from '../../src/config/load.ts';
 import { formatProblem } from '../../src/config/reading/problems.ts';
 import { MAX_SOURCE_BYTES } from '../../src/config/reading/source.ts';
-import type { Config } from '../../src/config/schema.ts';
+import type { Config } from '../../src/gateway/config.ts';
+import { type LoadResult, loadConfig, parseConfig, readConfig } from '../../src/gateway/config.ts';
 import { reasonInWords } from '../../src/ops/file-reasons.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-config-'));

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { readConfig } from '../../src/config/load.ts';
-import type { Config, ListenerConfig } from '../../src/config/schema.ts';
+import type { ListenerConfig } from '../../src/config/keys/listen.ts';
 import { parseAddress } from '../../src/config/values/simple.ts';
+import type { Config } from '../../src/gateway/config.ts';
+import { readConfig } from '../../src/gateway/config.ts';
 import { changedTables, needRestart, same, samePlace } from '../../src/gateway/differences.ts';
 import { planListeners } from '../../src/gateway/listener-plan.ts';
 

@@ -1,6 +1,8 @@
 /** A route's policies as they are when the configuration says nothing of them. */
-import { readConfig } from '../../src/config/load.ts';
-import type { Config, ProgramLimits, RoutePolicies } from '../../src/config/schema.ts';
+
+import type { ProgramLimits, RoutePolicies } from '../../src/config/keys/routes.ts';
+import type { Config } from '../../src/gateway/config.ts';
+import { readConfig } from '../../src/gateway/config.ts';
 
 /** The configuration that these tables make; fails with its problems. */
 export function configOf(table: { readonly [key: string]: unknown }): Config {

@@ -1,4 +1,5 @@
 /** `runnel check`: the problems that `serve` would find in a configuration, and warnings, without starting anything. */
+import { everyRoute } from '../../gateway/routes.ts';
 import { visible } from '../../ops/visible.ts';
 import { configFile, configFlag, problemCount, reread } from '../serve.ts';
 import { EXIT, type Verb } from '../verb.ts';
@@ -35,7 +36,7 @@ the user who runs it. As root it takes the rights of the other user and tries th
       ...servedFileWarnings(config, user.surroundings.disk).map((doubt) => `${file}: ${doubt}`),
     ])
       process.stderr.write(`warning: ${visible(doubt)}\n`);
-    const routes = config.static.size + config.cgi.size + config.fastcgi.size + config.stream.size;
+    const routes = everyRoute(config).length;
     const addresses = config.listen.map(({ address }) => address.text).join(', ');
     process.stdout.write(`ok: ${addresses}; ${routes} route${routes === 1 ? '' : 's'}; checked as ${user.name}\n`);
     return EXIT.ok;

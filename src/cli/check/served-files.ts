@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { type Disk, failureInWords, realDisk, whyNotStarted } from '../../config/disk/disk.ts';
 import { formatPath, quote } from '../../config/reading/problems.ts';
-import type { Config } from '../../config/schema.ts';
+import type { Config } from '../../gateway/config.ts';
+import { everyRoute } from '../../gateway/routes.ts';
 
 /** Bounds for each folder: how many files are looked at, how deep, and how many of them are named. */
 const MAX_FILES = 2000;
@@ -11,18 +12,15 @@ const MAX_NAMED = 5;
 
 /** Sentences, each with the key that it is about. */
 export function servedFileWarnings(config: Config, disk: Disk = realDisk()): readonly string[] {
-  const cgi = [...config.cgi].flatMap(([key, { root, interpreters }]) => {
-    if (root === undefined) return [];
-    const extensions = [...interpreters.keys()];
-    const isScript = (path: string) => !extensions.some((extension) => path.endsWith(extension));
-    return about(['cgi', key], root, disk, (path) =>
-      isScript(path) ? scriptTrouble(disk, path) : fileTrouble(disk, path),
+  return everyRoute(config).flatMap(({ kind, key, route }) => {
+    const folder = kind.folder?.(route);
+    if (folder === undefined) return [];
+    const startsItself = (path: string) =>
+      folder.holds === 'programs' && !folder.interpreted.some((extension) => path.endsWith(extension));
+    return about([kind.name, key], folder.root, disk, (path) =>
+      startsItself(path) ? scriptTrouble(disk, path) : fileTrouble(disk, path),
     );
   });
-  const files = [...config.static].flatMap(([key, { root }]) =>
-    about(['static', key], root, disk, (path) => fileTrouble(disk, path)),
-  );
-  return [...files, ...cgi];
 }
 
 function about(

@@ -1,13 +1,64 @@
 /** What must hold between the keys of a listener, and between certificates and the hosts of routes. */
-import { UNIX_PEER } from '../../net/address.ts';
+import { isIPv4 } from 'node:net';
+import { readAddress, UNIX_PEER } from '../../net/address.ts';
 import { parseHost } from '../../net/host.ts';
 import { HostPatterns } from '../../net/host-patterns.ts';
+import { hostOf } from '../../routing/route-key.ts';
 import { covers } from '../../tls/names.ts';
+import { USUAL_LISTEN } from '../keys/listen.ts';
 import { formatPath, quote } from '../reading/problems.ts';
-import type { FileConfig } from '../schema.ts';
+import type { ReadRoute } from '../route-schema.ts';
+import type { CommonConfig } from '../schema.ts';
+import { type Address, parseAddress } from '../values/simple.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
 import type { KeyPath, Reading } from '../values/value.ts';
-import { ROUTE_TABLES } from './checks.ts';
+
+interface Named {
+  readonly path: KeyPath;
+  readonly address: Address;
+}
+
+/** No listener, or two on one address. */
+export function checkAddresses(file: RawTable, reading: Reading): void {
+  const listen = file['listen'] ?? USUAL_LISTEN;
+  const listeners: readonly unknown[] = Array.isArray(listen) ? listen : [];
+  if (Array.isArray(listen) && listen.length === 0)
+    reading.problem(['listen'], 'is empty: no address would accept connections');
+  const admin = isTable(file['admin']) ? [named(file['admin']['listen'], ['admin', 'listen'], reading)] : [];
+  const all = listeners.map((entry, index) =>
+    named(isTable(entry) ? entry['address'] : undefined, ['listen', index, 'address'], reading),
+  );
+  const known = [...all, ...admin].filter((entry) => entry !== undefined);
+  for (const [index, one] of known.entries()) {
+    const other = known.slice(0, index).find((before) => overlap(before.address, one.address));
+    if (other === undefined) continue;
+    const name =
+      Object.hasOwn(file, 'listen') || other.path[0] !== 'listen' ? formatPath(other.path) : 'the default listener';
+    reading.problem(
+      one.path,
+      `${quote(one.address.text)} overlaps with ${name} (${quote(other.address.text)}): only one can have it`,
+    );
+  }
+}
+
+function named(value: unknown, path: KeyPath, reading: Reading): Named | undefined {
+  const address = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
+  return address === undefined ? undefined : { path, address };
+}
+
+/**
+ * Whether two listeners would be in each other's way. `[::]` takes every address of both families, `0.0.0.0` every IPv4
+ * one. Port 0 is a new port each time.
+ */
+export function overlap(a: Address, b: Address): boolean {
+  if (a.kind === 'systemd' || b.kind === 'systemd')
+    return a.kind === 'systemd' && b.kind === 'systemd' && a.socket === b.socket;
+  if (a.kind === 'unix' || b.kind === 'unix') return a.kind === 'unix' && b.kind === 'unix' && a.path === b.path;
+  if (a.port !== b.port || a.port === 0) return false;
+  const [one, other] = [readAddress(a.host) ?? a.host, readAddress(b.host) ?? b.host];
+  if (one === other || one === '::' || other === '::') return true;
+  return (one === '0.0.0.0' && isIPv4(other)) || (other === '0.0.0.0' && isIPv4(one));
+}
 
 /** TLS with an engine that does not speak it, a redirect of TLS, a redirect to nowhere, proxies of which there are none. */
 export function checkListeners(file: RawTable, reading: Reading): void {
@@ -64,9 +115,9 @@ function trustedProxies(file: RawTable): readonly unknown[] {
 }
 
 /** Hosts of routes that no listener answers for, those that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */
-export function checkHosts(config: FileConfig, reading: Reading): void {
-  const routes = ROUTE_TABLES.flatMap((table) => [...config[table].keys()].map((key) => [table, key] as const));
-  const hosts = routes.map(([, key]) => key.slice(0, key.indexOf('/')));
+export function doubtHosts(config: CommonConfig, read: readonly ReadRoute[], reading: Reading): void {
+  const routes = read.map(({ kind, key }) => [kind.name, key] as const);
+  const hosts = routes.map(([, key]) => hostOf(key));
   const answered = config.listen.map((listen) => new HostPatterns(listen.hosts));
   for (const [at, host] of hosts.entries()) {
     const route = routes[at];

@@ -1,29 +1,29 @@
 /** What must hold between the keys of `cors` and of `auth`, over a route's own table and `[defaults]` together. */
 
+import { type RawFile, tableAt } from '../route-schema.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
 import type { KeyPath, Reading } from '../values/value.ts';
 
-const ROUTE_TABLES = ['static', 'cgi', 'fastcgi', 'stream', 'proxy', 'redirect'] as const;
 const LISTS = ['origins', 'methods', 'headers', 'expose'] as const;
 
 /** `*` together with credentials: no browser accepts it (Fetch, "CORS protocol and credentials"). */
-export function checkCors(file: RawTable, reading: Reading): void {
-  const defaults = inside(inside(file, 'defaults'), 'cors');
+export function checkCors({ table, routes }: RawFile, reading: Reading): void {
+  const defaults = tableAt(table, ['defaults', 'cors']);
   check(['defaults', 'cors'], defaults, {}, reading);
-  for (const [at, route] of routes(file)) check([...at, 'cors'], inside(route, 'cors'), defaults, reading);
+  for (const { path, table: route } of routes) check([...path, 'cors'], tableAt(route, ['cors']), defaults, reading);
 }
 
 /** An `auth` that asks for nothing would be taken for a lock. */
-export function checkAuth(file: RawTable, reading: Reading): void {
-  const whole = inside(file, 'defaults');
-  const defaults = inside(whole, 'auth');
+export function checkAuth({ table, routes }: RawFile, reading: Reading): void {
+  const whole = tableAt(table, ['defaults']);
+  const defaults = tableAt(whole, ['auth']);
   const places: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
     [['defaults'], whole, {}],
-    ...routes(file).map(([at, route]) => [at, route, defaults] as const),
+    ...routes.map(({ path, table: route }) => [path, route, defaults] as const),
   ];
-  const certificates = asksForCertificates(file);
+  const certificates = asksForCertificates(table);
   for (const [at, place, inherited] of places) {
-    const own = inside(place, 'auth');
+    const own = tableAt(place, ['auth']);
     if (!isTable(place['auth']) || Object.keys(own).length === 0) continue;
     const auth = { ...inherited, ...own };
     // Inherited, it is told at [defaults], once.
@@ -50,17 +50,9 @@ function asksForCertificates(file: RawTable): boolean {
   const listen = file['listen'];
   const listeners: readonly unknown[] = Array.isArray(listen) ? listen : [];
   return listeners.some((entry) => {
-    const client = isTable(entry) ? inside(entry, 'tls')['client'] : undefined;
+    const client = isTable(entry) ? tableAt(entry, ['tls'])['client'] : undefined;
     return isTable(client) && client['mode'] !== 'off';
   });
-}
-
-function routes(file: RawTable): readonly (readonly [KeyPath, RawTable])[] {
-  return ROUTE_TABLES.flatMap((table) =>
-    Object.entries(inside(file, table)).flatMap(([key, route]) =>
-      isTable(route) ? [[[table, key], route] as const] : [],
-    ),
-  );
 }
 
 function check(at: KeyPath, own: RawTable, inherited: RawTable, reading: Reading): void {
@@ -78,9 +70,4 @@ function check(at: KeyPath, own: RawTable, inherited: RawTable, reading: Reading
       );
     }
   }
-}
-
-function inside(table: RawTable, name: string): RawTable {
-  const value = table[name];
-  return isTable(value) ? value : {};
 }

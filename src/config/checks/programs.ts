@@ -4,8 +4,9 @@
  * hides nothing.
  */
 
+import { type Confinement, confinementTypes } from '../keys/programs.ts';
 import { formatPath } from '../reading/problems.ts';
-import { type Confinement, confinementTypes } from '../schema.ts';
+import { type RawFile, tableAt } from '../route-schema.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
 import type { KeyPath, Reading, ValueType } from '../values/value.ts';
 
@@ -19,22 +20,17 @@ export interface Objection {
 
 export type Objections = (confinement: Confinement) => readonly Objection[];
 
-const TABLES = ['cgi', 'stream'] as const;
-
 /** What every route with programs asks for, put to `objections`. What `[defaults]` asks for in vain is reported once. */
-export function checkPrograms(file: RawTable, reading: Reading, objections: Objections): void {
-  const defaults = isTable(file['defaults']) ? file['defaults'] : {};
+export function checkPrograms({ table, routes }: RawFile, reading: Reading, objections: Objections): void {
+  const defaults = tableAt(table, ['defaults']);
   const said = new Set<string>();
-  for (const table of TABLES) {
-    const routes = file[table];
-    for (const [key, route] of isTable(routes) ? Object.entries(routes) : []) {
-      if (!isTable(route)) continue;
-      for (const { key: path, message } of objections(confinementOf(route, defaults, reading))) {
-        const at = has(route, path) || !has(defaults, path) ? [table, key, ...path] : ['defaults', ...path];
-        const line = `${formatPath(at)} ${message}`;
-        if (!said.has(line)) reading.problem(at, message);
-        said.add(line);
-      }
+  for (const { kind, path: route, table: own } of routes) {
+    if (!kind.startsPrograms) continue;
+    for (const { key: path, message } of objections(confinementOf(own, defaults, reading))) {
+      const at = has(own, path) || !has(defaults, path) ? [...route, ...path] : ['defaults', ...path];
+      const line = `${formatPath(at)} ${message}`;
+      if (!said.has(line)) reading.problem(at, message);
+      said.add(line);
     }
   }
 }
@@ -44,8 +40,8 @@ function confinementOf(route: RawTable, defaults: RawTable, reading: Reading): C
   const silent: Reading = { ...reading, wrong: () => undefined, problem: () => undefined, unknown: () => undefined };
   const given = <T>(table: RawTable, name: string, type: ValueType<T>): T | undefined =>
     Object.hasOwn(table, name) ? type.read(table[name], [name], silent) : undefined;
-  const own = isTable(route['limits']) ? route['limits'] : {};
-  const common = isTable(defaults['limits']) ? defaults['limits'] : {};
+  const own = tableAt(route, ['limits']);
+  const common = tableAt(defaults, ['limits']);
   const limit = <T>(name: string, type: ValueType<T>): T | undefined =>
     given(own, name, type) ?? given(common, name, type);
   const { user, group, limits } = confinementTypes;

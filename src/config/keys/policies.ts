@@ -1,4 +1,4 @@
-/** The keys of everything that may refuse a request: `schema.ts` puts them into `[defaults]`, into every route, and beside the listeners. */
+/** The keys of everything that may refuse a request: they stand in `[defaults]`, in every route, and beside the listeners. */
 import { parseHtpasswd, parseTokens } from '../credentials.ts';
 import { addressEntry, corsMethod, fieldToken, originPattern, realmText } from '../values/names.ts';
 import { fileOf } from '../values/on-disk.ts';
@@ -194,4 +194,9 @@ export interface AccessPolicies {
   readonly cors: CorsConfig;
   readonly cross_site: 'allow' | 'refuse';
   readonly auth: AuthConfig;
+}
+
+/** Whether a route asks for a proof of who somebody is. */
+export function isGuarded({ basic, tokens, client_certificate, require }: AuthConfig): boolean {
+  return (basic !== undefined || tokens !== undefined || client_certificate) && require !== 'none';
 }

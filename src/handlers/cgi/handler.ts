@@ -1,6 +1,5 @@
 /** CGI programs (RFC 3875): a program for each request, found below a folder or always the same. */
 import { dirname } from 'node:path';
-import type { CgiConfig } from '../../config/schema.ts';
 import { HttpError } from '../../http/errors.ts';
 import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
@@ -15,6 +14,7 @@ import type { Launch } from '../../programs/launch.ts';
 import { metaVariables } from '../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
+import type { CgiConfig } from './keys.ts';
 import { Places } from './places.ts';
 import type { Ending } from './responder.ts';
 import { CgiRun } from './run.ts';

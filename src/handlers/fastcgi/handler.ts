@@ -1,5 +1,5 @@
 /** FastCGI applications such as php-fpm: the responder role, one connection for each request. */
-import type { FastcgiConfig } from '../../config/schema.ts';
+
 import { HttpError } from '../../http/errors.ts';
 import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
@@ -17,6 +17,7 @@ import type { Ending } from '../cgi/responder.ts';
 import { CgiRun } from '../cgi/run.ts';
 import { Scripts } from '../cgi/scripts.ts';
 import { FastcgiRequest, type RequestEnd } from './connection.ts';
+import type { FastcgiConfig } from './keys.ts';
 import { beginRequest } from './records.ts';
 
 export interface FastcgiDeps {

@@ -3,7 +3,7 @@
  * loop, from memory and without a system call; anything else is located, opened and read off the loop. A change on disk is
  * therefore seen within a second.
  */
-import type { StaticConfig } from '../../config/schema.ts';
+
 import type { Reply, Request } from '../../engine/engine.ts';
 import type { FileCache } from '../../files/cache.ts';
 import { globMatcher } from '../../files/glob.ts';
@@ -19,6 +19,7 @@ import { HttpError } from '../../http/errors.ts';
 import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import { type PathBelow, pathOfFile } from '../../routing/canonical-path.ts';
+import type { StaticConfig } from './keys.ts';
 import { Listings } from './listing.ts';
 import { content, settle, variantFor } from './reply.ts';
 

@@ -3,7 +3,7 @@
  * them. Decided at once where it can be; only a password that was not seen lately takes a while.
  */
 import { createHash } from 'node:crypto';
-import type { AuthConfig } from '../../config/schema.ts';
+import type { AuthConfig } from '../../config/keys/policies.ts';
 import { headerValue, type Request } from '../../engine/engine.ts';
 import { addressKey } from '../addresses.ts';
 import { type Rates, retryAfter } from '../rate.ts';

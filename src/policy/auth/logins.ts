@@ -1,6 +1,6 @@
 /** What the authentication of all routes shares: the files, the passwords that were right lately, and who got them wrong. */
 import { parseHtpasswd, parseTokens } from '../../config/credentials.ts';
-import type { AuthConfig } from '../../config/schema.ts';
+import type { AuthConfig } from '../../config/keys/policies.ts';
 import type { Log } from '../../ops/log.ts';
 import { Rates } from '../rate.ts';
 import { Auth } from './auth.ts';

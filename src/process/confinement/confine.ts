@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Objection } from '../../config/checks/programs.ts';
-import type { Confinement, ProcessLimits } from '../../config/schema.ts';
+import type { Confinement, ProcessLimits } from '../../config/keys/programs.ts';
 import { findProgram } from '../find-program.ts';
 import { findGroup, findUser, groupsOf, type User } from './accounts.ts';
 

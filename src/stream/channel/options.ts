@@ -1,10 +1,10 @@
 /** What a shared stream is given, and what it gives a long-poll. */
 import type { Log } from '../../ops/log.ts';
-import type { BackoffTimes } from '../backoff.ts';
 import type { StreamCounts } from '../counts.ts';
 import type { Source, SourceEvents } from '../ends.ts';
 import type { HistoryBounds } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
+import type { BackoffTimes } from '../sources/backoff.ts';
 
 /** What the route's configuration decides. */
 export interface SharedOptions {

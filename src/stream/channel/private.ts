@@ -1,9 +1,9 @@
 /** Joins one client to one source of its own. With `shared-channel.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
-import type { Backoff } from '../backoff.ts';
 import type { StreamCounts } from '../counts.ts';
 import type { Client, Origin, Source, SourceEvents } from '../ends.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
+import type { Backoff } from '../sources/backoff.ts';
 
 export interface ChannelOptions {
   /** Bytes of a client's messages that may wait for the source. */

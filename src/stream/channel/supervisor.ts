@@ -1,7 +1,8 @@
 /** The life of a shared source: started with the first client or at boot, stopped after the last, started again while somebody is there. */
-import { Backoff, type BackoffTimes } from '../backoff.ts';
+
 import type { Source } from '../ends.ts';
 import type { Ending } from '../message.ts';
+import { Backoff, type BackoffTimes } from '../sources/backoff.ts';
 
 export interface LifeOptions {
   /** Milliseconds after the last client has left until the source is stopped; undefined: it always runs. */

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Objections } from '../../../src/config/checks/programs.ts';
-import { parseConfig } from '../../../src/config/load.ts';
+import type { Confinement } from '../../../src/config/keys/programs.ts';
 import { formatProblem } from '../../../src/config/reading/problems.ts';
-import type { Confinement } from '../../../src/config/schema.ts';
+import { parseConfig } from '../../../src/gateway/config.ts';
 
 function problems(text: string, objections: Objections): readonly string[] {
   const result = parseConfig(Buffer.from(text), 'f.toml', { directory: '/', objections });

@@ -4,8 +4,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { parseConfig } from '../../../src/config/load.ts';
 import { formatProblem } from '../../../src/config/reading/problems.ts';
+import { parseConfig } from '../../../src/gateway/config.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-doubts-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -4,8 +4,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { loadConfig } from '../../../src/config/load.ts';
 import { formatProblem, type Problem } from '../../../src/config/reading/problems.ts';
+import { loadConfig } from '../../../src/gateway/config.ts';
 import { Authority, revocationList } from '../../support/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-config-tls-'));

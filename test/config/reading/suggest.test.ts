@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { distance, nearest, suggestion, tablesOf } from '../../../src/config/reading/suggest.ts';
-import { root } from '../../../src/config/schema.ts';
+import { SCHEMA } from '../../../src/gateway/config.ts';
 
 describe('the nearest key', () => {
   const known = ['command', 'share', 'framing', 'max_message', 'max_processes', 'root', 'env'];
@@ -41,7 +41,7 @@ describe('the distance of two words', () => {
 });
 
 describe('a suggestion', () => {
-  const tables = tablesOf(root);
+  const tables = tablesOf(SCHEMA.root);
   const cases: readonly (readonly [string, readonly string[], string | undefined])[] = [
     ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"]'],
     ['listen', ['format', 'level'], 'it is a key of the top of the file, [admin]'],

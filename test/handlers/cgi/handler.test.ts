@@ -14,9 +14,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { CgiConfig } from '../../../src/config/schema.ts';
 import { type BodySource, headerValue, type Reply } from '../../../src/engine/engine.ts';
 import { cgiHandler } from '../../../src/handlers/cgi/handler.ts';
+import type { CgiConfig } from '../../../src/handlers/cgi/keys.ts';
 import { HttpError } from '../../../src/http/errors.ts';
 import type { Handler } from '../../../src/http/handler.ts';
 import { openAssets } from '../../../src/ops/assets.ts';

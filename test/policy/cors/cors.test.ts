@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { METHODS as KNOWN } from 'node:http';
 import { describe, test } from 'node:test';
-import type { CorsConfig } from '../../../src/config/schema.ts';
+import type { CorsConfig } from '../../../src/config/keys/policies.ts';
 import { METHODS } from '../../../src/config/values/names.ts';
 import type { HeaderList, Request } from '../../../src/engine/engine.ts';
 import { type Origin, parseOrigin } from '../../../src/net/origin.ts';

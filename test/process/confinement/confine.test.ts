@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { Confinement } from '../../../src/config/schema.ts';
+import type { Confinement } from '../../../src/config/keys/programs.ts';
 import { planConfinement, readSystem, type SystemFacts, wrap } from '../../../src/process/confinement/confine.ts';
 import type { Exit, Spawner } from '../../../src/process/spawn.ts';
 import { collect, keepAlive, makeSpawner, SPAWNERS, shell } from '../support.ts';

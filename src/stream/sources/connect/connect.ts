@@ -1,9 +1,10 @@
 /** What starts the source of a stream with `connect`: a connection for one client, made before the client is let in. */
-import type { StreamConfig } from '../../../config/schema.ts';
+
 import type { Call } from '../../../http/handler.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Held } from '../../../ownership/held.ts';
 import type { Framing } from '../../framing.ts';
+import type { StreamConfig } from '../../keys.ts';
 import type { Connect, PrivateParts } from '../../private-stream.ts';
 import { ConnectionSource } from './connection.ts';
 import { Connections } from './connections.ts';

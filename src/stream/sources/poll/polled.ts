@@ -5,8 +5,8 @@
 import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
-import { Backoff, type BackoffTimes } from '../../backoff.ts';
 import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../../ends.ts';
+import { Backoff, type BackoffTimes } from '../backoff.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';

@@ -1,5 +1,5 @@
 /** Builds the sources of a polled stream: one for each channel, with what it is to ask. */
-import type { StreamConfig } from '../../../config/schema.ts';
+
 import type { HeaderList } from '../../../engine/engine.ts';
 import type { Call } from '../../../http/handler.ts';
 import type { Log } from '../../../ops/log.ts';
@@ -8,6 +8,7 @@ import type { Program } from '../../../process/programs.ts';
 import type { CanonicalPath } from '../../../routing/canonical-path.ts';
 import type { Match } from '../../../routing/router.ts';
 import type { SourceEvents } from '../../ends.ts';
+import type { StreamConfig } from '../../keys.ts';
 import type { StreamPlan } from '../../plan.ts';
 import type { StreamRequest } from '../program/start.ts';
 import { pollCommand } from './command.ts';

@@ -1,5 +1,5 @@
 /** Starts a stream's program for one client: its command, its environment, its stderr into the log. */
-import type { StreamConfig } from '../../../config/schema.ts';
+
 import type { Request } from '../../../engine/engine.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { User } from '../../../policy/auth/auth.ts';
@@ -13,6 +13,7 @@ import { pathInfo, routeBase } from '../../../programs/script-path.ts';
 import { asStartError } from '../../../programs/start-error.ts';
 import { NOTHING_BELOW, type PathBelow } from '../../../routing/canonical-path.ts';
 import { routeKeyOf } from '../../../routing/route-key.ts';
+import type { StreamConfig } from '../../keys.ts';
 
 export interface StreamProgramParts {
   readonly log: Log;

@@ -1,11 +1,11 @@
-/** The keys of a `[stream."/path"]` table, but for those that other routes have too. */
-
-import { headerName, variableValue } from '../values/names.ts';
-import { command } from '../values/on-disk.ts';
-import { remote } from '../values/remote.ts';
-import { boolean, choice, duration, integer, pollSource, size, text } from '../values/simple.ts';
-import { exactlyOne, listOf, shortOr, table } from '../values/tables.ts';
-import { optional, preset, required } from '../values/value.ts';
+/** The keys of a `[stream."/path"]` table. */
+import { type Complete, type ProgramLimits, programRouteKeys } from '../config/keys/routes.ts';
+import { headerName, variableValue } from '../config/values/names.ts';
+import { command } from '../config/values/on-disk.ts';
+import { remote } from '../config/values/remote.ts';
+import { boolean, choice, duration, integer, pollSource, size, text } from '../config/values/simple.ts';
+import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
+import { optional, preset, required } from '../config/values/value.ts';
 
 const history = shortOr(
   integer({ min: 0, max: 1_000_000 }),
@@ -17,7 +17,7 @@ const history = shortOr(
   (messages) => ({ messages }),
 );
 
-export const streamKeys = {
+const keys = {
   command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
   poll: optional(
     pollSource,
@@ -182,3 +182,7 @@ export const streamKeys = {
     'How long a client may leave its stream untaken before it is closed.',
   ),
 } as const;
+
+export const streamTable = table({ ...keys, ...programRouteKeys }, exactlyOne('command', 'poll', 'connect'));
+
+export type StreamConfig = Complete<typeof streamTable, ProgramLimits>;

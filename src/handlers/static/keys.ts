@@ -1,5 +1,7 @@
-/** The keys of a `[static."/path"]` table, but for those that every route has. */
+/** The keys of a `[static."/path"]` table. */
 
+import { type Complete, routeKeys } from '../../config/keys/routes.ts';
+import { filesBelow } from '../../config/values/files-below.ts';
 import {
   charset,
   errorStatus,
@@ -9,13 +11,13 @@ import {
   mediaType,
   nameEnding,
   relativeFile,
-} from '../values/names.ts';
-import { folder } from '../values/on-disk.ts';
-import { boolean } from '../values/simple.ts';
-import { isTable, listOf, mapOf, oneOrMapOf, type Rule } from '../values/tables.ts';
-import { type KeyPath, optional, preset, type Reading, required } from '../values/value.ts';
+} from '../../config/values/names.ts';
+import { folder } from '../../config/values/on-disk.ts';
+import { boolean } from '../../config/values/simple.ts';
+import { isTable, listOf, mapOf, oneOrMapOf, type Rule, table, together } from '../../config/values/tables.ts';
+import { type KeyPath, optional, preset, type Reading, required } from '../../config/values/value.ts';
 
-export const staticKeys = {
+const keys = {
   root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
   index: preset(
     listOf(fileName, 'file names'),
@@ -77,11 +79,11 @@ const INSTEAD: ReadonlyMap<string, string | undefined> = new Map([
 ]);
 
 /** Fields that would be ignored, or be wrong, beside what is said of each file. */
-export const fieldsOfFiles: Rule = {
+const fieldsOfFiles: Rule = {
   note: `\`headers\` cannot set what is said of each file: ${[...INSTEAD.keys()].map((name) => `\`${name}\``).join(', ')}.`,
   json: {},
-  check(table, at: KeyPath, reading: Reading) {
-    const headers = table['headers'];
+  check(own, at: KeyPath, reading: Reading) {
+    const headers = own['headers'];
     if (!isTable(headers)) return;
     for (const name of Object.keys(headers)) {
       const lower = name.toLowerCase();
@@ -90,3 +92,10 @@ export const fieldsOfFiles: Rule = {
     }
   },
 };
+
+export const staticTable = table(
+  { ...keys, ...routeKeys },
+  together(filesBelow('root', 'fallback', 'error_pages'), fieldsOfFiles),
+);
+
+export type StaticConfig = Complete<typeof staticTable>;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { overlap } from '../../../src/config/checks/checks.ts';
+import { overlap } from '../../../src/config/checks/listeners.ts';
 import { parseAddress } from '../../../src/config/values/simple.ts';
 
 describe('two listeners', () => {

@@ -1,0 +1,27 @@
+/** One path in two tables: no two routes may have one key. */
+import { parseRouteKey } from '../../routing/route-key.ts';
+import type { TextPosition } from '../reading/positions.ts';
+import { formatPath } from '../reading/problems.ts';
+import type { RawFile } from '../route-schema.ts';
+import type { KeyPath, Reading } from '../values/value.ts';
+
+/** Where a key is written; undefined for what did not come from a file. */
+export type PositionOf = (path: KeyPath) => TextPosition | undefined;
+
+export function checkRouteKeys({ routes }: RawFile, reading: Reading, positionOf: PositionOf): void {
+  const paths = routes.map(({ path }) => path);
+  const inFileOrder = paths.sort((a, b) => (positionOf(a)?.line ?? 0) - (positionOf(b)?.line ?? 0));
+  const first = new Map<string, KeyPath>();
+  for (const path of inFileOrder) {
+    const key = parseRouteKey(path[1]);
+    const place = key === undefined ? path[1] : key.host + key.path;
+    const before = first.get(place);
+    if (before === undefined) {
+      first.set(place, path);
+      continue;
+    }
+    const line = positionOf(before)?.line;
+    const where = line === undefined ? '' : ` in line ${line}`;
+    reading.problem(path, `is ${formatPath(before)}${where} already: one path is served by one route`);
+  }
+}

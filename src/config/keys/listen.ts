@@ -1,0 +1,81 @@
+/** The keys of a listener. */
+import { hostPattern } from '../values/names.ts';
+import { address, boolean, choice } from '../values/simple.ts';
+import { listOf, type Rule, table, together } from '../values/tables.ts';
+import { optional, preset, required, type Values, type ValueType } from '../values/value.ts';
+import { tls } from './tls.ts';
+
+/** What a file without `[[listen]]` has. */
+export const USUAL_LISTEN = [{ address: ':8080' }] as const;
+
+export interface Redirect {
+  /** Where the clients find HTTPS; undefined: on the port of the first TLS listener. */
+  readonly port: number | undefined;
+}
+
+const redirect: ValueType<Redirect> = {
+  expected: '"https", or "https:" and a port',
+  json: { type: 'string', pattern: '^https(:[0-9]{1,5})?$' },
+  read(value, at, reading) {
+    const match = typeof value === 'string' ? /^https(?::(\d{1,5}))?$/.exec(value) : null;
+    const port = match?.[1] === undefined ? undefined : Number(match[1]);
+    if (match !== null && (port === undefined || (port > 0 && port < 65536))) return { port };
+    reading.wrong(at, value, this.expected);
+    return undefined;
+  },
+};
+
+/** A socket that systemd has opened can only be taken over by the engine `node`. */
+const socketNeedsNode: Rule = {
+  note: 'An address `"systemd:NAME"` is served by the engine `node`.',
+  json: {},
+  check(value, at, reading) {
+    const { address, engine } = value;
+    if (engine === 'uws' && typeof address === 'string' && address.startsWith('systemd:'))
+      reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" can take a socket from systemd');
+  },
+};
+
+/** uWebSockets.js would read a preface of version 2 from everybody, and none of version 1. */
+const proxyNeedsNode: Rule = {
+  note: 'With `proxy_protocol` it is served by the engine `node`, too.',
+  json: {},
+  check(value, at, reading) {
+    if (value['proxy_protocol'] === true && value['engine'] === 'uws')
+      reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" serves the PROXY protocol');
+  },
+};
+
+export const listen = table(
+  {
+    address: required(
+      address,
+      'Where to accept connections. ":8080" means every address of the machine, "systemd:NAME" a socket that systemd has opened.',
+    ),
+    engine: preset(
+      choice('auto', 'uws', 'node'),
+      'auto',
+      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+    ),
+    tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+    proxy_protocol: preset(
+      boolean,
+      false,
+      'Whether every connection begins with a PROXY preface (version 1 or 2: `send-proxy` in HAProxy, `proxy_protocol on` in nginx), in which a proxy names the client. Only `connections.trusted_proxies` may connect then. Served by "node".',
+    ),
+    hosts: preset(
+      listOf(hostPattern, 'hosts'),
+      ['*'],
+      'The hosts that it answers for: requests with another Host get 421, WebSockets too. Addresses such as 192.168.1.7 and the names of localhost are always among them; "*.example.org" is every host below example.org, and "*" any. A list keeps pages out that have their own name point here (DNS rebinding).',
+    ),
+    redirect: optional(
+      redirect,
+      'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
+    ),
+  },
+  together(socketNeedsNode, proxyNeedsNode),
+);
+
+export type ListenConfig = Values<(typeof listen)['fields']>;
+/** What a listener needs to be told at least: the rest is as the schema presets it. */
+export type ListenerConfig = Pick<ListenConfig, 'address' | 'engine'> & Partial<ListenConfig>;

@@ -1,0 +1,50 @@
+/**
+ * A kind of route: what it says of itself to the configuration, and how its routes are built. Each kind is a value of this type in a folder of
+ * its own, and a line in `handlers/kinds.ts`.
+ */
+import type { RouteConfig } from '../config/keys/routes.ts';
+import type { RouteSchema } from '../config/route-schema.ts';
+import type { FileCache } from '../files/cache.ts';
+import type { ReadBuffers } from '../files/read-buffers.ts';
+import type { Resource } from '../files/resources.ts';
+import type { Log } from '../ops/log.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import type { SystemFacts } from '../process/confinement/confine.ts';
+import type { Programs } from '../process/programs.ts';
+import type { Router } from '../routing/router.ts';
+import type { Handler } from './handler.ts';
+import type { Route } from './route.ts';
+
+/** What the routes of one gateway share. */
+export interface SharedParts {
+  readonly log: Log;
+  /** Of runnel. */
+  readonly version: string;
+  readonly tallies: Tallies;
+  readonly programs: Programs;
+  readonly files: FileCache<Resource>;
+  readonly buffers: ReadBuffers;
+  /** How many configurations were built before this one. */
+  readonly generation: number;
+  /** Which route serves a path, in the configuration that is in force when it is asked. */
+  readonly find: Router<Route>['find'];
+}
+
+/** What a route is built with. */
+export interface BuildParts extends SharedParts {
+  /** Users and tools of this machine, as they are now. */
+  readonly system: SystemFacts;
+  /** Only for a kind that uses it: the folder of files that is served at "/" on every host, if there is one. */
+  readonly documentRoot: string | undefined;
+}
+
+export interface RouteKind<N extends string = string, R extends RouteConfig = RouteConfig> extends RouteSchema<N, R> {
+  /** Its programs are told where the gateway's pages are (DOCUMENT_ROOT). */
+  readonly usesDocumentRoot?: true;
+  /** Pages use `/.runnel/client.js` for its routes: with one of them the gateway serves its files for browsers. */
+  readonly usesBrowserFiles?: true;
+  /** The largest message that a route takes over WebSocket, bytes: its key `max_message`. */
+  maxMessage?(route: R): number;
+  /** Nothing runs yet of what is built. Throws an `Error` for what a check of the configuration would have found. */
+  build(key: string, route: R, parts: BuildParts): Handler;
+}

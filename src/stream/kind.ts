@@ -1,0 +1,23 @@
+/** Routes that are live streams: `[stream."/path"]`. */
+import type { RouteKind } from '../http/route-kind.ts';
+import { launchOf } from '../programs/launch.ts';
+import { checkStreams, doubtStream } from './checks.ts';
+import { streamHandler } from './handler.ts';
+import { type StreamConfig, streamTable } from './keys.ts';
+import { streamProgram } from './sources/program/start.ts';
+
+export const streamKind: RouteKind<'stream', StreamConfig> = {
+  name: 'stream',
+  doc: 'Live streams.',
+  table: streamTable,
+  startsPrograms: true,
+  usesBrowserFiles: true,
+  maxMessage: ({ max_message }) => max_message,
+  check: checkStreams,
+  doubt: doubtStream,
+  build(key, route, parts) {
+    const { log, version, tallies, programs, find } = parts;
+    const start = streamProgram(key, route, { log, programs, version, launch: launchOf(key, route, parts) });
+    return streamHandler(key, route, { log, tallies, programs, version, find, start });
+  },
+};
