@@ -1,6 +1,7 @@
 /**
  * The gateway's programs: the one place where they are started, counted, watched over and ended, CGI and streams alike.
  */
+import { Deferred } from '../ownership/deferred.ts';
 import { type Wrapper, wrap } from './confinement/confine.ts';
 import { type Ended, Ending, type EndingTimes, within } from './ending/ending.ts';
 import { Watchdog, type WatchdogPlace } from './ending/watchdog.ts';
@@ -53,7 +54,7 @@ const GROUP_LOOK = 1000;
 interface Entry {
   readonly program: Program;
   readonly times: EndingTimes;
-  readonly finish: () => void;
+  readonly over: Deferred;
   ending: Ending | undefined;
   /** Set when its leader has been reaped. */
   exit: Exit | undefined;
@@ -166,17 +167,23 @@ export class Programs {
     if (watched !== undefined) await watched;
     const place = this.watchdog.place();
     const child = await this.begin(options, place);
-    let finish: () => void = () => undefined;
-    const over = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
+    const over = new Deferred();
     // Written out: to spread an object into another one costs more than all else here.
     const { pid, stdin, stdout, stderr, exited, signalGroup } = child;
-    const program: Program = { pid, stdin, stdout, stderr, exited, signalGroup, owner: options.owner, over };
+    const program: Program = {
+      pid,
+      stdin,
+      stdout,
+      stderr,
+      exited,
+      signalGroup,
+      owner: options.owner,
+      over: over.promise,
+    };
     const entry: Entry = {
       program,
       times: options.ending,
-      finish,
+      over,
       ending: undefined,
       exit: undefined,
       exitedByItself: false,
@@ -228,7 +235,7 @@ export class Programs {
     entry.place.leave();
     program.stdin?.destroy();
     this.events.ended(program.owner, reason, exit);
-    entry.finish();
+    entry.over.resolve();
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import type { HeaderList } from '../engine/engine.ts';
+import { Deferred } from '../ownership/deferred.ts';
 import { connectionFault, StaleConnection, UpstreamError } from './faults.ts';
 import { BodyReader, framingOf } from './response-body.ts';
 import { HeadReader, type ResponseHead } from './response-head.ts';
@@ -28,20 +29,12 @@ export interface UpstreamResponse {
   readonly body: Readable;
 }
 
-interface Settle {
-  respond(response: UpstreamResponse): void;
-  refuse(error: unknown): void;
-  end(kept: boolean): void;
-}
-
 export class Exchange {
-  /** Rejects with an `UpstreamError`, or with the signal's reason. */
-  readonly response: Promise<UpstreamResponse>;
-  /** Settles when nothing of the connection is needed any more, with whether it is there for another request. */
-  readonly over: Promise<boolean>;
   private readonly head = new HeadReader();
   private body: { readonly reader: BodyReader; readonly stream: Readable; readonly keeps: boolean } | undefined;
-  private settle: Settle | undefined;
+  private readonly answered = new Deferred<UpstreamResponse>();
+  private readonly ended = new Deferred<boolean>();
+  private finished = false;
 
   /**
    * @param head of the request, see `requestHead`
@@ -53,22 +46,22 @@ export class Exchange {
     head: string,
     private readonly reused: boolean,
   ) {
-    let respond: Settle['respond'] = () => undefined;
-    let refuse: Settle['refuse'] = () => undefined;
-    let end: Settle['end'] = () => undefined;
-    this.response = new Promise((resolve, reject) => {
-      [respond, refuse] = [resolve, reject];
-    });
-    this.over = new Promise((resolve) => {
-      end = resolve;
-    });
-    this.settle = { respond, refuse, end };
     const { signal } = request;
-    socket.on('data', this.take).on('end', this.ended).on('error', this.failed).on('close', this.ended);
+    socket.on('data', this.take).on('end', this.closed).on('error', this.failed).on('close', this.closed);
     signal.addEventListener('abort', this.aborted);
     if (signal.aborted) this.aborted();
     else send(socket, head, request.body);
     socket.resume();
+  }
+
+  /** Rejects with an `UpstreamError`, or with the signal's reason. */
+  get response(): Promise<UpstreamResponse> {
+    return this.answered.promise;
+  }
+
+  /** Resolves when nothing of the connection is needed any more, with whether it is there for another request. */
+  get over(): Promise<boolean> {
+    return this.ended.promise;
   }
 
   private readonly take = (chunk: Buffer): void => {
@@ -90,7 +83,7 @@ export class Exchange {
     const reader = new BodyReader(framing);
     const keeps = head.exact && framing.exact && framing.kind !== 'until-close' && isKept(head);
     const stream = new Readable({
-      read: () => void (this.settle && this.socket.resume()),
+      read: () => void (this.finished || this.socket.resume()),
       destroy: (error, done) => {
         this.finish(new UpstreamError('nobody wants the rest'));
         done(error);
@@ -99,7 +92,7 @@ export class Exchange {
     // Who takes it hears of an error by reading; before that nobody need be there.
     stream.on('error', () => undefined);
     this.body = { reader, stream, keeps };
-    this.settle?.respond({
+    this.answered.resolve({
       status: head.status,
       reason: head.reason,
       headers: head.headers,
@@ -121,7 +114,7 @@ export class Exchange {
     if (this.body?.reader.over === true) this.finish(undefined);
   }
 
-  private readonly ended = (): void => {
+  private readonly closed = (): void => {
     if (this.body !== undefined) this.finish(this.body.reader.end());
     else {
       const error = this.head.end();
@@ -142,10 +135,10 @@ export class Exchange {
 
   /** @param error undefined: the answer is whole. The first call counts */
   private finish(error: unknown): void {
-    const { settle, socket, body } = this;
-    if (settle === undefined) return;
-    this.settle = undefined;
-    socket.off('data', this.take).off('end', this.ended).off('error', this.failed).off('close', this.ended);
+    const { socket, body } = this;
+    if (this.finished) return;
+    this.finished = true;
+    socket.off('data', this.take).off('end', this.closed).off('error', this.failed).off('close', this.closed);
     this.request.signal.removeEventListener('abort', this.aborted);
     const kept =
       error === undefined &&
@@ -155,10 +148,10 @@ export class Exchange {
       socket.writable &&
       !socket.readableEnded;
     if (!kept) drop(socket);
-    if (body === undefined) settle.refuse(error);
+    if (body === undefined) this.answered.reject(error);
     else if (error === undefined) body.stream.push(null);
     else body.stream.destroy(error instanceof Error ? error : new UpstreamError(String(error)));
-    settle.end(kept);
+    this.ended.resolve(kept);
   }
 }
 

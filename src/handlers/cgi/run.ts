@@ -10,6 +10,7 @@ import type { BodySource } from '../../engine/engine.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { Answer } from '../../http/handler.ts';
 import { NoBody } from '../../http/no-body.ts';
+import { Deferred } from '../../ownership/deferred.ts';
 import type { Output } from '../../process/spawn.ts';
 import { noRoom } from '../../programs/start-error.ts';
 import { CgiBody } from './body.ts';
@@ -43,25 +44,18 @@ export interface CgiRunOptions {
 }
 
 export class CgiRun {
-  /** Rejects with an `HttpError`: 502, 504, or 499 when the client left before. */
-  readonly answer: Promise<Answer>;
   private readonly stdout: Output;
   private readonly header = new CgiHeader(MAX_HEADER);
   private body: CgiBody | undefined;
   private unchunker: Unchunker | undefined;
   private settled = false;
   private ending: Ending | undefined;
-  private resolve: (answer: Answer) => void = () => undefined;
-  private reject: (error: HttpError) => void = () => undefined;
+  private readonly answered = new Deferred<Answer>();
   private readonly headerTimer: NodeJS.Timeout;
 
   constructor(private readonly options: CgiRunOptions) {
     const { responder, timeout, totalTimeout } = options;
     this.stdout = responder.stdout;
-    this.answer = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
     void responder.ended.then((ending) => {
       this.ending = ending;
     });
@@ -81,6 +75,11 @@ export class CgiRun {
     };
     this.stdout.once('end', ended);
     this.stdout.once('close', ended);
+  }
+
+  /** Rejects with an `HttpError`: 502, 504, or 499 when the client left before. */
+  get answer(): Promise<Answer> {
+    return this.answered.promise;
   }
 
   /** The client has left: nobody wants the rest. */
@@ -110,14 +109,14 @@ export class CgiRun {
     this.settled = true;
     const { response, rest } = found;
     // From here on a program whose output nobody gets is left to run to its end; what it writes is read and forgotten.
-    if (response.kind === 'local-redirect') this.resolve({ localRedirect: response.target });
-    else if (this.options.head) this.resolve(reply(response, new NoBody(response.length)));
-    else if (response.status === 204 || response.status === 304) this.resolve(reply(response, undefined));
-    else if (isWhole(response, rest)) this.resolve(reply(response, rest.subarray(0, response.length)));
+    if (response.kind === 'local-redirect') this.answered.resolve({ localRedirect: response.target });
+    else if (this.options.head) this.answered.resolve(reply(response, new NoBody(response.length)));
+    else if (response.status === 204 || response.status === 304) this.answered.resolve(reply(response, undefined));
+    else if (isWhole(response, rest)) this.answered.resolve(reply(response, rest.subarray(0, response.length)));
     else {
       this.body = new CgiBody(this.stdout, response.length, () => this.leave());
       if (response.chunked) this.unchunker = new Unchunker();
-      this.resolve(reply(response, this.body));
+      this.answered.resolve(reply(response, this.body));
       this.pushOn(this.body, rest);
     }
   }
@@ -168,7 +167,7 @@ export class CgiRun {
     const lines = this.options.lastLines();
     const said = lines.length === 0 ? '' : `; last words: ${lines.join(' | ')}`;
     const message = `${this.options.what} failed: ${reason}${ending}${said}`;
-    this.reject(status === 503 ? noRoom(message) : new HttpError(status, message));
+    this.answered.reject(status === 503 ? noRoom(message) : new HttpError(status, message));
   }
 
   /** A program that goes on writing learns at its next write (SIGPIPE) that nobody reads; the others are ended step by step. */

@@ -5,6 +5,7 @@
 import { closeSync, openSync, read } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { Deferred } from '../../ownership/deferred.ts';
 import { abortRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
 
 /** How the application ended the request. */
@@ -25,12 +26,10 @@ const BODY_CHUNK = 64 * 1024;
 export class FastcgiRequest {
   readonly stdout: Readable;
   readonly stderr: Readable;
-  /** Settles once: with the application's word, or with why none can come. */
-  readonly ended: Promise<RequestEnd>;
   /** Settles when the connection is closed and stdout is over. */
   readonly over: Promise<void>;
   private readonly decoder = new RecordDecoder();
-  private readonly settle: (end: RequestEnd) => void;
+  private readonly end = new Deferred<RequestEnd>();
   private hasEnded = false;
 
   /**
@@ -43,11 +42,6 @@ export class FastcgiRequest {
     beginning: Buffer,
     body: RequestBody | undefined,
   ) {
-    let settle: (end: RequestEnd) => void = () => undefined;
-    this.ended = new Promise((resolve) => {
-      settle = resolve;
-    });
-    this.settle = settle;
     this.stdout = new Readable({ read: () => void socket.resume() });
     this.stderr = new Readable({ read: () => undefined });
     this.over = Promise.all([closed(socket), closed(this.stdout)]).then(() => undefined);
@@ -57,6 +51,11 @@ export class FastcgiRequest {
     socket.write(beginning);
     // The body is the application's to read or to leave; that the connection is gone is told by 'close'.
     this.send(body).catch((error: unknown) => this.broken(`the body could not be read: ${String(error)}`));
+  }
+
+  /** Resolves with the application's word, or with why none can come. */
+  get ended(): Promise<RequestEnd> {
+    return this.end.promise;
   }
 
   /** Nobody wants the rest. */
@@ -88,7 +87,7 @@ export class FastcgiRequest {
   private finish(end: RequestEnd): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
-    this.settle(end);
+    this.end.resolve(end);
     this.stderr.push(null);
     this.stdout.push(null);
     this.socket.destroy();
