@@ -5,16 +5,16 @@
  */
 
 export interface CacheOptions {
-  /** Bytes in all, as told by `put`, plus `ENTRY_BYTES` for each entry. */
+  /** Bytes in all, as told by `put`, plus `OVERHEAD_BYTES` for each cached. */
   readonly maxBytes: number;
   /** Milliseconds that a value is used unchecked. */
   readonly freshFor: number;
 }
 
-/** What an entry costs besides its value: key, map slot, headers. */
-const ENTRY_BYTES = 1024;
+/** What a cached value costs besides itself: key, map slot, headers. */
+const OVERHEAD_BYTES = 1024;
 
-interface Entry<T> {
+interface CachedValue<T> {
   value: T;
   bytes: number;
   freshUntil: number;
@@ -22,7 +22,7 @@ interface Entry<T> {
 
 /** Least recently checked goes first: a value in use is checked every `freshFor`, so this comes close to least recently used at no cost per hit. */
 export class FileCache<T> {
-  private readonly entries = new Map<string, Entry<T>>();
+  private readonly entries = new Map<string, CachedValue<T>>();
   private total = 0;
 
   constructor(private readonly options: CacheOptions) {}
@@ -34,14 +34,14 @@ export class FileCache<T> {
 
   /** The value of `key` if it may be used unchecked at `now` (milliseconds of any steady clock). */
   fresh(key: string, now: number): T | undefined {
-    const entry = this.entries.get(key);
-    return entry !== undefined && now < entry.freshUntil ? entry.value : undefined;
+    const cached = this.entries.get(key);
+    return cached !== undefined && now < cached.freshUntil ? cached.value : undefined;
   }
 
   /** Whether the value of `key` is fresh but more than half of its time is over: worth checking before somebody has to wait for it. */
   ageing(key: string, now: number): boolean {
-    const entry = this.entries.get(key);
-    return entry !== undefined && now < entry.freshUntil && now > entry.freshUntil - this.options.freshFor / 2;
+    const cached = this.entries.get(key);
+    return cached !== undefined && now < cached.freshUntil && now > cached.freshUntil - this.options.freshFor / 2;
   }
 
   /** The value of `key` however old. */
@@ -52,7 +52,7 @@ export class FileCache<T> {
   /** Keeps `value`, checked at `now`, and lets go of as many others as its `bytes` need. */
   put(key: string, value: T, bytes: number, now: number): void {
     this.drop(key);
-    const cost = bytes + ENTRY_BYTES + key.length;
+    const cost = bytes + OVERHEAD_BYTES + key.length;
     if (cost > this.options.maxBytes) return;
     for (const oldest of this.entries.keys()) {
       if (this.total + cost <= this.options.maxBytes) break;
@@ -68,9 +68,9 @@ export class FileCache<T> {
   }
 
   drop(key: string): void {
-    const entry = this.entries.get(key);
-    if (entry === undefined) return;
+    const cached = this.entries.get(key);
+    if (cached === undefined) return;
     this.entries.delete(key);
-    this.total -= entry.bytes;
+    this.total -= cached.bytes;
   }
 }

@@ -4,9 +4,8 @@
  */
 import type { Dir, Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
-import { isHidden, type Located, locate, refuse } from './locate.ts';
-import { Refused } from './refused.ts';
-import { isServable } from './segments.ts';
+import { isHidden, locate, type PathHandle, refuse } from './locate.ts';
+import { FileRefusal, isServable } from './segments.ts';
 
 /** A folder with more entries than this is not sorted: its entries come in the order in which the file system has them. */
 const SORTED = 5000;
@@ -16,7 +15,7 @@ const BATCH = 64;
 const TURNS = 2;
 
 /** Who may look at files: what is being looked at costs more memory than what is known. First come, first served. */
-export class ListingTurns {
+export class ListingSemaphore {
   private free = TURNS;
   private readonly line: (() => void)[] = [];
 
@@ -33,7 +32,7 @@ export class ListingTurns {
   }
 }
 
-export interface Entry {
+export interface FolderEntry {
   readonly name: string;
   readonly kind: 'file' | 'folder';
   readonly size: number;
@@ -43,7 +42,7 @@ export interface Entry {
 
 /** A folder being listed. */
 export class FolderListing {
-  private ready: readonly Entry[] = [];
+  private ready: readonly FolderEntry[] = [];
   private at = 0;
   private ended = false;
   private folderIsSorted = false;
@@ -51,8 +50,8 @@ export class FolderListing {
   private constructor(
     private readonly root: string,
     private readonly segments: readonly string[],
-    private readonly located: Located,
-    private readonly turns: ListingTurns,
+    private readonly located: PathHandle,
+    private readonly turns: ListingSemaphore,
     private dir: Dir,
   ) {}
 
@@ -60,11 +59,11 @@ export class FolderListing {
    * Starts on the folder at `segments` below `root`. What `locate` would refuse is left out; folders come first, then by name, unless
    * there are too many. Rejects as `locate` does.
    */
-  static async open(root: string, segments: readonly string[], turns: ListingTurns): Promise<FolderListing> {
+  static async open(root: string, segments: readonly string[], turns: ListingSemaphore): Promise<FolderListing> {
     const located = await locate(root, segments);
     let listing: FolderListing | undefined;
     try {
-      if (located.kind !== 'folder') throw new Refused(404, 'a folder has become a file');
+      if (located.kind !== 'folder') throw new FileRefusal(404, 'a folder has become a file');
       const begun = new FolderListing(root, segments, located, turns, await openDir(located));
       listing = begun;
       await turns.run(() => begun.begin());
@@ -80,7 +79,7 @@ export class FolderListing {
   }
 
   /** The next entries, maybe none this time; undefined at the end. Not to be called again before it has answered. */
-  async next(): Promise<readonly Entry[] | undefined> {
+  async next(): Promise<readonly FolderEntry[] | undefined> {
     if (this.at < this.ready.length) {
       this.at += BATCH;
       return this.ready.slice(this.at - BATCH, this.at);
@@ -113,13 +112,13 @@ export class FolderListing {
     }
     this.ended = true;
     this.folderIsSorted = true;
-    const entries: Entry[] = [];
+    const entries: FolderEntry[] = [];
     for (let at = 0; at < names.length; at += BATCH)
       entries.push(...(await this.entriesOf(names.slice(at, at + BATCH))));
     this.ready = entries.sort(comparison());
   }
 
-  private async read(): Promise<readonly Entry[] | undefined> {
+  private async read(): Promise<readonly FolderEntry[] | undefined> {
     const found = await this.names();
     this.ended = found.length === 0;
     return this.ended ? undefined : await this.entriesOf(found);
@@ -136,19 +135,19 @@ export class FolderListing {
     return found;
   }
 
-  private async entriesOf(found: readonly Dirent[]): Promise<readonly Entry[]> {
+  private async entriesOf(found: readonly Dirent[]): Promise<readonly FolderEntry[]> {
     const entries = await Promise.all(found.map((dirent) => this.entryOf(dirent)));
     return entries.filter((entry) => entry !== undefined);
   }
 
-  private async entryOf(dirent: Dirent): Promise<Entry | undefined> {
+  private async entryOf(dirent: Dirent): Promise<FolderEntry | undefined> {
     const { name } = dirent;
     if (isHidden(name) || !isServable(name)) return undefined;
     if (dirent.isFIFO() || dirent.isSocket() || dirent.isCharacterDevice() || dirent.isBlockDevice()) return undefined;
     return dirent.isSymbolicLink() ? await this.linked(name) : await this.plain(name);
   }
 
-  private async plain(name: string): Promise<Entry | undefined> {
+  private async plain(name: string): Promise<FolderEntry | undefined> {
     try {
       // A link that has taken the place of a file meanwhile is not followed.
       const stats = await lstat(`${this.located.handle}/${name}`);
@@ -160,23 +159,23 @@ export class FolderListing {
     }
   }
 
-  private async linked(name: string): Promise<Entry | undefined> {
+  private async linked(name: string): Promise<FolderEntry | undefined> {
     try {
       const { kind, stats, release } = await locate(this.root, [...this.segments, name]);
       await release();
       return { name, kind, size: Number(stats.size), modified: Number(stats.mtimeMs) };
     } catch (error) {
-      if (error instanceof Refused) return undefined;
+      if (error instanceof FileRefusal) return undefined;
       throw error;
     }
   }
 }
 
-function openDir(located: Located): Promise<Dir> {
+function openDir(located: PathHandle): Promise<Dir> {
   return opendir(located.handle, { bufferSize: BATCH }).catch(refuse);
 }
 
-function comparison(): (a: Entry, b: Entry) => number {
+function comparison(): (a: FolderEntry, b: FolderEntry) => number {
   const order = new Intl.Collator('en', { numeric: true });
   return (a, b) => {
     if (a.kind !== b.kind) return a.kind === 'folder' ? -1 : 1;

@@ -14,7 +14,7 @@ import { type BigIntStats, close, constants, fstat, open, readlink, realpath } f
 import { sep } from 'node:path';
 import { promisify } from 'node:util';
 import { missingProc } from '../ops/system/proc.ts';
-import { Refused } from './refused.ts';
+import { FileRefusal } from './segments.ts';
 
 const opened = promisify(open);
 const closed = promisify(close);
@@ -27,7 +27,7 @@ const O_PATH = 0o10000000;
 const { O_RDONLY, O_NONBLOCK, O_NOCTTY } = constants;
 
 /** A file or folder below the root, held by a descriptor that can only be asked and reopened. */
-export interface Located {
+export interface PathHandle {
   readonly kind: 'file' | 'folder';
   /** Where it was looked for: the root as configured and the segments. */
   readonly path: string;
@@ -51,16 +51,17 @@ export function isHidden(segment: string): boolean {
 }
 
 /**
- * What lies at `segments` below `root`; empty segments count for nothing. Throws `Refused`: 404 for what is hidden, not there,
+ * What lies at `segments` below `root`; empty segments count for nothing. Throws `FileRefusal`: 404 for what is hidden, not there,
  * outside or neither file nor folder, 403 for what the system does not let us see. Other errors (EMFILE, EIO …) pass through.
  */
-export async function locate(root: string, segments: readonly string[]): Promise<Located> {
+export async function locate(root: string, segments: readonly string[]): Promise<PathHandle> {
   let path = root;
   for (const segment of segments) {
     if (segment === '') continue;
     // Segments come from segmentsOf, which lets none of these through; this is the second lock on the door.
-    if (segment === '..' || segment.includes(sep) || segment.includes('\0')) throw new Refused(404, 'not a file name');
-    if (isHidden(segment)) throw new Refused(404, 'a hidden file');
+    if (segment === '..' || segment.includes(sep) || segment.includes('\0'))
+      throw new FileRefusal(404, 'not a file name');
+    if (isHidden(segment)) throw new FileRefusal(404, 'a hidden file');
     path += path.endsWith(sep) ? segment : sep + segment;
   }
   const descriptor = await opened(path, O_PATH).catch(refuse);
@@ -71,9 +72,9 @@ export async function locate(root: string, segments: readonly string[]): Promise
       linkTarget(handle),
       facts(descriptor, { bigint: true }),
     ]);
-    if (!isWithin(base, real)) throw new Refused(404, 'a link leads outside the root');
+    if (!isWithin(base, real)) throw new FileRefusal(404, 'a link leads outside the root');
     const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : undefined;
-    if (kind === undefined) throw new Refused(404, 'neither a file nor a folder');
+    if (kind === undefined) throw new FileRefusal(404, 'neither a file nor a folder');
     return {
       kind,
       path,
@@ -84,13 +85,13 @@ export async function locate(root: string, segments: readonly string[]): Promise
     };
   } catch (error) {
     await closed(descriptor);
-    const missing = error instanceof Refused ? undefined : missingProc();
+    const missing = error instanceof FileRefusal ? undefined : missingProc();
     throw missing === undefined ? error : new Error(missing, { cause: error });
   }
 }
 
 /** A program and how the path divides at it. */
-export interface LocatedProgram {
+export interface ScriptLocation {
   /** Where it is: the root as configured and the script's segments. */
   readonly file: string;
   /** The segments up to and with the script. */
@@ -101,9 +102,9 @@ export interface LocatedProgram {
 
 /**
  * The first file on the way of `segments` below `root`: a CGI script; the rest is PATH_INFO, in which names may start with a
- * dot and empty segments are kept. Undefined when the whole path is a folder. Throws `Refused` as `locate` does.
+ * dot and empty segments are kept. Undefined when the whole path is a folder. Throws `FileRefusal` as `locate` does.
  */
-export async function locateProgram(root: string, segments: readonly string[]): Promise<LocatedProgram | undefined> {
+export async function locateProgram(root: string, segments: readonly string[]): Promise<ScriptLocation | undefined> {
   for (const [index, segment] of segments.entries()) {
     if (segment === '') continue;
     const script = segments.slice(0, index + 1);
@@ -116,17 +117,17 @@ export async function locateProgram(root: string, segments: readonly string[]): 
   return undefined;
 }
 
-/** What the system said of a path, as a `Refused` where it is about the path. */
+/** What the system said of a path, as a `FileRefusal` where it is about the path. */
 export function refuse(error: NodeJS.ErrnoException): never {
   switch (error.code) {
     case 'ENOENT':
     case 'ENOTDIR':
     case 'ENAMETOOLONG':
     case 'ELOOP':
-      throw new Refused(404, 'not there', { cause: error });
+      throw new FileRefusal(404, 'not there', { cause: error });
     case 'EACCES':
     case 'EPERM':
-      throw new Refused(403, 'the system does not permit it', { cause: error });
+      throw new FileRefusal(403, 'the system does not permit it', { cause: error });
     default:
       throw error;
   }

@@ -1,4 +1,5 @@
-/** Parts of a file (RFC 9110 section 14). Pure. */
+/** Parts of a file (RFC 9110 section 14): which ones a request asks for, and several of them in one answer. Pure. */
+import { randomBytes } from 'node:crypto';
 
 /** Bytes `start` up to and with `end`, counted from 0. */
 export interface ByteRange {
@@ -64,4 +65,43 @@ function coalesced(ranges: readonly ByteRange[]): readonly ByteRange[] {
 /** The Content-Range of a part, or of a 416 when there is none. */
 export function contentRange(range: ByteRange | undefined, size: number): string {
   return range ? `bytes ${range.start}-${range.end}/${size}` : `bytes */${size}`;
+}
+
+// ---- several parts in one answer: multipart/byteranges (section 14.6) ----
+
+/** What goes onto the wire, in order: bytes as they are, and parts of the file. */
+export type Piece = Uint8Array | ByteRange;
+
+export interface Multipart {
+  readonly contentType: string;
+  readonly pieces: readonly Piece[];
+}
+
+/** The `ranges` of a file of `size` bytes and the type `type`, each with its own head. The boundary is a guess that nobody's file contains. */
+export function multipart(
+  ranges: readonly ByteRange[],
+  type: string,
+  size: number,
+  boundary = randomBytes(12).toString('hex'),
+): Multipart {
+  const pieces = ranges.flatMap((range, index): Piece[] => {
+    const head = `--${boundary}\r\ncontent-type: ${type}\r\ncontent-range: ${contentRange(range, size)}\r\n\r\n`;
+    return [Buffer.from(index === 0 ? head : `\r\n${head}`), range];
+  });
+  pieces.push(Buffer.from(`\r\n--${boundary}--\r\n`));
+  return { contentType: `multipart/byteranges; boundary=${boundary}`, pieces };
+}
+
+export function isRange(piece: Piece): piece is ByteRange {
+  return 'start' in piece;
+}
+
+/** Bytes of all pieces together. */
+export function lengthOf(pieces: readonly Piece[]): number {
+  return pieces.reduce((sum, piece) => sum + (isRange(piece) ? piece.end - piece.start + 1 : piece.length), 0);
+}
+
+/** The pieces of a file that is in memory. */
+export function assembled(pieces: readonly Piece[], file: Buffer): Buffer {
+  return Buffer.concat(pieces.map((piece) => (isRange(piece) ? file.subarray(piece.start, piece.end + 1) : piece)));
 }

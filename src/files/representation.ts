@@ -3,7 +3,7 @@ import { type BigIntStats, close, read } from 'node:fs';
 import { promisify } from 'node:util';
 import type { HeaderList, Reply } from '../engine/engine.ts';
 import { formatHttpDate } from './http-date.ts';
-import type { Located } from './locate.ts';
+import type { PathHandle } from './locate.ts';
 import { etagOf, type Validators } from './validators.ts';
 
 const closed = promisify(close);
@@ -113,7 +113,7 @@ export function isUnchanged(known: Representation, stats: BigIntStats): boolean 
 }
 
 /** All of a small file; undefined when it is not as long as it was a moment ago. */
-export async function readWhole(located: Located): Promise<Buffer | undefined> {
+export async function readWhole(located: PathHandle): Promise<Buffer | undefined> {
   const descriptor = await located.open();
   try {
     const length = Number(located.stats.size);

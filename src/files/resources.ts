@@ -5,10 +5,9 @@
 import { performance } from 'node:perf_hooks';
 import type { PathBelow } from '../routing/canonical-path.ts';
 import type { FileCache } from './cache.ts';
-import { type Located, locate } from './locate.ts';
-import { Refused } from './refused.ts';
+import { locate, type PathHandle } from './locate.ts';
 import { CODINGS, isUnchanged, type Representation, readWhole, represent } from './representation.ts';
-import { segmentsOf } from './segments.ts';
+import { FileRefusal, segmentsOf } from './segments.ts';
 
 /** Files up to this many bytes are kept in memory whole. */
 const SMALL = 128 * 1024;
@@ -25,7 +24,7 @@ export interface Resource {
 }
 
 /** What a path stands for: a file, a folder without an index file, or a folder that was asked for without its slash. */
-export type Found = Resource | 'folder' | 'folder without slash';
+export type LookupResult = Resource | 'folder' | 'folder without slash';
 
 export interface ResourcesOptions {
   readonly root: string;
@@ -41,17 +40,17 @@ export interface ResourcesOptions {
   readonly cache: FileCache<Resource>;
 }
 
-interface Place {
-  readonly located: Located;
+interface FileLocation {
+  readonly located: PathHandle;
   readonly segments: readonly string[];
 }
 
-interface Sibling extends Place {
+interface Sibling extends FileLocation {
   readonly coding: Representation['coding'];
 }
 
 export class Resources {
-  private readonly looks = new Map<string, Promise<Found>>();
+  private readonly looks = new Map<string, Promise<LookupResult>>();
 
   constructor(private readonly options: ResourcesOptions) {}
 
@@ -67,8 +66,8 @@ export class Resources {
     return known;
   }
 
-  /** What `rest` stands for now. Rejects with `Refused`; other errors (EMFILE, EIO …) pass through. */
-  look(rest: PathBelow): Promise<Found> {
+  /** What `rest` stands for now. Rejects with `FileRefusal`; other errors (EMFILE, EIO …) pass through. */
+  look(rest: PathBelow): Promise<LookupResult> {
     const key = this.key(rest);
     const shared = this.looks.get(key);
     if (shared !== undefined) return shared;
@@ -78,39 +77,39 @@ export class Resources {
   }
 
   /** The file of a representation as it is now, to be released by the caller. Rejects as `look`. */
-  async locate(known: Representation): Promise<{ readonly located: Located; readonly current: Representation }> {
+  async locate(known: Representation): Promise<{ readonly located: PathHandle; readonly current: Representation }> {
     const located = await locate(this.options.root, known.segments);
     if (located.kind === 'file') {
-      const place = { located, segments: known.segments };
+      const location = { located, segments: known.segments };
       const current = isUnchanged(known, located.stats)
         ? known
-        : this.represent(place, undefined, known.coding, known.varies);
+        : this.represent(location, undefined, known.coding, known.varies);
       return { located, current };
     }
     await located.release();
-    throw new Refused(404, 'a file has become a folder');
+    throw new FileRefusal(404, 'a file has become a folder');
   }
 
   private key(rest: PathBelow): string {
     return `${this.options.name}\n${rest}`;
   }
 
-  private async lookAt(rest: PathBelow, key: string): Promise<Found> {
+  private async lookAt(rest: PathBelow, key: string): Promise<LookupResult> {
     const now = performance.now();
     const { cache } = this.options;
-    const place = await this.find(rest).catch((error: unknown) => {
+    const location = await this.find(rest).catch((error: unknown) => {
       cache.drop(key);
       throw error;
     });
-    if (typeof place === 'string') {
+    if (typeof location === 'string') {
       cache.drop(key);
-      return place;
+      return location;
     }
     let siblings: readonly Sibling[] = [];
     try {
-      siblings = await this.siblings(place);
+      siblings = await this.siblings(location);
       const known = cache.stale(key);
-      const resource = known && isSame(known, place, siblings) ? known : await this.read(place, siblings);
+      const resource = known && isSame(known, location, siblings) ? known : await this.read(location, siblings);
       const all = [resource.identity, ...resource.encoded];
       const bytes = all.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0);
       if (all.every(isKnown)) cache.put(key, resource, bytes, now);
@@ -120,11 +119,11 @@ export class Resources {
       cache.drop(key);
       throw error;
     } finally {
-      await Promise.all([place, ...siblings].map(({ located }) => located.release()));
+      await Promise.all([location, ...siblings].map(({ located }) => located.release()));
     }
   }
 
-  private async find(rest: PathBelow): Promise<Place | 'folder' | 'folder without slash'> {
+  private async find(rest: PathBelow): Promise<FileLocation | 'folder' | 'folder without slash'> {
     const segments = segmentsOf(rest);
     const located = await locate(this.options.root, segments);
     // "" is the route itself: whether its path ends in a slash is the configuration's choice, not the client's.
@@ -132,13 +131,13 @@ export class Resources {
     if (located.kind === 'file') {
       if (!slash || rest === '') return { located, segments };
       await located.release();
-      throw new Refused(404, 'a file, not a folder');
+      throw new FileRefusal(404, 'a file, not a folder');
     }
     await located.release();
     return slash ? ((await this.index(segments)) ?? 'folder') : 'folder without slash';
   }
 
-  private async index(folder: readonly string[]): Promise<Place | undefined> {
+  private async index(folder: readonly string[]): Promise<FileLocation | undefined> {
     for (const name of this.options.index) {
       const segments = [...folder, name];
       const located = await this.fileAt(segments);
@@ -148,7 +147,7 @@ export class Resources {
   }
 
   /** The compressed files beside a file, the best coding first. */
-  private async siblings({ segments, located }: Place): Promise<readonly Sibling[]> {
+  private async siblings({ segments, located }: FileLocation): Promise<readonly Sibling[]> {
     const name = segments.at(-1) ?? '';
     if (!this.options.precompressed || name === '') return [];
     const looks = await Promise.allSettled(
@@ -170,9 +169,9 @@ export class Resources {
   }
 
   /** A file that may be missing, or be a folder. */
-  private async fileAt(segments: readonly string[]): Promise<Located | undefined> {
+  private async fileAt(segments: readonly string[]): Promise<PathHandle | undefined> {
     const located = await locate(this.options.root, segments).catch((error: unknown) => {
-      if (error instanceof Refused && error.status === 404) return undefined;
+      if (error instanceof FileRefusal && error.status === 404) return undefined;
       throw error;
     });
     if (located?.kind === 'file') return located;
@@ -180,16 +179,16 @@ export class Resources {
     return undefined;
   }
 
-  private async read(place: Place, siblings: readonly Sibling[]): Promise<Resource> {
+  private async read(location: FileLocation, siblings: readonly Sibling[]): Promise<Resource> {
     const varies = siblings.length > 0;
     const encoded: Representation[] = [];
     for (const sibling of siblings)
       encoded.push(this.represent(sibling, await smallBytes(sibling.located), sibling.coding, varies));
-    return { identity: this.represent(place, await smallBytes(place.located), undefined, varies), encoded };
+    return { identity: this.represent(location, await smallBytes(location.located), undefined, varies), encoded };
   }
 
   private represent(
-    { located, segments }: Place,
+    { located, segments }: FileLocation,
     bytes: Buffer | undefined,
     coding: Representation['coding'],
     varies: boolean,
@@ -206,7 +205,7 @@ export class Resources {
   }
 }
 
-function smallBytes(located: Located): Promise<Buffer | undefined> {
+function smallBytes(located: PathHandle): Promise<Buffer | undefined> {
   return located.stats.size <= SMALL ? readWhole(located) : Promise.resolve(undefined);
 }
 
@@ -216,9 +215,9 @@ function isKnown(file: Representation): boolean {
 }
 
 /** Whether the same files lie there in the same state. */
-function isSame(known: Resource, place: Place, siblings: readonly Sibling[]): boolean {
+function isSame(known: Resource, location: FileLocation, siblings: readonly Sibling[]): boolean {
   return (
-    isUnchanged(known.identity, place.located.stats) &&
+    isUnchanged(known.identity, location.located.stats) &&
     known.encoded.length === siblings.length &&
     siblings.every(({ coding, located }, index) => {
       const before = known.encoded[index];

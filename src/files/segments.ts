@@ -6,9 +6,18 @@
  * - A slash within a segment (`%2F`) is 404: what it would mean depends on who reads it.
  */
 import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
-import { Refused } from './refused.ts';
 
-/** The decoded segments of `path` between its slashes, the empty ones before its first and behind its last slash with them. Throws `Refused`. */
+/** A path that is not served: the status for the client, and the reason for the log. */
+export class FileRefusal extends Error {
+  readonly status: 400 | 403 | 404;
+  constructor(status: 400 | 403 | 404, reason: string, options?: ErrorOptions) {
+    super(reason, options);
+    this.name = 'FileRefusal';
+    this.status = status;
+  }
+}
+
+/** The decoded segments of `path` between its slashes, the empty ones before its first and behind its last slash with them. Throws `FileRefusal`. */
 export function segmentsOf(path: CanonicalPath | PathBelow): string[] {
   const segments: string[] = path.split('/');
   if (path.includes('%')) for (const [index, raw] of segments.entries()) segments[index] = decoded(raw);
@@ -20,9 +29,9 @@ function decoded(raw: string): string {
   try {
     segment = decodeURIComponent(raw);
   } catch (error) {
-    throw new Refused(400, 'the path is not UTF-8', { cause: error });
+    throw new FileRefusal(400, 'the path is not UTF-8', { cause: error });
   }
-  if (segment.includes('/')) throw new Refused(404, 'the path has an encoded slash');
+  if (segment.includes('/')) throw new FileRefusal(404, 'the path has an encoded slash');
   return segment;
 }
 

@@ -2,7 +2,7 @@
 import { formatPath } from '../config/reading/problems.ts';
 import { listeningUrl } from '../engine/listening-url.ts';
 import { FileCache } from '../files/cache.ts';
-import { ReadBuffers } from '../files/read-buffers.ts';
+import { ReadBuffers } from '../files/file-body.ts';
 import type { Resource } from '../files/resources.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Assets } from '../ops/assets.ts';

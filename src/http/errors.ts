@@ -1,3 +1,6 @@
+/** Errors that become answers. */
+import { FileRefusal } from '../files/segments.ts';
+
 /** An answer that is an error: what the client gets (status, id) and what the log gets (the cause). */
 export class HttpError extends Error {
   readonly status: number;
@@ -13,6 +16,13 @@ export class HttpError extends Error {
     this.status = status;
     this.headers = options?.headers ?? [];
   }
+}
+
+/**
+ * What a client is answered whose path names no file that is served: the refusal's own status. Other errors as they are.
+ */
+export function asFileError(error: unknown): unknown {
+  return error instanceof FileRefusal ? new HttpError(error.status, error.message, { cause: error }) : error;
 }
 
 /**

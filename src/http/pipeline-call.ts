@@ -12,7 +12,7 @@ import type { Match } from '../routing/router.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
-import { LEFT, PacedSource, TOO_SLOW } from './paced-source.ts';
+import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
 import { errorReply, unshared, withHeaders, withUpgradeHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
@@ -150,7 +150,7 @@ export class PipelineCall implements Call {
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
-      const source = new PacedSource(reply.body, { rate, window }, (sent, cut) => {
+      const source = new MeteredBody(reply.body, { rate, window }, (sent, cut) => {
         if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
         this.finish(reply.status, sent);
       });

@@ -5,7 +5,7 @@
 import type { RouteConfig } from '../config/keys/routes.ts';
 import type { RouteSchema } from '../config/route-schema.ts';
 import type { FileCache } from '../files/cache.ts';
-import type { ReadBuffers } from '../files/read-buffers.ts';
+import type { ReadBuffers } from '../files/file-body.ts';
 import type { Resource } from '../files/resources.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';

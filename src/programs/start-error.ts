@@ -1,6 +1,5 @@
 /** What a client is answered when what serves its request is not found, does not start or cannot be connected to. */
-import { Refused } from '../files/refused.ts';
-import { HttpError } from '../http/errors.ts';
+import { asFileError, HttpError } from '../http/errors.ts';
 import { TooManyPrograms } from '../process/programs.ts';
 import { SpawnError } from '../process/spawn.ts';
 import { ConnectError } from '../upstream/connecting.ts';
@@ -14,7 +13,6 @@ const RETRY_AFTER: readonly (readonly [string, string])[] = [['retry-after', '5'
  * that cannot be connected to, the status of a path that is not served; other errors as they are.
  */
 export function asStartError(error: unknown): unknown {
-  if (error instanceof Refused) return new HttpError(error.status, error.message, { cause: error });
   if (error instanceof TooManyPrograms) return noRoom(error.message, error);
   if (error instanceof ConnectError) {
     if (error.passing) return noRoom(error.message, error);
@@ -22,7 +20,7 @@ export function asStartError(error: unknown): unknown {
   }
   if (error instanceof SpawnError)
     return PASSING.has(error.code) ? noRoom(error.message, error) : new HttpError(502, error.message);
-  return isPassing(error) ? noRoom(`a program cannot be looked for: ${error.message}`, error) : error;
+  return isPassing(error) ? noRoom(`a program cannot be looked for: ${error.message}`, error) : asFileError(error);
 }
 
 /** The system's own error, where a program is only looked for. */

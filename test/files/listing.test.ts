@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { FolderListing, ListingTurns } from '../../src/files/listing.ts';
+import { FolderListing, ListingSemaphore } from '../../src/files/listing.ts';
 import { folderWith } from '../support/gateway.ts';
 import { descriptorsOf } from '../support/processes.ts';
 
@@ -19,7 +19,7 @@ test('a folder that is too large to be sorted is counted, and looked at only as 
   const files = Array.from({ length: 5100 }, (_, index) => `file-${index}`);
   for (const name of files) closeSync(openSync(join(folder, name), 'w'));
   const before = descriptorsOf(process.pid).length;
-  const listing = await FolderListing.open(folder, [''], new ListingTurns());
+  const listing = await FolderListing.open(folder, [''], new ListingSemaphore());
   assert.ok(!listing.sorted);
   // What is gone by now would be sent if it had been kept.
   for (const name of files.slice(100)) rmSync(join(folder, name));
@@ -32,14 +32,14 @@ test('a folder that is too large to be sorted is counted, and looked at only as 
 test('a folder that is not is sorted, whatever order it has on the disk', async (t) => {
   const files = Array.from({ length: 200 }, (_, index) => `file-${index}`);
   const folder = folderWith(t, Object.fromEntries([...files].reverse().map((name) => [name, ''])));
-  const listing = await FolderListing.open(folder, [''], new ListingTurns());
+  const listing = await FolderListing.open(folder, [''], new ListingSemaphore());
   assert.ok(listing.sorted);
   assert.deepEqual(await rest(listing), files);
   await listing.close();
 });
 
 test('two at work, the others in their order; who fails does not keep his turn', async () => {
-  const turns = new ListingTurns();
+  const turns = new ListingSemaphore();
   const order: number[] = [];
   let now = 0;
   let most = 0;

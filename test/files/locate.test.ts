@@ -18,8 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { isHidden, isWithin, locate, locateProgram } from '../../src/files/locate.ts';
-import { Refused } from '../../src/files/refused.ts';
-import { segmentsOf } from '../../src/files/segments.ts';
+import { FileRefusal, segmentsOf } from '../../src/files/segments.ts';
 import { bytesOf, canonicalPath, pathBelow, ROOT_PATH } from '../../src/routing/canonical-path.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-locate-'));
@@ -229,7 +228,7 @@ const PATHS: readonly (readonly [path: string, gets: string | number])[] = [
 /** As the pipeline and a handler do it together. */
 function segmentsBelow(path: string): string[] {
   const canonical = canonicalPath(bytesOf(`/${path}`));
-  if (canonical === undefined) throw new Refused(400, 'no canonical form');
+  if (canonical === undefined) throw new FileRefusal(400, 'no canonical form');
   return segmentsOf(pathBelow(canonical, ROOT_PATH));
 }
 
@@ -246,7 +245,7 @@ async function outcome(path: string): Promise<string | number> {
       await located.release();
     }
   } catch (error) {
-    if (error instanceof Refused) return error.status;
+    if (error instanceof FileRefusal) return error.status;
     throw error;
   }
 }
@@ -384,7 +383,7 @@ test('a program is the first file on the way; the rest is PATH_INFO', async (t) 
         assert.deepEqual([found.file.slice(programs.length + 1), found.pathInfo], gets);
         assert.equal(found.script.filter((segment) => segment !== '').join('/'), Array.isArray(gets) ? gets[0] : '');
       } catch (error) {
-        if (!(error instanceof Refused)) throw error;
+        if (!(error instanceof FileRefusal)) throw error;
         assert.equal(error.status, gets);
       }
     });

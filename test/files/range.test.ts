@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { contentRange, parseRange } from '../../src/files/range.ts';
+import { assembled, contentRange, lengthOf, multipart, parseRange } from '../../src/files/range.ts';
 
 test('ranges of a file of 100 bytes', async (t) => {
   const cases: readonly (readonly [field: string, result: string | readonly (readonly [number, number])[]])[] = [
@@ -59,4 +59,20 @@ test('an empty file has no range', () => {
 test('Content-Range', () => {
   assert.equal(contentRange({ start: 1, end: 2 }, 10), 'bytes 1-2/10');
   assert.equal(contentRange(undefined, 10), 'bytes */10');
+});
+
+test('two parts, byte by byte', () => {
+  const ranges = [{ start: 5, end: 6 }, { start: 0, end: 0 }]; // biome-ignore format: one line
+  const { contentType, pieces } = multipart(ranges, 'text/plain', 10, 'B');
+  assert.equal(contentType, 'multipart/byteranges; boundary=B');
+  const text =
+    '--B\r\ncontent-type: text/plain\r\ncontent-range: bytes 5-6/10\r\n\r\n56\r\n' +
+    '--B\r\ncontent-type: text/plain\r\ncontent-range: bytes 0-0/10\r\n\r\n0\r\n--B--\r\n';
+  assert.equal(assembled(pieces, Buffer.from('0123456789')).toString(), text);
+  assert.equal(lengthOf(pieces), text.length);
+});
+
+test('each answer has a boundary of its own', () => {
+  const types = Array.from({ length: 100 }, () => multipart([{ start: 0, end: 0 }], 'a/b', 1).contentType);
+  assert.equal(new Set(types).size, 100);
 });

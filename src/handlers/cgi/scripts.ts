@@ -1,9 +1,8 @@
 /** Finding the script that a request's path names below a folder: for CGI programs and for FastCGI applications alike. */
 import { performance } from 'node:perf_hooks';
 import { FileCache } from '../../files/cache.ts';
-import { type LocatedProgram, locateProgram } from '../../files/locate.ts';
-import { Refused } from '../../files/refused.ts';
-import { segmentsOf } from '../../files/segments.ts';
+import { locateProgram, type ScriptLocation } from '../../files/locate.ts';
+import { FileRefusal, segmentsOf } from '../../files/segments.ts';
 import { routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import type { PathBelow } from '../../routing/canonical-path.ts';
@@ -57,17 +56,17 @@ export class Scripts {
     return script;
   }
 
-  private async indexOf(folder: readonly string[]): Promise<LocatedProgram> {
+  private async indexOf(folder: readonly string[]): Promise<ScriptLocation> {
     for (const name of this.index) {
       const found = await locateProgram(this.root, [...folder, name]).catch(unlessNotThere);
       if (found) return found;
     }
-    throw new Refused(403, 'a folder, not a program');
+    throw new FileRefusal(403, 'a folder, not a program');
   }
 }
 
 function unlessNotThere(error: unknown): undefined {
-  if (error instanceof Refused && error.status === 404) return undefined;
+  if (error instanceof FileRefusal && error.status === 404) return undefined;
   throw error;
 }
 

@@ -6,16 +6,16 @@
 
 import type { Reply, Request } from '../../engine/engine.ts';
 import type { FileCache } from '../../files/cache.ts';
+import type { ReadBuffers } from '../../files/file-body.ts';
+import { FileBody } from '../../files/file-body.ts';
 import { globMatcher } from '../../files/glob.ts';
-import type { ReadBuffers } from '../../files/read-buffers.ts';
-import { Refused } from '../../files/refused.ts';
 import type { Representation } from '../../files/representation.ts';
 import { type Resource, Resources } from '../../files/resources.ts';
-import { FileBody } from '../../files/stream-file.ts';
+import { FileRefusal } from '../../files/segments.ts';
 import { contentTypes } from '../../files/types.ts';
 import { type Conditions, conditionsOf } from '../../files/validators.ts';
 import { listField, mediaWeight } from '../../http/accept.ts';
-import { HttpError } from '../../http/errors.ts';
+import { asFileError, HttpError } from '../../http/errors.ts';
 import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import { type PathBelow, pathOfFile } from '../../routing/canonical-path.ts';
@@ -101,23 +101,23 @@ class StaticFiles {
         return await this.listings.reply(rest, request);
       throw new HttpError(403, 'a folder without an index file');
     } catch (error) {
-      const fallback = error instanceof Refused && error.status === 404 ? await this.fallbackFor(call) : undefined;
+      const fallback = error instanceof FileRefusal && error.status === 404 ? await this.fallbackFor(call) : undefined;
       if (fallback !== undefined) return await this.answer(fallback, request);
-      return asHttpError(error);
+      return refuse(error);
     }
   }
 
   /** What a page with routes of its own gets for a path that is not a file: itself. */
   private async fallbackFor({ request, rest }: Call): Promise<Resource | undefined> {
     if (this.fallback === undefined || !wantsPage(request, rest)) return undefined;
-    return await this.fileAt(this.fallback).catch(asHttpError);
+    return await this.fileAt(this.fallback).catch(refuse);
   }
 
   /** A file of the route's own configuration. */
   private async fileAt(path: PathBelow): Promise<Resource> {
     const found = this.resources.fresh(path) ?? (await this.resources.look(path));
     if (typeof found !== 'string') return found;
-    throw new Refused(404, `${path} is a folder, not a file`);
+    throw new FileRefusal(404, `${path} is a folder, not a file`);
   }
 
   /** A GET of a file whose bytes are not in memory: its state is that of the moment of opening. */
@@ -139,8 +139,8 @@ class StaticFiles {
       }
     } catch (error) {
       // A compressed sibling that was taken away within the last second is nothing that a client should notice.
-      const hasMore = file !== resource.identity && error instanceof Refused;
-      return hasMore ? await this.opened(resource.identity, resource, request, conditions) : asHttpError(error);
+      const hasMore = file !== resource.identity && error instanceof FileRefusal;
+      return hasMore ? await this.opened(resource.identity, resource, request, conditions) : refuse(error);
     }
   }
 
@@ -183,11 +183,11 @@ function wantsPage(request: Request, rest: string): boolean {
   return mediaWeight(accept, 'text/html') > 0 && !rest.slice(rest.lastIndexOf('/') + 1).includes('.');
 }
 
-function asHttpError(error: unknown): never {
-  if (error instanceof Refused) throw new HttpError(error.status, error.message, { cause: error });
+/** 503 where the system has no room to open a file. */
+function refuse(error: unknown): never {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM') {
     throw new HttpError(503, `a file cannot be opened: ${code}`, { cause: error, headers: [['retry-after', '1']] });
   }
-  throw error;
+  throw asFileError(error);
 }

@@ -1,7 +1,7 @@
 /** A folder's content as a page, or as JSON for programs, written as it is read. */
 import type { HeaderList, Reply, Request } from '../../engine/engine.ts';
 import { formatHttpDate } from '../../files/http-date.ts';
-import { type Entry, FolderListing, ListingTurns } from '../../files/listing.ts';
+import { type FolderEntry, FolderListing, ListingSemaphore } from '../../files/listing.ts';
 import { segmentsOf } from '../../files/segments.ts';
 import { listField, mediaWeight } from '../../http/accept.ts';
 import { HttpError } from '../../http/errors.ts';
@@ -28,11 +28,11 @@ export interface ListingsOptions {
 
 export class Listings {
   private underWay = 0;
-  private readonly turns = new ListingTurns();
+  private readonly turns = new ListingSemaphore();
 
   constructor(private readonly options: ListingsOptions) {}
 
-  /** The listing of the folder at `rest`. Rejects with `Refused`, or with an `HttpError` when too many are under way. */
+  /** The listing of the folder at `rest`. Rejects with `FileRefusal`, or with an `HttpError` when too many are under way. */
   async reply(rest: PathBelow, request: Request): Promise<Reply> {
     const format = wantsJson(request) ? JSON_FORMAT : HTML_FORMAT;
     const headers: HeaderList = [...format.headers, ...CACHING];
@@ -79,7 +79,7 @@ interface Heading {
 interface Format {
   readonly headers: HeaderList;
   start(heading: Heading, sorted: boolean): string;
-  entry(entry: Entry, first: boolean): string;
+  entry(entry: FolderEntry, first: boolean): string;
   readonly end: string;
 }
 

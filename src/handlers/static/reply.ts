@@ -1,7 +1,6 @@
 /** From a file and a request to the answer, as far as no file needs to be opened for it. Pure. */
 import type { HeaderList, Reply, Request } from '../../engine/engine.ts';
-import { assembled, multipart, type Piece } from '../../files/multipart.ts';
-import { type ByteRange, contentRange, parseRange } from '../../files/range.ts';
+import { assembled, type ByteRange, contentRange, multipart, type Piece, parseRange } from '../../files/range.ts';
 import type { Representation } from '../../files/representation.ts';
 import type { Resource } from '../../files/resources.ts';
 import { type Conditions, precondition, rangeApplies } from '../../files/validators.ts';

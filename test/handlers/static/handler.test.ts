@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { headerValue, type Reply } from '../../../src/engine/engine.ts';
 import { FileCache } from '../../../src/files/cache.ts';
-import { ReadBuffers } from '../../../src/files/read-buffers.ts';
+import { ReadBuffers } from '../../../src/files/file-body.ts';
 import { staticHandler } from '../../../src/handlers/static/handler.ts';
 import { HttpError } from '../../../src/http/errors.ts';
 import { Log } from '../../../src/ops/log.ts';

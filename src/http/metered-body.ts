@@ -13,7 +13,7 @@ export interface Pace {
 export const LEFT = 'the client left';
 export const TOO_SLOW = 'the client took its answer too slowly (limits.reply_rate)';
 
-export class PacedSource implements BodySource {
+export class MeteredBody implements BodySource {
   readonly length: number | undefined;
   private sent = 0;
   private sink: BodySink | undefined;

@@ -1,11 +1,45 @@
 /** A file, or parts of one, as a reply's body: read in chunks at the client's pace. */
 import { close, read } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
-import { isRange, lengthOf, type Piece } from './multipart.ts';
-import type { ReadBuffers } from './read-buffers.ts';
+import { isRange, lengthOf, type Piece } from './range.ts';
 
 /** What is read at a time for a client that is slow, of whom there may be many. */
 const CHUNK_BYTES = 64 * 1024;
+/** Bytes of a large buffer. */
+const LARGE_BYTES = 256 * 1024;
+/** Downloads that may have a large buffer at a time. */
+const MAX_USERS = 8;
+/** Large buffers that are kept when nobody has them. */
+const KEPT = 2;
+
+/**
+ * Large buffers for reading files, shared by all downloads: for clients that take what they get at once, so that few are enough.
+ * They are used again, because as garbage they would pile up faster than they are collected.
+ */
+export class ReadBuffers {
+  private readonly free: Buffer[] = [];
+  private users = 0;
+
+  /** Whether one more download may have one; it says `leave` when it has none any more. */
+  enter(): boolean {
+    if (this.users >= MAX_USERS) return false;
+    this.users++;
+    return true;
+  }
+
+  leave(): void {
+    this.users--;
+  }
+
+  take(): Buffer {
+    return this.free.pop() ?? Buffer.allocUnsafeSlow(LARGE_BYTES);
+  }
+
+  /** One that nobody reads any more. Those of which nobody can say that are left to the collector. */
+  give(buffer: Buffer): void {
+    if (this.free.length < KEPT) this.free.push(buffer);
+  }
+}
 
 /**
  * Sends `pieces` of an open file and then closes the descriptor, which is its own from here on and is closed in every ending. A file

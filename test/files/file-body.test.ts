@@ -5,8 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { BodySink } from '../../src/engine/engine.ts';
-import { ReadBuffers } from '../../src/files/read-buffers.ts';
-import { FileBody } from '../../src/files/stream-file.ts';
+import { FileBody, ReadBuffers } from '../../src/files/file-body.ts';
 import { collect } from '../support/collect.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-stream-'));
