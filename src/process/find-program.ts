@@ -1,7 +1,7 @@
 /** Finds a program by name as a shell would, but once, when the configuration is read, and with an absolute path out. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
-import { DEFAULT_PATH } from '../config/disk/disk.ts';
+import { DEFAULT_PATH } from '../ops/system/search-path.ts';
 import { SpawnError } from './spawn.ts';
 
 /**

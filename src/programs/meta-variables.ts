@@ -5,28 +5,35 @@
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { hostNumber } from '../net/address.ts';
 import { hostText, parseHost } from '../net/host.ts';
+import type { User } from '../policy/auth/auth.ts';
 import { textOf } from '../routing/canonical-path.ts';
+
+/** What the server says of itself, the same for every request of a route. */
+export interface ServerFacts {
+  /** Of runnel. */
+  readonly version: string;
+  readonly documentRoot?: string | undefined;
+}
+
+/** Where the path leads (RFC 3875 sections 4.1.5 and 4.1.13). */
+export interface ScriptPath {
+  /** The program's file, SCRIPT_FILENAME; undefined where there is none that we know. */
+  readonly file: string | undefined;
+  /** SCRIPT_NAME: the part of the path that leads to the program, decoded; "" for one at the root. */
+  readonly scriptName: string;
+  /** PATH_INFO: what follows it, decoded; "" when nothing does. */
+  readonly pathInfo: string;
+}
 
 /** What the request itself does not say. */
 export interface RequestFacts {
   /** Names the request in our log: UNIQUE_ID. */
   readonly id: string;
-  /** Of runnel. */
-  readonly version: string;
+  readonly script: ScriptPath;
   /** Bytes of the body that the program can read from stdin. */
   readonly bodyLength: number;
-  /** SCRIPT_NAME: the part of the path that leads to the program, decoded; "" for one at the root. */
-  readonly scriptName: string;
-  /** PATH_INFO: what follows it, decoded; "" when nothing does. */
-  readonly pathInfo: string;
-  /** PATH_TRANSLATED: `pathInfo` below the document root. Only used when `pathInfo` is not empty. */
-  readonly pathTranslated?: string | undefined;
-  /** SCRIPT_FILENAME: the program's file, where there is one that we know. */
-  readonly scriptFilename: string | undefined;
-  readonly documentRoot?: string | undefined;
-  /** How the client was authenticated ("Basic", "Bearer" …), and as whom. */
-  readonly authType?: string | undefined;
-  readonly remoteUser?: string | undefined;
+  /** As whom the client was authenticated, and how: REMOTE_USER and AUTH_TYPE. */
+  readonly user?: User | undefined;
   /** Whether the program may see Authorization and Proxy-Authorization. */
   readonly passAuthorization: boolean;
 }
@@ -46,44 +53,48 @@ const NOT_PASSED: ReadonlySet<string> = new Set([
 const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization']);
 
 /** The variables, by name. Every value is text without NUL as long as the request's and the facts' are. */
-export function metaVariables(request: Request, facts: RequestFacts): ReadonlyMap<string, string> {
+export function metaVariables(
+  request: Request,
+  { id, script, bodyLength, user, passAuthorization }: RequestFacts,
+  { version, documentRoot }: ServerFacts,
+): ReadonlyMap<string, string> {
   const { headers, listener, query } = request;
   const host = hostOf(headers);
   const result = new Map<string, string>();
   const set = (name: string, value: string | undefined) => {
     if (value !== undefined) result.set(name, value);
   };
-  set('AUTH_TYPE', facts.authType);
-  if (facts.bodyLength > 0 || announcesBody(headers)) set('CONTENT_LENGTH', String(facts.bodyLength));
+  set('AUTH_TYPE', user?.type);
+  if (bodyLength > 0 || announcesBody(headers)) set('CONTENT_LENGTH', String(bodyLength));
   set('CONTENT_TYPE', fieldOf(headers, 'content-type'));
   set('GATEWAY_INTERFACE', 'CGI/1.1');
-  set('PATH_INFO', facts.pathInfo);
-  if (facts.pathInfo !== '') set('PATH_TRANSLATED', facts.pathTranslated);
+  set('PATH_INFO', script.pathInfo);
+  if (script.pathInfo !== '' && documentRoot !== undefined) set('PATH_TRANSLATED', documentRoot + script.pathInfo);
   set('QUERY_STRING', textOf(query ?? ''));
   const remote = hostNumber(request.remoteAddress);
   set('REMOTE_ADDR', remote);
   // Section 4.1.9 allows the address where no name was looked up.
   set('REMOTE_HOST', remote);
-  set('REMOTE_USER', facts.remoteUser);
+  set('REMOTE_USER', user?.name);
   set('REQUEST_METHOD', request.method);
-  set('SCRIPT_NAME', facts.scriptName);
+  set('SCRIPT_NAME', script.scriptName);
   set('SERVER_NAME', host.name);
   set('SERVER_PORT', String(listener.port ?? host.port ?? (listener.secure ? 443 : 80)));
   set('SERVER_PROTOCOL', `HTTP/${request.version}`);
-  set('SERVER_SOFTWARE', `runnel/${facts.version}`);
+  set('SERVER_SOFTWARE', `runnel/${version}`);
   // As Apache sets them.
-  set('DOCUMENT_ROOT', facts.documentRoot);
+  set('DOCUMENT_ROOT', documentRoot);
   set('HTTPS', listener.secure ? 'on' : undefined);
   // Without it a php-cgi that was built with force-cgi-redirect refuses to work.
   set('REDIRECT_STATUS', '200');
   set('REMOTE_PORT', request.remotePort?.toString());
   set('REQUEST_SCHEME', listener.secure ? 'https' : 'http');
   set('REQUEST_URI', textOf(query === undefined ? request.path : `${request.path}?${query}`));
-  set('SCRIPT_FILENAME', facts.scriptFilename);
+  set('SCRIPT_FILENAME', script.file);
   set('SERVER_ADDR', request.localAddress);
-  set('UNIQUE_ID', facts.id);
+  set('UNIQUE_ID', id);
   addTls(request, set);
-  addHeaders(result, headers, facts.passAuthorization);
+  addHeaders(result, headers, passAuthorization);
   return result;
 }
 

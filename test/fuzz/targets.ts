@@ -177,8 +177,9 @@ export const TARGETS: readonly Target[] = [
       decideOrigin(request, facts.asksUpgrade, { cors: CORS, crossSite: 'same-origin', unsafe: 'refuse' });
       const sent = CORS.apply(headers, request);
       assert(sent.filter(([name]) => name === 'access-control-allow-origin').length <= 1);
-      const id = { id: 'x', version: '0', bodyLength: 0, scriptName: '', pathInfo: '', scriptFilename: '/x' };
-      for (const [name, value] of metaVariables(request, { ...id, passAuthorization: false })) {
+      const script = { file: '/x', scriptName: '', pathInfo: '' };
+      const told = { id: 'x', script, bodyLength: 0, passAuthorization: false };
+      for (const [name, value] of metaVariables(request, told, { version: '0' })) {
         assert.match(name, /^[A-Z0-9_]+$/);
         assert(!value.includes('\0') && name !== 'HTTP_PROXY' && name !== 'HTTP_AUTHORIZATION');
       }

@@ -54,7 +54,7 @@ function inPieces(text: string, feed: (piece: Buffer) => unknown): void {
 }
 
 const rules = { cors: CORS, crossSite: 'same-origin', unsafe: 'refuse' } as const;
-const ids = { id: 'x', version: '0', bodyLength: 0, scriptName: '', pathInfo: '', scriptFilename: '/x' };
+const facts = { id: 'x', script: { file: '/x', scriptName: '', pathInfo: '' }, bodyLength: 0, passAuthorization: true };
 const VALIDATORS = { etag: '"x"', modified: 0 };
 
 /** Whatever reads what others wrote, by name, and what makes its text begin to mean something. */
@@ -145,7 +145,8 @@ const READERS: readonly (readonly [name: string, work: Work, ...heads: readonly 
           ],
           text,
         ),
-        { ...ids, passAuthorization: true },
+        facts,
+        { version: '0' },
       ),
   ],
   [

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
-import { metaVariables, type RequestFacts } from '../../src/programs/meta-variables.ts';
+import {
+  metaVariables,
+  type RequestFacts,
+  type ScriptPath,
+  type ServerFacts,
+} from '../../src/programs/meta-variables.ts';
 
 const REQUEST: Request = {
   method: 'GET',
@@ -14,17 +19,9 @@ const REQUEST: Request = {
   remotePort: 40000,
   listener: { name: ':8080', secure: false, port: 8080 },
 };
-const FACTS: RequestFacts = {
-  id: 'q1',
-  version: '1.2.3',
-  bodyLength: 0,
-  scriptName: '/cgi-bin/env',
-  pathInfo: '/a b',
-  pathTranslated: '/srv/www/a b',
-  scriptFilename: '/usr/lib/cgi-bin/env',
-  documentRoot: '/srv/www',
-  passAuthorization: false,
-};
+const SCRIPT: ScriptPath = { file: '/usr/lib/cgi-bin/env', scriptName: '/cgi-bin/env', pathInfo: '/a b' };
+const FACTS: RequestFacts = { id: 'q1', script: SCRIPT, bodyLength: 0, passAuthorization: false };
+const SERVER: ServerFacts = { version: '1.2.3', documentRoot: '/srv/www' };
 
 interface Case {
   readonly section: string;
@@ -40,7 +37,12 @@ const secure = { name: ':443', secure: true, port: 443 };
 const unix = { name: 'unix:/run/x', secure: false, port: undefined };
 
 const CASES: readonly Case[] = [
-  { section: '4.1.1', what: 'AUTH_TYPE', facts: { authType: 'Basic' }, expected: { AUTH_TYPE: 'Basic' } },
+  {
+    section: '4.1.1',
+    what: 'AUTH_TYPE',
+    facts: { user: { name: 'ann', type: 'Basic' } },
+    expected: { AUTH_TYPE: 'Basic' },
+  },
   { section: '4.1.1', what: 'no authentication', expected: { AUTH_TYPE: undefined, REMOTE_USER: undefined } },
   { section: '4.1.2', what: 'CONTENT_LENGTH of a body', facts: { bodyLength: 5 }, expected: { CONTENT_LENGTH: '5' } },
   { section: '4.1.2', what: 'not without a body', expected: { CONTENT_LENGTH: undefined } },
@@ -72,7 +74,7 @@ const CASES: readonly Case[] = [
   {
     section: '4.1.6',
     what: 'PATH_TRANSLATED only with PATH_INFO',
-    facts: { pathInfo: '' },
+    facts: { script: { ...SCRIPT, pathInfo: '' } },
     expected: { PATH_INFO: '', PATH_TRANSLATED: undefined },
   },
   { section: '4.1.6', what: 'PATH_TRANSLATED', expected: { PATH_TRANSLATED: '/srv/www/a b' } },
@@ -85,7 +87,12 @@ const CASES: readonly Case[] = [
   { section: '4.1.7', what: 'QUERY_STRING is there without a query', expected: { QUERY_STRING: '' } },
   { section: '4.1.8', what: 'REMOTE_ADDR', expected: { REMOTE_ADDR: '192.0.2.7' } },
   { section: '4.1.9', what: 'REMOTE_HOST is the address', expected: { REMOTE_HOST: '192.0.2.7' } },
-  { section: '4.1.11', what: 'REMOTE_USER', facts: { remoteUser: 'ann' }, expected: { REMOTE_USER: 'ann' } },
+  {
+    section: '4.1.11',
+    what: 'REMOTE_USER',
+    facts: { user: { name: 'ann', type: 'Basic' } },
+    expected: { REMOTE_USER: 'ann' },
+  },
   { section: '4.1.12', what: 'REQUEST_METHOD', request: { method: 'post' }, expected: { REQUEST_METHOD: 'post' } },
   { section: '4.1.13', what: 'SCRIPT_NAME', expected: { SCRIPT_NAME: '/cgi-bin/env' } },
   { section: '4.1.14', what: 'SERVER_NAME without the port', expected: { SERVER_NAME: 'board.local' } },
@@ -226,7 +233,7 @@ describe('metaVariables', () => {
   for (const { section, what, request, headers, facts, expected } of CASES) {
     test(`${section} ${what}`, () => {
       const given = { ...REQUEST, ...request, headers: headers ?? REQUEST.headers };
-      const variables = metaVariables(given, { ...FACTS, ...facts });
+      const variables = metaVariables(given, { ...FACTS, ...facts }, SERVER);
       const actual = Object.fromEntries(Object.keys(expected).map((name) => [name, variables.get(name)]));
       assert.deepEqual(actual, expected);
     });

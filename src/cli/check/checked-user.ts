@@ -4,9 +4,10 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
-import { DEFAULT_PATH, type Disk, realDisk } from '../../config/disk/disk.ts';
+import { type Disk, realDisk } from '../../config/disk/disk.ts';
 import type { Surroundings } from '../../config/load.ts';
 import { thisUser } from '../../ops/file-reasons.ts';
+import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import { findGroup, findUser, groupsOf, type User } from '../../process/confinement/accounts.ts';
 import { readSystem, type SystemFacts, type Wrapper } from '../../process/confinement/confine.ts';
 import {

@@ -2,6 +2,7 @@
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { reasonInWords, thisUser } from '../../ops/file-reasons.ts';
+import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import { type FileTrouble, HEAD_BYTES, programFileTrouble } from './program-file.ts';
 
 export type Found = 'folder' | 'file' | 'other';
@@ -33,9 +34,6 @@ export interface Disk {
   /** The folders of PATH. */
   readonly searchPath: readonly string[];
 }
-
-/** PATH when the gateway itself has none, as an init script may start it: the shell's own default, sbin included. */
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The real file system, with the PATH of this process unless another is given. */
 export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk {

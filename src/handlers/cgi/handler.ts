@@ -4,14 +4,13 @@ import { HttpError } from '../../http/errors.ts';
 import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
-import { buildEnvironment } from '../../process/environment.ts';
 import { findProgram } from '../../process/find-program.ts';
 import type { Program, Programs } from '../../process/programs.ts';
 import type { Slot } from '../../process/slots.ts';
 import { type Exit, SpawnError } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
+import { type RouteEnvironment, requestEnvironment } from '../../programs/environment.ts';
 import type { Launch } from '../../programs/launch.ts';
-import { metaVariables } from '../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import type { CgiConfig } from './keys.ts';
@@ -50,7 +49,8 @@ export function cgiHandler(config: CgiConfig, deps: CgiDeps): Handler {
 }
 
 /** What is to be started for a request. */
-interface Command extends Script {
+interface Command {
+  readonly script: Script;
   /** The program itself, or what interprets it. */
   readonly program: string;
   readonly argv: readonly [string, ...string[]];
@@ -60,8 +60,7 @@ class CgiPrograms {
   private readonly places: Places;
   private readonly running = new Set<Program>();
   private readonly scripts: Scripts | undefined;
-  /** A copy, because `process.env` asks the C library each time. */
-  private readonly inherited: Readonly<NodeJS.ProcessEnv>;
+  private readonly environment: RouteEnvironment;
   /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
   private readonly interpreters: readonly (readonly [extension: string, program: string])[];
 
@@ -71,7 +70,15 @@ class CgiPrograms {
   ) {
     const { route, tallies } = deps;
     const { root, index, max_processes: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
-    this.inherited = { ...deps.inherited };
+    this.environment = {
+      version: deps.version,
+      documentRoot: deps.documentRoot ?? config.root,
+      // A copy, because `process.env` asks the C library each time.
+      inherited: { ...deps.inherited },
+      base: deps.launch.base,
+      passEnv: config.pass_env,
+      env: config.env,
+    };
     this.places = new Places({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
     this.interpreters = [...config.interpreters].sort(([a], [b]) => b.length - a.length);
@@ -96,18 +103,20 @@ class CgiPrograms {
     if (command === undefined) throw new Error('a CGI route without root and command');
     const file = this.find(command[0]);
     const { route } = this.deps;
-    return { program: file, argv: command, file, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
+    const script = { file, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
+    return { script, program: file, argv: command };
   }
 
-  private scriptCommand({ file, scriptName, pathInfo }: Script): Command {
+  private scriptCommand(script: Script): Command {
+    const { file } = script;
     const interpreter = this.interpreters.find(([extension]) => file.endsWith(extension))?.[1];
-    if (interpreter === undefined) return { file, scriptName, pathInfo, program: file, argv: [file] };
-    return { file, scriptName, pathInfo, program: this.find(interpreter), argv: [interpreter, file] };
+    if (interpreter === undefined) return { script, program: file, argv: [file] };
+    return { script, program: this.find(interpreter), argv: [interpreter, file] };
   }
 
   private find(program: string): string {
     try {
-      return findProgram(program, this.inherited['PATH'], '/');
+      return findProgram(program, this.environment.inherited?.['PATH'], '/');
     } catch (error) {
       throw asStartError(error);
     }
@@ -122,9 +131,19 @@ class CgiPrograms {
         owner: deps.route,
         file: command.program,
         argv: command.argv,
-        env: this.environment(call, command),
+        env: requestEnvironment(
+          call.request,
+          {
+            id: call.id,
+            script: command.script,
+            bodyLength: body?.length ?? 0,
+            user: call.user,
+            passAuthorization: config.pass_authorization,
+          },
+          this.environment,
+        ),
         // RFC 3875 section 7.2: the current directory is the script's.
-        directory: config.directory ?? dirname(command.file),
+        directory: config.directory ?? dirname(command.script.file),
         stdin: stdinFor(body),
         stderr: 'pipe',
         brief: true,
@@ -141,7 +160,7 @@ class CgiPrograms {
     } catch (error) {
       slot.release();
       // A file of a folder may simply not be meant to be run.
-      if (config.root !== undefined && command.program === command.file && isNotExecutable(error)) {
+      if (config.root !== undefined && command.program === command.script.file && isNotExecutable(error)) {
         throw new HttpError(403, 'not executable', { cause: error });
       }
       throw asStartError(error);
@@ -165,31 +184,6 @@ class CgiPrograms {
       totalTimeout: call.patience ?? config.total_timeout,
       lastLines: () => stderr?.lastLines ?? [],
       end: () => void deps.programs.end(program),
-    });
-  }
-
-  private environment(call: Call, script: Script): ReadonlyMap<string, string> {
-    const { config, deps } = this;
-    const documentRoot = deps.documentRoot ?? config.root;
-    const variables = metaVariables(call.request, {
-      id: call.id,
-      version: deps.version,
-      bodyLength: call.body?.length ?? 0,
-      scriptName: script.scriptName,
-      pathInfo: script.pathInfo,
-      pathTranslated: documentRoot === undefined ? undefined : documentRoot + script.pathInfo,
-      scriptFilename: script.file,
-      documentRoot,
-      passAuthorization: config.pass_authorization,
-      authType: call.user?.type,
-      remoteUser: call.user?.name,
-    });
-    return buildEnvironment({
-      inherited: this.inherited,
-      base: deps.launch.base,
-      passEnv: config.pass_env,
-      env: config.env,
-      variables,
     });
   }
 }

@@ -3,17 +3,13 @@ import { performance } from 'node:perf_hooks';
 import { FileCache } from '../../files/cache.ts';
 import { locateProgram, type ScriptLocation } from '../../files/locate.ts';
 import { FileRefusal, segmentsOf } from '../../files/segments.ts';
+import type { ScriptPath } from '../../programs/meta-variables.ts';
 import { routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import type { PathBelow } from '../../routing/canonical-path.ts';
 
 /** A script, and how the path divides at it. */
-export interface Script {
-  readonly file: string;
-  /** SCRIPT_NAME and PATH_INFO, decoded. */
-  readonly scriptName: string;
-  readonly pathInfo: string;
-}
+export type Script = ScriptPath & { readonly file: string };
 
 /** Bytes and milliseconds for which it is remembered where a script was found. */
 const CACHE = { maxBytes: 512 * 1024, freshFor: 1000 };

@@ -5,10 +5,10 @@ import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/hand
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { Held } from '../../ownership/held.ts';
-import { buildEnvironment } from '../../process/environment.ts';
 import type { Slot } from '../../process/slots.ts';
 import { StderrLines } from '../../process/stderr.ts';
-import { metaVariables } from '../../programs/meta-variables.ts';
+import { type RouteEnvironment, requestEnvironment } from '../../programs/environment.ts';
+import type { ScriptPath } from '../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import { Connector } from '../../upstream/connecting.ts';
@@ -45,16 +45,9 @@ export function fastcgiHandler(config: FastcgiConfig, deps: FastcgiDeps): Handle
   };
 }
 
-/** What the application is asked for. */
-interface Target {
-  /** SCRIPT_FILENAME; undefined where the application has no scripts. */
-  readonly file: string | undefined;
-  readonly scriptName: string;
-  readonly pathInfo: string;
-}
-
 class FastcgiApplication {
   private readonly places: Places;
+  private readonly environment: RouteEnvironment;
   private readonly connector: Connector;
   private readonly running = new Set<FastcgiRequest>();
   private readonly scripts: Scripts | undefined;
@@ -65,15 +58,23 @@ class FastcgiApplication {
   ) {
     const { route, tallies } = deps;
     const { root, index, max_connections: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.environment = {
+      version: deps.version,
+      documentRoot: config.root ?? deps.documentRoot,
+      inherited: undefined,
+      base: new Map(),
+      passEnv: [],
+      env: config.env,
+    };
     this.connector = new Connector({ remote: config.connect, timeout: config.connect_timeout });
     this.places = new Places({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
   }
 
   async handle(call: Call): Promise<Answer> {
-    const target = this.scripts === undefined ? this.application(call) : await this.script(call, this.scripts);
-    if (target === undefined) return TO_FOLDER;
-    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, target, slot)));
+    const script = this.scripts === undefined ? this.application(call) : await this.script(call, this.scripts);
+    if (script === undefined) return TO_FOLDER;
+    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, script, slot)));
   }
 
   async close(): Promise<void> {
@@ -86,13 +87,13 @@ class FastcgiApplication {
     );
   }
 
-  private application(call: Call): Target {
+  private application(call: Call): ScriptPath {
     const { route } = this.deps;
     return { file: undefined, scriptName: routeBase(route), pathInfo: pathInfo(route, call.rest) };
   }
 
   /** Undefined: a folder without its slash. */
-  private async script(call: Call, scripts: Scripts): Promise<Target | undefined> {
+  private async script(call: Call, scripts: Scripts): Promise<ScriptPath | undefined> {
     const script = await scripts.find(call.rest);
     // Only these: an application that was handed an uploaded picture with a program in it would run that.
     if (script && !this.config.extensions.some((extension) => script.file.endsWith(extension))) {
@@ -102,10 +103,17 @@ class FastcgiApplication {
   }
 
   /** Connects and sends the request. The slot is given back when it is over, or was not sent: what can fail comes before it is. */
-  private async start(call: Call, target: Target, slot: Slot): Promise<FastcgiRequest> {
+  private async start(call: Call, script: ScriptPath, slot: Slot): Promise<FastcgiRequest> {
     const place = new Held(slot, (given) => given.release());
     try {
-      const beginning = beginRequest(this.variables(call, target));
+      const facts = {
+        id: call.id,
+        script,
+        bodyLength: call.body?.length ?? 0,
+        user: call.user,
+        passAuthorization: this.config.pass_authorization,
+      };
+      const beginning = beginRequest(requestEnvironment(call.request, facts, this.environment));
       const connection = (await this.connector.connect(call.signal)).take();
       if (connection === undefined) throw call.signal.reason;
       const request = new FastcgiRequest(connection, beginning, call.body);
@@ -142,30 +150,6 @@ class FastcgiApplication {
       lastLines: () => stderr.lastLines,
       end: () => request.abort(),
     });
-  }
-
-  private variables(call: Call, target: Target): ReadonlyMap<string, string> {
-    const { config, deps } = this;
-    const documentRoot = config.root ?? deps.documentRoot;
-    const variables = metaVariables(call.request, {
-      id: call.id,
-      version: deps.version,
-      bodyLength: call.body?.length ?? 0,
-      scriptName: target.scriptName,
-      pathInfo: target.pathInfo,
-      pathTranslated: documentRoot === undefined ? undefined : documentRoot + target.pathInfo,
-      scriptFilename: target.file,
-      documentRoot,
-      passAuthorization: config.pass_authorization,
-      authType: call.user?.type,
-      remoteUser: call.user?.name,
-    });
-    // Of the gateway's own environment nothing, not even PATH: the application has one of its own.
-    const environment = new Map(
-      buildEnvironment({ inherited: {}, base: new Map(), passEnv: [], env: config.env, variables }),
-    );
-    if (!config.env.has('PATH')) environment.delete('PATH');
-    return environment;
   }
 }
 

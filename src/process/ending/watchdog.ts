@@ -3,7 +3,7 @@
  * would never notice. So one small shell waits for the end of its stdin, which comes when the gateway is gone, and then ends
  * whatever stands in the table that it has as its descriptor 2.
  */
-import { DEFAULT_PATH } from '../../config/disk/disk.ts';
+import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import type { Child, Spawner } from '../spawn.ts';
 import { GroupTable } from './group-table.ts';
 

@@ -3,12 +3,11 @@
 import type { Request } from '../../../engine/engine.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { User } from '../../../policy/auth/auth.ts';
-import { buildEnvironment } from '../../../process/environment.ts';
 import { findProgram } from '../../../process/find-program.ts';
 import type { Program, Programs } from '../../../process/programs.ts';
 import { StderrLines } from '../../../process/stderr.ts';
+import { requestEnvironment } from '../../../programs/environment.ts';
 import type { Launch } from '../../../programs/launch.ts';
-import { metaVariables } from '../../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../../programs/script-path.ts';
 import { asStartError } from '../../../programs/start-error.ts';
 import { NOTHING_BELOW, type PathBelow } from '../../../routing/canonical-path.ts';
@@ -64,28 +63,22 @@ export function streamProgram(
     const [name, ...args] = command;
     try {
       const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
-      const variables = metaVariables(request, {
-        id,
-        version: parts.version,
-        bodyLength,
-        scriptName: base,
-        pathInfo: rest === '' ? '' : pathInfo(key, rest),
-        scriptFilename: file,
-        passAuthorization,
-        authType: user?.type,
-        remoteUser: user?.name,
-      });
+      const script = { file, scriptName: base, pathInfo: rest === '' ? '' : pathInfo(key, rest) };
       const program = await parts.programs.start({
         owner: key,
         file,
         argv: [name, ...args],
-        env: buildEnvironment({
-          inherited: process.env,
-          base: parts.launch.base,
-          passEnv: config.pass_env,
-          env: config.env,
-          variables,
-        }),
+        env: requestEnvironment(
+          request,
+          { id, script, bodyLength, user, passAuthorization },
+          {
+            version: parts.version,
+            inherited: process.env,
+            base: parts.launch.base,
+            passEnv: config.pass_env,
+            env: config.env,
+          },
+        ),
         directory: config.directory,
         stdin: 'pipe',
         stderr: 'pipe',

@@ -2,7 +2,9 @@
  * The environment of every program that runnel starts, CGI and streams alike, built from empty: nothing of the gateway's
  * own environment gets in unless it is named.
  */
-import { DEFAULT_PATH } from '../config/disk/disk.ts';
+import type { Request } from '../engine/engine.ts';
+import { DEFAULT_PATH } from '../ops/system/search-path.ts';
+import { metaVariables, type RequestFacts, type ServerFacts } from './meta-variables.ts';
 
 /** What a program gets of the gateway's environment unasked. */
 const ALWAYS_PASSED = ['PATH', 'LANG', 'LC_ALL', 'TZ'] as const;
@@ -29,17 +31,25 @@ const OF_THE_REQUEST: ReadonlySet<string> = new Set([
   'UNIQUE_ID',
 ]);
 
-export interface EnvironmentSources {
-  /** The gateway's own environment. */
-  readonly inherited: Readonly<NodeJS.ProcessEnv>;
+/** What the programs of one route are told, whoever asks. */
+export interface RouteEnvironment extends ServerFacts {
+  /** The gateway's own environment; undefined for an application that somebody else starts: it gets nothing of it, not even PATH. */
+  readonly inherited: Readonly<NodeJS.ProcessEnv> | undefined;
   /** What the way in which it is started makes true, such as the HOME of its user. Everything else replaces it. */
   readonly base: ReadonlyMap<string, string>;
-  /** Names that the route lets through from it. The only way for NODE_*, LD_* and the like. */
+  /** Names that the route lets through from the gateway's own. The only way for NODE_*, LD_* and the like. */
   readonly passEnv: readonly string[];
   /** What the route sets. */
   readonly env: ReadonlyMap<string, string>;
-  /** What the request says: the meta-variables. Empty for a program that no request started. */
-  readonly variables: ReadonlyMap<string, string>;
+}
+
+/** The whole environment of a program for one request, of CGI, FastCGI and streams alike. */
+export function requestEnvironment(
+  request: Request,
+  facts: RequestFacts,
+  route: RouteEnvironment,
+): ReadonlyMap<string, string> {
+  return buildEnvironment(route, metaVariables(request, facts, route));
 }
 
 /**
@@ -48,19 +58,28 @@ export interface EnvironmentSources {
  * (`SERVER_NAME` or `HTTPS` behind another proxy, `DOCUMENT_ROOT`), and cannot make a stranger into `REMOTE_USER = "admin"`
  * where authentication named somebody else. Throws a `RangeError` for a name or value that no environment can hold.
  */
-export function buildEnvironment(sources: EnvironmentSources): ReadonlyMap<string, string> {
-  const result = new Map<string, string>([['PATH', DEFAULT_PATH]]);
-  for (const [name, value] of sources.base) put(result, name, value);
-  for (const name of [...ALWAYS_PASSED, ...sources.passEnv]) {
-    const value = sources.inherited[name];
-    if (value !== undefined) put(result, name, value);
+export function buildEnvironment(
+  { inherited, base, passEnv, env }: Omit<RouteEnvironment, keyof ServerFacts>,
+  variables: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const result = new Map<string, string>();
+  if (inherited !== undefined) put(result, 'PATH', DEFAULT_PATH);
+  for (const [name, value] of base) put(result, name, value);
+  if (inherited !== undefined) {
+    for (const name of ALWAYS_PASSED) inherit(result, name, inherited);
+    for (const name of passEnv) inherit(result, name, inherited);
   }
-  for (const [name, value] of sources.variables) put(result, name, value);
-  for (const [name, value] of sources.env) {
-    if (sources.variables.has(name) && (OF_THE_REQUEST.has(name) || name.startsWith('HTTP_'))) continue;
+  for (const [name, value] of variables) put(result, name, value);
+  for (const [name, value] of env) {
+    if (variables.has(name) && (OF_THE_REQUEST.has(name) || name.startsWith('HTTP_'))) continue;
     put(result, name, value);
   }
   return result;
+}
+
+function inherit(result: Map<string, string>, name: string, inherited: Readonly<NodeJS.ProcessEnv>): void {
+  const value = inherited[name];
+  if (value !== undefined) put(result, name, value);
 }
 
 function put(result: Map<string, string>, name: string, value: string): void {

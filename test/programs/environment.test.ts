@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { DEFAULT_PATH } from '../../src/config/disk/disk.ts';
-import { buildEnvironment, type EnvironmentSources } from '../../src/process/environment.ts';
+import { DEFAULT_PATH } from '../../src/ops/system/search-path.ts';
+import { buildEnvironment, type RouteEnvironment } from '../../src/programs/environment.ts';
 
-function build(changes: Partial<EnvironmentSources>): { [name: string]: string } {
-  const empty: EnvironmentSources = {
-    inherited: {},
-    base: new Map(),
-    passEnv: [],
-    env: new Map(),
-    variables: new Map(),
-  };
-  return Object.fromEntries(buildEnvironment({ ...empty, ...changes }));
+type Sources = Pick<RouteEnvironment, 'inherited' | 'base' | 'passEnv' | 'env'> & {
+  readonly variables: ReadonlyMap<string, string>;
+};
+
+function build(changes: Partial<Sources>): { [name: string]: string } {
+  const empty = { inherited: {}, base: new Map(), passEnv: [], env: new Map() };
+  return Object.fromEntries(buildEnvironment({ ...empty, ...changes }, changes.variables ?? new Map()));
 }
 
 describe('what is inherited', () => {
@@ -30,6 +28,8 @@ describe('what is inherited', () => {
     assert.deepEqual(build({ inherited }), { PATH: '/bin', LANG: 'C.UTF-8', LC_ALL: 'C', TZ: 'UTC' });
   });
   test('PATH has a default, and no other has', () => assert.deepEqual(build({}), { PATH: DEFAULT_PATH }));
+  test('nothing for an application that somebody else starts', () =>
+    assert.deepEqual(build({ inherited: undefined, passEnv: ['HOME'], env: new Map([['A', 'b']]) }), { A: 'b' }));
   test('pass_env names more; a name that is not set is not there', () => {
     const inherited = { HOME: '/root', LD_LIBRARY_PATH: '/opt/lib', EMPTY: '' };
     assert.deepEqual(build({ inherited, passEnv: ['HOME', 'LD_LIBRARY_PATH', 'EMPTY', 'MISSING'] }), {
