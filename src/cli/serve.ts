@@ -7,7 +7,7 @@ import { ListenError } from '../engine/engine.ts';
 import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
 import { type GatewayParts, startGateway } from '../gateway/gateway.ts';
-import type { Reread } from '../gateway/reloading.ts';
+import type { RereadResult } from '../gateway/reloader.ts';
 import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
@@ -72,7 +72,7 @@ export function problemCount({ length }: readonly string[]): string {
 }
 
 /** What the file says now, on this machine, or in `surroundings` as another user sees them. */
-export function reread(file: string, surroundings: Surroundings = {}, system = readSystem()): Reread {
+export function reread(file: string, surroundings: Surroundings = {}, system = readSystem()): RereadResult {
   const result = loadConfig(file, {
     ...surroundings,
     objections(confinement) {

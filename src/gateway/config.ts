@@ -1,8 +1,11 @@
 /** The configuration of this gateway: the schema of `config/` with the kinds of routes that there are. */
+
+import type { RouteConfig } from '../config/keys/routes.ts';
 import * as load from '../config/load.ts';
-import { type ConfigOf, schemaOf } from '../config/schema.ts';
+import { type ConfigOf, routesOf, schemaOf } from '../config/schema.ts';
 import type { RawTable } from '../config/values/tables.ts';
 import { ROUTE_KINDS } from '../handlers/kinds.ts';
+import type { RouteKind } from '../http/route-kind.ts';
 
 export const SCHEMA = schemaOf(ROUTE_KINDS);
 
@@ -24,4 +27,17 @@ export function parseConfig(source: Buffer, file: string, around?: load.Surround
 /** The same for tables that did not come from a file but have a file's shape, keys and notation. */
 export function readConfig(table: RawTable, file: string, around?: load.Surroundings): LoadResult {
   return load.readConfig(SCHEMA, table, file, around);
+}
+
+/** A route of a configuration, with its kind. */
+export interface ConfiguredRoute {
+  readonly kind: RouteKind;
+  readonly key: string;
+  readonly route: RouteConfig;
+}
+
+/** In the order of the kinds. */
+export function everyRoute(config: Config): readonly ConfiguredRoute[] {
+  const kinds: readonly RouteKind[] = ROUTE_KINDS;
+  return kinds.flatMap((kind) => [...routesOf(config, kind)].map(([key, route]) => ({ kind, key, route })));
 }

@@ -49,7 +49,7 @@ function tlsOpening({ tls }: ListenerConfig): object | undefined {
 }
 
 /** Whether both cannot be open at one time. */
-export function samePlace(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
+export function mayClash(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
   if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path;
   if (a.kind === 'systemd') return b.kind === 'systemd' && a.socket === b.socket;
   // One of them may be every address of the machine.

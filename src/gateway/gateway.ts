@@ -18,21 +18,13 @@ import { programEvents } from '../process/program-events.ts';
 import { Programs } from '../process/programs.ts';
 import { chooseSpawner } from '../process/spawner.ts';
 import { Certificates } from '../tls/serving/certificates.ts';
-import type { Config } from './config.ts';
+import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
 import { changedTables, needRestart } from './differences.ts';
-import { Entrances } from './entrances.ts';
-import { type Door, Listeners, type Opened } from './listeners.ts';
-import { opening } from './opening.ts';
-import { Reloading, type Reread } from './reloading.ts';
-import {
-  buildRoutes,
-  type ConfiguredRoute,
-  compareRoutes,
-  everyRoute,
-  NO_ROUTES,
-  type RouteChanges,
-  type RouteTable,
-} from './routes.ts';
+import { listenerOpener } from './listener-opener.ts';
+import { Listeners, type OpenListener, type PreparedListeners } from './listeners.ts';
+import { Pipelines } from './pipelines.ts';
+import { Reloader, type RereadResult } from './reloader.ts';
+import { buildRoutes, compareRoutes, NO_ROUTES, type RouteChanges, type RouteTable } from './routes.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
@@ -41,7 +33,7 @@ export interface GatewayParts {
   /** Wraps a route's handler, for `runnel run`: a page in front of its stream. */
   readonly wrap?: (key: string, handler: Handler) => Handler;
   /** Reads the configuration anew, for a reload. Without it there is no file. */
-  readonly reread?: () => Reread;
+  readonly reread?: () => RereadResult;
 }
 
 export interface Gateway {
@@ -76,16 +68,16 @@ const FILE_FRESH = 1000;
 const USUAL_MESSAGE = 64 * 1024;
 
 /** What follows from a configuration. */
-interface Built {
+interface BuiltConfig {
   readonly config: Config;
   readonly policies: Policies;
   readonly routes: RouteTable;
 }
 
 /** A configuration that is about to be in force. */
-interface Prepared {
+interface PreparedConfig {
   readonly changes: RouteChanges;
-  readonly opened: Opened;
+  readonly listeners: PreparedListeners;
   commit(): void;
 }
 
@@ -96,17 +88,17 @@ class RunningGateway implements Gateway {
   private readonly files: FileCache<Resource>;
   private readonly buffers = new ReadBuffers();
   private readonly listeners: Listeners;
-  private readonly entrances: Entrances;
+  private readonly pipelines: Pipelines;
   private readonly readiness: Readiness;
   private readonly memory: MemoryKeeper;
   /** What is in force. */
-  private built: Built;
+  private built: BuiltConfig;
   /** The largest message of what is in force or about to be. */
   private largest = 0;
   private generation = 0;
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
-  private readonly reloading: Reloading;
+  private readonly reloader: Reloader;
   private stopping: Promise<void> | undefined;
   private hurry: (() => void) | undefined;
   /** A second signal has come; perhaps before there was anybody to hear it. */
@@ -117,26 +109,30 @@ class RunningGateway implements Gateway {
     private readonly first: Config,
     private readonly parts: GatewayParts,
   ) {
-    const { log, assets, version } = parts;
+    const { log, assets, version, reread } = parts;
     const { tallies } = this;
     const policies = new Policies(first, tallies, log, () => this.ports());
     this.built = { config: first, policies, routes: NO_ROUTES };
+
+    // What this machine offers.
     const wanted = first.processes.spawner;
     const { spawner, reason, addon } = chooseSpawner(assets, wanted);
     if (reason !== undefined && wanted === 'posix') log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
     this.readiness = openReadiness(process.env, addon, log);
     this.memory = new MemoryKeeper(memoryLimit(), addon, assets.single, log);
-    this.files = new FileCache({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
     // Not with a Node of the owner's: there a debugger may be wanted.
     if (assets.single && addon !== undefined) shield(addon);
-    this.certificates = new Certificates(log, tallies);
+
+    // What all configurations share.
     this.programs = new Programs(spawner, first.processes.max, programEvents(tallies, log));
-    const { certificates } = this;
-    const { guard } = policies;
+    this.files = new FileCache({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
+    this.certificates = new Certificates(log, tallies);
+    const { readiness, certificates } = this;
+
     this.listeners = new Listeners(
-      opening({
-        ...{ assets, log, tallies, certificates, guard, connections: first.connections },
+      listenerOpener({
+        ...{ assets, log, tallies, certificates, guard: policies.guard, connections: first.connections },
         isProxy: (address) => this.built.policies.isProxy(address),
         countRefused: (address, request) =>
           this.built.policies.admission.countRefused(address, request, performance.now()),
@@ -144,12 +140,13 @@ class RunningGateway implements Gateway {
         slower: (why) => this.slower.add(why),
       }),
     );
-    const securePort = () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port;
-    const routes = () => this.built.routes.router;
-    this.entrances = new Entrances({ log, version, tallies, certificates, securePort, routes });
-    const { readiness } = this;
-    this.reloading = new Reloading({
-      ...{ log, tallies, readiness, certificates, reread: parts.reread },
+    this.pipelines = new Pipelines({
+      ...{ log, version, tallies, certificates },
+      securePort: () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port,
+      routes: () => this.built.routes.router,
+    });
+    this.reloader = new Reloader({
+      ...{ log, tallies, readiness, certificates, reread },
       change: (config) => this.change(config),
       status: () => this.status(),
     });
@@ -158,20 +155,20 @@ class RunningGateway implements Gateway {
   async start(): Promise<void> {
     const { changes, commit } = await this.prepare(this.first, this.built.policies);
     commit();
-    this.exchange(changes);
+    this.handOver(changes);
     const missing = missingProc();
     if (missing !== undefined) this.parts.log.warn(missing);
     // In one line, since mostly it is one reason.
     if (this.slower.size > 0) this.parts.log.info([...this.slower].join('; '));
     this.announce([]);
     this.parts.log.info('ready');
-    this.reloading.loaded();
+    this.reloader.loaded();
     this.readiness.ready(this.status());
     this.memory.start();
   }
 
   reload(): Promise<void> {
-    return this.reloading.request();
+    return this.reloader.request();
   }
 
   stop(reason: string): Promise<void> {
@@ -186,7 +183,7 @@ class RunningGateway implements Gateway {
   // ---- building ----
 
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
-  private async prepare(config: Config, policies: Policies): Promise<Prepared> {
+  private async prepare(config: Config, policies: Policies): Promise<PreparedConfig> {
     const { assets, log, version, wrap } = this.parts;
     const { tallies, programs, files, buffers } = this;
     const before = this.built.routes;
@@ -203,12 +200,12 @@ class RunningGateway implements Gateway {
     const changes = compareRoutes(before, routes);
     this.largest = Math.max(USUAL_MESSAGE, ...everyRoute(config).map(maxMessage));
     try {
-      const opened = await this.listeners.prepare(await this.entrances.of(config, policies, routes.router));
+      const listeners = await this.listeners.prepare(await this.pipelines.of(config, policies, routes.router));
       const commit = (): void => {
-        opened.commit(config.stop_timeout);
+        listeners.commit(config.stop_timeout);
         this.built = { config, policies, routes };
       };
-      return { changes, opened, commit };
+      return { changes, listeners, commit };
     } catch (error) {
       // Somebody may have come through a listener that was open for a moment.
       for (const handler of changes.begun) handler.retire('this configuration was given up');
@@ -216,17 +213,18 @@ class RunningGateway implements Gateway {
     }
   }
 
-  private exchange({ begun, over }: RouteChanges): void {
+  /** The handlers of the configuration before leave, those that are new begin. */
+  private handOver({ begun, over }: RouteChanges): void {
     for (const handler of over) handler.retire('the configuration has changed');
     for (const handler of begun) handler.begin?.();
   }
 
-  private announce(before: readonly Door[]): void {
-    for (const door of this.listeners.open) {
-      if (before.includes(door)) continue;
-      const { port, engine } = door.listening;
-      const [what, path] = door.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
-      this.parts.log.info(`${what} ${listeningUrl(door.listening)}${path}${elsewhere(door)}`, { port, engine });
+  private announce(before: readonly OpenListener[]): void {
+    for (const listener of this.listeners.open) {
+      if (before.includes(listener)) continue;
+      const { port, engine } = listener.listening;
+      const [what, path] = listener.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
+      this.parts.log.info(`${what} ${listeningUrl(listener.listening)}${path}${elsewhere(listener)}`, { port, engine });
     }
   }
 
@@ -248,27 +246,27 @@ class RunningGateway implements Gateway {
     const { log } = this.parts;
     const { config: before, policies: old } = this.built;
     const policies = new Policies(config, this.tallies, log, () => this.ports(), old);
-    const { changes, opened, commit } = await this.prepare(config, policies);
+    const { changes, listeners, commit } = await this.prepare(config, policies);
     const { open } = this.listeners;
     commit();
     const tables = changedTables(before, config);
     if (tables.includes('connections')) policies.takeOver();
     this.programs.allow(config.processes.max);
     log.setLevel(config.log.level);
-    this.exchange(changes);
+    this.handOver(changes);
     this.announce(open);
-    const listeners = (doors: readonly Door[]) => doors.map(({ listening }) => `listen "${listening.name}"`);
+    const named = (some: readonly OpenListener[]) => some.map(({ listening }) => `listen "${listening.name}"`);
     const list = (...names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
     log.info('the configuration is reloaded', {
-      added: list(...changes.added, ...listeners(opened.added)),
-      changed: list(...changes.changed, ...listeners(opened.changed), ...tables),
-      removed: list(...changes.removed, ...listeners(opened.removed)),
-      kept: changes.kept.length + opened.kept.length,
+      added: list(...changes.added, ...named(listeners.added)),
+      changed: list(...changes.changed, ...named(listeners.changed), ...tables),
+      removed: list(...changes.removed, ...named(listeners.removed)),
+      kept: changes.kept.length + listeners.kept.length,
     });
     const restart = [
       ...needRestart(this.first, config),
-      ...listeners(opened.unchangeable),
-      ...tooLarge(config, opened.kept),
+      ...named(listeners.unchangeable),
+      ...tooLarge(config, listeners.kept),
     ];
     if (restart.length > 0) log.warn(`needs a restart: ${restart.join(', ')}`);
   }
@@ -276,7 +274,7 @@ class RunningGateway implements Gateway {
   // ---- stopping ----
 
   private async retireAndClose(reason: string): Promise<void> {
-    await this.reloading.close();
+    await this.reloader.close();
     this.certificates.close();
     this.memory.stop();
     this.readiness.stopping(reason);
@@ -287,7 +285,7 @@ class RunningGateway implements Gateway {
     await Promise.all(handlers.map((handler) => handler.close()));
     this.listeners.close();
     await this.programs.closeAll(STOP_PROGRAMS);
-    this.entrances.close();
+    this.pipelines.close();
     this.readiness.close();
   }
 
@@ -304,13 +302,13 @@ class RunningGateway implements Gateway {
 }
 
 /** For people, who might think that "localhost" is all. */
-function elsewhere({ listen: { address } }: Door): string {
+function elsewhere({ listen: { address } }: OpenListener): string {
   if (address.kind !== 'tcp' || (address.host !== '::' && address.host !== '0.0.0.0')) return '';
   return `, and every ${address.host === '::' ? '' : 'IPv4 '}address of this machine`;
 }
 
 /** Streams with larger messages than the engine of a listener was told of when that was opened. */
-function tooLarge(config: Config, kept: readonly Door[]): readonly string[] {
+function tooLarge(config: Config, kept: readonly OpenListener[]): readonly string[] {
   const bounds = kept.flatMap(({ admin, listening, maxMessage }) =>
     admin || listening.engine !== 'uws' ? [] : [maxMessage],
   );

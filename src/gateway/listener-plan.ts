@@ -1,8 +1,9 @@
 /** Which listeners stay open, which have to be opened, and which stand in their way: decided before anything is done. */
 import type { ListenerConfig } from '../config/keys/listen.ts';
-import { otherTls, sameOpening, samePlace } from './differences.ts';
+import { mayClash, otherTls, sameOpening } from './differences.ts';
 
-export interface Place {
+/** What planning goes by: what the configuration says of a listener, and where it really is. */
+export interface ListenerSpec {
   readonly listen: ListenerConfig;
   /** The operator's own. */
   readonly admin: boolean;
@@ -10,7 +11,7 @@ export interface Place {
   readonly port?: number | undefined;
 }
 
-export interface ListenerPlan<Open extends Place, Wanted extends Place> {
+export interface ListenerPlan<Open extends ListenerSpec, Wanted extends ListenerSpec> {
   /** Open already. */
   readonly kept: ReadonlyMap<Wanted, Open>;
   /** To be opened, in this order: those first that nothing stands in the way of. */
@@ -23,7 +24,7 @@ export interface ListenerPlan<Open extends Place, Wanted extends Place> {
   readonly unchangeable: readonly Open[];
 }
 
-export function planListeners<Open extends Place, Wanted extends Place>(
+export function planListeners<Open extends ListenerSpec, Wanted extends ListenerSpec>(
   open: readonly Open[],
   wanted: readonly Wanted[],
 ): ListenerPlan<Open, Wanted> {
@@ -45,13 +46,13 @@ export function planListeners<Open extends Place, Wanted extends Place>(
     .filter((want) => !kept.has(want))
     .map((want) => ({
       wanted: want,
-      inTheWay: [...left].filter((one) => samePlace(bound(one), want.listen.address)),
+      inTheWay: [...left].filter((one) => mayClash(bound(one), want.listen.address)),
     }))
     .sort((a, b) => a.inTheWay.length - b.inTheWay.length);
   return { kept, otherTls: changing, opening, unwanted: [...left], unchangeable };
 }
 
-function bound({ listen: { address }, port }: Place): ListenerConfig['address'] {
+function bound({ listen: { address }, port }: ListenerSpec): ListenerConfig['address'] {
   return address.kind === 'tcp' && port !== undefined ? { ...address, port } : address;
 }
 
@@ -60,6 +61,6 @@ function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {
   return (
     sameOpening(open, wanted) ||
     otherTls(open, wanted) ||
-    (open.address.kind === 'systemd' && samePlace(open.address, wanted.address))
+    (open.address.kind === 'systemd' && mayClash(open.address, wanted.address))
   );
 }

@@ -1,29 +1,30 @@
 /**
- * The listeners of a gateway: opened all or none, kept over a reload where they did not change, and let go of in good order. Each has
- * a door, which says by which pipeline its requests go: with another configuration by another one.
+ * The listeners of a gateway: opened all or none, kept over a reload where they did not change, and let go of in good order. Each
+ * knows the pipeline that serves its requests: with another configuration another one.
  */
 import { type Engine, type EngineEvents, ListenError, type Listening } from '../engine/engine.ts';
 import type { CertificateStore } from '../tls/serving/store.ts';
-import { type Place, planListeners } from './listener-plan.ts';
+import { type ListenerSpec, planListeners } from './listener-plan.ts';
 
 type Serve = EngineEvents['exchange'];
 
-export interface Wanted extends Place {
+/** A listener as a configuration has it, with what serves its requests. */
+export interface WantedListener extends ListenerSpec {
   readonly serve: Serve;
 }
 
-/** What has to be there before a listener can be opened. */
-export interface Hinges {
+/** What a listener needs before it can be opened. */
+export interface ListenerResources {
   readonly engine: Engine;
   readonly store: CertificateStore | undefined;
 }
 
 /** A listener at work. */
-export interface Door {
-  listen: Place['listen'];
+export interface OpenListener {
+  listen: ListenerSpec['listen'];
   readonly admin: boolean;
   readonly port: number | undefined;
-  readonly hinges: Hinges;
+  readonly resources: ListenerResources;
   readonly listening: Listening;
   /** Largest message that it was opened for, bytes. */
   readonly maxMessage: number;
@@ -31,13 +32,18 @@ export interface Door {
   serve: Serve;
 }
 
-export interface ListenerParts {
+/** How one listener is opened; `listener-opener.ts` is the real one. */
+export interface ListenerOpener {
   /** Rejects with a `TlsTrouble`. */
-  prepare(place: Place): Promise<Hinges>;
+  prepare(spec: ListenerSpec): Promise<ListenerResources>;
   /** Reads other certificates. Rejects with a `TlsTrouble`; otherwise resolves with what puts them in force. */
-  otherTls(store: CertificateStore, place: Place): Promise<() => void>;
+  otherTls(store: CertificateStore, spec: ListenerSpec): Promise<() => void>;
   /** Rejects with a `ListenError`. */
-  open(place: Place, hinges: Hinges, serve: Serve): Promise<Pick<Door, 'listening' | 'maxMessage'>>;
+  open(
+    spec: ListenerSpec,
+    resources: ListenerResources,
+    serve: Serve,
+  ): Promise<Pick<OpenListener, 'listening' | 'maxMessage'>>;
   release(store: CertificateStore): void;
   /** It accepts nothing any more, and no other one has its name. */
   gone(name: string): void;
@@ -45,66 +51,66 @@ export interface ListenerParts {
   lost(error: unknown): void;
 }
 
-/** Doors that are open for a configuration that is not in force yet. */
-export interface Opened {
-  readonly added: readonly Door[];
+/** Listeners that are open for a configuration that is not in force yet. */
+export interface PreparedListeners {
+  readonly added: readonly OpenListener[];
   /** Those that have taken the place of others, or serve other certificates. */
-  readonly changed: readonly Door[];
+  readonly changed: readonly OpenListener[];
   /** Those whose place nobody has taken. */
-  readonly removed: readonly Door[];
-  readonly kept: readonly Door[];
+  readonly removed: readonly OpenListener[];
+  readonly kept: readonly OpenListener[];
   /** Kept, although they were wanted otherwise. */
-  readonly unchangeable: readonly Door[];
+  readonly unchangeable: readonly OpenListener[];
   /** From here on they are the gateway's. Those that are gone get so many milliseconds for their connections. */
   commit(patience: number): void;
 }
 
 /** How long an address that is in use may take to become free, and how often it is tried meanwhile. Milliseconds. */
-const PLACE_TIME = 1000;
-const PLACE_LOOK = 50;
+const ADDRESS_TIME = 1000;
+const ADDRESS_LOOK = 50;
 
 const serveNobody: Serve = () => undefined;
 
 export class Listeners {
-  private doors: readonly Door[] = [];
+  private listeners: readonly OpenListener[] = [];
   /** Those that accept no more, and may still have connections. */
   private readonly leaving = new Set<Listening>();
   /** Sockets of systemd that were closed: nobody hands them over again. */
   private readonly givenBack = new Set<string>();
 
-  constructor(private readonly parts: ListenerParts) {}
+  constructor(private readonly opener: ListenerOpener) {}
 
   /** In the configuration's order. */
-  get open(): readonly Door[] {
-    return this.doors;
+  get open(): readonly OpenListener[] {
+    return this.listeners;
   }
 
   /** Those that are being let go of, too. */
   get all(): readonly Listening[] {
-    return [...this.doors.map(({ listening }) => listening), ...this.leaving];
+    return [...this.listeners.map(({ listening }) => listening), ...this.leaving];
   }
 
   /**
    * Opens what is wanted and not there. Where another one is in the place, that is closed first, after everything else is open.
    * Rejects with a `ListenError` or a `TlsTrouble`; then everything is as it was.
    */
-  async prepare(wanted: readonly Wanted[]): Promise<Opened> {
-    const plan = planListeners(this.doors, wanted);
+  async prepare(wanted: readonly WantedListener[]): Promise<PreparedListeners> {
+    const plan = planListeners(this.listeners, wanted);
     const undo: (() => void | Promise<void>)[] = [];
-    const doors = new Map<Wanted, Door>(plan.kept);
+    const listeners = new Map<WantedListener, OpenListener>(plan.kept);
     const tls: (() => void)[] = [];
     try {
-      for (const { open: door, wanted: want } of plan.otherTls) {
-        const { store } = door.hinges;
-        if (store !== undefined) tls.push(await this.parts.otherTls(store, want));
+      for (const { open: listener, wanted: want } of plan.otherTls) {
+        const { store } = listener.resources;
+        if (store !== undefined) tls.push(await this.opener.otherTls(store, want));
       }
-      const hinges = new Map<Wanted, Hinges>();
+      const resources = new Map<WantedListener, ListenerResources>();
       for (const { wanted: want } of plan.opening) {
         const made = await this.prepareOne(want);
-        hinges.set(want, made);
+        resources.set(want, made);
         undo.push(() => this.release(made));
       }
-      const stopped = new Set<Door>();
+      const stopped = new Set<OpenListener>();
       for (const { wanted: want, inTheWay } of plan.opening) {
         for (const old of inTheWay) {
           if (stopped.has(old)) continue;
@@ -112,11 +118,11 @@ export class Listeners {
           old.listening.stop();
           undo.push(() => this.reopen(old));
         }
-        const made = hinges.get(want);
+        const made = resources.get(want);
         if (made === undefined) continue;
-        const door = await this.openOne(want, made);
-        doors.set(want, door);
-        undo.push(() => door.listening.close());
+        const listener = await this.openOne(want, made);
+        listeners.set(want, listener);
+        undo.push(() => listener.listening.close());
       }
     } catch (error) {
       // Backwards: what has taken a place leaves it before the old one comes back.
@@ -125,20 +131,20 @@ export class Listeners {
       throw error;
     }
     const replaced = new Set(plan.opening.flatMap(({ inTheWay }) => inTheWay));
-    const opened = (where: (inTheWay: readonly Door[]) => boolean): readonly Door[] =>
-      plan.opening.flatMap((each) => (where(each.inTheWay) ? (doors.get(each.wanted) ?? []) : []));
+    const opened = (where: (inTheWay: readonly OpenListener[]) => boolean): readonly OpenListener[] =>
+      plan.opening.flatMap((each) => (where(each.inTheWay) ? (listeners.get(each.wanted) ?? []) : []));
     return {
       added: opened((inTheWay) => inTheWay.length === 0),
       changed: [...plan.otherTls.map(({ open }) => open), ...opened((inTheWay) => inTheWay.length > 0)],
-      removed: plan.unwanted.filter((door) => !replaced.has(door)),
-      kept: [...plan.kept.values()].filter((door) => !plan.otherTls.some(({ open }) => open === door)),
+      removed: plan.unwanted.filter((listener) => !replaced.has(listener)),
+      kept: [...plan.kept.values()].filter((listener) => !plan.otherTls.some(({ open }) => open === listener)),
       unchangeable: plan.unchangeable,
       commit: (patience) => {
-        for (const [want, door] of plan.kept) door.serve = want.serve;
+        for (const [want, listener] of plan.kept) listener.serve = want.serve;
         for (const apply of tls) apply();
-        for (const { open: door, wanted: want } of plan.otherTls) door.listen = want.listen;
-        this.doors = wanted.flatMap((want) => doors.get(want) ?? []);
-        for (const door of plan.unwanted) this.letGo(door, patience);
+        for (const { open: listener, wanted: want } of plan.otherTls) listener.listen = want.listen;
+        this.listeners = wanted.flatMap((want) => listeners.get(want) ?? []);
+        for (const listener of plan.unwanted) this.letGo(listener, patience);
       },
     };
   }
@@ -152,79 +158,83 @@ export class Listeners {
     for (const listening of this.all) listening.close();
   }
 
-  private async prepareOne(want: Wanted): Promise<Hinges> {
+  private async prepareOne(want: WantedListener): Promise<ListenerResources> {
     const { address } = want.listen;
     if (address.kind === 'systemd' && this.givenBack.has(address.socket))
       throw new ListenError(address.text, 'ENOENT', 'this socket was given back; only a restart gets it again');
-    return await this.parts.prepare(want);
+    return await this.opener.prepare(want);
   }
 
-  private async openOne(want: Wanted, hinges: Hinges): Promise<Door> {
+  private async openOne(want: WantedListener, resources: ListenerResources): Promise<OpenListener> {
     const { listen, admin, serve } = want;
     // Asked for each request, because the next configuration has another one.
     const current: { serve: Serve } = { serve };
-    const opened = await this.openPatiently(want, hinges, (exchange) => current.serve(exchange));
-    return Object.assign(current, { listen, admin, port: opened.listening.port, hinges, ...opened });
+    const opened = await this.openPatiently(want, resources, (exchange) => current.serve(exchange));
+    return Object.assign(current, { listen, admin, port: opened.listening.port, resources, ...opened });
   }
 
   /**
    * A program that was started a moment ago still has a listener that we have closed, until it becomes another program; on a busy
    * board that takes a while. Not at the start, where nothing was closed.
    */
-  private async openPatiently(want: Wanted, hinges: Hinges, serve: Serve): ReturnType<ListenerParts['open']> {
-    const deadline = performance.now() + (this.doors.length === 0 ? 0 : PLACE_TIME);
+  private async openPatiently(
+    want: WantedListener,
+    resources: ListenerResources,
+    serve: Serve,
+  ): ReturnType<ListenerOpener['open']> {
+    const deadline = performance.now() + (this.listeners.length === 0 ? 0 : ADDRESS_TIME);
     for (;;) {
       try {
-        return await this.parts.open(want, hinges, serve);
+        return await this.opener.open(want, resources, serve);
       } catch (error) {
         const inUse = error instanceof ListenError && error.code === 'EADDRINUSE';
         if (!inUse || performance.now() > deadline) throw error;
-        await new Promise((resolve) => setTimeout(resolve, PLACE_LOOK));
+        await new Promise((resolve) => setTimeout(resolve, ADDRESS_LOOK));
       }
     }
   }
 
   /** It was closed for nothing. Its connections go on, for as long as they would have without that. */
-  private async reopen(old: Door): Promise<void> {
+  private async reopen(old: OpenListener): Promise<void> {
     this.linger(old);
     try {
-      const again = await this.openOne(old, old.hinges);
-      this.doors = this.doors.map((door) => (door === old ? again : door));
+      const again = await this.openOne(old, old.resources);
+      this.listeners = this.listeners.map((listener) => (listener === old ? again : listener));
     } catch (error) {
-      this.doors = this.doors.filter((door) => door !== old);
-      this.release(old.hinges);
-      this.parts.lost(error);
+      this.listeners = this.listeners.filter((listener) => listener !== old);
+      this.release(old.resources);
+      this.opener.lost(error);
     }
   }
 
-  private letGo(door: Door, patience: number): void {
-    const { listening, listen, hinges } = door;
+  private letGo(listener: OpenListener, patience: number): void {
+    const { listening, listen, resources } = listener;
     const { name } = listening;
     if (listen.address.kind === 'systemd') this.givenBack.add(listen.address.socket);
     listening.stop();
-    this.linger(door, patience);
-    this.release(hinges);
+    this.linger(listener, patience);
+    this.release(resources);
     this.forget(name);
   }
 
   /** Takes what is counted by a name that nothing has any more. */
   private forget(name: string): void {
-    if (!this.doors.some((door) => door.listening.name === name)) this.parts.gone(name);
+    if (!this.listeners.some((listener) => listener.listening.name === name)) this.opener.gone(name);
   }
 
-  private linger(door: Door, patience?: number): void {
-    const { listening } = door;
+  private linger(listener: OpenListener, patience?: number): void {
+    const { listening } = listener;
     this.leaving.add(listening);
     const enough = patience === undefined ? undefined : setTimeout(() => listening.close(), patience);
     void listening.finished.then(() => {
       clearTimeout(enough);
       this.leaving.delete(listening);
       // uWebSockets.js never forgets a listener; what was behind it must not stay with it.
-      door.serve = serveNobody;
+      listener.serve = serveNobody;
     });
   }
 
-  private release({ store }: Hinges): void {
-    if (store !== undefined) this.parts.release(store);
+  private release({ store }: ListenerResources): void {
+    if (store !== undefined) this.opener.release(store);
   }
 }

@@ -4,9 +4,7 @@
  */
 import type { RouteConfig, RoutePolicies } from '../config/keys/routes.ts';
 import { formatPath } from '../config/reading/problems.ts';
-import { routesOf } from '../config/schema.ts';
 import type { HeaderList } from '../engine/engine.ts';
-import { ROUTE_KINDS } from '../handlers/kinds.ts';
 import { BROWSER_FILES, BrowserFiles } from '../handlers/own/browser-files.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
@@ -14,8 +12,8 @@ import type { RouteKind, SharedParts } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Policies } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
-import { type Entry, Router } from '../routing/router.ts';
-import type { Config } from './config.ts';
+import { type RouteEntry, Router } from '../routing/router.ts';
+import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
 import { same } from './differences.ts';
 
 /** What the handlers of all configurations share. */
@@ -25,7 +23,7 @@ export interface RouteParts extends SharedParts {
   readonly wrap?: ((key: string, handler: Handler) => Handler) | undefined;
 }
 
-interface Built {
+interface BuiltRoute {
   readonly handler: Handler;
   /** Everything that the handler was made from. */
   readonly madeFrom: unknown;
@@ -34,7 +32,7 @@ interface Built {
 export interface RouteTable {
   readonly router: Router<Route>;
   /** By name, as `stream."/live"`. */
-  readonly built: ReadonlyMap<string, Built>;
+  readonly built: ReadonlyMap<string, BuiltRoute>;
 }
 
 export const NO_ROUTES: RouteTable = { router: new Router([]), built: new Map() };
@@ -71,8 +69,8 @@ export function compareRoutes(before: RouteTable, next: RouteTable): RouteChange
 }
 
 class Building {
-  private readonly built = new Map<string, Built>();
-  private readonly entries: Entry<Route>[] = [];
+  private readonly built = new Map<string, BuiltRoute>();
+  private readonly entries: RouteEntry<Route>[] = [];
   /** Asked anew each time: users may have been added since. */
   private readonly system = readSystem();
 
@@ -118,19 +116,6 @@ class Building {
   private enter(key: string, handler: Handler, headers: HeaderList, policies: RoutePolicies): void {
     this.entries.push({ key, value: { key, handler, headers, ...this.policies.of(policies) } });
   }
-}
-
-/** A route of a configuration, with its kind. */
-export interface ConfiguredRoute {
-  readonly kind: RouteKind;
-  readonly key: string;
-  readonly route: RouteConfig;
-}
-
-/** In the order of the kinds. */
-export function everyRoute(config: Config): readonly ConfiguredRoute[] {
-  const kinds: readonly RouteKind[] = ROUTE_KINDS;
-  return kinds.flatMap((kind) => [...routesOf(config, kind)].map(([key, route]) => ({ kind, key, route })));
 }
 
 /** The folder whose files are served at "/" on every host. */

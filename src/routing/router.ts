@@ -3,7 +3,7 @@ import { type CanonicalPath, type PathBelow, pathBelow } from './canonical-path.
 import { type RouteKey, routeKeyOf } from './route-key.ts';
 
 /** One route, as the router sees it: its key as configured, and whatever the caller hangs on it. */
-export interface Entry<T> {
+export interface RouteEntry<T> {
   readonly key: string;
   readonly value: T;
 }
@@ -27,7 +27,7 @@ export class Router<T> {
   /** Longest path first; with equal paths the one with a host first. */
   private readonly candidates: readonly Candidate<T>[];
 
-  constructor(entries: readonly Entry<T>[]) {
+  constructor(entries: readonly RouteEntry<T>[]) {
     this.candidates = entries
       .map(({ key, value }) => ({ ...routeKeyOf(key), value }))
       .sort((a, b) => b.path.length - a.path.length || b.host.length - a.host.length);

@@ -4,7 +4,7 @@ import type { ListenerConfig } from '../../src/config/keys/listen.ts';
 import { parseAddress } from '../../src/config/values/simple.ts';
 import type { Config } from '../../src/gateway/config.ts';
 import { readConfig } from '../../src/gateway/config.ts';
-import { changedTables, needRestart, same, samePlace } from '../../src/gateway/differences.ts';
+import { changedTables, mayClash, needRestart, same } from '../../src/gateway/differences.ts';
 import { planListeners } from '../../src/gateway/listener-plan.ts';
 
 const SAME: readonly [string, unknown, unknown, boolean][] = [
@@ -50,7 +50,7 @@ const PLACES: readonly [string, string, boolean][] = [
 ];
 for (const [a, b, expected] of PLACES)
   test(`${a} and ${b}: ${expected ? 'one place' : 'two places'}`, () =>
-    assert.equal(samePlace(address(a), address(b)), expected));
+    assert.equal(mayClash(address(a), address(b)), expected));
 
 type Listen = Pick<ListenerConfig, 'engine'> & {
   readonly address: string;

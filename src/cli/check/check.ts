@@ -1,5 +1,5 @@
 /** `runnel check`: the problems that `serve` would find in a configuration, and warnings, without starting anything. */
-import { everyRoute } from '../../gateway/routes.ts';
+import { everyRoute } from '../../gateway/config.ts';
 import { visible } from '../../ops/visible.ts';
 import { configFile, configFlag, problemCount, reread } from '../serve.ts';
 import { EXIT, type Verb } from '../verb.ts';

@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { type Disk, failureInWords, realDisk, whyNotStarted } from '../../config/disk/disk.ts';
 import { formatPath, quote } from '../../config/reading/problems.ts';
-import type { Config } from '../../gateway/config.ts';
-import { everyRoute } from '../../gateway/routes.ts';
+import { type Config, everyRoute } from '../../gateway/config.ts';
 
 /** Bounds for each folder: how many files are looked at, how deep, and how many of them are named. */
 const MAX_FILES = 2000;

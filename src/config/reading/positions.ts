@@ -1,6 +1,7 @@
 /** From a key's path to its place in the file, by the TOML parser's own syntax tree. */
-import type { Statement, ValueNode } from 'toml/lib/parser.js';
+
 import type { KeyPath } from '../values/value.ts';
+import type { Statement, ValueNode } from './toml-tree.ts';
 
 /** Both count from 1; columns count characters. */
 export interface TextPosition {

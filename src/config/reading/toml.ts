@@ -1,9 +1,8 @@
-/** TOML's text to its tables, through the `toml` package. */
-import compiler from 'toml/lib/compiler.js';
-import parser, { type Statement } from 'toml/lib/parser.js';
+/** TOML's text to its tables, or to the reason why it is none. */
 import type { RawTable } from '../values/tables.ts';
 import { offsetAt, positionAt, type TextPosition } from './positions.ts';
 import { explain, IN_A_STRING, type Stop } from './syntax.ts';
+import { compileTree, parserStop, parseTree, type Statement } from './toml-tree.ts';
 
 export interface SyntaxTrouble {
   readonly position: TextPosition;
@@ -19,8 +18,8 @@ export type Parsed =
 export function parseToml(source: string): Parsed {
   let statements: readonly Statement[] = [];
   try {
-    statements = parser.parse(source);
-    return { ok: true, table: compiler.compile(statements, source), statements };
+    statements = parseTree(source);
+    return { ok: true, table: compileTree(statements, source), statements };
   } catch (error) {
     const stop = stopOf(error, source);
     if (stop === undefined) throw error;
@@ -28,17 +27,12 @@ export function parseToml(source: string): Parsed {
   }
 }
 
-/** The package throws errors of two shapes: its own with a line, and those of the parser generator with an offset. */
 function stopOf(error: unknown, source: string): Stop | undefined {
-  if (!(error instanceof Error)) return undefined;
-  if ('line' in error && typeof error.line === 'number' && 'column' in error && typeof error.column === 'number')
-    return { offset: offsetAt(source, error.line, error.column), expected: new Set(), said: error.message };
-  if (!('location' in error && 'expected' in error && Array.isArray(error.expected))) return undefined;
-  const location = error.location as { readonly start?: { readonly offset?: unknown } } | undefined;
-  const offset = location?.start?.offset;
-  if (typeof offset !== 'number') return undefined;
-  const expected = error.expected.flatMap((item: { text?: unknown; type?: unknown; inverted?: unknown }) =>
-    typeof item.text === 'string' ? [item.text] : item.type === 'class' && item.inverted === true ? [IN_A_STRING] : [],
+  const stop = parserStop(error);
+  if (stop === undefined) return undefined;
+  if ('line' in stop) return { offset: offsetAt(source, stop.line, stop.column), expected: new Set(), said: stop.said };
+  const expected = stop.expected.flatMap(({ text, type, inverted }) =>
+    typeof text === 'string' ? [text] : type === 'class' && inverted === true ? [IN_A_STRING] : [],
   );
-  return { offset, expected: new Set(expected), said: undefined };
+  return { offset: stop.offset, expected: new Set(expected), said: undefined };
 }

@@ -1,6 +1,7 @@
 /** Where something that is defined twice was defined first, by the TOML parser's syntax tree. */
-import type { Statement, ValueNode } from 'toml/lib/parser.js';
+
 import { formatPath } from './problems.ts';
+import type { Statement, ValueNode } from './toml-tree.ts';
 
 /** What the statement at `offset` defines again: the longest beginning of its path that an earlier statement names in full. */
 export function firstDefinition(

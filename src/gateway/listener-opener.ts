@@ -11,9 +11,9 @@ import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { type ConnectionGuard, UNGUARDED } from '../policy/connection-guard.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
-import type { ListenerParts } from './listeners.ts';
+import type { ListenerOpener } from './listeners.ts';
 
-export interface OpeningParts {
+export interface OpenerParts {
   readonly assets: Assets;
   readonly log: Log;
   readonly tallies: Tallies;
@@ -31,7 +31,7 @@ export interface OpeningParts {
   slower(reason: string): void;
 }
 
-export function opening(parts: OpeningParts): ListenerParts {
+export function listenerOpener(parts: OpenerParts): ListenerOpener {
   const { assets, log, tallies, certificates, guard } = parts;
   const { header_bytes, header_time, keep_alive } = parts.connections;
   return {

@@ -9,29 +9,29 @@ import { TlsTrouble } from '../tls/trouble.ts';
 import type { Config } from './config.ts';
 
 /** What a second look at the configuration has found: it, or every problem of it, a line each. */
-export type Reread =
+export type RereadResult =
   | { readonly ok: true; readonly config: Config; readonly doubts: readonly string[] }
   | { readonly ok: false; readonly problems: readonly string[] };
 
-export interface ReloadingParts {
+export interface ReloaderParts {
   readonly log: Log;
   readonly tallies: Tallies;
   readonly readiness: Readiness;
   readonly certificates: Pick<Certificates, 'reload'>;
   /** Undefined where there is no file. */
-  readonly reread: (() => Reread) | undefined;
+  readonly reread: (() => RereadResult) | undefined;
   /** Puts it in force. Rejects when that cannot be; then everything is as it was. */
   change(config: Config): Promise<void>;
   /** What systemd shows: where the gateway listens. */
   status(): string;
 }
 
-export class Reloading {
+export class Reloader {
   private wanted = false;
   private closed = false;
   private underWay: Promise<void> | undefined;
 
-  constructor(private readonly parts: ReloadingParts) {}
+  constructor(private readonly parts: ReloaderParts) {}
 
   /** Resolves when it is done. Never rejects. */
   request(): Promise<void> {
@@ -82,7 +82,7 @@ export class Reloading {
     return trouble;
   }
 
-  private async read(reread: () => Reread): Promise<string | undefined> {
+  private async read(reread: () => RereadResult): Promise<string | undefined> {
     const { log, change } = this.parts;
     const found = reread();
     if (!found.ok) {

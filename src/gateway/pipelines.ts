@@ -11,12 +11,12 @@ import type { Log } from '../ops/log.ts';
 import type { Metrics } from '../ops/metrics.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
-import { type Entry, Router } from '../routing/router.ts';
+import { type RouteEntry, Router } from '../routing/router.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
 import type { Config } from './config.ts';
-import type { Wanted } from './listeners.ts';
+import type { WantedListener } from './listeners.ts';
 
-export interface EntranceParts {
+export interface PipelinesParts {
   readonly log: Log;
   readonly version: string;
   readonly tallies: Tallies;
@@ -27,15 +27,15 @@ export interface EntranceParts {
   securePort(): number | undefined;
 }
 
-export class Entrances {
+export class Pipelines {
   private readonly nextId = requestNames();
   private metrics: Metrics | undefined;
 
-  constructor(private readonly parts: EntranceParts) {}
+  constructor(private readonly parts: PipelinesParts) {}
 
   /** In the configuration's order, the operator's own last. */
-  async of(config: Config, policies: Policies, routes: Router<Route>): Promise<readonly Wanted[]> {
-    const wanted: Wanted[] = config.listen.map((listen) => {
+  async of(config: Config, policies: Policies, routes: Router<Route>): Promise<readonly WantedListener[]> {
+    const wanted: WantedListener[] = config.listen.map((listen) => {
       const router =
         listen.redirect === undefined ? routes : httpsRouter(this.httpsPort(listen.redirect), policies.ofAdmin());
       const hosts = new HostPatterns(listen.hosts);
@@ -70,12 +70,12 @@ export class Entrances {
     return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, logRequests, nextId: this.nextId });
   }
 
-  private async adminRoutes(policies: Policies): Promise<Entry<Route>[]> {
+  private async adminRoutes(policies: Policies): Promise<RouteEntry<Route>[]> {
     const { log, version, tallies, certificates } = this.parts;
     // Loaded here, because without an admin listener nobody reads metrics.
     this.metrics ??= (await import('../ops/metrics.ts')).createMetrics(tallies, log, version);
     const built = policies.ofAdmin();
-    const route = (key: string, handler: Handler): Entry<Route> => ({
+    const route = (key: string, handler: Handler): RouteEntry<Route> => ({
       key,
       value: { key, handler, headers: [], ...built },
     });
