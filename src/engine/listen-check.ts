@@ -3,7 +3,7 @@ import { existsSync, lstatSync, type Stats, statSync, unlinkSync } from 'node:fs
 import { connect, createServer, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
 import { type ListenAddress, ListenError } from './engine.ts';
-import { inheritedDescriptor } from './inherited.ts';
+import { inheritedDescriptor } from './systemd-sockets.ts';
 
 /** sockaddr_un holds 108 bytes with the NUL (unix(7)). */
 const MAX_PATH_BYTES = 107;

@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
 import { formatPath } from '../config/reading/problems.ts';
-import { listeningUrl } from '../engine/listening-url.ts';
+import { listeningUrl } from '../engine/listening.ts';
 import { FileCache } from '../files/cache.ts';
 import { ReadBuffers } from '../files/file-body.ts';
 import type { Resource } from '../files/resources.ts';

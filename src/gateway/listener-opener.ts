@@ -4,7 +4,7 @@ import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import { tlsSettings } from '../config/keys/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import type { EngineEvents, Request } from '../engine/engine.ts';
-import { listenEverywhere } from '../engine/every-address.ts';
+import { listenEverywhere } from '../engine/listening.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';

@@ -8,7 +8,7 @@ import {
   type Listening,
   type ListenOptions,
 } from '../../src/engine/engine.ts';
-import { listenEverywhere } from '../../src/engine/every-address.ts';
+import { listenEverywhere } from '../../src/engine/listening.ts';
 
 /** Refuses "::" with this code. */
 function engineWithout(code: string, asked: string[]): Engine {

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cutReason, sendableCode } from '../../src/engine/close-code.ts';
 import type { HeaderList } from '../../src/engine/engine.ts';
 import { readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
+import { cutReason, sendableCode } from '../../src/engine/socket-rules.ts';
 
 const host = ['host', 'a'] as const;
 

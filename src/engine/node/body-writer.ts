@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { BodySink, BodySource } from '../engine.ts';
-import { STALLED_REPLY } from '../limits.ts';
+import { STALLED_REPLY } from '../replies.ts';
 
 /** The exchange that the body belongs to. */
 export interface BodyWriterOwner {

@@ -1,7 +1,8 @@
 /** One connection of the engine on Node: which requests it still owes an answer, and how it refuses the next. */
-import { type ServerResponse, STATUS_CODES } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Request } from '../engine.ts';
+import type { Reply, Request } from '../engine.ts';
+import { closingText } from '../replies.ts';
 
 /** What every request of one connection says of its TLS. */
 export type SecureFacts = Pick<Request, 'tls' | 'peerCertificate'>;
@@ -21,8 +22,6 @@ export interface Peer {
   readonly preface: number;
 }
 
-const RETRY_AFTER: { readonly [status: number]: string } = { 429: 'Retry-After: 1\r\n', 503: 'Retry-After: 5\r\n' };
-
 /** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
 export const LINGER = 2000;
 
@@ -41,7 +40,7 @@ export class Connection {
   last = false;
   private readonly unanswered = new Set<ServerResponse>();
   /** What is told to the client once it has the answers before it. */
-  private refusal: { readonly status: number; readonly reason: string } | undefined;
+  private refusal: Reply | undefined;
   /** The client has shut its sending side. */
   private shut: NodeJS.Timeout | undefined;
   private endless = false;
@@ -80,7 +79,7 @@ export class Connection {
     if (refusal !== undefined) {
       this.refusal = undefined;
       this.last = false;
-      this.refuse(refusal.status, refusal.reason);
+      this.refuse(refusal);
     } else if (this.unanswered.size === 0 && this.last) this.leave();
   }
 
@@ -97,10 +96,10 @@ export class Connection {
   }
 
   /**
-   * Answers what cannot be understood with `status`, unless that would end up inside of another answer; then closes. Requests before it
+   * Answers what cannot be understood with `refusal`, unless that would end up inside of another answer; then closes. Requests before it
    * that have arrived whole are answered first.
    */
-  refuse(status: number, reason: string): void {
+  refuse(refusal: Reply): void {
     if (this.last) return;
     this.last = true;
     const { socket } = this;
@@ -108,18 +107,14 @@ export class Connection {
     if (socket.writableEnded) return;
     const [first, ...others] = this.unanswered;
     if (first?.req.complete === true) {
-      this.refusal = { status, reason };
+      this.refusal = refusal;
       return;
     }
     if (first?.headersSent === true || others.length > 0 || !socket.writable) {
       socket.destroy();
       return;
     }
-    const body = `refused: ${reason}\n`;
-    socket.end(
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n` +
-        `${RETRY_AFTER[status] ?? ''}Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-    );
+    socket.end(closingText(refusal));
     this.linger();
   }
 

@@ -2,10 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { BodyReceiver, EngineEvents, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
-import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
 import type { HeadFacts } from '../heads.ts';
-import { STALLED_REPLY } from '../limits.ts';
 import type { OpenConnections } from '../open-connections.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../refusals.ts';
 import {
   bodyLength,
   internalError,
@@ -13,9 +12,10 @@ import {
   isSource,
   namesUpgrade,
   reasonOf,
+  STALLED_REPLY,
   sendableReply,
   upgradeProblem,
-} from '../reply-check.ts';
+} from '../replies.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';

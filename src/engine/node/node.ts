@@ -7,10 +7,10 @@ import type { Socket } from 'node:net';
 import { parseHost, sameHost } from '../../net/host.ts';
 import { usualPort } from '../../net/origin.ts';
 import type { Engine, EngineEvents, ListenerFacts, Listening, ListenOptions, Request } from '../engine.ts';
-import { headRefusal } from '../head-refusal.ts';
 import { readFacts, readOpening, splitTarget } from '../heads.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from '../listen-check.ts';
 import { OpenConnections } from '../open-connections.ts';
+import { headRefusal, REFUSED_TOO_OFTEN, refusalReply, TOO_MANY_CONNECTIONS } from '../refusals.ts';
 import { type AcceptedConnection, Acceptor } from './acceptor.ts';
 import { Connection, type Peer } from './connection.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
@@ -117,7 +117,7 @@ class NodeListener {
     this.turnedAway++;
     // Over TLS it could only be told after a handshake, which is what costs.
     if (connection === undefined || this.turnedAway > MAX_TURNED_AWAY) socket.destroy();
-    else connection.refuse(503, 'too many connections');
+    else connection.refuse(TOO_MANY_CONNECTIONS);
   }
 
   /** From here on it is Node's HTTP that reads from it, or its TLS. */
@@ -239,8 +239,8 @@ class NodeListener {
 
   private refuse(socket: Socket, status: number, reason: string): void {
     const connection = this.connections.get(socket);
-    if (this.events.refused(reason, connection?.peer.address ?? '')) connection?.refuse(status, reason);
-    else connection?.refuse(429, 'too many requests');
+    const answered = this.events.refused(reason, connection?.peer.address ?? '');
+    connection?.refuse(answered ? refusalReply(status, reason) : REFUSED_TOO_OFTEN);
   }
 
   private clientError(error: NodeJS.ErrnoException, socket: Socket): void {

@@ -1,8 +1,7 @@
 /** A WebSocket of `ws` behind our interface. */
 import type { Socket as NetSocket } from 'node:net';
-import { cutReason, sendableCode } from '../close-code.ts';
 import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
-import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from '../limits.ts';
+import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
 import { LINGER } from './connection.ts';
 import type { NativeSocket } from './native.ts';
 
@@ -103,7 +102,7 @@ export class NodeSocket implements Socket {
   private pinged(data: Buffer): void {
     if (this.leaving) return;
     this.pongs = this.native.bufferedAmount === 0 ? 0 : this.pongs + data.length + 2;
-    if (this.pongs > MOST_PONGS) {
+    if (this.pongs > MAX_UNREAD_PONGS) {
       this.terminate();
       this.events.refused(UNREAD_PONGS, this.remoteAddress);
       return;

@@ -6,7 +6,11 @@ import type { TLSSocket } from 'node:tls';
 import { commonName } from '../../tls/names.ts';
 import type { CertificateStore } from '../../tls/serving/store.ts';
 import type { PeerCertificate } from '../engine.ts';
+import { closingText, plainReply } from '../replies.ts';
 import { LINGER, type SecureFacts } from './connection.ts';
+
+/** What this engine speaks over TLS (RFC 7301). */
+const PROTOCOLS = ['http/1.1'];
 
 /** Makes servers that speak TLS with the store's certificates. node:https is loaded only here. */
 export async function secureServer(
@@ -15,8 +19,14 @@ export async function secureServer(
 ): Promise<(settings: ServerOptions) => Server> {
   const { createServer } = await import('node:https');
   return (settings) => {
-    // As without TLS, where Node does so by itself.
-    const server = createServer({ ...settings, ...store.serverOptions(), handshakeTimeout, allowHalfOpen: true });
+    const server = createServer({
+      ...settings,
+      ...store.serverOptions(),
+      ALPNProtocols: PROTOCOLS,
+      handshakeTimeout,
+      // As without TLS, where Node does so by itself.
+      allowHalfOpen: true,
+    });
     store.attach(server);
     return server;
   };
@@ -51,15 +61,13 @@ function under(socket: TLSSocket): Socket | undefined {
 
 type SslError = Error & { readonly code?: string; readonly reason?: string };
 
+const HTTPS_ONLY = plainReply(400, 'This port speaks HTTPS: the address has to begin with https://');
+
 /** The handshake has failed, but what lies under it is open still, and the client reads HTTP. */
 function explainHttps(raw: Socket): void {
   if (raw.destroyed || !raw.writable) return;
-  const body = 'This port speaks HTTPS: the address has to begin with https://\n';
   raw.on('error', () => undefined);
-  raw.end(
-    `HTTP/1.1 400 Bad Request\r\nDate: ${new Date().toUTCString()}\r\nConnection: close\r\n` +
-      `Content-Type: text/plain; charset=utf-8\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
-  );
+  raw.end(closingText(HTTPS_ONLY));
   const timer = setTimeout(() => raw.destroy(), LINGER);
   raw.once('close', () => clearTimeout(timer));
 }

@@ -1,7 +1,7 @@
 /** How one reply goes out on uWebSockets.js. */
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySource, Reply } from '../engine.ts';
-import { bodyLength, isBodiless, isSource, namesUpgrade } from '../reply-check.ts';
+import { bodyLength, isBodiless, isSource, namesUpgrade } from '../replies.ts';
 import { type BodyWriterOwner, UwsBodyWriter } from './body-writer.ts';
 import { wholeHead, writeHeaders, writeStatus } from './head.ts';
 import type { UwsShared } from './shared.ts';

@@ -2,10 +2,9 @@
 
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
-import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../head-refusal.ts';
 import type { HeadFacts } from '../heads.ts';
-import { STALLED_REPLY } from '../limits.ts';
-import { internalError, isSource, sendableReply, upgradeProblem } from '../reply-check.ts';
+import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../refusals.ts';
+import { internalError, isSource, STALLED_REPLY, sendableReply, upgradeProblem } from '../replies.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
 import type { UwsBodyWriter } from './body-writer.ts';
 import { writeHeaders } from './head.ts';

@@ -3,7 +3,7 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { HeaderList, Reply } from '../engine.ts';
 import { REASONS } from '../reasons.ts';
-import { isSendable, namesUpgrade, reasonOf } from '../reply-check.ts';
+import { closingHead, isSendable, reasonOf } from '../replies.ts';
 
 const NOT_ASCII = /[^\x00-\x7f]/;
 const STATUS_LINES: ReadonlyMap<number, string> = new Map(
@@ -22,14 +22,9 @@ export function writeHeaders(response: HttpResponse, headers: HeaderList): void 
   for (const [name, value] of headers) if (name !== 'date') response.writeHeader(name, wire(value));
 }
 
-/** All of a head but its first word and its last line's end, which are written around every status; for one that ends the connection. */
+/** The head of a reply that ends the connection, to be written as its status: around that uWebSockets.js writes what is left out. */
 export function wholeHead(reply: Reply, length: number | undefined): string | Buffer {
-  const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `${name}: ${value}\r\n`);
-  if (length !== undefined) fields.push(`content-length: ${length}\r\n`);
-  const date = `date: ${new Date().toUTCString()}\r\n`;
-  return wire(
-    `${reply.status} ${reasonOf(reply)}\r\n${fields.join('')}${date}connection: ${namesUpgrade(reply) ? 'upgrade, close' : 'close'}\r\n`,
-  );
+  return wire(closingHead(reply, length));
 }
 
 /**

@@ -5,8 +5,11 @@ import type { OpenConnections } from '../open-connections.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
 import type { SelfConnection } from './self-connection.ts';
-import type { LoopIterations } from './turns.ts';
-import type { UnconfirmedAnswers } from './unseen.ts';
+
+/** Of answers that nobody tells us to have been read, on average. Bytes. */
+const UNCONFIRMED = 512 * 1024;
+/** What is reckoned for a head. Bytes. */
+const HEAD = 512;
 
 /** What the exchanges of one listener share. */
 export interface UwsShared {
@@ -33,4 +36,44 @@ export interface UwsOpening {
   readonly handshake: Handshake;
   readonly key: string;
   readonly context: us_socket_context_t;
+}
+
+/** Counts the iterations of the event loop, while somebody asks. */
+export class LoopIterations {
+  current = 0;
+  private due = false;
+
+  /** The current one. The next one has another number. */
+  note(): number {
+    if (!this.due) {
+      this.due = true;
+      setImmediate(() => {
+        this.due = false;
+        this.current++;
+      });
+    }
+    return this.current;
+  }
+}
+
+/**
+ * uWebSockets.js tells of some answers only whether they were taken over, not whether the client has read any: those without a body,
+ * and those that end the connection. A client that asks and asks and reads nothing would fill the memory with them; nor can one
+ * connection be told from another. So of every so many bytes one such answer ends its connection for certain. Nobody can know
+ * which, so nobody can let another connection have it.
+ */
+export class UnconfirmedAnswers {
+  private room = randomRoom();
+
+  /** One more goes out, with a body of so many bytes. True: it has to end its connection. */
+  mustClose(body: number): boolean {
+    this.room -= HEAD + body;
+    if (this.room > 0) return false;
+    this.room = randomRoom();
+    return true;
+  }
+}
+
+function randomRoom(): number {
+  return UNCONFIRMED * (0.5 + Math.random());
 }

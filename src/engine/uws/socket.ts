@@ -1,8 +1,7 @@
 /** A WebSocket of uWebSockets.js behind our interface. */
 import type { WebSocket } from 'uWebSockets.js';
-import { cutReason, sendableCode } from '../close-code.ts';
 import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
-import { MOST_PONGS, SOCKET_HIGH_WATER, UNREAD_PONGS } from '../limits.ts';
+import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
 
 const NOT_UNDERSTOOD = 'Received invalid close payload';
 
@@ -66,7 +65,7 @@ export class UwsSocket implements Socket {
   /** uWebSockets.js has answered it, whatever waits for the client already. */
   pinged(bytes: number): void {
     this.pongs = this.bufferedAmount === 0 ? 0 : this.pongs + bytes + 2;
-    if (this.pongs > MOST_PONGS) {
+    if (this.pongs > MAX_UNREAD_PONGS) {
       this.terminate();
       this.events.refused(UNREAD_PONGS, this.remoteAddress);
     } else if (this.goodbye === undefined) this.guard(() => this.handlers.ping(bytes));

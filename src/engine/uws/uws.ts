@@ -15,18 +15,16 @@ import {
   type ListenOptions,
   type Request,
 } from '../engine.ts';
-import { headRefusal } from '../head-refusal.ts';
 import { type HeadFacts, type Opening, readFacts, readOpening } from '../heads.ts';
 import { checkPort, freeUnixPath, unixPathRemover, whyRefused } from '../listen-check.ts';
 import { OpenConnections } from '../open-connections.ts';
+import { headRefusal } from '../refusals.ts';
 import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
 import { Liveness } from './liveness.ts';
 import { SelfConnection } from './self-connection.ts';
-import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
+import { LoopIterations, UnconfirmedAnswers, type UwsLast, type UwsOpening, type UwsShared } from './shared.ts';
 import type { SocketData } from './socket.ts';
-import { LoopIterations } from './turns.ts';
-import { UnconfirmedAnswers } from './unseen.ts';
 
 /** What its types leave out. */
 interface Untyped {

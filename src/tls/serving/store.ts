@@ -83,7 +83,6 @@ export class CertificateStore {
   serverOptions(): TlsOptions {
     return {
       ...this.current.defaults,
-      ALPNProtocols: ['http/1.1'],
       sessionTimeout: SESSION_TIMEOUT,
       ticketKeys: randomBytes(48),
       // The engine refuses clients without a certificate, with a sentence that they can read.

@@ -1,4 +1,4 @@
-/** ":8080" on a system without IPv6. */
+/** Listeners of either engine: every address, also on a system without IPv6, and what a person types to get there. */
 import { type Engine, type EngineEvents, ListenError, type Listening, type ListenOptions } from './engine.ts';
 
 /** What the system says of "::" when IPv6 is not in the kernel or was switched off (ipv6.disable=1), and when no interface may have it. */
@@ -24,4 +24,12 @@ export async function listenEverywhere(
     without(`this system has no IPv6: "${name}" listens on 0.0.0.0, which is every IPv4 address`);
     return listening;
   }
+}
+
+/** The URL that a person types to get there; the listener's name where there is no port. */
+export function listeningUrl(listening: Listening): string {
+  if (listening.port === undefined) return listening.name;
+  const host = listening.name.slice(0, listening.name.lastIndexOf(':'));
+  const typed = host === '' || host === '[::]' || host === '0.0.0.0' ? 'localhost' : host;
+  return `${listening.secure ? 'https' : 'http'}://${typed}:${listening.port}/`;
 }

@@ -1,4 +1,7 @@
-/** What may go onto the wire as a reply's head. Neither engine checks all of it by itself, so it is done here, for both. */
+/**
+ * Replies as both engines send them: what may go onto the wire, which neither checks by itself, what is said of an exception, and the text of a
+ * reply where we write it ourselves.
+ */
 
 import { type BodySource, type HeaderList, headerValue, type Reply, type Upgrade } from './engine.ts';
 import { isFieldValue, isToken } from './heads.ts';
@@ -17,6 +20,9 @@ export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
 ]);
 
 const UPGRADE_REQUIRED = 426;
+
+/** A reply of which the client takes nothing for so long is given up. Milliseconds. */
+export const STALLED_REPLY = 60_000;
 
 /** The reply, or where it cannot be sent a 500 in its place; what was wrong is told to `failed`. Before anything is written. */
 export function sendableReply(reply: Reply, failed: (error: unknown) => void): Reply {
@@ -78,6 +84,32 @@ export function plainReply(status: number, text: string, headers: HeaderList = [
     body: `${text}\n`,
     close: true,
   };
+}
+
+/**
+ * The head of a reply behind which the connection is closed, in the form in which it goes onto the wire, but for "HTTP/1.1 " before it and the empty
+ * line behind it. One character per byte. `length` is that of the body, undefined where none is to be announced.
+ */
+export function closingHead(reply: Reply, length: number | undefined): string {
+  const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `${name}: ${value}\r\n`);
+  if (length !== undefined) fields.push(`content-length: ${length}\r\n`);
+  const date = `date: ${new Date().toUTCString()}\r\n`;
+  const connection = namesUpgrade(reply) ? 'upgrade, close' : 'close';
+  return `${reply.status} ${reasonOf(reply)}\r\n${fields.join('')}${date}connection: ${connection}\r\n`;
+}
+
+/**
+ * The whole of a reply that has a text, in the form in which it goes onto the wire, for a connection that nothing else writes to. Names of fields
+ * are written as in the RFCs, for clients that compare them so.
+ */
+export function closingText(reply: Reply): string {
+  const body = typeof reply.body === 'string' ? reply.body : '';
+  const head = closingHead(reply, Buffer.byteLength(body)).replaceAll(/^[a-z-]+(?=:)/gm, titleCase);
+  return `HTTP/1.1 ${head}\r\n${body}`;
+}
+
+function titleCase(name: string): string {
+  return name.replaceAll(/\b[a-z]/g, (letter) => letter.toUpperCase());
 }
 
 export function reasonOf(reply: Reply): string {

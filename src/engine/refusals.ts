@@ -1,18 +1,22 @@
-/** Requests that an engine answers by itself, before there is an exchange: their framing is sound, but they cannot be served. */
-import { headerValue, type Reply, type Request } from './engine.ts';
+/** What an engine answers by itself, before anybody above it is asked. */
+import { type HeaderList, headerValue, type Reply, type Request } from './engine.ts';
 import { isTargetText, isToken, type Opening } from './heads.ts';
-import { plainReply } from './reply-check.ts';
+import { plainReply } from './replies.ts';
 
 const STRIPPED =
   'a WebSocket handshake without "Upgrade: websocket" and "Connection: Upgrade": a proxy in between has taken them off';
 
+/** Why a request is not handed up whose framing is sound, and what its client is told. */
 export interface HeadRefusal {
   readonly reply: Reply;
   readonly reason: string;
 }
 
 /** What a client gets instead that has been refused too often in this second. */
-export const REFUSED_TOO_OFTEN: Reply = plainReply(429, 'refused: too many requests', [['retry-after', '1']]);
+export const REFUSED_TOO_OFTEN: Reply = refusalReply(429, 'too many requests');
+
+/** What a client gets whose connection is one too many. */
+export const TOO_MANY_CONNECTIONS: Reply = refusalReply(503, 'too many connections');
 
 /** `opening` is the WebSocket handshake, when the client asked for one. */
 export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
@@ -33,8 +37,28 @@ function isStrippedHandshake({ method, headers }: Request): boolean {
 }
 
 function refusal(status: number, reason: string): HeadRefusal {
-  const headers: [string, string][] = [];
-  if (status === 426) headers.push(['upgrade', 'websocket'], ['sec-websocket-version', '13']);
-  if (status === 405) headers.push(['allow', 'GET, HEAD, POST, OPTIONS']);
-  return { reply: plainReply(status, `refused: ${reason}`, headers), reason };
+  return { reply: refusalReply(status, reason), reason };
+}
+
+/** Says what is wrong, and with some statuses what to do instead. The connection is closed behind it. */
+export function refusalReply(status: number, reason: string): Reply {
+  return plainReply(status, `refused: ${reason}`, fieldsOf(status));
+}
+
+function fieldsOf(status: number): HeaderList {
+  switch (status) {
+    case 405:
+      return [['allow', 'GET, HEAD, POST, OPTIONS']];
+    case 426:
+      return [
+        ['upgrade', 'websocket'],
+        ['sec-websocket-version', '13'],
+      ];
+    case 429:
+      return [['retry-after', '1']];
+    case 503:
+      return [['retry-after', '5']];
+    default:
+      return [];
+  }
 }

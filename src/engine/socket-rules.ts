@@ -1,4 +1,14 @@
-/** Close codes and reasons of WebSocket (RFC 6455 section 7.4). */
+/** What holds for a WebSocket of either engine: when it is behind, which pings are too many, and what a close frame may say. */
+
+/** A WebSocket whose buffer is above this is behind: `send` answers false. Bytes. */
+export const SOCKET_HIGH_WATER = 64 * 1024;
+
+/** Pongs that a client may leave unread. Bytes. */
+export const MAX_UNREAD_PONGS = 64 * 1024;
+/** Why a WebSocket client is dropped whose pings cost it nothing, and us the memory for the pongs. */
+export const UNREAD_PONGS = 'pings, and nobody who reads the pongs';
+
+// ---- close codes and reasons (RFC 6455 section 7.4) ----
 
 const MAX_REASON_BYTES = 123;
 
