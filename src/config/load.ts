@@ -6,7 +6,6 @@ import { checkPrograms, type Objections } from './checks/programs.ts';
 import { doubtRoutes } from './checks/route-doubts.ts';
 import { checkRouteKeys, type PositionOf } from './checks/routes.ts';
 import { type Disk, realDisk } from './disk/disk.ts';
-import { deepFreeze } from './freeze.ts';
 import { isGuarded } from './keys/policies.ts';
 import { inherit } from './keys/routes.ts';
 import { Positions } from './reading/positions.ts';
@@ -38,10 +37,10 @@ export interface Surroundings {
 export function loadConfig<C extends CommonConfig>(
   schema: Schema<C>,
   file: string,
-  around: Surroundings = {},
+  surroundings: Surroundings = {},
 ): LoadResult<C> {
   const source = readSource(file);
-  return Buffer.isBuffer(source) ? parseConfig(schema, source, file, around) : troubled(file, source);
+  return Buffer.isBuffer(source) ? parseConfig(schema, source, file, surroundings) : troubled(file, source);
 }
 
 /** The same for what was read already; `file` is what problems call it. */
@@ -49,7 +48,7 @@ export function parseConfig<C extends CommonConfig>(
   schema: Schema<C>,
   source: Buffer,
   file: string,
-  around: Surroundings = {},
+  surroundings: Surroundings = {},
 ): LoadResult<C> {
   const text = decodeSource(source);
   if (typeof text !== 'string') return troubled(file, text);
@@ -58,7 +57,7 @@ export function parseConfig<C extends CommonConfig>(
   const parsed = parseToml(text);
   if (!parsed.ok) return troubled(file, parsed.trouble);
   const positions = new Positions(text, parsed.statements);
-  return readConfig(schema, parsed.table, file, { directory: dirname(resolve(file)), ...around }, (path) =>
+  return readConfig(schema, parsed.table, file, { directory: dirname(resolve(file)), ...surroundings }, (path) =>
     positions.of(path),
   );
 }
@@ -68,7 +67,7 @@ export function readConfig<C extends CommonConfig>(
   schema: Schema<C>,
   table: RawTable,
   file: string,
-  around: Surroundings = {},
+  surroundings: Surroundings = {},
   positionOf: PositionOf = () => undefined,
 ): LoadResult<C> {
   const { root, kinds } = schema;
@@ -79,9 +78,9 @@ export function readConfig<C extends CommonConfig>(
     problems.push({ file, line: position?.line, column: position?.column, path: formatPath(path), message, hint });
   };
   const reading: Reading = {
-    directory: around.directory ?? process.cwd(),
-    disk: around.disk ?? realDisk(),
-    service: around.service,
+    directory: surroundings.directory ?? process.cwd(),
+    disk: surroundings.disk ?? realDisk(),
+    service: surroundings.service,
     wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
     problem: report,
     doubt: (path, message) => {
@@ -101,7 +100,7 @@ export function readConfig<C extends CommonConfig>(
   const config = read === undefined ? undefined : complete(read, schema);
   const raw = rawFile(table, kinds);
   check(raw, kinds, reading, positionOf);
-  if (around.objections !== undefined) checkPrograms(raw, reading, around.objections);
+  if (surroundings.objections !== undefined) checkPrograms(raw, reading, surroundings.objections);
   if (config !== undefined) doubt(config, kinds, reading);
   if (problems.length === 0 && raw.routes.length === 0)
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');
@@ -150,4 +149,23 @@ function complete<C extends CommonConfig>(read: Values<Fields>, { kinds }: Schem
     return [kind.name, new Map(entries)] as const;
   });
   return { ...file, ...Object.fromEntries(routes) };
+}
+
+/** Makes a value unchangeable, all the way down. Maps too, which `Object.freeze` alone leaves open. */
+function deepFreeze<T>(value: T): T {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  if (value instanceof Map) {
+    for (const [key, entry] of value) {
+      deepFreeze(key);
+      deepFreeze(entry);
+    }
+    for (const method of ['set', 'delete', 'clear']) Object.defineProperty(value, method, { value: refuse });
+  }
+  Object.freeze(value);
+  for (const entry of Object.values(value)) deepFreeze(entry);
+  return value;
+}
+
+function refuse(): never {
+  throw new TypeError('the configuration cannot be changed');
 }

@@ -15,18 +15,18 @@ export type Config = ConfigOf<(typeof ROUTE_KINDS)[number]>;
 export type LoadResult = load.LoadResult<Config>;
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
-export function loadConfig(file: string, around?: load.Surroundings): LoadResult {
-  return load.loadConfig(SCHEMA, file, around);
+export function loadConfig(file: string, surroundings?: load.Surroundings): LoadResult {
+  return load.loadConfig(SCHEMA, file, surroundings);
 }
 
 /** The same for what was read already; `file` is what problems call it. */
-export function parseConfig(source: Buffer, file: string, around?: load.Surroundings): LoadResult {
-  return load.parseConfig(SCHEMA, source, file, around);
+export function parseConfig(source: Buffer, file: string, surroundings?: load.Surroundings): LoadResult {
+  return load.parseConfig(SCHEMA, source, file, surroundings);
 }
 
 /** The same for tables that did not come from a file but have a file's shape, keys and notation. */
-export function readConfig(table: RawTable, file: string, around?: load.Surroundings): LoadResult {
-  return load.readConfig(SCHEMA, table, file, around);
+export function readConfig(table: RawTable, file: string, surroundings?: load.Surroundings): LoadResult {
+  return load.readConfig(SCHEMA, table, file, surroundings);
 }
 
 /** A route of a configuration, with its kind. */

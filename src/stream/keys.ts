@@ -3,9 +3,9 @@ import { type Complete, type ProgramLimits, programRouteKeys } from '../config/k
 import { headerName, variableValue } from '../config/values/names.ts';
 import { command } from '../config/values/on-disk.ts';
 import { remote } from '../config/values/remote.ts';
-import { boolean, choice, duration, integer, pollSource, size, text } from '../config/values/simple.ts';
+import { boolean, choice, duration, integer, size, text } from '../config/values/simple.ts';
 import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
-import { optional, preset, required } from '../config/values/value.ts';
+import { optional, preset, required, type ValueType } from '../config/values/value.ts';
 
 const history = shortOr(
   integer({ min: 0, max: 1_000_000 }),
@@ -16,6 +16,39 @@ const history = shortOr(
   }),
   (messages) => ({ messages }),
 );
+
+/** What a stream polls: a path of this gateway, a command, or an address. */
+type PollSource = string | readonly [string, ...string[]];
+
+const pollSource: ValueType<PollSource> = {
+  expected:
+    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
+  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
+  read(value, path, reading) {
+    if (Array.isArray(value)) return command.read(value, path, reading);
+    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
+      reading.problem(
+        path,
+        'has a user or a password in its address, where logs would show it',
+        'leave out what stands before "@"',
+      );
+      return undefined;
+    }
+    if (
+      typeof value === 'string' &&
+      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
+      isAddress(value)
+    )
+      return value;
+    reading.wrong(path, value, this.expected);
+    return undefined;
+  },
+};
+
+/** Whether an address, if it is one, has a host and a port that can be. */
+function isAddress(value: string): boolean {
+  return value.startsWith('/') || URL.canParse(value);
+}
 
 const keys = {
   command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),

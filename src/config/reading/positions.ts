@@ -10,33 +10,33 @@ export interface TextPosition {
 }
 
 /** A key, a header or a list item: where it is written and what lies in it. */
-interface Spot {
+interface PathNode {
   offset: number;
-  readonly inside: Map<string | number, Spot>;
+  readonly children: Map<string | number, PathNode>;
   /** Made by [[header]]: further keys belong to its last item. */
   items: number;
 }
 
-function spot(offset: number): Spot {
-  return { offset, inside: new Map(), items: 0 };
+function node(offset: number): PathNode {
+  return { offset, children: new Map(), items: 0 };
 }
 
 export class Positions {
   readonly #source: string;
-  readonly #root = spot(0);
+  readonly #root = node(0);
 
   constructor(source: string, statements: readonly Statement[]) {
     this.#source = source;
     let table = this.#root;
     for (const statement of statements) {
-      if (statement.type === 'Assign') place(table, statement);
+      if (statement.type === 'Assign') placeEntry(table, statement);
       else table = enter(this.#root, statement.value, statement.offset, statement.type === 'ArrayPath');
     }
   }
 
   /** Where `path` is written: its key, or, if it is not in the file, the nearest table around it; the file's start for the root. */
   of(path: KeyPath): TextPosition {
-    return positionAt(this.#source, this.#find(path).spot.offset);
+    return positionAt(this.#source, this.#find(path).node.offset);
   }
 
   /** Whether `path` is written in the file. */
@@ -44,27 +44,27 @@ export class Positions {
     return this.#find(path).whole;
   }
 
-  #find(path: KeyPath): { readonly spot: Spot; readonly whole: boolean } {
+  #find(path: KeyPath): { readonly node: PathNode; readonly whole: boolean } {
     let found = this.#root;
     for (const step of path) {
-      const next = found.inside.get(step);
-      if (next === undefined) return { spot: found, whole: false };
+      const next = found.children.get(step);
+      if (next === undefined) return { node: found, whole: false };
       found = next;
     }
-    return { spot: found, whole: true };
+    return { node: found, whole: true };
   }
 }
 
-function child(parent: Spot, name: string | number, offset: number): Spot {
-  const known = parent.inside.get(name);
+function child(parent: PathNode, name: string | number, offset: number): PathNode {
+  const known = parent.children.get(name);
   if (known !== undefined) return known;
-  const made = spot(offset);
-  parent.inside.set(name, made);
+  const made = node(offset);
+  parent.children.set(name, made);
   return made;
 }
 
 /** The table that a header opens. A header's path goes through the last item of each [[list]] on its way. */
-function enter(root: Spot, path: readonly string[], offset: number, isItem: boolean): Spot {
+function enter(root: PathNode, path: readonly string[], offset: number, isItem: boolean): PathNode {
   let table = root;
   for (const [index, name] of path.entries()) {
     const isLast = index === path.length - 1;
@@ -75,19 +75,19 @@ function enter(root: Spot, path: readonly string[], offset: number, isItem: bool
       return item;
     }
     if (isLast) table.offset = offset;
-    else table = table.inside.get(table.items - 1) ?? table;
+    else table = table.children.get(table.items - 1) ?? table;
   }
   return table;
 }
 
-function place(table: Spot, entry: { key: readonly string[]; value: ValueNode; offset: number }): void {
+function placeEntry(table: PathNode, entry: { key: readonly string[]; value: ValueNode; offset: number }): void {
   let found = table;
   for (const name of entry.key) found = child(found, name, entry.offset);
   placeValue(found, entry.value);
 }
 
-function placeValue(at: Spot, value: ValueNode): void {
-  if (value.type === 'InlineTable') for (const entry of value.value) place(at, entry);
+function placeValue(at: PathNode, value: ValueNode): void {
+  if (value.type === 'InlineTable') for (const entry of value.value) placeEntry(at, entry);
   if (value.type !== 'Array') return;
   for (const [index, item] of value.value.entries()) placeValue(child(at, index, item.offset), item);
 }

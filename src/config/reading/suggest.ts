@@ -12,17 +12,17 @@ export interface TableShape {
 
 /** Every table of a schema, the outer before the inner, in the schema's order. */
 export function tablesOf(type: ValueType<unknown>, name = ''): readonly TableShape[] {
-  const inside = type.inside;
-  if (inside === undefined) return [];
-  if (inside.is === 'map') return tablesOf(inside.item, `${name}."/path"`);
-  if (inside.is === 'list')
-    return tablesOf(inside.item, name).map((shape, index) =>
+  const structure = type.structure;
+  if (structure === undefined) return [];
+  if (structure.is === 'map') return tablesOf(structure.item, `${name}."/path"`);
+  if (structure.is === 'list')
+    return tablesOf(structure.item, name).map((shape, index) =>
       index === 0 ? { ...shape, header: `[${shape.header}]` } : shape,
     );
-  const below = Object.entries(inside.fields).flatMap(([field, key]) =>
+  const below = Object.entries(structure.fields).flatMap(([field, key]) =>
     tablesOf(key.type, name === '' ? field : `${name}.${field}`),
   );
-  return [{ header: name === '' ? '' : `[${name}]`, fields: inside.fields, note: inside.note }, ...below];
+  return [{ header: name === '' ? '' : `[${name}]`, fields: structure.fields, note: structure.note }, ...below];
 }
 
 /** What to tell about the unknown key `name` in a table that has the keys `known`; undefined if there is nothing to tell. */

@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { folderTrouble } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
-import { canBeUsed, command } from './on-disk.ts';
+import { canBeUsed } from './on-disk.ts';
 import type { JsonSchema, Reading, ValueType } from './value.ts';
 
 function simple<T>(
@@ -158,37 +158,4 @@ function expectedInstead(value: unknown): string | undefined {
   if (value.startsWith('unix:/')) return `"unix:" and a path of at most ${MAX_SOCKET_PATH} bytes`;
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
-}
-
-/** What a stream polls: a path of this gateway, a command, or an address. */
-export type PollSource = string | readonly [string, ...string[]];
-
-export const pollSource: ValueType<PollSource> = {
-  expected:
-    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
-  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
-  read(value, path, reading) {
-    if (Array.isArray(value)) return command.read(value, path, reading);
-    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
-      reading.problem(
-        path,
-        'has a user or a password in its address, where logs would show it',
-        'leave out what stands before "@"',
-      );
-      return undefined;
-    }
-    if (
-      typeof value === 'string' &&
-      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
-      isAddress(value)
-    )
-      return value;
-    reading.wrong(path, value, this.expected);
-    return undefined;
-  },
-};
-
-/** Whether an address, if it is one, has a host and a port that can be. */
-function isAddress(value: string): boolean {
-  return value.startsWith('/') || URL.canParse(value);
 }

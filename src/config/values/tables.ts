@@ -14,7 +14,7 @@ export function listOf<T>(item: ValueType<T>, what: string): ValueType<readonly 
   return {
     expected: `a list of ${what}`,
     json: { type: 'array', items: item.json },
-    inside: { is: 'list', item },
+    structure: { is: 'list', item },
     read(value, at, reading) {
       if (!Array.isArray(value)) {
         reading.wrong(at, value, this.expected);
@@ -39,7 +39,7 @@ export function mapOf<T>(
   return {
     expected: `a table of ${what}`,
     json: { type: 'object', additionalProperties: item.json, propertyNames: nameType.json },
-    inside: { is: 'map', item },
+    structure: { is: 'map', item },
     read(value, at, reading) {
       if (!isTable(value)) {
         reading.wrong(at, value, this.expected);
@@ -48,7 +48,7 @@ export function mapOf<T>(
       const result = new Map<string, T>();
       const names = new Set<string>();
       for (const [name, entry] of Object.entries(value)) {
-        if (item.inside?.is === 'table' && Object.hasOwn(item.inside.fields, name)) {
+        if (item.structure?.is === 'table' && Object.hasOwn(item.structure.fields, name)) {
           reading.problem(
             [...at, name],
             'is a key of a route, and the path of the route is missing',
@@ -77,7 +77,7 @@ export function shortOr<S, F extends Fields>(
   return {
     expected: `${short.expected}, or a table`,
     json: { anyOf: [short.json, whole.json] },
-    inside: { is: 'table', fields: whole.fields },
+    structure: { is: 'table', fields: whole.fields },
     read(value, at, reading) {
       if (isTable(value)) return whole.read(value, at, reading);
       const parsed = short.read(value, at, reading);
@@ -187,7 +187,7 @@ export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
   return {
     fields,
     expected: 'a table',
-    inside: { is: 'table', fields, note: rule?.note },
+    structure: { is: 'table', fields, note: rule?.note },
     json: tableSchema(fields, rule),
     read(value, at, reading) {
       if (!isTable(value)) {

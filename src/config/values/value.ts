@@ -35,7 +35,7 @@ export interface Reading {
 export type JsonSchema = { readonly [key: string]: unknown };
 
 /** What a type of values is made of, for those who describe it. */
-export type Inside =
+export type Structure =
   | { readonly is: 'table'; readonly fields: Fields; readonly note?: string | undefined }
   | { readonly is: 'map'; readonly item: ValueType<unknown> }
   | { readonly is: 'list'; readonly item: ValueType<unknown> };
@@ -46,7 +46,7 @@ export interface ValueType<T> {
   readonly expected: string;
   readonly json: JsonSchema;
   /** Undefined for a plain value. */
-  readonly inside?: Inside;
+  readonly structure?: Structure;
   /** The value for the code, or undefined after having reported why not. */
   read(value: unknown, path: KeyPath, reading: Reading): T | undefined;
 }

@@ -1,7 +1,9 @@
 /** The keys of a `[static."/path"]` table. */
 
+import { join, resolve } from 'node:path';
+import { failureInWords, UNSEEN } from '../../config/disk/disk.ts';
 import { type Complete, routeKeys } from '../../config/keys/routes.ts';
-import { filesBelow } from '../../config/values/files-below.ts';
+import { quote } from '../../config/reading/problems.ts';
 import {
   charset,
   errorStatus,
@@ -10,6 +12,7 @@ import {
   headerValue,
   mediaType,
   nameEnding,
+  RELATIVE_FILE,
   relativeFile,
 } from '../../config/values/names.ts';
 import { folder } from '../../config/values/on-disk.ts';
@@ -92,6 +95,39 @@ const fieldsOfFiles: Rule = {
     }
   },
 };
+
+/** Each of `keys` is the path of a file below the folder `root`, or a table of such paths; where it is set, the file must exist. */
+function filesBelow(root: string, ...keys: readonly string[]): Rule {
+  return {
+    note: `The files of ${keys.map((key) => `\`${key}\``).join(' and ')} must exist.`,
+    json: {},
+    check(table, at, reading) {
+      const folder = table[root];
+      if (typeof folder !== 'string' || folder.includes('\0')) return;
+      const below = resolve(reading.directory, folder);
+      // Without the folder itself there is nothing more to say.
+      if (!('found' in reading.disk.look(below))) return;
+      for (const key of keys) {
+        const value = table[key];
+        const files = isTable(value) ? Object.entries(value) : [[undefined, value] as const];
+        for (const [name, file] of files) {
+          const path = [...at, key, ...(name === undefined ? [] : [name])];
+          if (typeof file === 'string' && RELATIVE_FILE.test(file)) checkFile(below, file, path, reading);
+        }
+      }
+    },
+  };
+}
+
+function checkFile(folder: string, file: string, at: KeyPath, reading: Reading): void {
+  const seen = reading.disk.look(join(folder, file));
+  if ('failed' in seen) {
+    const sentence = `the file ${quote(file)} below root ${failureInWords(seen)}`;
+    if (seen.failed === UNSEEN) reading.doubt(at, sentence);
+    else reading.problem(at, sentence);
+  }
+  if ('found' in seen && seen.found !== 'file') reading.problem(at, `${quote(file)} below root is not a file`);
+}
 
 export const staticTable = table(
   { ...keys, ...routeKeys },
