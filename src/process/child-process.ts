@@ -8,8 +8,8 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { openNamelessSync } from '../ops/system/nameless.ts';
-import { ProcessGroup } from './ending/group.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { ProcessGroup } from './termination/group.ts';
 
 export function childProcessSpawner(): Spawner {
   return { name: 'child_process', terminals: false, spawn: start, memoryFile, close: () => undefined };

@@ -1,10 +1,13 @@
-/** Finds a program by name as a shell would, but once, when the configuration is read, and with an absolute path out. */
+/** Finding a program by name, as a shell would, and saying why one that was found did not start. */
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join, resolve } from 'node:path';
+import { realDisk, whyNotStarted } from '../config/disk/disk.ts';
 import { DEFAULT_PATH } from '../ops/system/search-path.ts';
 import { SpawnError } from './spawn.ts';
 
 /**
+ * To be asked once, when the configuration is read, and with an absolute path out.
+ *
  * @param name A path (anything with a "/", relative to `directory`) or a name to look for.
  * @param path The folders to look in, separated by ":"; `DEFAULT_PATH` when undefined. Relative ones are passed over.
  * @param directory An absolute path.
@@ -46,4 +49,24 @@ function whyNot(file: string): string | undefined {
     const code = (error as NodeJS.ErrnoException).code ?? 'EIO';
     return code.startsWith('ERR_') ? 'EINVAL' : code;
   }
+}
+
+/** What the file itself may be the cause of: ENOENT is a missing interpreter too, EACCES one that may not be executed. */
+const ABOUT_THE_FILE: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'ENOEXEC', 'ENOTDIR']);
+
+/** The same error, with what a look at the file and the working directory has found. Nothing is looked at unless a start has failed. */
+export function explainStart(error: SpawnError, file: string, directory: string | undefined): SpawnError {
+  if (!ABOUT_THE_FILE.has(error.code)) return error;
+  const because = trouble(file, directory);
+  return because === undefined ? error : new SpawnError(file, error.code, { because, cause: error });
+}
+
+function trouble(file: string, directory: string | undefined): string | undefined {
+  const disk = realDisk();
+  const seen = disk.look(file);
+  if ('failed' in seen) return seen.failed === 'ENOENT' ? 'the file does not exist' : undefined;
+  const found = whyNotStarted(disk, file);
+  if (found !== undefined) return `it ${found.sentence}`;
+  const folder = directory === undefined ? undefined : disk.look(directory);
+  return folder !== undefined && 'failed' in folder ? `its working directory ${directory} does not exist` : undefined;
 }

@@ -1,18 +1,20 @@
 /**
  * The gateway's programs: the one place where they are started, counted, watched over and ended, CGI and streams alike.
  */
+import type { Log } from '../ops/log.ts';
+import type { Tallies } from '../ops/tallies.ts';
 import { Deferred } from '../ownership/deferred.ts';
 import { type Wrapper, wrap } from './confinement/confine.ts';
-import { type Ended, Ending, type EndingTimes, within } from './ending/ending.ts';
-import { Watchdog, type WatchdogPlace } from './ending/watchdog.ts';
-import { explainStart } from './explain-start.ts';
+import { explainStart } from './find-program.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
+import { Termination, type TerminationResult, type TerminationTimes, within } from './termination/termination.ts';
+import { Watchdog, type WatchdogEntry } from './termination/watchdog.ts';
 
 export interface StartOptions extends SpawnOptions {
   /** Whose program it is, for counts and logs: the route. */
   readonly owner: string;
   /** How it is ended when it has to be. */
-  readonly ending: EndingTimes;
+  readonly termination: TerminationTimes;
   /** From `planConfinement`: what makes it another user's, and limits it. */
   readonly wrapper?: Wrapper | undefined;
 }
@@ -51,22 +53,22 @@ export class TooManyPrograms extends Error {
 /** How often a group that its leader has left is looked at, milliseconds: far sooner than process numbers come round. */
 const GROUP_LOOK = 1000;
 
-interface Entry {
+interface ProgramRecord {
   readonly program: Program;
-  readonly times: EndingTimes;
+  readonly times: TerminationTimes;
   readonly over: Deferred;
-  ending: Ending | undefined;
+  termination: Termination | undefined;
   /** Set when its leader has been reaped. */
   exit: Exit | undefined;
   /** That came before anybody wanted it ended. */
   exitedByItself: boolean;
   /** What the watchdog knows of it. */
-  readonly place: WatchdogPlace;
+  readonly watched: WatchdogEntry;
   groupTimer: NodeJS.Timeout | undefined;
 }
 
 export class Programs {
-  private readonly entries = new Map<Child, Entry>();
+  private readonly records = new Map<Child, ProgramRecord>();
   private readonly starting = new Set<Promise<unknown>>();
   private readonly watchdog: Watchdog;
   private closing: Promise<void> | undefined;
@@ -90,7 +92,7 @@ export class Programs {
 
   /** Programs that run or are being started. */
   get size(): number {
-    return this.entries.size + this.starting.size;
+    return this.records.size + this.starting.size;
   }
 
   /** Another bound from now on. Programs above it go on. */
@@ -123,19 +125,19 @@ export class Programs {
    * Ends the whole process group, step by step. Never rejects; settles when nobody is left, at the latest 2 seconds after KILL was due.
    * When it is being ended already, the sooner times hold. A program that is over already: nothing happens.
    */
-  async end(program: Program, times?: EndingTimes): Promise<Ended> {
-    const entry = this.entries.get(program);
-    if (entry === undefined) return { exit: await program.exited, step: 'stdin', complete: true };
-    if (entry.ending !== undefined) {
-      entry.ending.hasten(times ?? entry.times);
-      return await entry.ending.done;
+  async end(program: Program, times?: TerminationTimes): Promise<TerminationResult> {
+    const record = this.records.get(program);
+    if (record === undefined) return { exit: await program.exited, step: 'stdin', complete: true };
+    if (record.termination !== undefined) {
+      record.termination.hasten(times ?? record.times);
+      return await record.termination.done;
     }
-    entry.ending = new Ending(program, times ?? entry.times);
-    const ended = await entry.ending.done;
+    record.termination = new Termination(program, times ?? record.times);
+    const ended = await record.termination.done;
     program.stdout.destroy();
     program.stderr?.destroy();
-    if (ended.exit !== undefined) this.over(entry, ended.exit, entry.exitedByItself ? reasonOf(ended.exit) : 'ended');
-    else void program.exited.then((exit) => this.over(entry, exit, 'abandoned'));
+    if (ended.exit !== undefined) this.over(record, ended.exit, record.exitedByItself ? reasonOf(ended.exit) : 'ended');
+    else void program.exited.then((exit) => this.over(record, exit, 'abandoned'));
     return ended;
   }
 
@@ -152,7 +154,7 @@ export class Programs {
     // `start` is refused from now on, but what is on its way will still appear.
     await Promise.allSettled([...this.starting]);
     const left = deadline - performance.now();
-    await Promise.all([...this.entries.values()].map((entry) => this.end(entry.program, within(entry.times, left))));
+    await Promise.all([...this.records.values()].map((record) => this.end(record.program, within(record.times, left))));
     await this.watchdog.close();
     this.spawner.close();
   }
@@ -163,10 +165,10 @@ export class Programs {
   }
 
   private async spawn(options: StartOptions): Promise<Program> {
-    const watched = this.watchdog.ready();
-    if (watched !== undefined) await watched;
-    const place = this.watchdog.place();
-    const child = await this.begin(options, place);
+    const watching = this.watchdog.ready();
+    if (watching !== undefined) await watching;
+    const watched = this.watchdog.entry();
+    const child = await this.begin(options, watched);
     const over = new Deferred();
     // Written out: to spread an object into another one costs more than all else here.
     const { pid, stdin, stdout, stderr, exited, signalGroup } = child;
@@ -180,36 +182,36 @@ export class Programs {
       owner: options.owner,
       over: over.promise,
     };
-    const entry: Entry = {
+    const record: ProgramRecord = {
       program,
-      times: options.ending,
+      times: options.termination,
       over,
-      ending: undefined,
+      termination: undefined,
       exit: undefined,
       exitedByItself: false,
-      place,
+      watched,
       groupTimer: undefined,
     };
-    this.entries.set(program, entry);
-    place.runs(pid);
+    this.records.set(program, record);
+    watched.runs(pid);
     this.events.started(options.owner);
     void exited.then((exit) => {
-      entry.exit = exit;
-      entry.exitedByItself = entry.ending === undefined;
-      this.lookAtGroup(entry);
-      this.overByItself(entry);
+      record.exit = exit;
+      record.exitedByItself = record.termination === undefined;
+      this.lookAtGroup(record);
+      this.overByItself(record);
     });
-    stdout.once('close', () => this.overByItself(entry));
+    stdout.once('close', () => this.overByItself(record));
     return program;
   }
 
-  private async begin(options: StartOptions, place: WatchdogPlace): Promise<Child> {
+  private async begin(options: StartOptions, watched: WatchdogEntry): Promise<Child> {
     const { file, argv, wrapper } = options;
     const wrapped = wrapper?.length ? { ...options, ...wrap(wrapper, file, argv) } : options;
     try {
-      return await this.spawner.spawn(wrapped, place.starts);
+      return await this.spawner.spawn(wrapped, watched.starts);
     } catch (error) {
-      place.leave();
+      watched.leave();
       throw error instanceof SpawnError ? explainStart(error, wrapped.file, options.directory) : error;
     }
   }
@@ -218,28 +220,47 @@ export class Programs {
    * The leader is gone. Once nobody is left in its group the number may be anybody's, also while the program is not over because
    * something that has left the group still has its stdout.
    */
-  private lookAtGroup(entry: Entry): void {
-    if (!entry.program.signalGroup(0)) entry.place.leave();
-    else entry.groupTimer = setTimeout(() => this.lookAtGroup(entry), GROUP_LOOK).unref();
+  private lookAtGroup(record: ProgramRecord): void {
+    if (!record.program.signalGroup(0)) record.watched.leave();
+    else record.groupTimer = setTimeout(() => this.lookAtGroup(record), GROUP_LOOK).unref();
   }
 
-  private overByItself(entry: Entry): void {
-    const { exit, ending, program } = entry;
-    if (ending === undefined && exit !== undefined && program.stdout.closed) this.over(entry, exit, reasonOf(exit));
+  private overByItself(record: ProgramRecord): void {
+    const { exit, termination, program } = record;
+    if (termination === undefined && exit !== undefined && program.stdout.closed)
+      this.over(record, exit, reasonOf(exit));
   }
 
-  private over(entry: Entry, exit: Exit, reason: EndReason): void {
-    const { program } = entry;
-    if (!this.entries.delete(program)) return;
-    clearTimeout(entry.groupTimer);
-    entry.place.leave();
+  private over(record: ProgramRecord, exit: Exit, reason: EndReason): void {
+    const { program } = record;
+    if (!this.records.delete(program)) return;
+    clearTimeout(record.groupTimer);
+    record.watched.leave();
     program.stdin?.destroy();
     this.events.ended(program.owner, reason, exit);
-    entry.over.resolve();
+    record.over.resolve();
   }
 }
 
 function reasonOf(exit: Exit): EndReason {
   if (exit.code === 0) return 'ok';
   return exit.signal === undefined ? 'failed' : 'signal';
+}
+
+/** Feeds the counts and the log from what happens to programs. */
+export function programEvents(tallies: Tallies, log: Log): ProgramEvents {
+  return {
+    started(owner) {
+      tallies.processesStarted.add(1, owner);
+      tallies.processes.add(1, owner);
+    },
+    ended(owner, reason, exit) {
+      tallies.processes.add(-1, owner);
+      tallies.processesEnded.add(1, owner, reason);
+      if (reason === 'abandoned') log.error('a program hangs in the kernel and cannot be killed', { route: owner });
+      else log.debug('program ended', { route: owner, reason, exit: exit?.signal ?? exit?.code });
+    },
+    refused: (owner, code) => tallies.processesRefused.add(1, owner, code),
+    watchdogLost: (reason) => log.warn(reason),
+  };
 }

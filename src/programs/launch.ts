@@ -7,7 +7,7 @@ import { planUnbuffering } from '../process/unbuffer.ts';
 
 export interface Launch {
   /** The same for every start. */
-  readonly options: Pick<StartOptions, 'ending' | 'wrapper' | 'pipeOwner' | 'capabilities' | 'stdout'>;
+  readonly options: Pick<StartOptions, 'termination' | 'wrapper' | 'pipeOwner' | 'capabilities' | 'stdout'>;
   /** What a program's environment begins with. */
   readonly base: ReadonlyMap<string, string>;
   /** What the route asks for and does not get here: a sentence for the log. */
@@ -29,7 +29,7 @@ export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean
   const unbuffered = config.unbuffer === true ? planUnbuffering(ground.terminals(), ground.system.tool) : undefined;
   return {
     options: {
-      ending: {
+      termination: {
         interruptAfter: config.interrupt_after,
         terminateAfter: config.terminate_after,
         killAfter: config.kill_after,

@@ -59,7 +59,7 @@ async function refusal(file: string, directory?: string): Promise<SpawnError> {
   const times = { interruptAfter: 100, terminateAfter: 100, killAfter: 100 };
   const start = programs.start({
     ...{ file, argv: [file], env: new Map<string, string>(), directory, stdin: 'null', stderr: 'null' },
-    ...{ owner: 'test', ending: times },
+    ...{ owner: 'test', termination: times },
   });
   const error: unknown = await start.then(
     () => assert.fail('it started'),

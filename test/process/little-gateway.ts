@@ -17,10 +17,10 @@ const programs = new Programs(makeSpawner(spawner), 100, {
   refused: nothing,
   watchdogLost: (reason) => console.error(reason),
 });
-const ending = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
+const termination = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
 const pids: number[] = [];
 for (const script of scripts) {
-  const program = await programs.start({ ...shell(script, { stderr: 'null' }), owner: 'test', ending });
+  const program = await programs.start({ ...shell(script, { stderr: 'null' }), owner: 'test', termination });
   pids.push(...(await firstLine(program.stdout)).split(' ').map(Number));
 }
 process.stdout.write(`${JSON.stringify({ pids, watchdog: programs.watchdogPid })}\n`);

@@ -21,7 +21,7 @@ const PATIENT = { interruptAfter: LONG, terminateAfter: LONG, killAfter: LONG };
 const QUICK = { interruptAfter: 20, terminateAfter: 20, killAfter: 20 };
 
 function program(script: string, changes: Partial<StartOptions> = {}): StartOptions {
-  return { ...shell(script, { stderr: 'null' }), owner: '/live', ending: PATIENT, ...changes };
+  return { ...shell(script, { stderr: 'null' }), owner: '/live', termination: PATIENT, ...changes };
 }
 
 function recorder(): { readonly events: ProgramEvents; readonly log: string[] } {
@@ -110,7 +110,7 @@ for (const name of SPAWNERS) {
       const { programs, log } = make();
       const started = await programs.start(
         program('trap "" INT; echo $$; exec sleep 1000', {
-          ending: { ...PATIENT, interruptAfter: 0, terminateAfter: 20 },
+          termination: { ...PATIENT, interruptAfter: 0, terminateAfter: 20 },
         }),
       );
       await firstLine(started.stdout);

@@ -13,7 +13,7 @@ const programs = new Programs(makeSpawner('posix'), 100, {
   refused: nothing,
   watchdogLost: (reason) => console.error(reason),
 });
-const ending = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
+const termination = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
 const start = () =>
   programs.start({
     ...shell(`trap "" INT TERM HUP PIPE; exec sleep ${marker}`, {
@@ -22,7 +22,7 @@ const start = () =>
       stderr: 'null',
     }),
     owner: 'test',
-    ending,
+    termination,
   });
 // The first brings the watchdog with it.
 await start();

@@ -4,9 +4,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openAssets } from '../../src/ops/assets.ts';
-import { type ProcessStat, parseStat } from '../../src/process/ending/process-table.ts';
 import type { Child, Output, Spawner, SpawnOptions } from '../../src/process/spawn.ts';
 import { chooseSpawner } from '../../src/process/spawner.ts';
+import { type ProcessStat, parseStat } from '../../src/process/termination/termination.ts';
 
 export const SPAWNERS = ['posix', 'child_process'] as const;
 export type SpawnerName = (typeof SPAWNERS)[number];

@@ -6,18 +6,17 @@ import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { findProgram } from '../../process/find-program.ts';
 import type { Program, Programs } from '../../process/programs.ts';
-import type { Slot } from '../../process/slots.ts';
 import { type Exit, SpawnError } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
 import { type RouteEnvironment, requestEnvironment } from '../../programs/environment.ts';
 import type { Launch } from '../../programs/launch.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
+import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { CgiConfig } from './keys.ts';
-import { Places } from './places.ts';
-import type { Ending } from './responder.ts';
-import { CgiRun } from './run.ts';
+import { CgiRun, type Outcome } from './run.ts';
 import { type Script, Scripts } from './scripts.ts';
+import type { Permit } from './semaphore.ts';
 
 export interface CgiDeps {
   /** The route's key: says its path, and names it in logs and counts. */
@@ -57,7 +56,7 @@ interface Command {
 }
 
 class CgiPrograms {
-  private readonly places: Places;
+  private readonly limit: ConcurrencyLimit;
   private readonly running = new Set<Program>();
   private readonly scripts: Scripts | undefined;
   private readonly environment: RouteEnvironment;
@@ -79,7 +78,7 @@ class CgiPrograms {
       passEnv: config.pass_env,
       env: config.env,
     };
-    this.places = new Places({ route, tallies, max, maxWaiting, timeout });
+    this.limit = new ConcurrencyLimit({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
     this.interpreters = [...config.interpreters].sort(([a], [b]) => b.length - a.length);
   }
@@ -90,11 +89,11 @@ class CgiPrograms {
     const script = found instanceof Promise ? await found : found;
     if (scripts !== undefined && script === undefined) return TO_FOLDER;
     const command = script === undefined ? this.fixedCommand(call) : this.scriptCommand(script);
-    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, command, slot)));
+    return await this.limit.answer(call, async (permit) => this.run(call, await this.start(call, command, permit)));
   }
 
   async close(): Promise<void> {
-    this.places.close();
+    this.limit.close();
     await Promise.all([...this.running].map((program) => this.deps.programs.end(program)));
   }
 
@@ -122,8 +121,8 @@ class CgiPrograms {
     }
   }
 
-  /** Starts the program and gives it its body. The slot is given back when it is over, or was not started. */
-  private async start(call: Call, command: Command, slot: Slot): Promise<Program> {
+  /** Starts the program and gives it its body. The permit is given back when it is over, or was not started. */
+  private async start(call: Call, command: Command, permit: Permit): Promise<Program> {
     const { config, deps } = this;
     const { body } = call;
     try {
@@ -152,13 +151,13 @@ class CgiPrograms {
       this.running.add(program);
       void program.over.then(() => {
         this.running.delete(program);
-        slot.release();
+        permit.release();
       });
       // A program may leave its input unread: EPIPE is its right, and the spawner hears it.
       program.stdin?.end(body?.bytes);
       return program;
     } catch (error) {
-      slot.release();
+      permit.release();
       // A file of a folder may simply not be meant to be run.
       if (config.root !== undefined && command.program === command.script.file && isNotExecutable(error)) {
         throw new HttpError(403, 'not executable', { cause: error });
@@ -174,7 +173,7 @@ class CgiPrograms {
       new StderrLines(program.stderr, {
         line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
       });
-    const ended = program.exited.then(endingOf);
+    const ended = program.exited.then(outcomeOf);
     void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
     return new CgiRun({
       what: 'a CGI program',
@@ -197,7 +196,7 @@ function isNotExecutable(error: unknown): boolean {
   return error instanceof SpawnError && error.code === 'EACCES';
 }
 
-function endingOf(exit: Exit): Ending {
+function outcomeOf(exit: Exit): Outcome {
   return exit.signal === undefined
     ? { how: `exit ${exit.code}`, cut: false }
     : { how: `signal ${exit.signal}`, cut: true };

@@ -15,8 +15,28 @@ import type { Output } from '../../process/spawn.ts';
 import { noRoom } from '../../programs/start-error.ts';
 import { CgiBody } from './body.ts';
 import { type CgiDocument, CgiHeader, CgiOutputError } from './output.ts';
-import type { Ending, Responder } from './responder.ts';
 import { Unchunker } from './unchunk.ts';
+
+/** What answers a request by writing a header and a document: a CGI program, or a FastCGI application over its connection. */
+export interface Responder {
+  /** Header and document. Closes after its end, or without one. */
+  readonly stdout: Output;
+  readonly stderr: Output | undefined;
+  /** Settles as soon as it is known how it ended; output may still be on its way then. */
+  readonly ended: Promise<Outcome>;
+  /** Settles when nothing is left of it. */
+  readonly over: Promise<void>;
+}
+
+/** How a responder ended. */
+export interface Outcome {
+  /** For the log: "exit 3", "signal SIGSEGV". */
+  readonly how: string;
+  /** What it has written is not to be taken for whole. */
+  readonly cut: boolean;
+  /** It did not even begin, for want of room. */
+  readonly busy?: boolean;
+}
 
 /** Longest header, bytes. */
 const MAX_HEADER = 64 * 1024;
@@ -49,15 +69,15 @@ export class CgiRun {
   private body: CgiBody | undefined;
   private unchunker: Unchunker | undefined;
   private settled = false;
-  private ending: Ending | undefined;
+  private outcome: Outcome | undefined;
   private readonly answered = new Deferred<Answer>();
   private readonly headerTimer: NodeJS.Timeout;
 
   constructor(private readonly options: CgiRunOptions) {
     const { responder, timeout, totalTimeout } = options;
     this.stdout = responder.stdout;
-    void responder.ended.then((ending) => {
-      this.ending = ending;
+    void responder.ended.then((outcome) => {
+      this.outcome = outcome;
     });
     this.headerTimer = setTimeout(() => this.late(`no header within ${timeout} ms`), timeout);
     const totalTimer = setTimeout(() => this.late(`not over after ${totalTimeout} ms`), totalTimeout);
@@ -139,13 +159,13 @@ export class CgiRun {
       if (this.body.wantsEnding()) await within(responder.ended, ENDING_AFTER_OUTPUT);
       const rest = this.unchunker?.end();
       if (rest !== undefined && rest.bytes.length > 0) this.body.push(rest.bytes);
-      this.body.finish(this.ending?.cut ? new Error(`it died: ${this.ending.how}`) : rest?.wrong);
+      this.body.finish(this.outcome?.cut ? new Error(`it died: ${this.outcome.how}`) : rest?.wrong);
     } else if (!this.settled) {
       clearTimeout(this.headerTimer);
       await within(responder.ended, ENDING_AFTER_FAILURE);
       // The last words may still be in the pipe.
       if (responder.stderr && !responder.stderr.closed) await within(closing(responder.stderr), ENDING_AFTER_FAILURE);
-      this.fail(this.ending?.busy ? 503 : 502, this.header.end().message);
+      this.fail(this.outcome?.busy ? 503 : 502, this.header.end().message);
       // It may have closed its output and live on, but its client has been told.
       this.abandon();
     }
@@ -153,7 +173,8 @@ export class CgiRun {
 
   /** A time is over. */
   private late(reason: string): void {
-    const holder = this.ending === undefined ? '' : `: it has ended (${this.ending.how}), but its output is still open`;
+    const holder =
+      this.outcome === undefined ? '' : `: it has ended (${this.outcome.how}), but its output is still open`;
     if (this.body) this.body.finish(new Error(`it was ended, ${reason}${holder}`));
     else this.fail(504, reason + holder);
     this.abandon();
@@ -163,7 +184,7 @@ export class CgiRun {
     clearTimeout(this.headerTimer);
     if (this.settled) return;
     this.settled = true;
-    const ending = this.ending === undefined ? '' : `; ${this.ending.how}`;
+    const ending = this.outcome === undefined ? '' : `; ${this.outcome.how}`;
     const lines = this.options.lastLines();
     const said = lines.length === 0 ? '' : `; last words: ${lines.join(' | ')}`;
     const message = `${this.options.what} failed: ${reason}${ending}${said}`;

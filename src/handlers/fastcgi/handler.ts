@@ -5,17 +5,16 @@ import { type Answer, type Call, type Handler, TO_FOLDER } from '../../http/hand
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { Held } from '../../ownership/held.ts';
-import type { Slot } from '../../process/slots.ts';
 import { StderrLines } from '../../process/stderr.ts';
 import { type RouteEnvironment, requestEnvironment } from '../../programs/environment.ts';
 import type { ScriptPath } from '../../programs/meta-variables.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import { Connector } from '../../upstream/connecting.ts';
-import { Places } from '../cgi/places.ts';
-import type { Ending } from '../cgi/responder.ts';
-import { CgiRun } from '../cgi/run.ts';
+import { ConcurrencyLimit } from '../cgi/concurrency-limit.ts';
+import { CgiRun, type Outcome } from '../cgi/run.ts';
 import { Scripts } from '../cgi/scripts.ts';
+import type { Permit } from '../cgi/semaphore.ts';
 import { FastcgiRequest, type RequestEnd } from './connection.ts';
 import type { FastcgiConfig } from './keys.ts';
 import { beginRequest } from './records.ts';
@@ -46,7 +45,7 @@ export function fastcgiHandler(config: FastcgiConfig, deps: FastcgiDeps): Handle
 }
 
 class FastcgiApplication {
-  private readonly places: Places;
+  private readonly limit: ConcurrencyLimit;
   private readonly environment: RouteEnvironment;
   private readonly connector: Connector;
   private readonly running = new Set<FastcgiRequest>();
@@ -67,18 +66,18 @@ class FastcgiApplication {
       env: config.env,
     };
     this.connector = new Connector({ remote: config.connect, timeout: config.connect_timeout });
-    this.places = new Places({ route, tallies, max, maxWaiting, timeout });
+    this.limit = new ConcurrencyLimit({ route, tallies, max, maxWaiting, timeout });
     this.scripts = root === undefined ? undefined : new Scripts(root, route, index);
   }
 
   async handle(call: Call): Promise<Answer> {
     const script = this.scripts === undefined ? this.application(call) : await this.script(call, this.scripts);
     if (script === undefined) return TO_FOLDER;
-    return await this.places.answer(call, async (slot) => this.run(call, await this.start(call, script, slot)));
+    return await this.limit.answer(call, async (permit) => this.run(call, await this.start(call, script, permit)));
   }
 
   async close(): Promise<void> {
-    this.places.close();
+    this.limit.close();
     await Promise.all(
       [...this.running].map((request) => {
         request.abort();
@@ -102,9 +101,9 @@ class FastcgiApplication {
     return script;
   }
 
-  /** Connects and sends the request. The slot is given back when it is over, or was not sent: what can fail comes before it is. */
-  private async start(call: Call, script: ScriptPath, slot: Slot): Promise<FastcgiRequest> {
-    const place = new Held(slot, (given) => given.release());
+  /** Connects and sends the request. The permit is given back when it is over, or was not sent: what can fail comes before it is. */
+  private async start(call: Call, script: ScriptPath, permit: Permit): Promise<FastcgiRequest> {
+    const held = new Held(permit, () => permit.release());
     try {
       const facts = {
         id: call.id,
@@ -117,17 +116,17 @@ class FastcgiApplication {
       const connection = (await this.connector.connect(call.signal)).take();
       if (connection === undefined) throw call.signal.reason;
       const request = new FastcgiRequest(connection, beginning, call.body);
-      place.take();
+      held.take();
       this.running.add(request);
       void request.over.then(() => {
         this.running.delete(request);
-        slot.release();
+        permit.release();
       });
       return request;
     } catch (error) {
       throw asStartError(error);
     } finally {
-      place.giveBack();
+      held.giveBack();
     }
   }
 
@@ -141,7 +140,7 @@ class FastcgiApplication {
       responder: {
         stdout: request.stdout,
         stderr: request.stderr,
-        ended: request.ended.then(endingOf),
+        ended: request.ended.then(outcomeOf),
         over: request.over,
       },
       head: call.request.method === 'HEAD',
@@ -153,7 +152,7 @@ class FastcgiApplication {
   }
 }
 
-function endingOf(end: RequestEnd): Ending {
+function outcomeOf(end: RequestEnd): Outcome {
   if (end.kind === 'broken') return { how: end.reason, cut: true };
   if (end.protocolStatus !== 'complete')
     return { how: end.protocolStatus, cut: true, busy: end.protocolStatus === 'overloaded' };

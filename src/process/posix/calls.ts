@@ -57,6 +57,12 @@ export const POLLHUP = 0x10;
 /** posix_spawn_file_actions_t: 80 bytes on 64-bit machines, 76 on 32-bit ones. Over 64, so that V8 keeps it off its heap. */
 export const ACTIONS_BYTES = 128;
 
+/** prctl(2). */
+const PR_CAP_AMBIENT = 47;
+const IS_SET = 1;
+const RAISE = 2;
+const LOWER = 3;
+
 const SPAWN_SETSIGDEF = 0x04;
 const SPAWN_SETSIGMASK = 0x08;
 const SPAWN_SETSID = 0x80;
@@ -138,4 +144,22 @@ function makeAttributes(declare: <F>(prototype: string) => F): Buffer {
 
 function check(result: number, what: string): void {
   if (result !== 0) throw new Error(`posix_spawn attributes: ${what} failed with ${result}`);
+}
+
+/**
+ * Runs `start` with these capabilities ambient, as far as this process has them and may hand them on; the others it cannot give. What a
+ * program of another user than root is to have must be ambient in the thread that starts it (capabilities(7)), and what is ambient every
+ * other program would have, too. So none is, but for the moment of such a start, and only on the thread that does it.
+ */
+export function withAmbient<T>(calls: PosixCalls, capabilities: readonly number[], start: () => T): T {
+  const raised = capabilities.filter(
+    (number) =>
+      calls.ambient(PR_CAP_AMBIENT, IS_SET, number, 0, 0) === 0 &&
+      calls.ambient(PR_CAP_AMBIENT, RAISE, number, 0, 0) === 0,
+  );
+  try {
+    return start();
+  } finally {
+    for (const number of raised) calls.ambient(PR_CAP_AMBIENT, LOWER, number, 0, 0);
+  }
 }

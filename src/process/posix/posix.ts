@@ -8,41 +8,28 @@ import { Socket } from 'node:net';
 import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
-import { ProcessGroup } from '../ending/group.ts';
 import { type Child, type Exit, type Output, SpawnError, type Spawner, type SpawnOptions } from '../spawn.ts';
-import { type Before, FileActions } from './actions.ts';
-import { withAmbient } from './ambient.ts';
-import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls } from './calls.ts';
-import { Delay } from './delay.ts';
-import { LateReader } from './late-reader.ts';
+import { ProcessGroup } from '../termination/group.ts';
+import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls, withAmbient } from './calls.ts';
+import { Delay, LateReader } from './late-reader.ts';
 import { Reaper } from './reaper.ts';
+import { type Before, StartMemory } from './start-memory.ts';
 import { type Terminal, Terminals } from './terminal.ts';
 import { TerminalOutput } from './terminal-output.ts';
-import { VectorMemory } from './vectors.ts';
 
 /** Starts at one time: one thread fewer than Node's pool has, so that a program on a slow disk does not stop all file access. */
-const SLOTS = 3;
+const STARTS_AT_ONCE = 3;
 
 /** Throws with the reason where posix_spawn cannot be used. `koffi` is what `loadKoffi` returned. */
 export function posixSpawner(koffi: unknown): Spawner {
   return new PosixSpawner(posixCalls(koffi), () => new Terminals(koffi));
 }
 
-/** More than a pid_t needs: over 64, so that V8 keeps it off its heap, where it might move. */
-const PID_BYTES = 128;
-
 /** How late the first bytes of a program may be read, milliseconds: of a brief one's stdout, and of any one's stderr. */
 const STDOUT_AFTER = 4;
 const STDERR_AFTER = 20;
 /** What a pipe holds. */
 const PIPE_BYTES = 64 << 10;
-
-/** What one start in progress needs to itself. */
-interface Slot {
-  readonly vectors: VectorMemory;
-  readonly actions: FileActions;
-  readonly pid: Buffer;
-}
 
 /** The two descriptors of a pipe. */
 interface Pipe {
@@ -60,8 +47,8 @@ class PosixSpawner implements Spawner {
   readonly name = 'posix';
   private readonly reaper: Reaper;
   private readonly nothing: number;
-  private readonly free: Slot[];
-  private readonly queue: ((slot: Slot) => void)[] = [];
+  private readonly free: StartMemory[];
+  private readonly queue: ((memory: StartMemory) => void)[] = [];
   private readonly two = new Int32Array(2);
   private readonly stdoutDelay = new Delay(STDOUT_AFTER);
   private readonly stderrDelay = new Delay(STDERR_AFTER);
@@ -73,11 +60,7 @@ class PosixSpawner implements Spawner {
     private readonly calls: PosixCalls,
     private readonly loadTerminals: () => Terminals,
   ) {
-    this.free = Array.from({ length: SLOTS }, () => ({
-      vectors: new VectorMemory(calls.pointerSize, calls.address),
-      actions: new FileActions(calls),
-      pid: Buffer.allocUnsafeSlow(PID_BYTES),
-    }));
+    this.free = Array.from({ length: STARTS_AT_ONCE }, () => new StartMemory(calls));
     this.nothing = openSync('/dev/null', 'r+');
     this.reaper = new Reaper(calls);
   }
@@ -92,15 +75,15 @@ class PosixSpawner implements Spawner {
   }
 
   async spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child> {
-    const slot = this.free.pop() ?? (await new Promise<Slot>((resolve) => this.queue.push(resolve)));
+    const memory = this.free.pop() ?? (await new Promise<StartMemory>((resolve) => this.queue.push(resolve)));
     const start = this.reaper.begin();
     try {
-      return await this.start(slot, options, starts);
+      return await this.start(memory, options, starts);
     } finally {
       this.reaper.started(start);
       const next = this.queue.shift();
-      if (next) next(slot);
-      else this.free.push(slot);
+      if (next) next(memory);
+      else this.free.push(memory);
     }
   }
 
@@ -112,23 +95,27 @@ class PosixSpawner implements Spawner {
 
   close(): void {
     this.reaper.close();
-    for (const slot of this.free) slot.actions.close();
+    for (const memory of this.free) memory.actions.close();
     closeSync(this.nothing);
   }
 
-  private async start(slot: Slot, options: SpawnOptions, starts: ((pipe: number) => void) | undefined): Promise<Child> {
+  private async start(
+    memory: StartMemory,
+    options: SpawnOptions,
+    starts: ((pipe: number) => void) | undefined,
+  ): Promise<Child> {
     const { file, argv, env, directory } = options;
-    const vectors = slot.vectors.write(argv, env);
+    const vectors = memory.vectors.write(argv, env);
     if (typeof vectors === 'string') throw new SpawnError(file, vectors);
     if (file.includes('\0') || directory?.includes('\0')) throw new SpawnError(file, 'EINVAL');
     const open: number[] = [];
     const pipes = this.openPipes(options, open);
-    const { pid } = slot;
+    const { pid } = memory;
     const { attributes, spawn, spawnHere } = this.calls;
     try {
       const known = recognisable(pipes);
       if (starts !== undefined && known !== undefined) starts(fstatSync(known).ino);
-      const actions = slot.actions.get(this.before(options, pipes));
+      const actions = memory.actions.get(this.before(options, pipes));
       if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const { capabilities = [] } = options;
       const result =

@@ -10,7 +10,7 @@ import { P_ALL, type PosixCalls, WEXITED, WNOHANG, WNOWAIT } from './calls.ts';
 const INFO_WORDS = 32;
 
 /** A child that has ended and that nobody here knows: it is of node:child_process, or is just being started, or nobody's. */
-interface Stranger {
+interface UnclaimedChild {
   readonly pid: number;
   /** The number of the last start before it was seen. */
   readonly start: number;
@@ -20,11 +20,11 @@ interface Stranger {
 
 export class Reaper {
   private readonly waiting = new Map<number, (exit: Exit) => void>();
-  /** Programs that are being started, by number, the oldest first: until they are known here, a stranger may be one of them. */
+  /** Programs that are being started, by number, the oldest first: until they are known here, an unclaimed child may be one of them. */
   private readonly starting = new Set<number>();
   private starts = 0;
   /** The first in line, while it is one. */
-  private stranger: Stranger | undefined;
+  private unclaimed: UnclaimedChild | undefined;
   private closed = false;
   private readonly info = new Int32Array(INFO_WORDS);
   private readonly status = new Int32Array(1);
@@ -47,14 +47,14 @@ export class Reaper {
   /** It is known to `watch` now, or was not started. */
   started(start: number): void {
     this.starting.delete(start);
-    if (this.stranger?.turned) process.nextTick(this.reapAll);
+    if (this.unclaimed?.turned) process.nextTick(this.reapAll);
   }
 
   /** Calls `reaped` in the moment in which the child is reaped; it may have ended already. */
   watch(pid: number, reaped: (exit: Exit) => void): void {
     this.waiting.set(pid, reaped);
     // Its SIGCHLD may have come before it was known here.
-    if (this.stranger !== undefined) process.nextTick(() => this.take(pid));
+    if (this.unclaimed !== undefined) process.nextTick(() => this.take(pid));
   }
 
   close(): void {
@@ -73,7 +73,7 @@ export class Reaper {
         return;
       }
     }
-    this.stranger = undefined;
+    this.unclaimed = undefined;
   };
 
   /** The first in line of the children that have ended, 0 when there is none. */
@@ -89,13 +89,13 @@ export class Reaper {
    * node:child_process. Time does: the signal that told us has told Node too, and in the same turn of the loop it takes its own.
    */
   private isNobodys(pid: number): boolean {
-    const { stranger } = this;
-    if (stranger?.pid === pid) {
+    const { unclaimed } = this;
+    if (unclaimed?.pid === pid) {
       const [oldest] = this.starting;
-      return stranger.turned && (oldest === undefined || oldest > stranger.start);
+      return unclaimed.turned && (oldest === undefined || oldest > unclaimed.start);
     }
-    const seen: Stranger = { pid, start: this.starts, turned: false };
-    this.stranger = seen;
+    const seen: UnclaimedChild = { pid, start: this.starts, turned: false };
+    this.unclaimed = seen;
     // The first one comes in this turn, with signals perhaps still unread; between it and the second one they are read.
     setImmediate(() =>
       setImmediate(() => {

@@ -1,6 +1,6 @@
 /**
  * Pseudo-terminals (pty(7)) for the output of programs: what the C library's stdio asks, when it decides how long to hold
- * output back, is whether it goes to a terminal. Declared for koffi, like `posix-calls.ts`.
+ * output back, is whether it goes to a terminal. Declared for koffi, like `calls.ts`.
  */
 import { closeSync, constants, openSync } from 'node:fs';
 import { O_CLOEXEC } from './calls.ts';

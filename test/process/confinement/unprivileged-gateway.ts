@@ -22,13 +22,13 @@ const programs = new Programs(posixSpawner(addon), 100, {
   refused: nothing,
   watchdogLost: (reason) => console.error(reason),
 });
-const ending = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
+const termination = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
 
 const start = (script: string, other: boolean) => {
   const plan = planConfinement(other ? { user, group: user, limits: {} } : { limits: {} }, system);
   if ('problems' in plan) throw new Error(JSON.stringify(plan.problems));
   const { wrapper, capabilities, user: pipeOwner } = plan;
-  return programs.start({ ...shell(script), owner: 'test', ending, wrapper, capabilities, pipeOwner });
+  return programs.start({ ...shell(script), owner: 'test', termination, wrapper, capabilities, pipeOwner });
 };
 const who =
   'id -u; id -g; grep -E "^Cap(Inh|Prm|Eff|Amb)" /proc/self/status | grep -c "[1-9a-f]$"; echo written >/dev/stderr';

@@ -1,7 +1,7 @@
 /** The tables of arguments and environment, as execve(2) would read them. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { VectorMemory } from '../../../src/process/posix/vectors.ts';
+import { VectorMemory } from '../../../src/process/posix/start-memory.ts';
 
 /** The last block that was asked for, at an address of our choice. */
 function memoryAt(base: bigint, pointerSize: 4 | 8) {

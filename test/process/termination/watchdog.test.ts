@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { WATCHDOG_SCRIPT, Watchdog } from '../../../src/process/ending/watchdog.ts';
 import type { Spawner } from '../../../src/process/spawn.ts';
+import { WATCHDOG_SCRIPT, Watchdog } from '../../../src/process/termination/watchdog.ts';
 import { alive, firstLine, keepAlive, makeSpawner, SPAWNERS, shell, statOf, until, zombies } from '../support.ts';
 
 const SUDDEN_GATEWAY = fileURLToPath(new URL('../sudden-gateway.js', import.meta.url));
@@ -124,10 +124,10 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     await watchdog.ready();
     const pid = watchdog.pid ?? 0;
     assert.equal(statOf(pid)?.session, pid);
-    const place = watchdog.place();
-    place.runs(9_999_999);
-    place.leave();
-    place.leave();
+    const slot = watchdog.entry();
+    slot.runs(9_999_999);
+    slot.leave();
+    slot.leave();
     process.kill(pid, 'SIGINT');
     process.kill(pid, 'SIGTERM');
     await watchdog.close();
@@ -142,7 +142,7 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const old = watchdog.pid ?? 0;
     const child = await spawner.spawn(shell('echo $$; exec sleep 1000', { stderr: 'null' }));
     await firstLine(child.stdout);
-    watchdog.place().runs(child.pid);
+    watchdog.entry().runs(child.pid);
     process.kill(old, 'SIGKILL');
     await until('a new one', () => watchdog.pid !== undefined && watchdog.pid !== old);
     assert.equal(reasons.length, 1);
@@ -157,7 +157,7 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const watchdog = new Watchdog(spawner, () => undefined);
     await watchdog.ready();
     const old = watchdog.pid ?? 0;
-    watchdog.place().runs(9_999_997);
+    watchdog.entry().runs(9_999_997);
     await delay(1100);
     // No timer ends from here on.
     t.mock.timers.enable({ apis: ['setTimeout'] });
@@ -175,11 +175,11 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const child = await spawner.spawn(shell('echo $$; exec sleep 1000', { stderr: 'null' }));
     await firstLine(child.stdout);
     for (let n = 0; n < 20_000; n++) {
-      const place = watchdog.place();
-      place.runs(9_999_998);
-      place.leave();
+      const slot = watchdog.entry();
+      slot.runs(9_999_998);
+      slot.leave();
     }
-    watchdog.place().runs(child.pid);
+    watchdog.entry().runs(child.pid);
     process.kill(pid, 'SIGCONT');
     await watchdog.close();
     assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGTERM' });

@@ -38,7 +38,7 @@ const CLOSE_WITHIN = 3000;
 const CAP_KILL = 5;
 
 /** What the watchdog knows of one program. */
-export interface WatchdogPlace {
+export interface WatchdogEntry {
   /** It is being started; `pipe` is the inode of its stdin, stdout or stderr. */
   readonly starts: (pipe: number) => void;
   /** It runs, as leader of this group. */
@@ -70,21 +70,21 @@ export class Watchdog {
   }
 
   /** For a program that is about to be started. */
-  place(): WatchdogPlace {
+  entry(): WatchdogEntry {
     const { table } = this;
-    const place = table?.take();
+    const slot = table?.take();
     let left = false;
     return {
       starts: (pipe) => {
-        if (place !== undefined) table?.write(place, `?${pipe}`);
+        if (slot !== undefined) table?.write(slot, `?${pipe}`);
       },
       runs: (group) => {
-        if (place !== undefined) table?.write(place, String(group));
+        if (slot !== undefined) table?.write(slot, String(group));
       },
       leave: () => {
-        if (left || place === undefined) return;
+        if (left || slot === undefined) return;
         left = true;
-        table?.leave(place);
+        table?.leave(slot);
       },
     };
   }

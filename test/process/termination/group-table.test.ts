@@ -4,7 +4,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { GroupTable } from '../../../src/process/ending/group-table.ts';
+import { GroupTable } from '../../../src/process/termination/group-table.ts';
 import { until } from '../support.ts';
 
 function withTable(look: (table: GroupTable, groups: () => string[]) => void | Promise<void>) {

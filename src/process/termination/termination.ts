@@ -1,13 +1,13 @@
 /**
- * Ending a program: one table of steps, walked against the whole process group until nobody is left in it. The leader's
+ * Termination a program: one table of steps, walked against the whole process group until nobody is left in it. The leader's
  * exit does not end the walk: what it left behind and what ignored every word is killed at the last step.
  */
 
+import { readdir, readFile } from 'node:fs/promises';
 import type { Child, Exit } from '../spawn.ts';
-import { onlyZombies } from './process-table.ts';
 
 /** Milliseconds. The configuration's interrupt_after, terminate_after and kill_after. */
-export interface EndingTimes {
+export interface TerminationTimes {
   /** From the closing of stdin to INT. */
   readonly interruptAfter: number;
   /** From INT to TERM. */
@@ -16,22 +16,22 @@ export interface EndingTimes {
   readonly killAfter: number;
 }
 
-export type EndingStep = 'stdin' | 'interrupt' | 'terminate' | 'kill';
+export type TerminationStep = 'stdin' | 'interrupt' | 'terminate' | 'kill';
 
-export interface Ended {
+export interface TerminationResult {
   /** How the leader ended. Undefined when not even KILL brought it to an end in time: it hangs in the kernel. */
   readonly exit: Exit | undefined;
   /** The last step that was taken. */
-  readonly step: EndingStep;
+  readonly step: TerminationStep;
   /** False when somebody is left who could not be killed: hanging in the kernel, or another user's. */
   readonly complete: boolean;
 }
 
 interface Step {
-  readonly name: EndingStep;
+  readonly name: TerminationStep;
   readonly signal: NodeJS.Signals | undefined;
   /** How long this step is given, milliseconds. */
-  readonly time: (times: EndingTimes) => number;
+  readonly time: (times: TerminationTimes) => number;
 }
 
 /** The kernel may need a moment to take a killed process apart: it writes its memory map back, closes its files. */
@@ -51,9 +51,9 @@ const STEPS: readonly Step[] = [
 const FIRST_LOOK = 5;
 const NEXT_SCAN = 100;
 
-export class Ending {
+export class Termination {
   /** Never rejects. Takes at most the three times and 2 seconds. */
-  readonly done: Promise<Ended>;
+  readonly done: Promise<TerminationResult>;
   /** When each step is over, on the clock of `performance.now()`. */
   private deadlines: readonly number[];
   private exit: Exit | undefined;
@@ -62,7 +62,7 @@ export class Ending {
   /** Begins at once. What the program still writes is the caller's to read or to leave: unread, it blocks at 64 KiB. */
   constructor(
     private readonly child: Child,
-    times: EndingTimes,
+    times: TerminationTimes,
   ) {
     this.deadlines = schedule(times);
     void child.exited.then((exit) => {
@@ -73,16 +73,16 @@ export class Ending {
   }
 
   /** Brings every step forward to these times from now where that is sooner. */
-  hasten(times: EndingTimes): void {
+  hasten(times: TerminationTimes): void {
     const sooner = schedule(times);
     this.deadlines = this.deadlines.map((deadline, index) => Math.min(deadline, sooner[index] ?? deadline));
     this.wake();
   }
 
-  private async walk(): Promise<Ended> {
+  private async walk(): Promise<TerminationResult> {
     // What was written before still reaches the program; then it reads the end.
     this.child.stdin?.end();
-    let last: EndingStep = 'stdin';
+    let last: TerminationStep = 'stdin';
     let complete = false;
     for (const [index, step] of STEPS.entries()) {
       if (step.signal !== undefined && this.child.signalGroup(step.signal)) last = step.name;
@@ -129,7 +129,7 @@ export class Ending {
 }
 
 /** The times, shortened in proportion where they are longer than `milliseconds` together. */
-export function within(times: EndingTimes, milliseconds: number): EndingTimes {
+export function within(times: TerminationTimes, milliseconds: number): TerminationTimes {
   const sum = times.interruptAfter + times.terminateAfter + times.killAfter;
   if (sum <= milliseconds) return times;
   const share = Math.max(0, milliseconds) / sum;
@@ -140,10 +140,44 @@ export function within(times: EndingTimes, milliseconds: number): EndingTimes {
   };
 }
 
-function schedule(times: EndingTimes): readonly number[] {
+function schedule(times: TerminationTimes): readonly number[] {
   let at = performance.now();
   return STEPS.map((step) => {
     at += step.time(times);
     return at;
   });
+}
+
+/** What proc_pid_stat(5) says of a process. */
+export interface ProcessStat {
+  readonly state: string;
+  readonly parent: number;
+  readonly group: number;
+  readonly session: number;
+}
+
+/** Reads the text of /proc/PID/stat. The name in parentheses may have spaces and parentheses of its own. */
+export function parseStat(text: string): ProcessStat | undefined {
+  const [state, parent, group, session] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (state === undefined || session === undefined) return undefined;
+  return { state, parent: Number(parent), group: Number(group), session: Number(session) };
+}
+
+/** Whether everybody who is left in this group is dead and only waits to be reaped by whoever inherited it. */
+export async function onlyZombies(group: number): Promise<boolean> {
+  let names: string[];
+  try {
+    names = await readdir('/proc');
+  } catch {
+    // Without /proc nobody can tell; somebody may be alive.
+    return false;
+  }
+  for (const name of names) {
+    if (!/^\d+$/.test(name)) continue;
+    // It may be gone by now, and then it does not count.
+    const text = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
+    const stat = parseStat(text);
+    if (stat?.group === group && stat.state !== 'Z' && stat.state !== 'X') return false;
+  }
+  return true;
 }

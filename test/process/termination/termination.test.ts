@@ -1,8 +1,14 @@
 /** The steps of ending a program, over both spawners, with programs that obey at each of them or not at all. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { type Ended, Ending, type EndingStep, type EndingTimes, within } from '../../../src/process/ending/ending.ts';
 import type { Child, Exit, Spawner } from '../../../src/process/spawn.ts';
+import {
+  Termination,
+  type TerminationResult,
+  type TerminationStep,
+  type TerminationTimes,
+  within,
+} from '../../../src/process/termination/termination.ts';
 import { alive, firstLine, keepAlive, killQuietly, makeSpawner, readable, SPAWNERS, shell, until } from '../support.ts';
 
 const SOON = 30;
@@ -13,7 +19,7 @@ interface Case {
   readonly what: string;
   /** Prints one line when it is ready: the ids of everybody in its group who has to be gone. */
   readonly script: string;
-  readonly step: EndingStep;
+  readonly step: TerminationStep;
   readonly exit: Exit;
 }
 
@@ -67,7 +73,7 @@ const CASES: readonly Case[] = [
 ];
 
 /** Short before the step that is expected, long at it. */
-function timesFor(step: EndingStep): EndingTimes {
+function timesFor(step: TerminationStep): TerminationTimes {
   return {
     interruptAfter: step === 'stdin' ? LONG : SOON,
     terminateAfter: step === 'interrupt' ? LONG : SOON,
@@ -96,8 +102,8 @@ for (const name of SPAWNERS) {
     for (const { what, script, step, exit } of CASES) {
       test(`${what}: ${step}`, async () => {
         const { child, pids } = await ready(script);
-        const ended = await new Ending(child, timesFor(step)).done;
-        assert.deepEqual(ended, { exit, step, complete: true } satisfies Ended);
+        const ended = await new Termination(child, timesFor(step)).done;
+        assert.deepEqual(ended, { exit, step, complete: true } satisfies TerminationResult);
         assert.deepEqual(pids.filter(alive), []);
         child.stdout.destroy();
       });
@@ -106,7 +112,7 @@ for (const name of SPAWNERS) {
     test('one that has ended already', async () => {
       const child = await spawner.spawn(shell('exit 2', { stderr: 'null' }));
       await child.exited;
-      const ended = await new Ending(child, { interruptAfter: 0, terminateAfter: 0, killAfter: 0 }).done;
+      const ended = await new Termination(child, { interruptAfter: 0, terminateAfter: 0, killAfter: 0 }).done;
       assert.deepEqual(ended, { exit: code(2), step: 'stdin', complete: true });
       child.stdout.destroy();
     });
@@ -115,14 +121,14 @@ for (const name of SPAWNERS) {
       const child = await spawner.spawn(shell('sleep 0.1; exec wc -c', { stderr: 'null' }));
       child.stdin?.write('x'.repeat(200_000));
       const answer = firstLine(child.stdout);
-      await new Ending(child, timesFor('stdin')).done;
+      await new Termination(child, timesFor('stdin')).done;
       assert.equal((await answer).trim(), '200000');
     });
 
     test('a full pipe that nobody reads does not keep a program', async () => {
       const child = await spawner.spawn(shell('exec yes', { stderr: 'null' }));
       readable(child.stdout).once('readable', () => undefined);
-      const ended = await new Ending(child, timesFor('interrupt')).done;
+      const ended = await new Termination(child, timesFor('interrupt')).done;
       assert.deepEqual(ended, { exit: signal('SIGINT'), step: 'interrupt', complete: true });
       child.stdout.destroy();
     });
@@ -131,7 +137,7 @@ for (const name of SPAWNERS) {
       const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
       const { child, pids } = await ready(`${STUBBORN}; echo $$; ${STAY}`);
       const count = timers();
-      const ending = new Ending(child, { interruptAfter: LONG, terminateAfter: LONG, killAfter: LONG });
+      const ending = new Termination(child, { interruptAfter: LONG, terminateAfter: LONG, killAfter: LONG });
       ending.hasten({ interruptAfter: 0, terminateAfter: SOON, killAfter: SOON });
       assert.equal((await ending.done).step, 'kill');
       assert.deepEqual(pids.filter(alive), []);
@@ -143,7 +149,7 @@ for (const name of SPAWNERS) {
 
 describe('within', () => {
   const times = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 2000 };
-  const cases: readonly (readonly [what: string, milliseconds: number, expected: EndingTimes])[] = [
+  const cases: readonly (readonly [what: string, milliseconds: number, expected: TerminationTimes])[] = [
     ['enough time changes nothing', 4000, times],
     ['half the time halves each', 2000, { interruptAfter: 500, terminateAfter: 500, killAfter: 1000 }],
     ['no time', 0, { interruptAfter: 0, terminateAfter: 0, killAfter: 0 }],
