@@ -4,7 +4,6 @@ import { launchOf } from '../programs/launch.ts';
 import { checkStreams, doubtStream } from './checks.ts';
 import { streamHandler } from './handler.ts';
 import { type StreamConfig, streamTable } from './keys.ts';
-import { streamProgram } from './sources/program/start.ts';
 
 export const streamKind: RouteKind<'stream', StreamConfig> = {
   name: 'stream',
@@ -17,7 +16,7 @@ export const streamKind: RouteKind<'stream', StreamConfig> = {
   doubt: doubtStream,
   build(key, route, parts) {
     const { log, version, tallies, programs, find } = parts;
-    const start = streamProgram(key, route, { log, programs, version, launch: launchOf(key, route, parts) });
-    return streamHandler(key, route, { log, tallies, programs, version, find, start });
+    const launch = launchOf(key, route, parts);
+    return streamHandler(key, route, { log, tallies, programs, version, find, launch });
   },
 };

@@ -1,51 +1,69 @@
 /** What a stream's configuration amounts to: the defaults that depend on other keys, worked out once. */
 
+import type { DeliveryOptions } from './channel/delivery.ts';
 import type { HistoryBounds } from './history/history.ts';
+import type { ReplayRule } from './history/replay.ts';
 import type { StreamConfig } from './keys.ts';
 import type { BackoffTimes } from './sources/backoff.ts';
 
-export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
-
-export interface StreamPlan {
+export interface StreamPlan extends DeliveryOptions {
   readonly share: 'client' | 'all' | 'query' | 'credentials';
+  /** How many channels there may be that clients share: distinct queries, or distinct credentials. */
+  readonly maxChannels: number;
+  /** Whether the source of a stream that all share runs from the start. */
+  readonly boot: boolean;
+  /** Milliseconds after the last client has left until a shared source is stopped; undefined: it always runs. */
+  readonly idleStop: number | undefined;
   readonly history: HistoryBounds;
-  readonly replay: 'none' | 'last' | 'all';
+  readonly replay: ReplayRule;
   readonly restart: 'never' | 'on-failure' | 'always';
   readonly backoff: BackoffTimes;
+  /** The message that closes the input of a client's own source. */
   readonly eofMessage: Buffer | undefined;
-  readonly limits: { readonly maxQueue: number; readonly drainTimeout: number };
-  /** What a client is told that sends more than what stands behind the stream takes. */
+  /** Bytes of clients' messages that may wait for the source. */
+  readonly maxQueue: number;
+  readonly subprotocols: readonly string[];
+  /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
 }
 
-/** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. */
-const SHORT_HISTORY: HistoryBounds = { messages: 100, bytes: 256 * 1024, age: undefined };
+/** What a kind of source decides of a stream's plan. */
+export interface SourceTraits {
+  readonly usualShare: 'client' | 'all';
+  usualReplay(config: StreamConfig): ReplayRule;
+  usualHistory(config: StreamConfig): HistoryBounds;
+  /** What a client is told that sends more than the source takes. */
+  readonly overrun: string;
+}
 
-export function streamPlan(config: StreamConfig): StreamPlan {
-  const polled = config.poll !== undefined;
-  const share = config.share ?? (polled ? 'all' : 'client');
+export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPlan {
+  const share = config.share ?? source.usualShare;
+  const boot = config.start === 'boot';
   return {
     share,
-    history: config.history ?? {
-      ...SHORT_HISTORY,
-      bytes: Math.max(SHORT_HISTORY.bytes, polled ? config.max_message : 0),
-    },
-    replay: config.replay ?? usualReplay(config),
+    maxChannels: config.max_processes,
+    boot,
+    idleStop: boot ? undefined : config.idle_stop,
+    history: config.history ?? source.usualHistory(config),
+    replay: config.replay ?? source.usualReplay(config),
     restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
-    limits: { maxQueue: config.max_queue, drainTimeout: config.drain_timeout },
-    overrun: overrun(config),
+    slowClient: config.slow_client,
+    maxBehind: Math.max(config.max_behind, config.max_message),
+    maxQueue: config.max_queue,
+    drainTimeout: config.drain_timeout,
+    subprotocols: config.subprotocols,
+    overrun: source.overrun,
   };
 }
 
-function overrun({ connect, poll }: StreamConfig): string {
-  if (poll !== undefined) return 'the source does not answer as fast as you send';
-  return `the ${connect === undefined ? 'program' : 'server'} does not read as fast as you send`;
+/** Who asks for history wants it shown. */
+export function usualReplay({ history }: Pick<StreamConfig, 'history'>): ReplayRule {
+  return history === undefined ? 'none' : 'all';
 }
 
-/** Who asks for history wants it shown; but the last whole answer of a polled program is all that a newcomer needs. */
-function usualReplay(config: StreamConfig): StreamPlan['replay'] {
-  if (config.poll !== undefined && (config.message !== 'lines' || config.history === undefined)) return 'last';
-  return config.history === undefined ? 'none' : 'all';
+/** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. */
+export function usualHistory(): HistoryBounds {
+  return { messages: 100, bytes: 256 * 1024, age: undefined };
 }

@@ -2,13 +2,20 @@
 import { Log } from '../../src/ops/log.ts';
 import { Tallies } from '../../src/ops/tallies.ts';
 import type { Member } from '../../src/stream/channel/member.ts';
-import type { SharedOptions } from '../../src/stream/channel/options.ts';
-import { SharedChannel } from '../../src/stream/channel/shared.ts';
+import { SharedChannel, type SharedOptions } from '../../src/stream/channel/shared.ts';
+import type { Client, Notice } from '../../src/stream/clients/client.ts';
 import { StreamCounts } from '../../src/stream/counts.ts';
-import type { Client, Notice, Source, SourceEvents } from '../../src/stream/ends.ts';
 import type { Ending, Message } from '../../src/stream/message.ts';
+import { SharedProgram } from '../../src/stream/sources/program/shared.ts';
+import { TaggedProgram } from '../../src/stream/sources/program/tagged.ts';
+import type { SourceEvents, WritableSource } from '../../src/stream/sources/source.ts';
 
-const OPTIONS: SharedOptions = {
+export interface FakeOptions extends SharedOptions {
+  readonly maxQueue: number;
+  readonly tagged: boolean;
+}
+
+const OPTIONS: FakeOptions = {
   history: { messages: 1_000_000, bytes: 64 << 20, age: undefined },
   replay: 'none',
   slowClient: 'drop',
@@ -79,7 +86,7 @@ export class FakeClient implements Client {
   resume(): void {}
 }
 
-export class FakeSource implements Source {
+export class FakeSource implements WritableSource {
   readonly lines: string[] = [];
   waiting = 0;
   reads = true;
@@ -114,29 +121,34 @@ export interface FakeChannel {
 
 const SILENT = new Log({ format: 'plain', level: 'error', colour: false, descriptor: 2 });
 
-export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise<FakeChannel> {
+export async function fakeChannel(changes: Partial<FakeOptions> = {}): Promise<FakeChannel> {
   const sources: FakeSource[] = [];
   let events: SourceEvents | undefined;
   let started: () => void = () => undefined;
+  const options = { ...OPTIONS, ...changes };
   const tallies = new Tallies();
   const counts = new StreamCounts(tallies, '/fake');
-  const channel = new SharedChannel(
-    'run',
-    { ...OPTIONS, ...options },
-    {
-      counts,
-      log: SILENT,
-      start: (given) => {
-        events = given;
+  const channel = new SharedChannel('run', options, {
+    counts,
+    log: SILENT,
+    start: (given) => {
+      const connect = (told: SourceEvents): FakeSource => {
+        events = told;
         const source = new FakeSource();
         sources.push(source);
-        const tell = started;
-        setImmediate(() => tell());
-        return Promise.resolve(source);
-      },
-      emptied: () => undefined,
+        return source;
+      };
+      const tell = started;
+      setImmediate(() => tell());
+      const { tagged, maxQueue } = options;
+      return Promise.resolve(
+        tagged
+          ? new TaggedProgram(connect, { counts, log: SILENT, maxQueue }, given)
+          : new SharedProgram(connect(given), maxQueue),
+      );
     },
-  );
+    emptied: () => undefined,
+  });
   await channel.ready();
   const source = (): FakeSource => {
     const last = sources.at(-1);
@@ -161,7 +173,7 @@ export async function fakeChannel(options: Partial<SharedOptions> = {}): Promise
     },
     read() {
       source().waiting = 0;
-      channel.drain();
+      events?.drain();
     },
     async crash() {
       const again = new Promise<void>((resolve) => {

@@ -2,47 +2,44 @@
 import type { Handler } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
+import { SharedChannels } from '../../stream/channel/shared-channels.ts';
 import { KeepAlive } from '../../stream/clients/keepalive.ts';
 import { StreamCounts } from '../../stream/counts.ts';
-import { SharedStream } from '../../stream/shared-stream.ts';
+import type { StreamPlan } from '../../stream/plan.ts';
+import type { SharedSources } from '../../stream/sources/source.ts';
+import { Stream } from '../../stream/stream.ts';
 import { TickingSource } from './ticking.ts';
 
 /** Bytes of a message that the page sends: an echo of its own. */
 const MAX_MESSAGE = 1024;
 
+const PLAN: StreamPlan = {
+  share: 'all',
+  maxChannels: 1,
+  boot: false,
+  idleStop: 1000,
+  history: { messages: 10, bytes: 1024, age: undefined },
+  replay: 'none',
+  restart: 'never',
+  backoff: { first: 1000, most: 1000 },
+  eofMessage: undefined,
+  slowClient: 'disconnect',
+  maxBehind: 16_384,
+  maxQueue: MAX_MESSAGE,
+  drainTimeout: 10_000,
+  subprotocols: [],
+  overrun: 'too many messages',
+};
+
 export function checkStream(route: string, log: Log, tallies: Tallies): Handler {
-  return new SharedStream({
-    plan: {
-      share: 'all',
-      history: { messages: 10, bytes: 1024, age: undefined },
-      replay: 'none',
-      restart: 'never',
-      backoff: { first: 1000, most: 1000 },
-      eofMessage: undefined,
-      limits: { maxQueue: MAX_MESSAGE, drainTimeout: 10_000 },
-      overrun: 'too many messages',
-    },
-    clientParts: {
-      log,
-      counts: new StreamCounts(tallies, route),
-      // Nobody looks at a check for long.
-      keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: 600_000 }),
-      maxMessage: MAX_MESSAGE,
-      binary: false,
-    },
-    protocol: () => undefined,
-    longPollWait: 25_000,
-    maxChannels: 1,
-    boot: false,
-    options: {
-      slowClient: 'disconnect',
-      maxBehind: 16_384,
-      maxQueue: MAX_MESSAGE,
-      drainTimeout: 10_000,
-      idleStop: 1000,
-      tagged: false,
-      binary: false,
-    },
-    start: async (_first, _query, events) => new TickingSource(events),
-  });
+  const clientParts = {
+    log,
+    counts: new StreamCounts(tallies, route),
+    // Nobody looks at a check for long.
+    keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: 600_000 }),
+    maxMessage: MAX_MESSAGE,
+    binary: false,
+  };
+  const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
+  return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));
 }

@@ -1,30 +1,27 @@
 /** A source without a program: it ticks once a second and answers each message with itself. For `/.runnel/check`. */
-import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../../stream/ends.ts';
+import type { ClientIdentity, MessageAnswer, SharedSource, SharedSourceEvents } from '../../stream/sources/source.ts';
 
 const PERIOD = 1000;
 
-export class TickingSource implements Source {
-  readonly waiting = 0;
+export class TickingSource implements SharedSource {
   private readonly timer: NodeJS.Timeout;
 
   /** Each message says when it was sent: milliseconds since 1970. */
-  constructor(events: SourceEvents) {
+  constructor(events: SharedSourceEvents) {
     this.timer = setInterval(() => events.messages([Buffer.from(String(Date.now()))]), PERIOD);
   }
 
-  ask({ data, type }: ClientMessage): Promise<MessageAnswer> {
+  send(_sender: ClientIdentity | undefined, data: Buffer, type: string | undefined): Promise<MessageAnswer> {
     return Promise.resolve({ data, type, status: 200 });
   }
 
-  write(): boolean {
-    return true;
-  }
+  joined(): void {}
 
-  endInput(): void {}
+  left(): void {}
 
-  pause(): void {}
+  snapshot(): undefined {}
 
-  resume(): void {}
+  currentNotice(): undefined {}
 
   release(): void {
     clearInterval(this.timer);

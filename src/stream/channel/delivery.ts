@@ -3,19 +3,26 @@
  * stands still in the chain, and is fed from there at its own pace. How far behind it may be, and what becomes of it then, is the
  * route's rule.
  */
+import type { Notice, Origin } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
-import type { Notice, Origin } from '../ends.ts';
 import { FRAME, type History, type Position, portionFrom } from '../history/history.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { Member } from './member.ts';
-import type { SharedOptions } from './options.ts';
+
+export interface DeliveryOptions {
+  readonly slowClient: 'disconnect' | 'drop' | 'latest';
+  /** Bytes that a client may be behind. */
+  readonly maxBehind: number;
+  /** Milliseconds that a client that is being closed has to take what it is behind. */
+  readonly drainTimeout: number;
+}
 
 /** Bytes that a client is given at once of what waits for it: more is in its buffer only while it takes them. */
 const WINDOW = 64 * 1024;
 
 export class Delivery {
   constructor(
-    private readonly options: Pick<SharedOptions, 'slowClient' | 'maxBehind' | 'drainTimeout'>,
+    private readonly options: DeliveryOptions,
     private readonly counts: StreamCounts,
     private readonly history: Pick<History, 'end'>,
   ) {}

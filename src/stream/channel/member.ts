@@ -1,14 +1,8 @@
 /** A client of a shared stream, and how far behind it is. */
-import type { Client, Origin } from '../ends.ts';
+import type { Client, Origin } from '../clients/client.ts';
 import type { Position } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
-
-/** Who a client is. A tagged program is told of it. */
-export interface ClientFacts {
-  readonly address: string;
-  readonly query: string;
-  readonly user: { readonly name: string; readonly type: string } | undefined;
-}
+import type { ClientFacts, ClientIdentity } from '../sources/source.ts';
 
 /** A message that is not in the chain, for a client that is behind. */
 export interface UnnumberedMessage {
@@ -18,8 +12,8 @@ export interface UnnumberedMessage {
   readonly origin: Origin;
 }
 
-export class Member {
-  /** Its name, to the program too. */
+export class Member implements ClientIdentity {
+  /** Its name, to the source too. */
   readonly id: string;
   /** Where it stands in the chain, while it does not take what it is given; undefined when it has everything. */
   position: Position | undefined;

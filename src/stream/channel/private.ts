@@ -1,9 +1,10 @@
-/** Joins one client to one source of its own. With `shared-channel.ts` the only code that knows both ends. */
+/** Joins one client to one source of its own. With `shared.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
+import type { Client, Origin } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
-import type { Client, Origin, Source, SourceEvents } from '../ends.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
+import type { SendResult, SourceEvents, WritableSource } from '../sources/source.ts';
 
 export interface ChannelOptions {
   /** Bytes of a client's messages that may wait for the source. */
@@ -18,14 +19,11 @@ export interface ChannelOptions {
   readonly restart: Restart | undefined;
 }
 
-/** What became of a client's message: the program is away (being started again), or does not read. */
-export type SendResult = 'sent' | 'away' | 'full';
-
 export interface Restart {
   /** Whether this ending calls for it. */
   wanted(ending: Ending): boolean;
   readonly backoff: Backoff;
-  start(events: SourceEvents): Promise<Source>;
+  start(events: SourceEvents): Promise<WritableSource>;
 }
 
 /**
@@ -33,7 +31,7 @@ export interface Restart {
  * client where the engine can, so neither makes the gateway grow.
  */
 export class PrivateChannel implements SourceEvents {
-  private source: Source | undefined;
+  private source: WritableSource | undefined;
   private client: Client | undefined;
   private sourceSince = 0;
   private clientBehind: NodeJS.Timeout | undefined;
@@ -54,7 +52,7 @@ export class PrivateChannel implements SourceEvents {
    * Both ends are there: from here messages flow.
    * @param connect makes the source, which may end before this returns
    */
-  join(client: Client, connect: (events: SourceEvents) => Source): void {
+  join(client: Client, connect: (events: SourceEvents) => WritableSource): void {
     this.client = client;
     const source = connect(this);
     if (this.over) source.release();
@@ -64,7 +62,7 @@ export class PrivateChannel implements SourceEvents {
   // ---- from the client ----
 
   /** A message from the client. What is not "sent" was dropped, and counted. */
-  fromClient(message: Buffer): SendResult {
+  send(message: Buffer): SendResult {
     if (this.over) return 'away';
     this.counts.in.value++;
     this.counts.inBytes.value += message.length;
@@ -113,10 +111,6 @@ export class PrivateChannel implements SourceEvents {
 
   stderr(line: Buffer): void {
     this.deliver([line], 'stderr');
-  }
-
-  notice(text: string): void {
-    this.client?.notice({ kind: 'notice', text });
   }
 
   drain(): void {
@@ -177,7 +171,7 @@ export class PrivateChannel implements SourceEvents {
     this.finish({ code: CLOSE.tryAgainLater, reason });
   }
 
-  private attach(source: Source): void {
+  private attach(source: WritableSource): void {
     this.source = source;
     this.sourceSince = performance.now();
     // The client may still be behind with what the one before had said.

@@ -1,33 +1,29 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../../engine/engine.ts';
 import type { Answer, Call } from '../../http/handler.ts';
-import type { LongPollContent } from '../channel/options.ts';
-import type { SharedChannel } from '../channel/shared.ts';
+import type { LongPollContent, LongPolls } from '../channel/long-polls.ts';
 import type { StartPoint } from '../history/replay.ts';
 import type { Ending } from '../message.ts';
-import type { ClientParts } from './accept.ts';
+import type { ClientParts } from './client.ts';
 import { queryValue } from './transport.ts';
 
 /** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next request is answered at once. */
 const MOST_BYTES = 64 * 1024;
+/** How long one waits for news: under the minute that proxies allow. Milliseconds. */
+const MAX_WAIT = 25_000;
 
 /**
- * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after `wait` milliseconds; after less
+ * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after a while; after less
  * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
  */
-export function answerLongPoll(
-  call: Call,
-  channel: SharedChannel,
-  clientParts: ClientParts,
-  wait: number,
-): Promise<Answer> {
+export function answerLongPoll(call: Call, longPolls: LongPolls, clientParts: ClientParts): Promise<Answer> {
   const cursor = queryValue(call.request.query, 'cursor');
   const { counts, binary } = clientParts;
   // From here on it holds its position, and what comes meanwhile.
-  const standing = channel.standing(cursor);
-  const answer = (ending: Ending | undefined): Answer => reply(channel.news(standing, MOST_BYTES, ending), binary);
+  const start = longPolls.start(cursor);
+  const answer = (ending: Ending | undefined): Answer => reply(longPolls.content(start, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.
-  if (hasNews(standing) || cursor === undefined || cursor === '') return Promise.resolve(answer(undefined));
+  if (hasNews(start) || cursor === undefined || cursor === '') return Promise.resolve(answer(undefined));
   const { signal } = call;
   if (signal.aborted) return Promise.reject(signal.reason);
   counts.joined('poll');
@@ -51,22 +47,22 @@ export function answerLongPoll(
     const left = (): void => {
       over(1006);
       // It may come again by another connection.
-      channel.expect(standing.from);
+      longPolls.expect(start.from);
       take();
       reject(signal.reason);
     };
-    const timer = setTimeout(() => done(undefined), Math.min(wait, preferredWait(call) ?? wait));
-    const take = channel.onNews(done);
+    const timer = setTimeout(() => done(undefined), Math.min(MAX_WAIT, preferredWait(call) ?? MAX_WAIT));
+    const take = longPolls.wait(done);
     signal.addEventListener('abort', left);
   });
 }
 
 /** The last answer of a stream that ended between two of its requests; undefined for one that goes on, or that the client does not know. */
-export function answerAfterEnd(call: Call, channel: SharedChannel, clientParts: ClientParts): Answer | undefined {
+export function answerAfterEnd(call: Call, longPolls: LongPolls, clientParts: ClientParts): Answer | undefined {
   const cursor = queryValue(call.request.query, 'cursor') ?? '';
-  const ending = channel.endedAfter(cursor);
+  const ending = longPolls.endedAfter(cursor);
   if (ending === undefined) return undefined;
-  return reply(channel.news(channel.standing(cursor), MOST_BYTES, ending), clientParts.binary);
+  return reply(longPolls.content(longPolls.start(cursor), MOST_BYTES, ending), clientParts.binary);
 }
 
 function hasNews({ snapshot, from, missed }: StartPoint): boolean {

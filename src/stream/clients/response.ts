@@ -1,79 +1,19 @@
-/** A client that is an HTTP response which goes on: an event stream for browsers, or plain lines for curl. */
-import type { BodySink, BodySource } from '../../engine/engine.ts';
-import type { Client, Notice, Origin } from '../ends.ts';
-import { CLOSE, type Ending, eventOf, type Message } from '../message.ts';
-import type { PingedClient } from './keepalive.ts';
-import { noticeText } from './notice-text.ts';
+/** A client that is an HTTP response which goes on. */
+import type { BodySink, BodySource, Reply } from '../../engine/engine.ts';
+import type { Ending, Message } from '../message.ts';
+import {
+  type Client,
+  type ClientEvents,
+  type ClientParts,
+  GONE,
+  type Notice,
+  type Origin,
+  type Reservation,
+} from './client.ts';
+import { earlyPings, type PingedClient, type Watch } from './keepalive.ts';
+import type { ResponseForm } from './response-form.ts';
 
-/** How messages look in the response. */
-export interface ResponseForm {
-  readonly contentType: string;
-  /** What comes first. */
-  opening(): Buffer;
-  message(message: Message, origin: Origin): Buffer;
-  notice(notice: Notice): Buffer;
-  ending(ending: Ending): Buffer;
-  /** What shows that the connection lives, and that the next comes in `due` milliseconds; where there is something that the reader overlooks. */
-  readonly ping: ((due: number | undefined) => Buffer) | undefined;
-}
-
-const NOTHING = Buffer.alloc(0);
-
-/**
- * Comments of 2 KiB: virus scanners and some proxies hold the first bytes back until about so many have come, and old browsers
- * show a script nothing before. In short lines, because small devices read with small buffers.
- */
-const PADDING = `:${' '.repeat(62)}\n`.repeat(32);
-const OPENING = Buffer.from(`${PADDING}retry: 2000\n\n`);
-/** The id of the last event of a stream that is over for good. */
-export const ENDED_ID = 'end';
-
-/**
- * An event stream (HTML standard, section 9.2). Binary data are base64, which the first event says.
- * @param pingInterval milliseconds, told to the client so that it can find out that the line is dead
- */
-export function eventStream(binary: boolean, pingInterval: number): ResponseForm {
-  const about = { ping: pingInterval, ...(binary ? { encoding: 'base64' } : {}) };
-  return {
-    contentType: 'text/event-stream',
-    opening: () => OPENING,
-    message: (message, origin) =>
-      origin === 'stdout' ? message.event : eventOf('stderr', message.data.toString(), ''),
-    // The id of the first one makes a browser's EventSource resume from there, though no message has come yet.
-    notice: (notice) => eventOf(notice.kind, noticeText(notice, about), notice.kind === 'joined' ? notice.id : ''),
-    // A browser comes again by itself after any end. With this id it is told not to, unless coming again makes sense.
-    ending: (ending) => {
-      const { code, reason } = ending;
-      return eventOf('end', JSON.stringify({ code, reason }), isForGood(ending) ? ENDED_ID : '');
-    },
-    // An event and not a comment, so that a page can see that the line lives.
-    ping: (due = pingInterval) => eventOf('ping', String(due), ''),
-  };
-}
-
-/** The program has ended: not a server that restarts, nor a client that was too slow, or idle. */
-function isForGood({ code, again = false }: Ending): boolean {
-  return !again && (code === CLOSE.normal || code === CLOSE.internalError);
-}
-
-/** What `curl -N` shows: a line a message, or the bytes as they are. */
-export function plainStream(binary: boolean): ResponseForm {
-  return {
-    contentType: binary ? 'application/octet-stream' : 'text/plain; charset=utf-8',
-    opening: () => NOTHING,
-    message: (message, origin) =>
-      binary || origin === 'stderr'
-        ? origin === 'stderr'
-          ? NOTHING
-          : message.data
-        : Buffer.concat([message.payload, Buffer.from('\n')]),
-    notice: () => NOTHING,
-    ending: () => NOTHING,
-    ping: undefined,
-  };
-}
-
-export interface ResponseEvents {
+interface ResponseEvents {
   /** A message went either way. */
   delivered(): void;
   /** The client has caught up with everything. */
@@ -84,7 +24,7 @@ export interface ResponseEvents {
   left(code: number): void;
 }
 
-export class ResponseClient implements Client, PingedClient, BodySource {
+class ResponseClient implements Client, PingedClient, BodySource {
   /** What it says comes in requests of their own. */
   readonly heldBack = false;
   readonly length = undefined;
@@ -205,4 +145,67 @@ export class ResponseClient implements Client, PingedClient, BodySource {
     this.pendingBytes = 0;
     this.events.left(code);
   }
+}
+
+/** @param transport its name in the counts */
+export function acceptResponse(
+  clientParts: ClientParts,
+  form: ResponseForm,
+  transport: string,
+  reservation: Reservation,
+): Reply {
+  const { keepAlive, counts } = clientParts;
+  let events: ClientEvents | undefined;
+  let started = false;
+  let over = false;
+  let watch: Watch | undefined;
+  let stopEarly: (() => void) | undefined;
+  const client = new ResponseClient(form, {
+    delivered: () => watch?.message(),
+    drain: () => events?.drain(),
+    alive: () => watch?.heard(),
+    left(code) {
+      over = true;
+      stopEarly?.();
+      if (watch !== undefined) keepAlive.remove(watch);
+      counts.left(code);
+      events?.left();
+    },
+  });
+  return {
+    status: 200,
+    headers: [
+      ['content-type', form.contentType],
+      ['cache-control', 'no-store'],
+      // nginx holds answers back by default; this is how it is told not to.
+      ['x-accel-buffering', 'no'],
+    ],
+    body: {
+      length: undefined,
+      // Joined only now: a HEAD request, or one whose client has left, never starts its body.
+      start(sink) {
+        started = true;
+        counts.joined(transport);
+        watch = keepAlive.add(client, {
+          end: (ending) => events?.close(ending),
+          vanished: () => events?.vanished(),
+        });
+        client.start(sink);
+        // The engine may tell inside of any write that nobody is there any more.
+        if (over) {
+          reservation.cancel();
+          return;
+        }
+        if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
+        events = reservation.join(client);
+        if (events === undefined) client.close(GONE);
+        else if (over) events.left();
+      },
+      resume: () => client.resume(),
+      cancel: () => {
+        if (started) client.cancel();
+        else reservation.cancel();
+      },
+    },
+  };
 }

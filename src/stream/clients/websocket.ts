@@ -1,9 +1,18 @@
 /** A client that is a WebSocket. */
-import type { Socket } from '../../engine/engine.ts';
-import type { Client, Notice, Origin } from '../ends.ts';
-import type { Ending, Message } from '../message.ts';
-import type { PingedClient } from './keepalive.ts';
-import { noticeText } from './notice-text.ts';
+import type { Socket, SocketHandlers, Upgrade } from '../../engine/engine.ts';
+import type { Call } from '../../http/handler.ts';
+import { CLOSE, type Ending, type Message } from '../message.ts';
+import {
+  type Client,
+  type ClientEvents,
+  type ClientParts,
+  GONE,
+  type Notice,
+  noticeText,
+  type Origin,
+  type Reservation,
+} from './client.ts';
+import { earlyPings, type Owner, type PingedClient, type Watch } from './keepalive.ts';
 
 /**
  * A plain client gets the messages and nothing else: those from stdout are of the framing's type, text or binary, those from stderr
@@ -82,5 +91,113 @@ export class WebSocketClient implements Client, PingedClient {
     if (this.heldBack) this.owner.resumed();
     this.heldBack = false;
     this.socket.resume();
+  }
+}
+
+/** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
+export function acceptWebSocket(
+  clientParts: ClientParts,
+  call: Call,
+  options: { readonly numbered: boolean; readonly protocol?: string | undefined },
+  reservation: Reservation,
+): Upgrade {
+  return {
+    protocol: options.protocol,
+    headers: [],
+    maxMessage: clientParts.maxMessage,
+    handlers: new StreamSocket(clientParts, call.path, call.id, options.numbered, reservation),
+    cancel: () => reservation.cancel(),
+  };
+}
+
+/**
+ * What a WebSocket of a stream keeps in memory, and there may be very many: an object without closures, and nothing of the request
+ * but its path and its id.
+ */
+class StreamSocket implements SocketHandlers, Owner {
+  private events: ClientEvents | undefined;
+  private watch: Watch | undefined;
+  private reservation: Reservation | undefined;
+  private stopEarly: (() => void) | undefined;
+  private over = false;
+
+  constructor(
+    private readonly clientParts: ClientParts,
+    private readonly path: string,
+    private readonly id: string,
+    private readonly numbered: boolean,
+    reservation: Reservation,
+  ) {
+    this.reservation = reservation;
+  }
+
+  open(socket: Socket): void {
+    const { reservation } = this;
+    const { keepAlive, counts } = this.clientParts;
+    // It knows the whole request.
+    this.reservation = undefined;
+    const client = new WebSocketClient(socket, this.numbered, keepAlive.pingInterval, this);
+    counts.joined('websocket');
+    this.watch = keepAlive.add(client, this);
+    if (this.numbered) this.stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
+    this.events = reservation?.join(client);
+    if (this.events === undefined) client.close(GONE);
+    else if (this.over) this.events.left();
+  }
+
+  message(data: Buffer, isBinary: boolean): void {
+    const { binary } = this.clientParts;
+    this.watch?.message();
+    this.watch?.heard();
+    if (isBinary === binary) this.events?.message(data);
+    else
+      this.events?.close({
+        code: CLOSE.unsupportedData,
+        reason: binary ? 'only binary messages here' : 'only text messages here',
+      });
+  }
+
+  drain(): void {
+    this.watch?.heard();
+    this.events?.drain();
+  }
+
+  pong(): void {
+    this.watch?.heard();
+  }
+
+  ping(): void {
+    this.watch?.heard();
+  }
+
+  close(code: number, reason: string): void {
+    const { keepAlive, counts, log } = this.clientParts;
+    this.over = true;
+    this.stopEarly?.();
+    if (this.watch !== undefined) keepAlive.remove(this.watch);
+    counts.left(code);
+    log.info(`${this.path} closed`, {
+      route: counts.route,
+      code,
+      ...(reason === '' ? {} : { reason }),
+      id: this.id,
+    });
+    this.events?.left();
+  }
+
+  delivered(): void {
+    this.watch?.message();
+  }
+
+  resumed(): void {
+    this.watch?.heard();
+  }
+
+  end(ending: Ending): void {
+    this.events?.close(ending);
+  }
+
+  vanished(): void {
+    this.events?.vanished();
   }
 }

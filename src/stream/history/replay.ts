@@ -1,16 +1,18 @@
 /** What a client gets that comes, or comes back: of history, or of the source itself. */
-import type { Source } from '../ends.ts';
 import { Message } from '../message.ts';
 import type { History, Position, ResumePoint } from './history.ts';
 
-export interface ResumingParts {
+/** `replay`: what of the history a new client gets. */
+export type ReplayRule = 'none' | 'last' | 'all';
+
+export interface ReplayParts {
   readonly history: History;
   /** What a new client gets of it. */
-  readonly replay: 'none' | 'last' | 'all';
+  readonly rule: ReplayRule;
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
-  /** The one that runs. */
-  source(): Source | undefined;
+  /** What the source gives a client instead of history, where each message builds on the one before; undefined where none does. */
+  snapshot(): Buffer | undefined;
 }
 
 /** What a client gets first: messages that are not in the chain, and then the chain from a position on. */
@@ -27,7 +29,7 @@ export class Replay {
    */
   private startedAt: number | undefined;
 
-  constructor(private readonly parts: ResumingParts) {}
+  constructor(private readonly parts: ReplayParts) {}
 
   /** A source was started for a client. What it says before that has come is the client's, whatever `replay` says. */
   sourceStarted(): void {
@@ -65,13 +67,13 @@ export class Replay {
   }
 
   private fresh(): Position {
-    const { history, replay } = this.parts;
-    if (replay === 'all') return history.beginning();
+    const { history, rule } = this.parts;
+    if (rule === 'all') return history.beginning();
     if (this.startedAt !== undefined) return history.positionAfter(this.startedAt);
-    return replay === 'last' ? history.beforeLast() : history.end;
+    return rule === 'last' ? history.beforeLast() : history.end;
   }
 
   private snapshot(): Buffer | undefined {
-    return this.parts.source()?.snapshot?.();
+    return this.parts.snapshot();
   }
 }

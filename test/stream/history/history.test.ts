@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { LongPollPositions } from '../../../src/stream/channel/long-polls.ts';
 import { History, portionFrom } from '../../../src/stream/history/history.ts';
-import { LongPollPositions } from '../../../src/stream/history/positions.ts';
 import { Replay } from '../../../src/stream/history/replay.ts';
 import { Message } from '../../../src/stream/message.ts';
 
@@ -112,7 +112,7 @@ describe('whoever does not come holds nothing', () => {
     let replaying: Replay | undefined;
     const left = await alive(1000, 1000, (history) => {
       if (replaying !== undefined) return;
-      replaying = new Replay({ history, replay: 'none', binary: true, source: () => undefined });
+      replaying = new Replay({ history, rule: 'none', binary: true, snapshot: () => undefined });
       replaying.sourceStarted();
     });
     assert.equal(left, 1, 'what is kept');

@@ -191,7 +191,6 @@ function sourceOf(socket: Socket): { readonly source: ConnectionSource; readonly
         for (const message of batch) seen.text += message.toString('latin1');
       },
       stderr: () => undefined,
-      notice: () => undefined,
       drain: () => undefined,
       ended(ending) {
         seen.ending = ending;

@@ -1,40 +1,30 @@
-/** A stream's source that is a connection: messages to the server, messages from it, an ending from how it was closed. */
+/** A source that is a connection: messages to the server, messages from it, an ending from how it was closed. */
 import type { Socket } from 'node:net';
-import type { Source, SourceEvents } from '../../ends.ts';
-import { type Framing, FramingError } from '../../framing.ts';
 import { CLOSE, type Ending } from '../../message.ts';
-import { SourceInput } from '../input.ts';
-
-export interface ConnectionSourceOptions {
-  readonly framing: Framing;
-  /** Bytes. */
-  readonly maxMessage: number;
-}
+import { FramedSource, type FramingOptions } from '../framed.ts';
+import type { SourceEvents } from '../source.ts';
 
 /** How long a server may take for what was written to it after its client has left. Milliseconds. */
 const FLUSH_TIME = 5000;
 /** How long it may then take to end its side. Milliseconds. */
 const LINGER_TIME = 1000;
 
-export class ConnectionSource implements Source {
-  private over = false;
+export class ConnectionSource extends FramedSource {
   private released = false;
-  private readonly input: SourceInput;
   private trouble: NodeJS.ErrnoException | undefined;
 
   /** @param socket from `Connections`: connected, half-open allowed, paused. It is this source's from here on. */
   constructor(
     private readonly socket: Socket,
-    private readonly options: ConnectionSourceOptions,
-    private readonly events: SourceEvents,
+    options: FramingOptions,
+    events: SourceEvents,
   ) {
-    const decoder = options.framing.decoder(options.maxMessage);
-    socket.on('data', (chunk: Buffer) => this.decode(() => decoder.push(chunk)));
+    super(options, events, socket);
+    socket.on('data', (chunk: Buffer) => this.decode(chunk));
     socket.on('end', () => {
-      this.decode(() => decoder.end());
+      this.decode(undefined);
       this.finish({ code: CLOSE.normal, reason: 'connection closed' });
     });
-    this.input = new SourceInput(socket, () => events.drain());
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.trouble = error;
     });
@@ -42,20 +32,6 @@ export class ConnectionSource implements Source {
     // Events come later than this constructor: the channel must know its source first.
     if (socket.destroyed) queueMicrotask(() => this.finish(lost(this.trouble)));
     socket.resume();
-  }
-
-  get waiting(): number {
-    return this.input.waiting;
-  }
-
-  /** False: the server is behind; `drain` will tell. What comes after `endInput` is lost, as in any pipe. */
-  write(message: Buffer): boolean {
-    return this.input.write(this.options.framing.encode(message));
-  }
-
-  /** Ends our side of the connection while the server's goes on. */
-  endInput(): void {
-    this.input.end();
   }
 
   pause(): void {
@@ -85,25 +61,8 @@ export class ConnectionSource implements Source {
     else socket.once('finish', linger);
     socket.once('close', () => clearTimeout(deadline));
     socket.resume();
-    this.input.flush();
+    this.flush();
     socket.end();
-  }
-
-  private decode(step: () => Buffer[]): void {
-    if (this.over) return;
-    try {
-      const batch = step();
-      if (batch.length > 0) this.events.messages(batch);
-    } catch (error) {
-      if (!(error instanceof FramingError)) throw error;
-      this.finish({ code: CLOSE.internalError, reason: error.message });
-    }
-  }
-
-  private finish(ending: Ending): void {
-    if (this.over) return;
-    this.over = true;
-    this.events.ended(ending);
   }
 }
 

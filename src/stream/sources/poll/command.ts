@@ -5,7 +5,8 @@ import { HttpError } from '../../../http/errors.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { Exit, Output } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
-import { type StreamRequest, sharedRequest } from '../program/start.ts';
+import { type StreamRequest, sharedRequest } from '../program/request.ts';
+import type { StreamPrograms } from '../program/start.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 /** How long the stderr of a program that has failed may take to its end: something that it left behind can hold it open. Milliseconds. */
@@ -14,9 +15,7 @@ const AFTER_FAILURE = 500;
 export interface PollCommandParts {
   /** The stream's key. */
   readonly key: string;
-  start(asked: StreamRequest): Promise<Program>;
-  /** Ends its whole group, if it has not ended. */
-  end(program: Program): void;
+  readonly programs: Pick<StreamPrograms, 'start' | 'end'>;
   /** Who shares the answer, where each has his own. */
   readonly user: StreamRequest['user'];
   /** What every request has: credentials, where viewers share them. */
@@ -46,7 +45,7 @@ async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<
       finish(() => {
         // What it still prints is thrown away, so that it does not block on it until it is ended.
         program.stdout.resume();
-        parts.end(program);
+        parts.programs.end(program);
         reject(error);
       });
     const aborted = (): void => give(signal.reason);
@@ -76,7 +75,7 @@ async function startProgram(parts: PollCommandParts, asked: PollRequest): Promis
   const length = asked.body?.length ?? 0;
   const own: HeaderList = length === 0 ? headers : [...headers, ['content-length', String(length)]];
   try {
-    return await parts.start({
+    return await parts.programs.start({
       id,
       rest,
       request: { ...request, method: asked.method, headers: own },

@@ -5,8 +5,8 @@
 import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
-import type { ClientMessage, MessageAnswer, Source, SourceEvents } from '../../ends.ts';
 import { Backoff, type BackoffTimes } from '../backoff.ts';
+import type { ClientIdentity, MessageAnswer, SendResult, SharedSource, SharedSourceEvents } from '../source.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
@@ -28,12 +28,12 @@ export interface PolledOptions {
   /** The media type of every message; undefined: its own, or what it looks like. */
   readonly messageType: string | undefined;
   /** What the channel's viewers have been given. It outlives this source, because they do. */
-  readonly remembered: Remembered;
+  readonly channel: ChannelMemory;
   readonly log: Log;
   readonly tallies: Tallies;
 }
 
-export interface Remembered {
+export interface ChannelMemory {
   memory: PollMemory;
 }
 
@@ -42,7 +42,7 @@ const ASK_AT_ONCE = 4;
 const MAX_ASKING = 256;
 const RELEASED = new PollFailure('the stream has ended', { status: 503 });
 
-export class PolledSource implements Source {
+export class PolledSource implements SharedSource {
   private readonly asking: AskQueue;
   /** What is under way: the poll, and messages. */
   private readonly underWay = new Set<AbortController>();
@@ -54,7 +54,7 @@ export class PolledSource implements Source {
 
   constructor(
     private readonly options: PolledOptions,
-    private readonly events: SourceEvents,
+    private readonly events: SharedSourceEvents,
   ) {
     this.query = joinQueries(...options.queries);
     this.asking = new AskQueue({ atOnce: ASK_AT_ONCE, maxBytes: options.maxQueue, maxWaiting: MAX_ASKING });
@@ -64,51 +64,34 @@ export class PolledSource implements Source {
 
   // ---- for the channel ----
 
-  get waiting(): number {
-    return this.asking.waiting;
-  }
-
-  /** Messages are asked, not written. */
-  write(): boolean {
-    return true;
-  }
-
-  async ask({ data, type, sender }: ClientMessage): Promise<MessageAnswer | false> {
-    const contentType = this.options.messageType ?? type ?? (looksLikeJson(data) ? 'application/json' : TEXT);
+  send(
+    sender: ClientIdentity | undefined,
+    message: Buffer,
+    type: string | undefined,
+  ): SendResult | Promise<MessageAnswer> {
+    const contentType = this.options.messageType ?? type ?? (looksLikeJson(message) ? 'application/json' : TEXT);
     const request = {
       method: 'POST',
       query: this.query,
       headers: [['content-type', contentType]],
-      body: data,
+      body: message,
     } as const;
-    try {
-      const answer = this.asking.add(data.length, sender, () => this.request(request));
-      if (answer === undefined) return false;
-      const { status, headers, body } = await answer;
-      return { status, data: body, type: headers.find(([name]) => name === 'content-type')?.[1] };
-    } catch (error) {
-      if (!(error instanceof PollFailure)) throw error;
-      const detail = error.detail === undefined ? '' : ` (${error.detail})`;
-      throw new HttpError(error.status, `a message to a polled source got no answer: ${error.message}${detail}`, {
-        headers: error.headers.filter(([name]) => name === 'retry-after'),
-      });
-    }
+    const answer = this.asking.add(message.length, sender?.id, () => this.request(request));
+    return answer === undefined ? 'full' : answered(answer);
   }
 
+  joined(): void {}
+
+  left(): void {}
+
   snapshot(): Buffer | undefined {
-    const { document } = this.options.remembered.memory;
+    const { document } = this.options.channel.memory;
     return document === undefined ? undefined : Buffer.from(JSON.stringify(document));
   }
 
   currentNotice(): string | undefined {
     return this.failing?.notice;
   }
-
-  endInput(): void {}
-
-  pause(): void {}
-
-  resume(): void {}
 
   release(): void {
     this.over = true;
@@ -125,15 +108,15 @@ export class PolledSource implements Source {
   }
 
   private async poll(): Promise<void> {
-    const { rules, remembered, tallies, route } = this.options;
-    const query = withCursor(this.query, rules.cursor, remembered.memory.cursor);
+    const { rules, channel, tallies, route } = this.options;
+    const query = withCursor(this.query, rules.cursor, channel.memory.cursor);
     const started = performance.now();
     const { verdict, pause, detail } = await this.verdict(query);
     if (this.over) return;
     tallies.polls.add(1, route, verdict.outcome);
     const backoff = verdict.outcome === 'error' ? this.failed(verdict.why, detail) : undefined;
     if (verdict.outcome !== 'error') {
-      remembered.memory = verdict.memory;
+      channel.memory = verdict.memory;
       this.recovered();
       if (verdict.outcome === 'news') this.events.messages(verdict.messages);
     }
@@ -148,7 +131,7 @@ export class PolledSource implements Source {
   ): Promise<{ readonly verdict: Verdict; readonly pause: number | undefined; readonly detail?: string | undefined }> {
     const {
       rules,
-      remembered: { memory },
+      channel: { memory },
     } = this.options;
     const headers = conditions(memory, query);
     try {
@@ -197,6 +180,19 @@ export class PolledSource implements Source {
     this.failing = undefined;
     this.options.log.info('a polled source answers again', { route: this.options.route });
     this.events.notice('it answers again');
+  }
+}
+
+async function answered(answer: Promise<PollAnswer>): Promise<MessageAnswer> {
+  try {
+    const { status, headers, body } = await answer;
+    return { status, data: body, type: headers.find(([name]) => name === 'content-type')?.[1] };
+  } catch (error) {
+    if (!(error instanceof PollFailure)) throw error;
+    const detail = error.detail === undefined ? '' : ` (${error.detail})`;
+    throw new HttpError(error.status, `a message to a polled source got no answer: ${error.message}${detail}`, {
+      headers: error.headers.filter(([name]) => name === 'retry-after'),
+    });
   }
 }
 

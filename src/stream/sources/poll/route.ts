@@ -14,18 +14,11 @@ import {
   type LocalRedirect,
 } from '../../../http/handler.ts';
 import { type CanonicalPath, canonicalPath, type PathBelow } from '../../../routing/canonical-path.ts';
-import type { Match } from '../../../routing/router.ts';
+import type { FindRoute } from '../kind.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
-export interface PolledRoute {
-  readonly handler: Handler;
-  /** Whether it asks for a proof of who somebody is. */
-  readonly auth: { readonly on: boolean };
-}
-
 export interface PollRouteParts {
-  /** The route that serves this path on this host; undefined for none. */
-  find(host: string, path: CanonicalPath): Match<PolledRoute> | undefined;
+  readonly find: FindRoute;
   /** The stream's host; "" where it has none. */
   readonly host: string;
   /** As configured, without a query. */

@@ -1,45 +1,38 @@
-/** A stream's source that is a process: messages to its stdin, messages from its stdout, an ending from its exit. */
-
+/** A source that is a program: messages to its stdin, messages from its stdout, an ending from its exit. */
+import type { Log } from '../../../ops/log.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { Exit } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
-import type { Source, SourceEvents } from '../../ends.ts';
-import { type Framing, FramingError } from '../../framing.ts';
-import { CLOSE, type Ending, endingOf } from '../../message.ts';
-import { SourceInput } from '../input.ts';
+import { endingOf } from '../../message.ts';
+import { FramedSource, type FramingOptions } from '../framed.ts';
+import type { SourceEvents } from '../source.ts';
 
-export interface ProgramSourceOptions {
-  readonly framing: Framing;
-  /** Bytes. */
-  readonly maxMessage: number;
-  /** Whether stderr goes to `stderr`. */
+export interface ProgramSourceOptions extends FramingOptions {
+  /** Whether stderr goes to `SourceEvents.stderr`. */
   readonly stderrToClient: boolean;
   /** Ends the program, if it has not ended. */
   endProgram(program: Program): void;
 }
 
-export class ProgramSource implements Source {
+export class ProgramSource extends FramedSource {
   private exit: Exit | undefined;
   private outputOver = false;
-  private over = false;
-  private readonly input: SourceInput | undefined;
 
   constructor(
     private readonly program: Program,
     private readonly options: ProgramSourceOptions,
-    private readonly events: SourceEvents,
+    events: SourceEvents,
   ) {
-    const { stdout, stdin, stderr } = program;
-    const decoder = options.framing.decoder(options.maxMessage);
-    stdout.on('data', (chunk: Buffer) => this.decode(() => decoder.push(chunk)));
+    super(options, events, program.stdin);
+    const { stdout, stderr } = program;
+    stdout.on('data', (chunk: Buffer) => this.decode(chunk));
     stdout.on('close', () => {
-      this.decode(() => decoder.end());
+      this.decode(undefined);
       this.outputOver = true;
       this.finishIfOver();
     });
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
-    this.input = stdin === undefined ? undefined : new SourceInput(stdin, () => events.drain());
     if (stderr !== undefined && options.stderrToClient) {
       new StderrLines(stderr, {
         line: (text) => {
@@ -55,21 +48,6 @@ export class ProgramSource implements Source {
     });
   }
 
-  /** Bytes written that the program has not taken. */
-  get waiting(): number {
-    return this.input?.waiting ?? 0;
-  }
-
-  /** Writes one message. False: the program is behind; `drain` will tell. */
-  write(message: Buffer): boolean {
-    return this.input?.write(this.options.framing.encode(message)) ?? true;
-  }
-
-  /** Closes the program's stdin while its stdout goes on. */
-  endInput(): void {
-    this.input?.end();
-  }
-
   pause(): void {
     this.program.stdout.pause();
     if (this.options.stderrToClient) this.program.stderr?.pause();
@@ -81,33 +59,51 @@ export class ProgramSource implements Source {
     if (this.options.stderrToClient) this.program.stderr?.resume();
   }
 
-  /** Nobody needs it any more: what it still prints is thrown away, so that it does not block on it, and it is ended. */
+  /** What it still prints is thrown away, so that it does not block on it, and it is ended. */
   release(): void {
     this.over = true;
     this.program.stdout.resume();
     this.program.stderr?.resume();
-    this.input?.flush();
+    this.flush();
     this.options.endProgram(this.program);
-  }
-
-  private decode(step: () => Buffer[]): void {
-    if (this.over) return;
-    try {
-      const batch = step();
-      if (batch.length > 0) this.events.messages(batch);
-    } catch (error) {
-      if (!(error instanceof FramingError)) throw error;
-      this.finish({ code: CLOSE.internalError, reason: error.message });
-    }
   }
 
   private finishIfOver(): void {
     if (this.outputOver && this.exit !== undefined) this.finish(endingOf(this.exit));
   }
+}
 
-  private finish(ending: Ending): void {
-    if (this.over) return;
-    this.over = true;
-    this.events.ended(ending);
+/** Milliseconds. */
+const SILENCE = 10_000;
+
+/**
+ * The hint for a program that is alive and has printed nothing: the classic trap of stdio, which holds output back from a pipe. Given once
+ * for a stream, not for each of its programs.
+ */
+export class SilenceHint {
+  private said = false;
+
+  constructor(
+    private readonly route: string,
+    private readonly log: Log,
+    /** Milliseconds. */
+    private readonly after = SILENCE,
+  ) {}
+
+  watch(program: Program): void {
+    if (this.said) return;
+    const timer = setTimeout(() => this.say(), this.after);
+    const stop = (): void => clearTimeout(timer);
+    program.stdout.once('data', stop);
+    program.stdout.once('close', stop);
+  }
+
+  private say(): void {
+    if (this.said) return;
+    this.said = true;
+    this.log.info(
+      'the program is alive and has printed nothing for a while: if it should have, its output may be stuck in its buffer; try unbuffer = true',
+      { route: this.route },
+    );
   }
 }

@@ -19,17 +19,17 @@ describe('a tagged program', () => {
     const second = join(other);
     source().reads = false;
     const sent: unknown[] = [];
-    for (let at = 0; at < 20; at++) sent.push(await channel.fromClient(first, Buffer.alloc(60_000, 'x')));
+    for (let at = 0; at < 20; at++) sent.push(await channel.send(first, Buffer.alloc(60_000, 'x')));
     assert.equal(sent.includes('full'), true);
-    assert.equal(await channel.fromClient(second, Buffer.from('hello')), 'full');
+    assert.equal(await channel.send(second, Buffer.from('hello')), 'full');
     channel.leave(first);
     const third = join(new FakeClient(true));
     assert.equal(other.ended, undefined);
     assert.deepEqual(told(source().lines).slice(-1), ['c1 message']);
     for (let at = 0; at < 5; at++) read();
     assert.deepEqual(told(source().lines).slice(-2), ['c1 close', 'c3 open']);
-    assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
-    assert.equal(await channel.fromClient(second, Buffer.from('hello')), 'sent');
+    assert.equal(await channel.send(third, Buffer.from('hello')), 'sent');
+    assert.equal(await channel.send(second, Buffer.from('hello')), 'sent');
   });
 
   test('is not filled up by those who come and go', async () => {
@@ -38,7 +38,7 @@ describe('a tagged program', () => {
     source().reads = false;
     for (let at = 0; at < 10_000; at++) channel.leave(join(new FakeClient(true)));
     assert.ok(source().waiting < 256 * 1024, `${source().waiting} bytes`);
-    assert.equal(await channel.fromClient(stays, Buffer.from('hello')), 'sent');
+    assert.equal(await channel.send(stays, Buffer.from('hello')), 'sent');
     for (let at = 0; at < 10; at++) read();
     const events = told(source().lines);
     const opened = events.filter((event) => event.endsWith(' open')).length;
@@ -58,7 +58,7 @@ describe('a tagged program', () => {
     const [first, , third] = members;
     if (first !== undefined) channel.leave(first);
     join(new FakeClient(true));
-    assert.equal(await channel.fromClient(third, Buffer.from('hello')), 'sent');
+    assert.equal(await channel.send(third, Buffer.from('hello')), 'sent');
     for (let at = 0; at < 50; at++) read();
     assert.equal(source(), again);
     const opened = told(again.lines).filter((event) => event.endsWith(' open'));

@@ -1,10 +1,13 @@
-/** The life of a shared source: started with the first client or at boot, stopped after the last, started again while somebody is there. */
-
-import type { Source } from '../ends.ts';
+/**
+ * Supervises the source of a shared stream: started with the first client or at boot, stopped after the last, started again while
+ * somebody is there.
+ */
+import type { Log } from '../../ops/log.ts';
 import type { Ending } from '../message.ts';
-import { Backoff, type BackoffTimes } from '../sources/backoff.ts';
+import { Backoff, type BackoffTimes } from './backoff.ts';
+import type { SharedSource } from './source.ts';
 
-export interface LifeOptions {
+export interface SupervisorOptions {
   /** Milliseconds after the last client has left until the source is stopped; undefined: it always runs. */
   readonly idleStop: number | undefined;
   /** Whether a source with this ending is started again for those who are there. */
@@ -12,15 +15,16 @@ export interface LifeOptions {
   readonly restart: BackoffTimes;
 }
 
-export interface LifeEvents {
-  start(): Promise<Source>;
+export interface SupervisorParts {
+  readonly log: Log;
+  readonly route: string;
+  start(): Promise<SharedSource>;
   /** Whether anybody is there. */
   inUse(): boolean;
-  started(source: Source): void;
-  /** It has ended, or could not be started, and is started again after so many milliseconds. Once until it is `back`. */
-  away(why: string, milliseconds: number): void;
-  back(): void;
-  /** It was stopped because nobody is there. */
+  started(source: SharedSource): void;
+  /** A sentence about the stream for everybody. */
+  notice(text: string): void;
+  /** It was stopped, or could not be started, and nobody is there. */
   emptied(): void;
 }
 
@@ -29,7 +33,7 @@ const ARRIVAL = 10_000;
 
 export class SourceSupervisor {
   /** The one that runs. */
-  source: Source | undefined;
+  source: SharedSource | undefined;
   private since = 0;
   private starting: Promise<void> | undefined;
   private restarting: NodeJS.Timeout | undefined;
@@ -39,8 +43,8 @@ export class SourceSupervisor {
   private over = false;
 
   constructor(
-    private readonly options: LifeOptions,
-    private readonly events: LifeEvents,
+    private readonly options: SupervisorOptions,
+    private readonly parts: SupervisorParts,
   ) {
     this.backoff = new Backoff(options.restart);
   }
@@ -52,12 +56,9 @@ export class SourceSupervisor {
   ready(): Promise<void> | undefined {
     this.expect();
     if (this.source !== undefined || this.restarting !== undefined) return undefined;
-    this.starting ??= this.events
-      .start()
-      .then((source) => this.attach(source))
-      .finally(() => {
-        this.starting = undefined;
-      });
+    this.starting ??= this.start().finally(() => {
+      this.starting = undefined;
+    });
     return this.starting;
   }
 
@@ -82,7 +83,7 @@ export class SourceSupervisor {
   ended(ending: Ending): boolean {
     this.source?.release();
     this.source = undefined;
-    const needed = this.events.inUse() || this.options.idleStop === undefined;
+    const needed = this.parts.inUse() || this.options.idleStop === undefined;
     if (!this.options.restartWanted(ending)) return false;
     if (needed) this.again(ending.reason);
     return true;
@@ -94,15 +95,24 @@ export class SourceSupervisor {
     this.release();
   }
 
-  private attach(source: Source): void {
+  private async start(): Promise<void> {
+    try {
+      this.attach(await this.parts.start());
+    } catch (error) {
+      if (!this.parts.inUse()) this.parts.emptied();
+      throw error;
+    }
+  }
+
+  private attach(source: SharedSource): void {
     if (this.over) {
       source.release();
       return;
     }
     this.source = source;
     this.since = performance.now();
-    this.events.started(source);
-    if (this.isAway) this.events.back();
+    this.parts.started(source);
+    if (this.isAway) this.parts.notice('it runs again');
     this.isAway = false;
     this.expect();
   }
@@ -115,26 +125,31 @@ export class SourceSupervisor {
   }
 
   private stopAfter(milliseconds: number): void {
-    if (this.over || this.idle !== undefined || this.events.inUse()) return;
+    if (this.over || this.idle !== undefined || this.parts.inUse()) return;
     this.idle = setTimeout(() => {
       this.idle = undefined;
       // It is looked at again when it has started.
       if (this.starting !== undefined) return;
       this.release();
-      this.events.emptied();
+      this.parts.emptied();
     }, milliseconds);
   }
 
   private again(why: string): void {
     if (this.over) return;
     const wait = this.backoff.next(performance.now() - this.since);
-    if (!this.isAway) this.events.away(why, Math.round(wait));
+    // Said once until it runs.
+    if (!this.isAway) {
+      const { log, route } = this.parts;
+      log.info('the program is started again', { route, ended: why, ms: Math.round(wait) });
+      this.parts.notice(`the program has ended (${why}) and is started again`);
+    }
     this.isAway = true;
     // What comes now is waiting, not running.
     this.since = performance.now() + wait;
     this.restarting = setTimeout(() => {
       this.restarting = undefined;
-      if (this.events.inUse() || this.options.idleStop === undefined) this.boot();
+      if (this.parts.inUse() || this.options.idleStop === undefined) this.boot();
     }, wait);
   }
 

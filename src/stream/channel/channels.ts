@@ -1,0 +1,34 @@
+/** The channels of one stream: one for each client (`private-channels.ts`), or one for all that get the same (`shared-channels.ts`). */
+import type { Call } from '../../http/handler.ts';
+import type { Reservation } from '../clients/client.ts';
+import type { Transport } from '../clients/transport.ts';
+import type { Ending } from '../message.ts';
+import type { MessageAnswer, SendResult } from '../sources/source.ts';
+import type { SharedChannel } from './shared.ts';
+
+/** Whoever sends by POST. */
+export interface Sender {
+  /** It is about to: its own client, where it has one, is not idle. */
+  spoke(): void;
+  /** As `SharedChannel.send`. */
+  send(message: Buffer, type: string | undefined): SendResult | Promise<MessageAnswer>;
+}
+
+export interface Channels {
+  /**
+   * Makes a channel and its source ready for a client: at once where a source runs already. Throws or rejects with the `HttpError` that
+   * refuses the client.
+   * @param after the id of the last message that the client has; undefined for a client that is new
+   */
+  reserve(call: Call, transport: Transport, after: string | undefined): Reservation | Promise<Reservation>;
+  /** The channel of this call, which may have no source yet; only where clients share one. */
+  shared(call: Call): SharedChannel;
+  /** Who sends by this POST; throws or rejects with an `HttpError` for one that cannot. */
+  sender(call: Call): Sender | Promise<Sender>;
+  /** `start = "boot"`: starts what runs without clients. */
+  boot(): void;
+  /** Ends every stream, and those that still come. */
+  finish(ending: Ending): void;
+  /** Ends what is left of the sources, where nobody else does. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,193 @@
+/** `share = "all" | "query" | "credentials"`: one channel and one source for all clients that would get the same. */
+import { createHash, randomBytes } from 'node:crypto';
+import { HttpError } from '../../http/errors.ts';
+import type { Call } from '../../http/handler.ts';
+import { hostNumber } from '../../net/address.ts';
+import { noRoom } from '../../programs/start-error.ts';
+import { textOf } from '../../routing/canonical-path.ts';
+import type { ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
+import { queryValue, streamQuery, type Transport } from '../clients/transport.ts';
+import { CLOSE, type Ending } from '../message.ts';
+import type { StreamPlan } from '../plan.ts';
+import type { ClientFacts, MessageAnswer, SendResult, SharedSources } from '../sources/source.ts';
+import type { Channels, Sender } from './channels.ts';
+import type { Member } from './member.ts';
+import { SharedChannel } from './shared.ts';
+
+export class SharedChannels implements Channels {
+  private readonly channels = new Map<string, SharedChannel>();
+
+  constructor(
+    private readonly plan: StreamPlan,
+    private readonly clientParts: ClientParts,
+    private readonly sources: SharedSources,
+  ) {}
+
+  reserve(call: Call, _transport: Transport, after: string | undefined): Reservation | Promise<Reservation> {
+    const channel = this.shared(call);
+    return this.whenReady(channel, () => ({
+      join: (client) => {
+        const member = channel.join(client, after, factsOf(call));
+        return new SharedClientEvents(channel, member, this.plan.overrun, this.clientParts);
+      },
+      // The channel has not been told of anybody; a source that was started for this client ends with `idle_stop`.
+      cancel: () => undefined,
+    }));
+  }
+
+  shared(call: Call): SharedChannel {
+    const query = this.plan.share === 'all' ? '' : streamQuery(call.request.query);
+    return this.channel(this.keyOf(call, query), call, query);
+  }
+
+  sender(call: Call): Sender | Promise<Sender> {
+    const channel = this.shared(call);
+    return this.whenReady(channel, () => {
+      const member = senderOf(call, channel);
+      return {
+        spoke: () => member?.client.spoke(),
+        send: (message, type) => channel.send(member, message, type),
+      };
+    });
+  }
+
+  boot(): void {
+    this.channel('', undefined, '').boot();
+  }
+
+  finish(ending: Ending): void {
+    for (const channel of this.channels.values()) channel.finish(ending);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** @param use called at once where a source runs already, otherwise when it does */
+  private whenReady<T>(channel: SharedChannel, use: () => T | Promise<T>): T | Promise<T> {
+    const ready = channel.ready();
+    return ready === undefined ? use() : ready.then(use);
+  }
+
+  private keyOf(call: Call, query: string): string {
+    if (this.plan.share !== 'credentials') return query;
+    const { headers } = call.request;
+    // Every field, since a program sees them all; as JSON, so that no two lists of them are one text.
+    const credentials = JSON.stringify([
+      call.user === undefined ? null : [call.user.type, call.user.name],
+      headers.filter(([name]) => name === 'cookie' || name === 'authorization'),
+    ]);
+    // A digest: the credentials themselves are not kept as a key.
+    return `${createHash('sha256').update(credentials).digest('base64')}\n${query}`;
+  }
+
+  private channel(key: string, first: Call | undefined, query: string): SharedChannel {
+    const known = this.channels.get(key);
+    if (known !== undefined) return known;
+    const { plan, clientParts } = this;
+    if (this.channels.size >= plan.maxChannels) this.makeRoom();
+    if (this.channels.size >= plan.maxChannels)
+      throw noRoom(`${this.channels.size} shared streams of this route are open already (max_processes)`);
+    // Only whose credentials are passed on is remembered as long as the channel lives.
+    const asked = plan.share === 'credentials' ? first : undefined;
+    const channel = new SharedChannel(
+      `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`,
+      {
+        ...plan,
+        restart: plan.backoff,
+        restartWanted: (ending) =>
+          plan.restart === 'always' || (plan.restart === 'on-failure' && ending.code !== CLOSE.normal),
+        binary: clientParts.binary,
+      },
+      {
+        counts: clientParts.counts,
+        log: clientParts.log,
+        start: (events) => this.sources.start(asked, query, events),
+        emptied: () => this.forget(key, channel),
+      },
+    );
+    this.channels.set(key, channel);
+    return channel;
+  }
+
+  /** The one of a stream that all share stays, with its history and its numbers. */
+  private forget(key: string, channel: SharedChannel): void {
+    if (this.plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
+  }
+
+  /** Closes one that nobody watches any more, before its idle_stop is over. */
+  private makeRoom(): void {
+    for (const [key, channel] of this.channels) {
+      if (!channel.unused) continue;
+      channel.finish({ code: CLOSE.goingAway, reason: 'nobody was there' });
+      this.channels.delete(key);
+      return;
+    }
+  }
+}
+
+/** One for each viewer: an object without closures. */
+class SharedClientEvents implements ClientEvents {
+  constructor(
+    private readonly channel: SharedChannel,
+    private readonly member: Member,
+    /** What the client is told that sends more than the source takes. */
+    private readonly overrun: string,
+    private readonly clientParts: ClientParts,
+  ) {}
+
+  message(data: Buffer): void {
+    const { channel, member } = this;
+    const result = channel.send(member, data);
+    if (typeof result === 'string') this.sent(result);
+    else
+      result.then(
+        (answer) => this.sent(answer),
+        (error: unknown) => channel.noAnswer(member, error instanceof Error ? error.message : String(error)),
+      );
+  }
+
+  drain(): void {
+    this.channel.clientDrain(this.member);
+  }
+
+  close(ending: Ending): void {
+    this.channel.close(this.member, ending);
+  }
+
+  vanished(): void {
+    this.clientParts.counts.drop('client_vanished');
+    this.member.client.terminate();
+  }
+
+  left(): void {
+    this.channel.leave(this.member);
+  }
+
+  private sent(result: SendResult | MessageAnswer): void {
+    const { channel, member } = this;
+    if (result === 'full') channel.close(member, { code: CLOSE.tryAgainLater, reason: this.overrun });
+    else if (result === 'away') channel.lost(member);
+    else if (result !== 'sent' && result.data.length > 0) channel.answer(member, result.data);
+  }
+}
+
+/** Who sends by POST; undefined for somebody who does not say. A name is believed only with the session that was told to its owner. */
+function senderOf(call: Call, channel: SharedChannel): Member | undefined {
+  const { query } = call.request;
+  const [name, session] = [queryValue(query, 'client'), queryValue(query, 'session')];
+  if (name === undefined && session === undefined) return undefined;
+  if (session === undefined) throw new HttpError(403, 'a client is known by its session, which "joined" tells it');
+  const member = channel.sender(session, call.user);
+  if (member === undefined) throw new HttpError(404, 'no client of this stream and of this user has this session');
+  if (name !== undefined && name !== member.id) throw new HttpError(403, 'the session is that of another client');
+  return member;
+}
+
+function factsOf(call: Call): ClientFacts {
+  return {
+    address: hostNumber(call.request.remoteAddress),
+    query: textOf(streamQuery(call.request.query)),
+    user: call.user,
+  };
+}

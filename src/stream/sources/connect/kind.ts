@@ -1,0 +1,34 @@
+/** `connect`: each client has a connection of its own to a server, made before the client is let in. */
+import { Held } from '../../../ownership/held.ts';
+import { usualHistory, usualReplay } from '../../plan.ts';
+import type { SourceKind } from '../kind.ts';
+import type { StartedSource } from '../source.ts';
+import { ConnectionSource } from './connection.ts';
+import { Connections } from './connections.ts';
+
+export const connectKind: SourceKind = {
+  name: 'connect',
+  usualShare: 'client',
+  overrun: 'the server does not read as fast as you send',
+  usualReplay,
+  usualHistory,
+  private({ key, config, framing, tallies }) {
+    const { connect: target, connect_timeout: timeout, max_connections: max, max_message: maxMessage } = config;
+    if (target === undefined) throw new TypeError(`stream "${key}" connects to nothing`);
+    const connections = new Connections({
+      target,
+      timeout,
+      max,
+      counted: (outcome) => tallies.connects.add(1, key, outcome),
+    });
+    return {
+      async start({ signal }) {
+        const socket = (await connections.open(signal)).take();
+        if (socket === undefined) throw signal.reason;
+        const started: StartedSource = (events) => new ConnectionSource(socket, { framing, maxMessage }, events);
+        return new Held(started, () => socket.destroy(), signal);
+      },
+      close: () => connections.close(),
+    };
+  },
+};

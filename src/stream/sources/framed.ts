@@ -1,0 +1,69 @@
+/** A source whose messages lie in bytes: a program or a connection. What both do with their framing. */
+import type { Writable } from 'node:stream';
+import { type Decoder, type Framing, FramingError } from '../framing.ts';
+import { CLOSE, type Ending } from '../message.ts';
+import { SourceInput } from './input.ts';
+import type { SourceEvents, WritableSource } from './source.ts';
+
+export interface FramingOptions {
+  readonly framing: Framing;
+  /** Bytes. */
+  readonly maxMessage: number;
+}
+
+export abstract class FramedSource implements WritableSource {
+  /** It has ended, or nobody needs it. */
+  protected over = false;
+  private readonly decoder: Decoder;
+  private readonly input: SourceInput | undefined;
+
+  /** @param input what it reads; undefined for one that reads nothing */
+  constructor(
+    private readonly framed: FramingOptions,
+    protected readonly events: SourceEvents,
+    input: Writable | undefined,
+  ) {
+    this.decoder = framed.framing.decoder(framed.maxMessage);
+    this.input = input === undefined ? undefined : new SourceInput(input, () => events.drain());
+  }
+
+  get waiting(): number {
+    return this.input?.waiting ?? 0;
+  }
+
+  /** What comes after `endInput`, or after the other end has closed, is lost, as in any pipe. */
+  write(message: Buffer): boolean {
+    return this.input?.write(this.framed.framing.encode(message)) ?? true;
+  }
+
+  endInput(): void {
+    this.input?.end();
+  }
+
+  abstract pause(): void;
+  abstract resume(): void;
+  abstract release(): void;
+
+  /** Gives it at once everything that waits. */
+  protected flush(): void {
+    this.input?.flush();
+  }
+
+  /** @param chunk undefined at the end of what it says */
+  protected decode(chunk: Buffer | undefined): void {
+    if (this.over) return;
+    try {
+      const batch = chunk === undefined ? this.decoder.end() : this.decoder.push(chunk);
+      if (batch.length > 0) this.events.messages(batch);
+    } catch (error) {
+      if (!(error instanceof FramingError)) throw error;
+      this.finish({ code: CLOSE.internalError, reason: error.message });
+    }
+  }
+
+  protected finish(ending: Ending): void {
+    if (this.over) return;
+    this.over = true;
+    this.events.ended(ending);
+  }
+}

@@ -1,0 +1,99 @@
+/** `poll`: a program, a route of this gateway or a server is asked again and again, once for all clients. */
+
+import type { HeaderList } from '../../../engine/engine.ts';
+import type { Call } from '../../../http/handler.ts';
+import { hostOf } from '../../../routing/route-key.ts';
+import type { StreamConfig } from '../../keys.ts';
+import { usualHistory, usualReplay } from '../../plan.ts';
+import type { SourceKind, SourceParts } from '../kind.ts';
+import { StreamPrograms } from '../program/start.ts';
+import type { SharedSourceEvents } from '../source.ts';
+import { pollCommand } from './command.ts';
+import { NOTHING_KNOWN } from './plan.ts';
+import { type ChannelMemory, PolledSource } from './polled.ts';
+import { pollRoute } from './route.ts';
+import type { PollTarget } from './target.ts';
+
+export const pollKind: SourceKind = {
+  name: 'poll',
+  usualShare: 'all',
+  overrun: 'the source does not answer as fast as you send',
+  // The last whole answer is all that a newcomer needs.
+  usualReplay: (config) => (config.message === 'lines' && config.history !== undefined ? usualReplay(config) : 'last'),
+  usualHistory: ({ max_message }) => {
+    const usual = usualHistory();
+    return { ...usual, bytes: Math.max(usual.bytes, max_message) };
+  },
+  shared(parts) {
+    const { key: route, config, plan, log, tallies } = parts;
+    const target = targetOf(parts);
+    // What the clients of each channel have, for the next source of the same channel.
+    const known = new WeakMap<SharedSourceEvents, ChannelMemory>();
+    return {
+      async start(first, query, events) {
+        const channel = known.get(events) ?? { memory: NOTHING_KNOWN };
+        known.set(events, channel);
+        return new PolledSource(
+          {
+            route,
+            target: await target(plan.share === 'credentials' ? first : undefined),
+            rules: { message: config.message, cursor: config.cursor, maxMessage: config.max_message },
+            queries: [ownQuery(config.poll), query],
+            interval: config.interval,
+            timeout: config.poll_timeout,
+            backoff: plan.backoff,
+            maxQueue: plan.maxQueue,
+            messageType: config.message_type,
+            channel,
+            log,
+            tallies,
+          },
+          events,
+        );
+      },
+    };
+  },
+};
+
+/** @returns what makes the target of a channel. Its argument is the client whose credentials are passed on. */
+function targetOf(parts: SourceParts): (client: Call | undefined) => Promise<PollTarget> {
+  const { key, find, version, config } = parts;
+  const { poll } = config;
+  if (poll === undefined) throw new TypeError(`stream "${key}" polls nothing`);
+  const programs = typeof poll === 'string' ? undefined : new StreamPrograms(poll, parts);
+  const address = typeof poll === 'string' ? poll : '';
+  return async (client) => {
+    const headers = client === undefined ? [] : credentialsOf(client);
+    const user = client?.user;
+    if (programs !== undefined) return pollCommand({ key, programs, headers, user });
+    if (address.startsWith('/')) {
+      const path = address.split('?', 1)[0] ?? address;
+      return pollRoute({
+        find,
+        host: hostOf(key),
+        path,
+        id: key,
+        patience: config.poll_timeout,
+        headers,
+        user,
+      });
+    }
+    // Loaded here, because few gateways are clients themselves.
+    const { pollServer } = await import('./server.ts');
+    return pollServer({ url: new URL(address), version, headers });
+  };
+}
+
+function ownQuery(poll: StreamConfig['poll']): string {
+  const at = typeof poll === 'string' ? poll.indexOf('?') : -1;
+  return at < 0 ? '' : String(poll).slice(at + 1);
+}
+
+/** All of them, in one field each, as a program that serves the client itself would see them (RFC 6265 section 5.4, RFC 9110 section 5.3). */
+function credentialsOf({ request }: Call): HeaderList {
+  const separators = { cookie: '; ', authorization: ', ' };
+  return Object.entries(separators).flatMap(([wanted, separator]) => {
+    const values = request.headers.filter(([name]) => name === wanted).map(([, value]) => value);
+    return values.length === 0 ? [] : [[wanted, values.join(separator)] as const];
+  });
+}

@@ -1,0 +1,70 @@
+/** `command`: a program, for each client or for all. */
+import { Held } from '../../../ownership/held.ts';
+import type { Program } from '../../../process/programs.ts';
+import { usualHistory, usualReplay } from '../../plan.ts';
+import type { SourceKind, SourceParts } from '../kind.ts';
+import type { SourceEvents, StartedSource } from '../source.ts';
+import { ProgramSource, SilenceHint } from './program.ts';
+import { sharedRequest } from './request.ts';
+import { SharedProgram } from './shared.ts';
+import { StreamPrograms } from './start.ts';
+import { TaggedProgram } from './tagged.ts';
+
+export const commandKind: SourceKind = {
+  name: 'command',
+  usualShare: 'client',
+  overrun: 'the program does not read as fast as you send',
+  usualReplay,
+  usualHistory,
+  private(parts) {
+    const programs = programsOf(parts);
+    const source = programSource(parts, programs);
+    return {
+      async start(call) {
+        const program = await programs.start(call);
+        const started: StartedSource = (events) => source(program, events);
+        return new Held(started, () => programs.end(program), call.signal);
+      },
+      close: () => Promise.resolve(),
+    };
+  },
+  shared(parts) {
+    const { key, config, plan, counts, log } = parts;
+    const { maxQueue } = plan;
+    const programs = programsOf(parts);
+    const source = programSource(parts, programs);
+    return {
+      async start(_first, query, events) {
+        const program = await programs.start(sharedRequest(key, query));
+        if (config.clients !== 'tagged') return new SharedProgram(source(program, events), maxQueue);
+        return new TaggedProgram((tagged) => source(program, tagged), { counts, log, maxQueue }, events);
+      },
+    };
+  },
+};
+
+function programsOf(parts: SourceParts): StreamPrograms {
+  const { command } = parts.config;
+  if (command === undefined) throw new TypeError(`stream "${parts.key}" has no command`);
+  return new StreamPrograms(command, parts);
+}
+
+/** @returns what makes a source of a program that has just been started */
+function programSource(
+  { key, config, framing, log }: SourceParts,
+  programs: StreamPrograms,
+): (program: Program, events: SourceEvents) => ProgramSource {
+  const options = {
+    framing,
+    maxMessage: config.max_message,
+    stderrToClient: config.stderr === 'client',
+    endProgram: (program: Program) => programs.end(program),
+  };
+  const silence = new SilenceHint(key, log);
+  return (program, events) => {
+    const source = new ProgramSource(program, options, events);
+    // Only now: whoever listens to stdout sets it flowing, and what flows before the source listens would be lost.
+    if (!config.unbuffer) silence.watch(program);
+    return source;
+  };
+}

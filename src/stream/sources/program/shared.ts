@@ -1,0 +1,28 @@
+/** A program that many clients share: each line that one of them sends goes to its stdin, and nothing says whose it is. */
+import type { ClientIdentity, SendResult, SharedSource, WritableSource } from '../source.ts';
+
+export class SharedProgram implements SharedSource {
+  constructor(
+    private readonly program: WritableSource,
+    /** Bytes of clients' messages that may wait for it. */
+    private readonly maxQueue: number,
+  ) {}
+
+  send(_sender: ClientIdentity | undefined, message: Buffer): SendResult {
+    if (this.program.waiting > this.maxQueue) return 'full';
+    this.program.write(message);
+    return 'sent';
+  }
+
+  joined(): void {}
+
+  left(): void {}
+
+  snapshot(): undefined {}
+
+  currentNotice(): undefined {}
+
+  release(): void {
+    this.program.release();
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * What stands behind a stream: a source of messages. A client that has a source of its own reads from it and writes to it
+ * (`WritableSource`: a program, a connection). A source that many clients share takes each message with the client that sent it, and
+ * may answer it (`SharedSource`: a program, a tagged program, a polled target).
+ */
+import type { Call } from '../../http/handler.ts';
+import type { Held } from '../../ownership/held.ts';
+import type { Ending } from '../message.ts';
+
+export interface Source {
+  /** Nobody needs it any more: what it still says is thrown away, and it is ended. */
+  release(): void;
+}
+
+/** What is written to, and may be held back. */
+export interface WritableSource extends Source {
+  /** Bytes written that have not been taken. */
+  readonly waiting: number;
+  /** False: taken, but the source is behind; `SourceEvents.drain` will tell. */
+  write(message: Buffer): boolean;
+  /** Nothing more is written; what it says goes on. */
+  endInput(): void;
+  pause(): void;
+  resume(): void;
+}
+
+/** A client of a shared stream, as its source is told of it. */
+export interface ClientIdentity {
+  /** The stream gives none twice. */
+  readonly id: string;
+  readonly facts: ClientFacts;
+}
+
+export interface ClientFacts {
+  readonly address: string;
+  readonly query: string;
+  readonly user: { readonly name: string; readonly type: string } | undefined;
+}
+
+/** The answer to one message, for its sender alone. */
+export interface MessageAnswer {
+  readonly data: Buffer;
+  /** Of HTTP. */
+  readonly status: number;
+  readonly type: string | undefined;
+}
+
+/** What became of a client's message: the source does not take as much, or is away, which only a channel knows. */
+export type SendResult = 'sent' | 'full' | 'away';
+
+export interface SharedSource extends Source {
+  /**
+   * A message of a client. Where messages are answered one by one, a promise of the answer, which rejects with an `HttpError` when none
+   * comes; messages of one sender are then answered one after the other.
+   * @param sender undefined for somebody who has no connection
+   * @param type the message's media type, where the client has said one
+   */
+  send(
+    sender: ClientIdentity | undefined,
+    message: Buffer,
+    type: string | undefined,
+  ): SendResult | Promise<MessageAnswer>;
+  /** This client is there. Said of all those that are, when the source has started. */
+  joined(client: ClientIdentity): void;
+  left(client: ClientIdentity): void;
+  /** What a client that joins must have to understand the next message, instead of history; undefined where it needs nothing. */
+  snapshot(): Buffer | undefined;
+  /** What everybody was told when it went wrong, as long as it is wrong: for a client that comes meanwhile. */
+  currentNotice(): string | undefined;
+}
+
+/** What a source tells. Nothing of it comes before its constructor has returned. */
+export interface SourceEvents {
+  /** Messages that came together, in order. */
+  messages(batch: readonly Buffer[]): void;
+  /** A line of a program's stderr, where clients are to get it. */
+  stderr(line: Buffer): void;
+  /** Everything that was written to it has been taken by it. */
+  drain(): void;
+  /** Once, and last. */
+  ended(ending: Ending): void;
+}
+
+/** What a shared source tells beside. */
+export interface SharedSourceEvents extends SourceEvents {
+  /** A message for these clients alone, by their ids. */
+  messageFor(clients: readonly string[], message: Buffer): void;
+  /** A sentence about the stream for everybody. */
+  notice(text: string): void;
+}
+
+/** Makes the source out of what was started for it: a program, a connection. It may end before this returns. */
+export type StartedSource = (events: SourceEvents) => WritableSource;
+
+/** The sources of a stream whose clients have one each. */
+export interface PrivateSources {
+  /** Starts one for this call, which holds it; rejects with the `HttpError` that refuses the client. */
+  start(call: Call): Promise<Held<StartedSource>>;
+  /** Ends what is left of them, where nobody else does. */
+  close(): Promise<void>;
+}
+
+/** The sources of a stream whose clients share them. */
+export interface SharedSources {
+  /**
+   * Starts the one of a channel; rejects with the `HttpError` that refuses the client.
+   * @param first the call whose credentials it passes on, where `share` says so
+   * @param query what of a client's query tells channels apart
+   */
+  start(first: Call | undefined, query: string, events: SharedSourceEvents): Promise<SharedSource>;
+}

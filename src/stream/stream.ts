@@ -1,0 +1,133 @@
+/** A stream as a handler: how a client gets in, whatever its transport and whatever joins it to a source. */
+import { headerValue } from '../engine/engine.ts';
+import { bodyBytes } from '../http/body-bytes.ts';
+import { HttpError, Superseded } from '../http/errors.ts';
+import type { Answer, Call, Handler } from '../http/handler.ts';
+import { textReply } from '../http/reply.ts';
+import { untilAborted } from '../ownership/until-aborted.ts';
+import { noRoom } from '../programs/start-error.ts';
+import type { Channels } from './channel/channels.ts';
+import { type ClientParts, NO_CLIENT, type Reservation } from './clients/client.ts';
+import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
+import { acceptResponse } from './clients/response.ts';
+import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
+import { lastEventId, queryValue, type Transport, transportOf } from './clients/transport.ts';
+import { acceptWebSocket } from './clients/websocket.ts';
+import { CLOSE } from './message.ts';
+import type { StreamPlan } from './plan.ts';
+
+export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
+
+export class Stream implements Handler {
+  readonly kind = 'stream';
+  readonly methods = STREAM_METHODS;
+  readonly takesBody = true;
+  readonly crossSite = 'same-origin';
+  readonly pacesItself = true;
+  /** Why nobody new is let in. */
+  private retired: string | undefined;
+
+  constructor(
+    private readonly plan: StreamPlan,
+    private readonly clientParts: ClientParts,
+    private readonly channels: Channels,
+  ) {}
+
+  begin(): void {
+    if (this.plan.boot) this.channels.boot();
+  }
+
+  /**
+   * Everything that may refuse a client happens here, before the 101. At once where a source runs already: then the engine can send the
+   * 101 in one piece, and nobody can leave in between.
+   */
+  handle(call: Call): Answer | Promise<Answer> {
+    this.refuseIfRetired();
+    const { request, handshake } = call;
+    const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    const last = lastEventId(request);
+    // An EventSource that comes again though its stream was over: no content tells it to stay away (HTML standard, section 9.2.3).
+    if (transport === 'events' && last === ENDED_ID)
+      return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
+    if (transport === 'post') return this.post(call);
+    if (transport === 'long-poll') return this.longPoll(call);
+    if (request.method === 'HEAD') return this.response(transport, NO_CLIENT);
+    call.endless();
+    const after = queryValue(request.query, 'after');
+    const reservation = this.channels.reserve(call, transport, transport === 'websocket' ? after : (last ?? after));
+    if (!(reservation instanceof Promise)) return this.accept(call, transport, after !== undefined, reservation);
+    return reservation.then((ready) => this.accept(call, transport, after !== undefined, ready));
+  }
+
+  retire(reason: string): void {
+    this.retired = reason;
+    this.channels.finish({ code: CLOSE.goingAway, reason });
+  }
+
+  close(): Promise<void> {
+    return this.channels.close();
+  }
+
+  private refuseIfRetired(): void {
+    if (this.retired !== undefined) throw new Superseded(this.retired);
+  }
+
+  /** @param numbered whether the client has asked for ids */
+  private accept(call: Call, transport: Transport, numbered: boolean, reservation: Reservation): Answer {
+    if (this.retired !== undefined) {
+      reservation.cancel();
+      throw new Superseded(this.retired);
+    }
+    if (transport !== 'websocket') return this.response(transport, reservation);
+    // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
+    const protocol = call.handshake?.protocols.find((name) => this.plan.subprotocols.includes(name));
+    return acceptWebSocket(this.clientParts, call, { numbered, protocol }, reservation);
+  }
+
+  private response(transport: Transport, reservation: Reservation): Answer {
+    const { binary, keepAlive } = this.clientParts;
+    const form: ResponseForm =
+      transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
+    return acceptResponse(this.clientParts, form, transport, reservation);
+  }
+
+  private longPoll(call: Call): Answer | Promise<Answer> {
+    const { plan, clientParts } = this;
+    if (plan.share === 'client') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
+    if (call.request.method === 'HEAD') return this.response('long-poll', NO_CLIENT);
+    call.endless();
+    const channel = this.channels.shared(call);
+    const { longPolls } = channel;
+    const ended = answerAfterEnd(call, longPolls, clientParts);
+    if (ended !== undefined) return ended;
+    const ready = channel.ready();
+    if (ready === undefined) return answerLongPoll(call, longPolls, clientParts);
+    return ready.then(() => {
+      this.refuseIfRetired();
+      return answerLongPoll(call, longPolls, clientParts);
+    });
+  }
+
+  /** A message of a client whose connection only goes one way, or of somebody who has none. */
+  private async post(call: Call): Promise<Answer> {
+    const sender = await this.channels.sender(call);
+    this.refuseIfRetired();
+    sender.spoke();
+    const type = headerValue(call.request.headers, 'content-type');
+    const message = await bodyBytes(call.body, this.clientParts.maxMessage);
+    this.refuseIfRetired();
+    const result = sender.send(message, type);
+    const answer = result instanceof Promise ? await untilAborted(result, call.signal) : result;
+    if (answer === 'away') throw noRoom('the program is being started again');
+    if (answer === 'full') throw noRoom(this.plan.overrun);
+    if (answer === 'sent') return textReply(202, 'sent\n');
+    return {
+      status: answer.status,
+      headers: [
+        ['content-type', answer.type ?? 'text/plain; charset=utf-8'],
+        ['cache-control', 'no-store'],
+      ],
+      body: answer.data,
+    };
+  }
+}
