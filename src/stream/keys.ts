@@ -1,11 +1,15 @@
 /** The keys of a `[stream."/path"]` table. */
 import { type Complete, type ProgramLimits, programRouteKeys } from '../config/keys/routes.ts';
-import { headerName, variableValue } from '../config/values/names.ts';
-import { command } from '../config/values/on-disk.ts';
-import { remote } from '../config/values/remote.ts';
+import { variableValue } from '../config/values/names.ts';
 import { boolean, choice, duration, integer, size, text } from '../config/values/simple.ts';
 import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
-import { optional, preset, required, type ValueType } from '../config/values/value.ts';
+import { optional, preset } from '../config/values/value.ts';
+import { connectKeys } from './sources/connect/keys.ts';
+import { pollingKeys, pollKeys } from './sources/poll/keys.ts';
+import { commandKeys } from './sources/program/keys.ts';
+
+/** The kind of route. */
+export const STREAM = 'stream';
 
 const history = shortOr(
   integer({ min: 0, max: 1_000_000 }),
@@ -17,100 +21,16 @@ const history = shortOr(
   (messages) => ({ messages }),
 );
 
-/** What a stream polls: a path of this gateway, a command, or an address. */
-type PollSource = string | readonly [string, ...string[]];
-
-const pollSource: ValueType<PollSource> = {
-  expected:
-    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
-  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
-  read(value, path, reading) {
-    if (Array.isArray(value)) return command.read(value, path, reading);
-    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
-      reading.problem(
-        path,
-        'has a user or a password in its address, where logs would show it',
-        'leave out what stands before "@"',
-      );
-      return undefined;
-    }
-    if (
-      typeof value === 'string' &&
-      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
-      isAddress(value)
-    )
-      return value;
-    reading.wrong(path, value, this.expected);
-    return undefined;
-  },
-};
-
-/** Whether an address, if it is one, has a host and a port that can be. */
-function isAddress(value: string): boolean {
-  return value.startsWith('/') || URL.canParse(value);
-}
-
 const keys = {
-  command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
-  poll: optional(
-    pollSource,
-    'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
-  ),
-  connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
-  connect_timeout: preset(
-    duration('10ms', '10m'),
-    '5s',
-    'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
-  ),
-  max_connections: preset(
-    integer({ min: 1, max: 100_000 }),
-    1024,
-    'How many connections of this route there may be at once. Further clients get 503.',
-  ),
+  ...commandKeys,
+  ...pollKeys,
+  ...connectKeys,
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
     "WebSocket subprotocols that the backend speaks. The first of a client's offers that is among them is agreed on; without one there is none.",
   ),
-  interval: preset(
-    duration('100ms', '1h'),
-    '1s',
-    'How often a polled program that answers at once is run, less or more a tenth by chance. One that has taken longer has waited for news, and is run again at once.',
-  ),
-  poll_timeout: preset(
-    duration('1s', '1h'),
-    '90s',
-    'How long one run of a polled program, or one request to a polled server, may take. For a polled CGI program this replaces the timeouts of its own route.',
-  ),
-  message_type: optional(
-    text(
-      'a media type such as "application/x-www-form-urlencoded"',
-      /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(; *[\w-]+=[\w-]+)*$/,
-    ),
-    "The Content-Type with which a client's message is posted to what is polled. Without it that of the client's own POST, application/json for a JSON object or array, or text/plain.",
-  ),
-  message: preset(
-    choice('body', 'lines', 'json-diff'),
-    'body',
-    'What of a polled answer is a message: "body", the whole of it when it has changed; "lines", each new line of it; "json-diff", the whole JSON document to a new client and then RFC 7396 merge patches.',
-  ),
-  cursor: optional(
-    table(
-      {
-        header: optional(headerName, 'The header field of an answer that has the value.'),
-        json: optional(
-          text('a JSON pointer such as "/next"', /^(\/([^/~]|~[01])*)+$/),
-          'Where in a JSON answer the value stands (RFC 6901).',
-        ),
-        query: required(
-          text('the name of a query parameter', /^[A-Za-z0-9_.~-]+$/),
-          'The parameter of the next request that gets it.',
-        ),
-      },
-      exactlyOne('header', 'json'),
-    ),
-    'A value of each answer that goes into the query of the next request.',
-  ),
+  ...pollingKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
     'Who shares a program: "client" starts one for each client (the default), "all" one for everybody (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',

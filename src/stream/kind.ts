@@ -3,10 +3,10 @@ import type { RouteKind } from '../http/route-kind.ts';
 import { launchOf } from '../programs/launch.ts';
 import { checkStreams, doubtStream } from './checks.ts';
 import { streamHandler } from './handler.ts';
-import { type StreamConfig, streamTable } from './keys.ts';
+import { STREAM, type StreamConfig, streamTable } from './keys.ts';
 
-export const streamKind: RouteKind<'stream', StreamConfig> = {
-  name: 'stream',
+export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
+  name: STREAM,
   doc: 'Live streams.',
   table: streamTable,
   startsPrograms: true,

@@ -14,11 +14,13 @@ import type { StreamCounts } from '../counts.ts';
 import type { Framing } from '../framing.ts';
 import type { StreamConfig } from '../keys.ts';
 import type { SourceTraits, StreamPlan } from '../plan.ts';
+import type { SourceChecks } from './checks.ts';
 import type { PrivateSources, SharedSources } from './source.ts';
 
 export interface SourceKind extends SourceTraits {
   /** The key of a stream that chooses it. */
   readonly name: 'command' | 'poll' | 'connect';
+  readonly checks: SourceChecks;
   /** For a stream whose clients have a source each; undefined where they cannot. */
   private?(parts: SourceParts): PrivateSources;
   /** For a stream whose clients share a source; undefined where they cannot. */

@@ -3,11 +3,13 @@ import { Held } from '../../../ownership/held.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind } from '../kind.ts';
 import type { StartedSource } from '../source.ts';
+import { connectChecks } from './checks.ts';
 import { ConnectionSource } from './connection.ts';
 import { Connections } from './connections.ts';
 
 export const connectKind: SourceKind = {
   name: 'connect',
+  checks: connectChecks,
   usualShare: 'client',
   overrun: 'the server does not read as fast as you send',
   usualReplay,

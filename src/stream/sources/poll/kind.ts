@@ -8,6 +8,7 @@ import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
 import { StreamPrograms } from '../program/start.ts';
 import type { SharedSourceEvents } from '../source.ts';
+import { pollChecks } from './checks.ts';
 import { pollCommand } from './command.ts';
 import { NOTHING_KNOWN } from './plan.ts';
 import { type ChannelMemory, PolledSource } from './polled.ts';
@@ -16,6 +17,7 @@ import type { PollTarget } from './target.ts';
 
 export const pollKind: SourceKind = {
   name: 'poll',
+  checks: pollChecks,
   usualShare: 'all',
   overrun: 'the source does not answer as fast as you send',
   // The last whole answer is all that a newcomer needs.

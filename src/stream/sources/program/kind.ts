@@ -4,6 +4,7 @@ import type { Program } from '../../../process/programs.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
 import type { SourceEvents, StartedSource } from '../source.ts';
+import { commandChecks } from './checks.ts';
 import { ProgramSource, SilenceHint } from './program.ts';
 import { sharedRequest } from './request.ts';
 import { SharedProgram } from './shared.ts';
@@ -12,6 +13,7 @@ import { TaggedProgram } from './tagged.ts';
 
 export const commandKind: SourceKind = {
   name: 'command',
+  checks: commandChecks,
   usualShare: 'client',
   overrun: 'the program does not read as fast as you send',
   usualReplay,

@@ -1,0 +1,60 @@
+/** Which keys of a stream say nothing about a connection, and which say nothing about anything else. */
+import { isTable, type RawTable } from '../../../config/values/tables.ts';
+import type { KeyPath, Reading } from '../../../config/values/value.ts';
+import type { SourceChecks } from '../checks.ts';
+
+const NO_PROGRAM = 'is for a program, and "connect" starts none';
+
+/** Keys that a stream with `connect` must not have, and why. */
+const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
+  ...[
+    'start',
+    'idle_stop',
+    'stderr',
+    'unbuffer',
+    'directory',
+    'env',
+    'pass_env',
+    'user',
+    'group',
+    'interrupt_after',
+    'terminate_after',
+    'kill_after',
+  ].map((key) => [key, NO_PROGRAM] as const),
+  ['max_processes', `${NO_PROGRAM}; "max_connections" bounds the connections`],
+  ...['restart', 'restart_delay', 'restart_delay_max'].map(
+    (key) => [key, 'is for a program: with "connect" the end of the connection is the end of its stream'] as const,
+  ),
+]);
+
+/** What limits of a program there are; the others are of requests. */
+const PROGRAM_LIMITS = ['memory', 'processes', 'open_files', 'cpu_time', 'file_size', 'nice'];
+const ONLY_OF_A_CONNECTION = ['connect_timeout', 'max_connections'];
+
+export const connectChecks: SourceChecks = {
+  unshared: 'needs a stream that its clients share, and with "connect" each has a connection of its own',
+  rules: [],
+  /** Whatever other sources the stream names. */
+  check({ path, table }, _stream, _ground, reading) {
+    if (Object.hasOwn(table, 'connect')) checkConnection(path, table, reading);
+    else
+      for (const name of ONLY_OF_A_CONNECTION)
+        if (Object.hasOwn(table, name))
+          reading.problem([...path, name], 'is for a stream with "connect", and this one has none');
+  },
+};
+
+function checkConnection(at: KeyPath, table: RawTable, reading: Reading): void {
+  for (const name of Object.keys(table)) {
+    const why = NOT_OF_A_CONNECTION.get(name);
+    if (why !== undefined) reading.problem([...at, name], why);
+  }
+  const { share, limits } = table;
+  if (share === 'all' || share === 'query')
+    reading.problem(
+      [...at, 'share'],
+      `cannot be "${share}" with "connect": each client has a connection of its own, leave it out`,
+    );
+  for (const name of PROGRAM_LIMITS)
+    if (isTable(limits) && Object.hasOwn(limits, name)) reading.problem([...at, 'limits', name], NO_PROGRAM);
+}

@@ -1,0 +1,18 @@
+/** The keys of a stream whose clients have a connection each. */
+import { remote } from '../../../config/values/remote.ts';
+import { duration, integer } from '../../../config/values/simple.ts';
+import { optional, preset } from '../../../config/values/value.ts';
+
+export const connectKeys = {
+  connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
+  connect_timeout: preset(
+    duration('10ms', '10m'),
+    '5s',
+    'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
+  ),
+  max_connections: preset(
+    integer({ min: 1, max: 100_000 }),
+    1024,
+    'How many connections of this route there may be at once. Further clients get 503.',
+  ),
+} as const;

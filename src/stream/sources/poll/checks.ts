@@ -1,0 +1,195 @@
+/** Which keys of a stream go with polling, and what may be polled: no stream, and nothing that is for some only. */
+import { join } from 'node:path';
+import { UNSEEN } from '../../../config/disk/disk.ts';
+import { USUAL_LISTEN } from '../../../config/keys/listen.ts';
+import { isGuarded } from '../../../config/keys/policies.ts';
+import { formatPath, quote } from '../../../config/reading/problems.ts';
+import type { RawRoute, ReadRoute } from '../../../config/route-schema.ts';
+import { parseAddress } from '../../../config/values/simple.ts';
+import { isTable, type RawTable } from '../../../config/values/tables.ts';
+import type { KeyPath, Reading } from '../../../config/values/value.ts';
+import { canonicalPath } from '../../../routing/canonical-path.ts';
+import { hostOf } from '../../../routing/route-key.ts';
+import type { Match, Router } from '../../../routing/router.ts';
+import { STREAM, type StreamConfig } from '../../keys.ts';
+import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
+
+const isPolled = ({ source }: RawStream): boolean => source === 'poll';
+const isNotPolled = ({ source }: RawStream): boolean => source !== 'poll';
+const isDiff = (stream: RawStream): boolean => isPolled(stream) && stream.table['message'] === 'json-diff';
+
+/** What is polled. */
+function targetOf(stream: RawStream): 'command' | 'route' | 'server' | undefined {
+  if (isNotPolled(stream)) return undefined;
+  const { poll } = stream.table;
+  if (typeof poll !== 'string') return 'command';
+  return poll.startsWith('/') ? 'route' : 'server';
+}
+
+const RULES: readonly KeyRule[] = [
+  {
+    keys: ['interval', 'poll_timeout', 'message', 'message_type', 'cursor'],
+    applies: isNotPolled,
+    sentence: () => 'has no effect without "poll"',
+  },
+  {
+    keys: ['share'],
+    value: 'client',
+    applies: isPolled,
+    sentence: () => 'cannot be "client" with "poll", which runs one program for all who would get the same answer',
+  },
+  {
+    keys: ['share'],
+    value: 'credentials',
+    applies: isNotPolled,
+    sentence: () => 'can be "credentials" only with "poll"',
+  },
+  {
+    keys: ['framing'],
+    applies: isPolled,
+    sentence: () => 'has no effect with "poll": "message" says what of an answer is a message',
+  },
+  {
+    keys: ['eof_message'],
+    applies: isPolled,
+    sentence: () => 'has no effect with "poll": each message is a request by itself, which is over at its end',
+  },
+  {
+    keys: ['stderr', 'unbuffer'],
+    applies: isPolled,
+    sentence: () => 'has no effect with "poll": an answer is taken at its end, and what is written to stderr is logged',
+  },
+  {
+    keys: ['restart'],
+    applies: isPolled,
+    sentence: () => 'has no effect with "poll": what is polled is asked again, however it ended',
+  },
+  {
+    keys: ['clients'],
+    value: 'tagged',
+    applies: isPolled,
+    sentence: () => 'cannot be "tagged" with "poll": each message is posted and answered by itself',
+  },
+  {
+    keys: ['directory', 'env', 'pass_env', 'user', 'group', 'interrupt_after', 'terminate_after', 'kill_after'],
+    applies: (stream) => ['route', 'server'].includes(targetOf(stream) ?? ''),
+    sentence: (stream) =>
+      targetOf(stream) === 'route'
+        ? 'has no effect here: set it for the route that is polled'
+        : 'has no effect here: what is polled is a server that somebody else has started',
+  },
+  {
+    keys: ['replay'],
+    applies: isDiff,
+    sentence: () => 'has no effect with message = "json-diff": a new client always gets the whole document',
+  },
+  {
+    keys: ['slow_client'],
+    applies: (stream) => isDiff(stream) && stream.table['slow_client'] !== 'disconnect',
+    sentence: () =>
+      'must be "disconnect" with message = "json-diff": a client that misses a patch has a wrong document',
+  },
+];
+
+export const pollChecks: SourceChecks = {
+  unshared: UNSHARED,
+  rules: RULES,
+  check({ key, path: at, table }, stream, { file, routes }, reading) {
+    const target = stream === undefined ? undefined : targetOf(stream);
+    const { poll, cursor } = table;
+    if (target === 'command' && isTable(cursor) && Object.hasOwn(cursor, 'header'))
+      reading.problem(
+        [...at, 'cursor', 'header'],
+        'cannot be read from a command, which prints a body only; use "json"',
+      );
+    if (target === undefined || typeof poll !== 'string') return;
+    if (target === 'route') checkPath(poll, key, routes, [...at, 'poll'], reading);
+    else checkServer(poll, key, routes, file, [...at, 'poll'], reading);
+  },
+  doubt: doubtPoll,
+};
+
+function checkPath(poll: string, key: string, routes: Router<RawRoute>, at: KeyPath, reading: Reading): void {
+  const written = poll.split('?', 1)[0] ?? poll;
+  if (/%(?![0-9A-Fa-f]{2})/.test(written)) {
+    reading.problem(at, `${quote(written)} has a broken escape: write "%25" for a percent sign`);
+    return;
+  }
+  const path = canonicalPath(written);
+  if (path === undefined) {
+    reading.problem(at, `${quote(written)} has a control character or a backslash, or climbs above "/"`);
+    return;
+  }
+  const found = routes.find(hostOf(key), path);
+  if (found === undefined)
+    reading.problem(at, `no route serves ${quote(written)}`, 'add one, such as [cgi."/cgi-bin/"]');
+  else if (found.needsSlash)
+    reading.problem(at, `${quote(written)} is a folder`, `write ${quote(`${written}/`)} or a program in it`);
+  else if (found.value.kind.name === STREAM) reading.problem(at, ofAStream(found.value.key, key));
+}
+
+/** An address of this very gateway can be such a mistake too. */
+function checkServer(
+  poll: string,
+  key: string,
+  routes: Router<RawRoute>,
+  file: RawTable,
+  at: KeyPath,
+  reading: Reading,
+): void {
+  if (!URL.canParse(poll)) return;
+  const { hostname, port, protocol, pathname } = new URL(poll);
+  if (protocol !== 'http:' || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
+  const listen = Array.isArray(file['listen']) ? file['listen'] : USUAL_LISTEN;
+  const isOurs = listen.some((entry: unknown) => {
+    const written = isTable(entry) ? entry['address'] : undefined;
+    const address = typeof written === 'string' ? parseAddress(written, reading.directory) : undefined;
+    return address?.kind === 'tcp' && address.port === Number(port === '' ? 80 : port);
+  });
+  const path = isOurs ? canonicalPath(pathname) : undefined;
+  const found = path === undefined ? undefined : routes.find(hostname, path);
+  if (found?.value.kind.name === STREAM) reading.problem(at, ofAStream(found.value.key, key));
+}
+
+function ofAStream(found: string, key: string): string {
+  if (found === key) return 'is this stream itself, which would wait for its own answer';
+  return `is served by stream.${quote(found)}, and a stream's answer has no end: poll what is behind it`;
+}
+
+/** A stream that polls what is not there, or shows everybody what another route shows only to some. */
+function doubtPoll(key: string, { poll, auth }: StreamConfig, routes: Router<ReadRoute>, reading: Reading): void {
+  const path = typeof poll === 'string' ? canonicalPath(poll.split('?', 1)[0] ?? '') : undefined;
+  const found = path && routes.find(hostOf(key), path);
+  if (!path || !found) return;
+  const at = [STREAM, key, 'poll'];
+  doubtPolled(found, at, reading);
+  const { value } = found;
+  if (value.guarded && !isGuarded(auth))
+    reading.doubt(
+      at,
+      `everybody sees what ${formatPath([value.kind.name, value.key])} shows only to those who sign in; give this stream auth, too`,
+    );
+}
+
+/** A path that some route serves, but with 404. */
+function doubtPolled({ value, path, rest }: Match<ReadRoute>, at: KeyPath, reading: Reading): void {
+  const { kind, key, folder } = value;
+  if (folder === undefined || folder.answersAll) return;
+  const { root, index, holds } = folder;
+  const names = rest.split('/').map((segment) => decodeURIComponent(segment));
+  const files = rest === '' || rest.endsWith('/') ? index.map((name) => [...names, name]) : [names];
+  // A program's path goes on behind its name (PATH_INFO).
+  const candidates =
+    holds === 'programs' ? files.flatMap((file) => file.map((_name, last) => file.slice(0, last + 1))) : files;
+  const isThere = candidates.some((file) => {
+    const seen = reading.disk.look(join(root, ...file));
+    return 'failed' in seen ? seen.failed === UNSEEN : seen.found === 'file';
+  });
+  if (isThere) return;
+  const what = holds === 'programs' ? 'program' : 'file';
+  const hint = holds === 'files' ? '; a route of its own, such as [cgi."/cgi-bin/"], may be missing' : '';
+  reading.doubt(
+    at,
+    `${quote(path)} is served by ${formatPath([kind.name, key])}, which has no such ${what} below its root${hint}`,
+  );
+}

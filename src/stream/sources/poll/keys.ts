@@ -1,0 +1,89 @@
+/** The keys of a stream whose messages are polled. */
+import { headerName } from '../../../config/values/names.ts';
+import { command } from '../../../config/values/on-disk.ts';
+import { choice, duration, text } from '../../../config/values/simple.ts';
+import { exactlyOne, table } from '../../../config/values/tables.ts';
+import { optional, preset, required, type ValueType } from '../../../config/values/value.ts';
+
+/** What a stream polls: a path of this gateway, a command, or an address. */
+type PollAddress = string | readonly [string, ...string[]];
+
+const pollAddress: ValueType<PollAddress> = {
+  expected:
+    'a path such as "/cgi-bin/status.cgi", an address such as "http://127.0.0.1:8081/status", or a command as a list of strings',
+  json: { anyOf: [{ type: 'string', pattern: '^(/|https?://)' }, command.json] },
+  read(value, path, reading) {
+    if (Array.isArray(value)) return command.read(value, path, reading);
+    if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
+      reading.problem(
+        path,
+        'has a user or a password in its address, where logs would show it',
+        'leave out what stands before "@"',
+      );
+      return undefined;
+    }
+    if (
+      typeof value === 'string' &&
+      /^(\/[!-"$-~]*|https?:\/\/[!-"$-.0->@-~]+([/?][!-"$-~]*)?)$/.test(value) &&
+      isAddress(value)
+    )
+      return value;
+    reading.wrong(path, value, this.expected);
+    return undefined;
+  },
+};
+
+/** Whether an address, if it is one, has a host and a port that can be. */
+function isAddress(value: string): boolean {
+  return value.startsWith('/') || URL.canParse(value);
+}
+
+export const pollKeys = {
+  poll: optional(
+    pollAddress,
+    'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
+  ),
+} as const;
+
+/** They stand apart from it in the reference page, behind those of all sources. */
+export const pollingKeys = {
+  interval: preset(
+    duration('100ms', '1h'),
+    '1s',
+    'How often a polled program that answers at once is run, less or more a tenth by chance. One that has taken longer has waited for news, and is run again at once.',
+  ),
+  poll_timeout: preset(
+    duration('1s', '1h'),
+    '90s',
+    'How long one run of a polled program, or one request to a polled server, may take. For a polled CGI program this replaces the timeouts of its own route.',
+  ),
+  message_type: optional(
+    text(
+      'a media type such as "application/x-www-form-urlencoded"',
+      /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(; *[\w-]+=[\w-]+)*$/,
+    ),
+    "The Content-Type with which a client's message is posted to what is polled. Without it that of the client's own POST, application/json for a JSON object or array, or text/plain.",
+  ),
+  message: preset(
+    choice('body', 'lines', 'json-diff'),
+    'body',
+    'What of a polled answer is a message: "body", the whole of it when it has changed; "lines", each new line of it; "json-diff", the whole JSON document to a new client and then RFC 7396 merge patches.',
+  ),
+  cursor: optional(
+    table(
+      {
+        header: optional(headerName, 'The header field of an answer that has the value.'),
+        json: optional(
+          text('a JSON pointer such as "/next"', /^(\/([^/~]|~[01])*)+$/),
+          'Where in a JSON answer the value stands (RFC 6901).',
+        ),
+        query: required(
+          text('the name of a query parameter', /^[A-Za-z0-9_.~-]+$/),
+          'The parameter of the next request that gets it.',
+        ),
+      },
+      exactlyOne('header', 'json'),
+    ),
+    'A value of each answer that goes into the query of the next request.',
+  ),
+} as const;

@@ -1,0 +1,24 @@
+/** Which keys of a stream go with a program. */
+import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
+
+const isCommand = ({ source }: RawStream): boolean => source === 'command';
+const isUnshared = ({ source, share }: RawStream): boolean => source === 'command' && share === 'client';
+
+const RULES: readonly KeyRule[] = [
+  { keys: ['idle_stop'], applies: isUnshared, sentence: () => UNSHARED },
+  { keys: ['start'], value: 'boot', applies: isUnshared, sentence: () => UNSHARED },
+  {
+    keys: ['eof_message'],
+    applies: (stream) => isCommand(stream) && (stream.share === 'all' || stream.share === 'query'),
+    sentence: () => 'has no effect on a shared program: no client may end the input of all',
+  },
+  {
+    keys: ['restart_delay', 'restart_delay_max'],
+    applies: (stream) =>
+      isCommand(stream) && (stream.table['restart'] ?? (stream.share === 'client' ? 'never' : 'always')) === 'never',
+    sentence: ({ table }) =>
+      `has no effect: the program is never started again${table['restart'] === undefined ? '; set restart = "always"' : ''}`,
+  },
+];
+
+export const commandChecks: SourceChecks = { unshared: UNSHARED, rules: RULES };
