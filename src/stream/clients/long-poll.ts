@@ -1,6 +1,8 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../../engine/engine.ts';
 import type { Answer, Call } from '../../http/handler.ts';
+import { Deferred } from '../../ownership/deferred.ts';
+import { untilAborted } from '../../ownership/until-aborted.ts';
 import type { LongPollContent, LongPolls } from '../channel/long-polls.ts';
 import type { StartPoint } from '../history/replay.ts';
 import type { Ending } from '../message.ts';
@@ -16,45 +18,35 @@ const MAX_WAIT = 25_000;
  * Answers at once when there is news after `?cursor=`, otherwise with the first news, or empty after a while; after less
  * where the client prefers that (`Prefer: wait=SECONDS`, RFC 7240 section 4.3).
  */
-export function answerLongPoll(call: Call, longPolls: LongPolls, clientParts: ClientParts): Promise<Answer> {
-  const cursor = queryValue(call.request.query, 'cursor');
+export async function answerLongPoll(call: Call, longPolls: LongPolls, clientParts: ClientParts): Promise<Answer> {
+  const { signal, request } = call;
   const { counts, binary } = clientParts;
+  const cursor = queryValue(request.query, 'cursor');
   // From here on it holds its position, and what comes meanwhile.
   const start = longPolls.start(cursor);
   const answer = (ending: Ending | undefined): Answer => reply(longPolls.content(start, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.
-  if (hasNews(start) || cursor === undefined || cursor === '') return Promise.resolve(answer(undefined));
-  const { signal } = call;
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (hasNews(start) || cursor === undefined || cursor === '') return answer(undefined);
+  signal.throwIfAborted();
   counts.joined('poll');
-  return new Promise((resolve, reject) => {
-    let isOver = false;
-    const over = (code: number): void => {
-      isOver = true;
-      clearTimeout(timer);
-      signal.removeEventListener('abort', left);
-      counts.left(code);
-    };
-    const done = (ending: Ending | undefined): void => {
-      if (isOver) return;
-      over(1000);
-      // In the next turn: a program's lines that come together go together.
-      setImmediate(() => {
-        resolve(answer(ending));
-        take();
-      });
-    };
-    const left = (): void => {
-      over(1006);
-      // It may come again by another connection.
-      longPolls.expect(start.from);
-      take();
-      reject(signal.reason);
-    };
-    const timer = setTimeout(() => done(undefined), Math.min(MAX_WAIT, preferredWait(call) ?? MAX_WAIT));
-    const take = longPolls.wait(done);
-    signal.addEventListener('abort', left);
-  });
+  const news = new Deferred<Ending | undefined>();
+  const timer = setTimeout(() => news.resolve(undefined), Math.min(MAX_WAIT, preferredWait(call) ?? MAX_WAIT));
+  const stop = longPolls.wait(news.resolve);
+  try {
+    const ending = await untilAborted(news.promise, signal);
+    counts.left(1000);
+    // In the next turn: a program's lines that come together go together.
+    await new Promise(setImmediate);
+    return answer(ending);
+  } catch (error) {
+    counts.left(1006);
+    // It may come again by another connection.
+    longPolls.expect(start.from);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    stop();
+  }
 }
 
 /** The last answer of a stream that ended between two of its requests; undefined for one that goes on, or that the client does not know. */

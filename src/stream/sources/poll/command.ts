@@ -2,6 +2,9 @@
 
 import { type HeaderList, headerValue } from '../../../engine/engine.ts';
 import { HttpError } from '../../../http/errors.ts';
+import { Deferred } from '../../../ownership/deferred.ts';
+import { Held } from '../../../ownership/held.ts';
+import { untilAborted } from '../../../ownership/until-aborted.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { Exit, Output } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
@@ -28,45 +31,40 @@ export function pollCommand(parts: PollCommandParts): PollTarget {
 
 async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<PollAnswer> {
   const { signal, body, maxBytes } = asked;
-  if (signal.aborted) throw signal.reason;
+  signal.throwIfAborted();
   const program = await startProgram(parts, asked);
+  const giveUp = (): void => {
+    // What it still prints is thrown away, so that it does not block on it until it is ended.
+    program.stdout.resume();
+    parts.programs.end(program);
+  };
+  const held = new Held(program, giveUp, signal);
   const stderr = program.stderr === undefined ? undefined : new StderrLines(program.stderr, { line: () => undefined });
-  return await new Promise((resolve, reject) => {
-    const pieces: Buffer[] = [];
-    let length = 0;
-    let over = false;
-    const finish = (settle: () => void): void => {
-      if (over) return;
-      over = true;
-      signal.removeEventListener('abort', aborted);
-      settle();
-    };
-    const give = (error: unknown): void =>
-      finish(() => {
-        // What it still prints is thrown away, so that it does not block on it until it is ended.
-        program.stdout.resume();
-        parts.programs.end(program);
-        reject(error);
-      });
-    const aborted = (): void => give(signal.reason);
-    signal.addEventListener('abort', aborted);
-    program.stdout.on('data', (chunk: Buffer) => {
-      if (over) return;
-      length += chunk.length;
-      if (length > maxBytes) give(tooLarge(undefined, maxBytes));
-      else pieces.push(chunk);
-    });
-    const closed = new Promise<void>((done) => program.stdout.once('close', () => done()));
-    void Promise.all([program.exited, closed]).then(async ([exit]) => {
-      if (exit.code !== 0 && program.stderr !== undefined) await lastWords(program.stderr);
-      finish(() => {
-        if (exit.code === 0) resolve({ status: 200, headers: [], body: Buffer.concat(pieces, length) });
-        else reject(failed(exit, stderr?.lastLines ?? []));
-      });
-    });
+  try {
+    const whole = wholeOutput(program.stdout, maxBytes);
     program.stdin?.end(body);
-    if (signal.aborted) aborted();
+    const [exit, output] = await untilAborted(Promise.all([program.exited, whole]), signal);
+    if (exit.code !== 0 && program.stderr !== undefined) await untilAborted(lastWords(program.stderr), signal);
+    held.take();
+    if (exit.code !== 0) throw failed(exit, stderr?.lastLines ?? []);
+    return { status: 200, headers: [], body: output };
+  } finally {
+    held.giveBack();
+  }
+}
+
+/** Rejects with a `PollFailure` as soon as it is too large. */
+function wholeOutput(stdout: Output, maxBytes: number): Promise<Buffer> {
+  const whole = new Deferred<Buffer>();
+  const pieces: Buffer[] = [];
+  let length = 0;
+  stdout.on('data', (chunk: Buffer) => {
+    length += chunk.length;
+    if (length > maxBytes) whole.reject(tooLarge(undefined, maxBytes));
+    else pieces.push(chunk);
   });
+  stdout.once('close', () => whole.resolve(Buffer.concat(pieces, length)));
+  return whole.promise;
 }
 
 async function startProgram(parts: PollCommandParts, asked: PollRequest): Promise<Program> {

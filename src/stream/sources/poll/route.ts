@@ -13,6 +13,7 @@ import {
   type Handler,
   type LocalRedirect,
 } from '../../../http/handler.ts';
+import { untilAborted } from '../../../ownership/until-aborted.ts';
 import { type CanonicalPath, canonicalPath, type PathBelow } from '../../../routing/canonical-path.ts';
 import type { FindRoute } from '../kind.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
@@ -80,19 +81,11 @@ async function askHandler(
   call: OwnCall,
   { signal, maxBytes }: PollRequest,
 ): Promise<PollAnswer | LocalRedirect | FolderRedirect> {
-  let gone = (): void => undefined;
-  const aborted = new Promise<never>((_resolve, reject) => {
-    gone = () => {
-      call.abort();
-      reject(signal.reason);
-    };
-  });
-  // Nobody may be listening any more.
-  aborted.catch(() => undefined);
-  if (signal.aborted) throw signal.reason;
+  signal.throwIfAborted();
+  const gone = (): void => call.abort();
   signal.addEventListener('abort', gone);
   try {
-    const answer = await Promise.race([held(started(handler, call), signal), aborted]);
+    const answer = await untilAborted(held(started(handler, call), signal), signal);
     if ('localRedirect' in answer || 'toFolder' in answer) return answer;
     if ('handlers' in answer) {
       answer.cancel();
