@@ -13,7 +13,7 @@ import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
 import { visible } from '../ops/visible.ts';
 import { planConfinement, readSystem } from '../process/confinement/confine.ts';
-import { TlsTrouble } from '../tls/trouble.ts';
+import { TlsError } from '../tls/tls-file.ts';
 import { type CommandLine, EXIT, type Verb } from './verb.ts';
 
 /** Where a configuration is looked for when no file is named. */
@@ -122,7 +122,7 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
     log.info('stopped');
     return EXIT.ok;
   } catch (error) {
-    if (error instanceof TlsTrouble) {
+    if (error instanceof TlsError) {
       // It was in order when the configuration was checked a moment ago.
       log.error(error.message);
       return EXIT.config;

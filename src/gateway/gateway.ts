@@ -132,9 +132,8 @@ class RunningGateway implements Gateway {
     this.listeners = new Listeners(
       listenerOpener({
         ...{ assets, log, tallies, certificates, guard: policies.guard, connections: first.connections },
-        isProxy: (address) => this.built.policies.isProxy(address),
-        countRefused: (address, request) =>
-          this.built.policies.admission.countRefused(address, request, performance.now()),
+        isProxy: (address) => this.built.policies.proxies.has(address),
+        countRefused: (address, request) => this.built.policies.rates.countRefused(address, request, performance.now()),
         maxMessage: () => this.largest,
         slower: (why) => this.slower.add(why),
       }),

@@ -34,9 +34,9 @@ export interface OpenListener {
 
 /** How one listener is opened; `listener-opener.ts` is the real one. */
 export interface ListenerOpener {
-  /** Rejects with a `TlsTrouble`. */
+  /** Rejects with a `TlsError`. */
   prepare(spec: ListenerSpec): Promise<ListenerResources>;
-  /** Reads other certificates. Rejects with a `TlsTrouble`; otherwise resolves with what puts them in force. */
+  /** Reads other certificates. Rejects with a `TlsError`; otherwise resolves with what puts them in force. */
   otherTls(store: CertificateStore, spec: ListenerSpec): Promise<() => void>;
   /** Rejects with a `ListenError`. */
   open(
@@ -92,7 +92,7 @@ export class Listeners {
 
   /**
    * Opens what is wanted and not there. Where another one is in the place, that is closed first, after everything else is open.
-   * Rejects with a `ListenError` or a `TlsTrouble`; then everything is as it was.
+   * Rejects with a `ListenError` or a `TlsError`; then everything is as it was.
    */
   async prepare(wanted: readonly WantedListener[]): Promise<PreparedListeners> {
     const plan = planListeners(this.listeners, wanted);

@@ -5,7 +5,7 @@ import type { Log } from '../ops/log.ts';
 import type { Readiness } from '../ops/system/readiness.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
-import { TlsTrouble } from '../tls/trouble.ts';
+import { TlsError } from '../tls/tls-file.ts';
 import type { Config } from './config.ts';
 
 /** What a second look at the configuration has found: it, or every problem of it, a line each. */
@@ -99,5 +99,5 @@ export class Reloader {
 /** What the system refuses is said in a sentence; anything else is a mistake of ours, and shown whole. */
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error instanceof ListenError || error instanceof TlsTrouble ? error.message : (error.stack ?? error.message);
+  return error instanceof ListenError || error instanceof TlsError ? error.message : (error.stack ?? error.message);
 }

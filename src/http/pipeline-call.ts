@@ -52,7 +52,7 @@ export class PipelineCall implements Call {
     readonly exchange: Exchange,
     private readonly parts: PipelineParts,
   ) {
-    this.request = parts.policies.admission.behindProxy(exchange.request);
+    this.request = parts.policies.proxies.asClient(exchange.request);
     this.handshake = exchange.handshake;
   }
 
@@ -206,7 +206,7 @@ export class PipelineCall implements Call {
   /** A client of a stream may send only so much. */
   private limited(upgrade: Upgrade): Upgrade {
     const { route, parts } = this;
-    if (route === undefined || parts.policies.admission.isExempt(this.request.remoteAddress)) return upgrade;
+    if (route === undefined || parts.policies.rates.isExempt(this.request.remoteAddress)) return upgrade;
     return {
       ...upgrade,
       handlers: limitMessages(upgrade.handlers, route.limits, tooManyMessages(parts.tallies, route.key)),
@@ -219,7 +219,7 @@ export class PipelineCall implements Call {
    */
   postsTooMuch({ handler, posts, key }: Route): boolean {
     const { method, remoteAddress, query } = this.request;
-    if (handler.kind !== 'stream' || method !== 'POST' || this.parts.policies.admission.isExempt(remoteAddress))
+    if (handler.kind !== 'stream' || method !== 'POST' || this.parts.policies.rates.isExempt(remoteAddress))
       return false;
     const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
     const sender = senderOf(session, this.user?.name, addressKey(remoteAddress));

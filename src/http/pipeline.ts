@@ -8,9 +8,8 @@
  */
 import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
 import { type Host, parseHost } from '../net/host.ts';
-import type { Entry } from '../policy/auth/auth.ts';
-import { decideHost } from '../policy/hosts.ts';
-import { decideOrigin } from '../policy/origin.ts';
+import type { AuthDecision } from '../policy/auth/auth.ts';
+import { decideHost, decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
 import type { Match } from '../routing/router.ts';
@@ -78,9 +77,9 @@ export class Pipeline {
   }
 
   /** Everything that may refuse it has spoken. */
-  private enter(call: PipelineCall, match: Match<Route>, entry: Entry, held: Spool | undefined): void {
-    if (refused(call, entry.refusal)) return;
-    if (entry.refusal === undefined) call.user = entry.user;
+  private enter(call: PipelineCall, match: Match<Route>, decision: AuthDecision, held: Spool | undefined): void {
+    if (refused(call, decision.refusal)) return;
+    if (decision.refusal === undefined) call.user = decision.user;
     if (match.needsSlash) this.redirectToFolder(call);
     else if (held !== undefined || this.wantsBody(call, match))
       this.withBody(call, match, held ?? this.spool(call, match));
@@ -132,7 +131,7 @@ export class Pipeline {
 
   /** Set where this address asks for too much in this second. */
   private tooMany({ request, handshake }: PipelineCall): Refusal | undefined {
-    return this.parts.policies.admission.decide(request, handshake !== undefined, performance.now());
+    return this.parts.policies.rates.decide(request, handshake !== undefined, performance.now());
   }
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */

@@ -22,7 +22,7 @@ export interface PipelineParts {
   latest(): Router<Route>;
   /** Those that the listener answers for. */
   readonly hosts: HostPatterns;
-  readonly policies: Pick<Policies, 'admission' | 'unroutedCors'>;
+  readonly policies: Pick<Policies, 'proxies' | 'rates' | 'unroutedCors'>;
   readonly log: Log;
   readonly tallies: Tallies;
   /** Fields that every reply gets unless it or its route has them. */

@@ -32,7 +32,7 @@ export class AssetError extends Error {
   }
 }
 
-interface Entry {
+interface AssetLocation {
   readonly offset: number;
   readonly length: number;
   /** SHA-256 in hexadecimal. */
@@ -43,7 +43,7 @@ interface Entry {
 
 interface Tail {
   readonly version: string;
-  readonly entries: ReadonlyMap<string, Entry>;
+  readonly entries: ReadonlyMap<string, AssetLocation>;
 }
 
 const FOOTER_BYTES = 16;
@@ -109,7 +109,7 @@ class TailAssets implements Assets {
     }).place;
   }
 
-  private walk(name: string, take: (chunk: Buffer) => void): Entry {
+  private walk(name: string, take: (chunk: Buffer) => void): AssetLocation {
     const entry = this.tail.entries.get(name);
     if (entry === undefined) throw new AssetError(`${name} is missing from the executable`);
     const hash = createHash('sha256');
@@ -170,7 +170,7 @@ function parseIndex(json: string, end: number): Tail {
   }
   if (!isObject(index) || typeof index['version'] !== 'string' || !isObject(index['files']))
     throw new AssetError('the index of the executable is not an index');
-  const entries = new Map<string, Entry>();
+  const entries = new Map<string, AssetLocation>();
   for (const [name, value] of Object.entries(index['files'])) {
     const [offset, length, digest]: unknown[] = Array.isArray(value) ? value : [];
     if (!isSize(offset) || !isSize(length) || typeof digest !== 'string' || offset + length > end)

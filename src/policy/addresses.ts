@@ -1,6 +1,7 @@
 /** Whose address counts: the client's behind proxies that we trust, and which addresses are one and the same client. */
+import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import { type AddressEntry, type AddressRange, inRange } from '../config/values/address-range.ts';
-import { type HeaderList, headerValue } from '../engine/engine.ts';
+import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
 import { addressBytes, readAddress, UNIX_PEER } from '../net/address.ts';
 
 /** Answers that an address set remembers: every request asks for its address. */
@@ -35,6 +36,31 @@ export function addressKey(address: string): string {
   if (!address.includes(':')) return address;
   const bytes = addressBytes(address);
   return bytes === undefined ? address : `${Buffer.from(bytes.slice(0, 8)).toString('hex')}/64`;
+}
+
+/** The proxies in front of us that are believed, and what they say of the clients behind them. */
+export class TrustedProxies {
+  private readonly proxies: Proxies;
+
+  constructor(config: Pick<ConnectionsConfig, 'trusted_proxies' | 'proxy_header'>) {
+    this.proxies = { trusted: new AddressSet(config.trusted_proxies), header: config.proxy_header };
+  }
+
+  has(address: string): boolean {
+    return this.proxies.trusted.has(address);
+  }
+
+  /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
+  asClient(request: Request): Request {
+    // Whose words these are: the proxy has passed them on without reading them.
+    if (request.anonymous === true || !this.has(request.remoteAddress)) return request;
+    const client = forwarded(request.remoteAddress, request.headers, this.proxies);
+    const { secure = request.listener.secure } = client ?? {};
+    const listener = { ...request.listener, secure, secureUnknown: client?.secure === undefined };
+    return client?.address === undefined
+      ? { ...request, listener }
+      : { ...request, listener, remoteAddress: client.address, remotePort: undefined };
+  }
 }
 
 export interface Proxies {

@@ -3,16 +3,16 @@ import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import type { EngineEvents } from '../engine/engine.ts';
 import { addressText } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
-import { connectedPeers, openFilesLimit } from '../ops/system/open-files.ts';
+import { connectedPeers, openFilesLimit } from '../ops/system/proc.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { AddressSet } from './addresses.ts';
 import { ConnectionLimits, type ConnectionLimitsOptions } from './connections.ts';
 
 type GuardConfig = Pick<ConnectionsConfig, 'max' | 'max_per_address' | 'exempt' | 'trusted_proxies'>;
-type Doors = Pick<EngineEvents, 'opened' | 'closed'>;
+type ConnectionEvents = Pick<EngineEvents, 'opened' | 'closed'>;
 
 /** For the operator's own listener, which must answer while everything else is full. */
-export const UNGUARDED: Doors = { opened: () => true, closed: () => undefined };
+export const UNGUARDED: ConnectionEvents = { opened: () => true, closed: () => undefined };
 
 /** Open files that connections leave for everything else, where there are enough: programs' pipes, served files, the log. */
 const LEAST_RESERVE = 64;
@@ -56,7 +56,7 @@ export class ConnectionGuard {
   }
 
   /** What an engine asks at the door of this listener. `named`: proxies in front of it say whose the connections are. */
-  of(listener: string, named = false): Doors {
+  of(listener: string, named = false): ConnectionEvents {
     const open = this.tallies.connections.member(listener);
     return {
       opened: (address) => {

@@ -3,10 +3,23 @@
  * any host, and sends its cookies and passwords along; only the server can refuse (RFC 6455 section 10.2).
  */
 import { headerValue, type Request } from '../engine/engine.ts';
-import { parseHost, sameHost } from '../net/host.ts';
+import { type Host, parseHost, sameHost } from '../net/host.ts';
+import type { HostPatterns } from '../net/host-patterns.ts';
 import { type Origin, parseOrigin, usualPort } from '../net/origin.ts';
 import type { Cors } from './cors.ts';
 import type { Refusal } from './refusal.ts';
+
+/**
+ * Whether a listener answers for the host that a request names. A page can have its own name point at this machine (DNS rebinding): to a
+ * browser it is then of the same origin, and only the Host field tells.
+ *
+ * @param host undefined where the request names none, which no browser does
+ */
+export function decideHost(host: Host | undefined, hosts: HostPatterns): Refusal | undefined {
+  if (host === undefined || hosts.admits(host)) return undefined;
+  const because = `Host is ${host.name}, which "hosts" of this listener does not list`;
+  return { status: 421, because, policy: 'host', headers: [] };
+}
 
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);

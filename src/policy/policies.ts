@@ -5,13 +5,13 @@ import type { CommonConfig } from '../config/schema.ts';
 import { UNIX_PEER } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
-import { AddressSet } from './addresses.ts';
-import { Admission } from './admission.ts';
+import { TrustedProxies } from './addresses.ts';
 import type { Auth } from './auth/auth.ts';
 import { Logins } from './auth/logins.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Cors } from './cors.ts';
 import { PostLimits } from './messages.ts';
+import { RequestRates } from './request-rates.ts';
 
 /** What a built route has of them. */
 export interface BuiltPolicies {
@@ -24,10 +24,9 @@ export interface BuiltPolicies {
 }
 
 export class Policies {
-  readonly admission: Admission;
+  readonly rates: RequestRates;
   readonly guard: ConnectionGuard;
-  /** Whether this is the address of a proxy that we trust. */
-  readonly isProxy: (address: string) => boolean;
+  readonly proxies: TrustedProxies;
   /** For what no route serves: a page of another origin may read a 404, too. */
   readonly unroutedCors: Cors;
   private readonly logins: Logins;
@@ -45,11 +44,10 @@ export class Policies {
   ) {
     const { connections, defaults } = config;
     const unchanged = before !== undefined && isDeepStrictEqual(before.config.connections, connections);
-    this.admission = unchanged ? before.admission : new Admission(connections);
+    this.proxies = unchanged ? before.proxies : new TrustedProxies(connections);
+    this.rates = unchanged ? before.rates : new RequestRates(connections, this.proxies);
     // One for all: it counts what is open, under whichever configuration that was opened.
     this.guard = before?.guard ?? new ConnectionGuard(connections, tallies, log, ports);
-    const proxies = new AddressSet(connections.trusted_proxies);
-    this.isProxy = (address) => proxies.has(address);
     this.unroutedCors = new Cors(defaults.cors);
     this.logins =
       before?.config.connections.failed_logins === connections.failed_logins
@@ -63,7 +61,7 @@ export class Policies {
       posts: new PostLimits(route.limits),
       cors: new Cors(route.cors),
       crossSite: route.cross_site,
-      auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.isProxy(address)),
+      auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.proxies.has(address)),
     };
   }
 

@@ -1,17 +1,17 @@
 /** Certificates put into the order in which TLS sends them. */
 import { type KeyObject, X509Certificate } from 'node:crypto';
 import { isCertificate, pemBlocks } from './pem.ts';
-import { TlsTrouble, type TroubleWith } from './trouble.ts';
+import { TlsError, type TlsSetting } from './tls-file.ts';
 
-/** Every certificate of a PEM text. Throws a `TlsTrouble` for one that is damaged. */
-export function parseCertificates(text: string, path: string, about: TroubleWith): readonly X509Certificate[] {
+/** Every certificate of a PEM text. Throws a `TlsError` for one that is damaged. */
+export function parseCertificates(text: string, path: string, about: TlsSetting): readonly X509Certificate[] {
   return pemBlocks(text)
     .filter(isCertificate)
     .map(({ text: block }, index) => {
       try {
         return new X509Certificate(block);
       } catch (error) {
-        throw new TlsTrouble(about, `certificate ${index + 1} in ${path} is damaged`, { cause: error });
+        throw new TlsError(about, `certificate ${index + 1} in ${path} is damaged`, { cause: error });
       }
     });
 }

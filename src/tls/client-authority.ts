@@ -4,8 +4,7 @@ import { elements, parseTime } from './der.ts';
 import { day, isValidAt } from './identity.ts';
 import { commonName } from './names.ts';
 import { isRevocationList, pemBlocks, pemText } from './pem.ts';
-import { readTlsFile } from './read-file.ts';
-import { TlsTrouble } from './trouble.ts';
+import { readTlsFile, TlsError } from './tls-file.ts';
 
 export interface ClientAuthorityFiles {
   /** Clients without an acceptable certificate are refused ("required"), or served as nobody ("optional"). */
@@ -22,10 +21,10 @@ export interface ClientAuthority {
   readonly doubts: readonly string[];
 }
 
-/** Throws a `TlsTrouble`. */
+/** Throws a `TlsError`. */
 export function loadClientAuthority(files: ClientAuthorityFiles, now: number): ClientAuthority {
   const certificates = parseCertificates(readTlsFile(files.ca, 'ca'), files.ca, 'ca');
-  if (certificates.length === 0) throw new TlsTrouble('ca', `there is no certificate in ${files.ca}`);
+  if (certificates.length === 0) throw new TlsError('ca', `there is no certificate in ${files.ca}`);
   const doubts = certificates.flatMap((certificate) => {
     const name = commonName(certificate.subject) ?? certificate.subject.replaceAll('\n', ', ');
     if (!certificate.ca)
@@ -49,18 +48,18 @@ export interface RevocationList {
   readonly nextUpdate: number | undefined;
 }
 
-/** Throws a `TlsTrouble`. */
+/** Throws a `TlsError`. */
 export function parseRevocationLists(text: string, path: string): readonly RevocationList[] {
   const blocks = pemBlocks(text).filter(isRevocationList);
   if (blocks.length === 0)
-    throw new TlsTrouble('crl', `there is no revocation list in ${path}: PEM begins with "-----BEGIN X509 CRL-----"`);
+    throw new TlsError('crl', `there is no revocation list in ${path}: PEM begins with "-----BEGIN X509 CRL-----"`);
   return blocks.map(({ label, text: block }, index) => {
     const bytes = Buffer.from(block.replaceAll(/-----[^-]+-----/g, ''), 'base64');
     try {
       return { pem: pemText(label, bytes), nextUpdate: nextUpdate(bytes) };
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      throw new TlsTrouble('crl', `revocation list ${index + 1} in ${path} is damaged`, { cause: error });
+      throw new TlsError('crl', `revocation list ${index + 1} in ${path} is damaged`, { cause: error });
     }
   });
 }

@@ -4,8 +4,7 @@ import { chainFor, isSelfSigned, parseCertificates } from './chain.ts';
 import { alternativeNames, commonName, namesOf, titleOf } from './names.ts';
 import { type Environment, type PassphraseSource, readPassphrase } from './passphrase.ts';
 import { isPrivateKey, type PemBlock, pemBlocks } from './pem.ts';
-import { readTlsFile } from './read-file.ts';
-import { TlsTrouble } from './trouble.ts';
+import { readTlsFile, TlsError } from './tls-file.ts';
 
 export interface IdentityFiles {
   readonly certificate: string;
@@ -29,7 +28,7 @@ export interface Identity {
 const MIN_RSA_BITS = 2048;
 const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521r1']);
 
-/** Throws a `TlsTrouble` that names the file and says what is wrong with it. The decrypted key never leaves memory. */
+/** Throws a `TlsError` that names the file and says what is wrong with it. The decrypted key never leaves memory. */
 export function loadIdentity(files: IdentityFiles, environment: Environment): Identity {
   const certificate = readTlsFile(files.certificate, 'certificate');
   return parseIdentity(certificate, readTlsFile(files.key, 'key'), files, environment);
@@ -44,7 +43,7 @@ export function parseIdentity(
 ): Identity {
   const pool = parseCertificates(certificate, files.certificate, 'certificate');
   if (pool.length === 0)
-    throw new TlsTrouble(
+    throw new TlsError(
       'certificate',
       `there is no certificate in ${files.certificate}: PEM begins with "-----BEGIN CERTIFICATE-----"`,
     );
@@ -53,7 +52,7 @@ export function parseIdentity(
   const leaf = chain?.[0];
   if (chain === undefined || leaf === undefined) {
     const names = pool.map(titleOf).join(', ');
-    throw new TlsTrouble(
+    throw new TlsError(
       'key',
       `the key in ${files.key} does not belong to the certificate in ${files.certificate} (${names})`,
     );
@@ -65,31 +64,28 @@ function parseKey(text: string, files: IdentityFiles, environment: Environment):
   const blocks = pemBlocks(text).filter(isPrivateKey);
   const block = blocks[0];
   if (block === undefined)
-    throw new TlsTrouble(
-      'key',
-      `there is no private key in ${files.key}: PEM begins with "-----BEGIN PRIVATE KEY-----"`,
-    );
+    throw new TlsError('key', `there is no private key in ${files.key}: PEM begins with "-----BEGIN PRIVATE KEY-----"`);
   if (blocks.length > 1)
-    throw new TlsTrouble('key', `there are ${blocks.length} private keys in ${files.key}: one is needed`);
+    throw new TlsError('key', `there are ${blocks.length} private keys in ${files.key}: one is needed`);
   const key = decode(block, files, environment);
   const type = key.asymmetricKeyType;
   const { modulusLength = 0, namedCurve = '' } = key.asymmetricKeyDetails ?? {};
   if ((type === 'rsa' || type === 'rsa-pss') && modulusLength < MIN_RSA_BITS)
-    throw new TlsTrouble(
+    throw new TlsError(
       'key',
       `the RSA key in ${files.key} has ${modulusLength} bits: at least ${MIN_RSA_BITS} are needed`,
     );
   if (type === 'ec' && !CURVES.has(namedCurve))
-    throw new TlsTrouble('key', `the key in ${files.key} is on the curve ${namedCurve}: P-256 or P-384 are needed`);
+    throw new TlsError('key', `the key in ${files.key} is on the curve ${namedCurve}: P-256 or P-384 are needed`);
   if (type !== 'rsa' && type !== 'rsa-pss' && type !== 'ec' && type !== 'ed25519')
-    throw new TlsTrouble('key', `the key in ${files.key} is of the type ${type}: RSA, ECDSA or Ed25519 is needed`);
+    throw new TlsError('key', `the key in ${files.key} is of the type ${type}: RSA, ECDSA or Ed25519 is needed`);
   return key;
 }
 
 function decode(block: PemBlock, files: IdentityFiles, environment: Environment): KeyObject {
   const { key: path, passphrase: source } = files;
   if (block.encrypted && source === undefined)
-    throw new TlsTrouble(
+    throw new TlsError(
       'key',
       `the key in ${path} is encrypted: set passphrase_file, passphrase_env or passphrase_credential`,
     );
@@ -99,17 +95,17 @@ function decode(block: PemBlock, files: IdentityFiles, environment: Environment)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : '';
     if (code === 'ERR_OSSL_EVP_UNSUPPORTED' && passphrase === undefined)
-      throw new TlsTrouble('key', `the key in ${path} is damaged, or of a kind that OpenSSL does not know`, {
+      throw new TlsError('key', `the key in ${path} is damaged, or of a kind that OpenSSL does not know`, {
         cause: error,
       });
     if (code === 'ERR_OSSL_EVP_UNSUPPORTED')
-      throw new TlsTrouble(
+      throw new TlsError(
         'key',
         `the key in ${path} is encrypted with a cipher that OpenSSL 3 has given up: write it anew with "openssl pkcs8 -topk8 -provider legacy -provider default"`,
         { cause: error },
       );
-    if (passphrase === undefined) throw new TlsTrouble('key', `the key in ${path} is damaged`, { cause: error });
-    throw new TlsTrouble('passphrase', `the passphrase does not open the key in ${path}`, { cause: error });
+    if (passphrase === undefined) throw new TlsError('key', `the key in ${path} is damaged`, { cause: error });
+    throw new TlsError('passphrase', `the passphrase does not open the key in ${path}`, { cause: error });
   } finally {
     passphrase?.fill(0);
   }

@@ -24,7 +24,7 @@ import { parseRevocationLists } from '../../src/tls/client-authority.ts';
 import { elements } from '../../src/tls/der.ts';
 import { doubtsAbout, parseIdentity } from '../../src/tls/identity.ts';
 import { findByName } from '../../src/tls/names.ts';
-import { TlsTrouble } from '../../src/tls/trouble.ts';
+import { TlsError } from '../../src/tls/tls-file.ts';
 import { Authority, revocationList } from '../support/certificates.ts';
 import { configOf } from '../support/policies.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
@@ -47,7 +47,7 @@ function troubled(act: () => unknown): void {
   try {
     act();
   } catch (error) {
-    if (!(error instanceof TlsTrouble)) throw error;
+    if (!(error instanceof TlsError)) throw error;
   }
 }
 

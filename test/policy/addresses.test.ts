@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/config/values/address-range.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
-import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
-import { Admission } from '../../src/policy/admission.ts';
+import { AddressSet, addressKey, forwarded, TrustedProxies } from '../../src/policy/addresses.ts';
+import { RequestRates } from '../../src/policy/request-rates.ts';
 import { configOf } from '../support/policies.ts';
 
 function ranges(...texts: readonly string[]): AddressSet {
@@ -66,7 +66,7 @@ test('one household has one name: IPv6 counts by its /64', () => {
 });
 
 test('who has passed on a connection of somebody unknown is not believed', () => {
-  const admission = new Admission(configOf({ connections: { trusted_proxies: ['10.0.0.1'] } }).connections);
+  const proxies = new TrustedProxies(configOf({ connections: { trusted_proxies: ['10.0.0.1'] } }).connections);
   const request: Request = {
     method: 'GET',
     path: '/',
@@ -77,12 +77,13 @@ test('who has passed on a connection of somebody unknown is not believed', () =>
     remotePort: 1,
     listener: { name: 'test', secure: false, port: 80 },
   };
-  assert.equal(admission.behindProxy(request).remoteAddress, '203.0.113.9');
-  assert.equal(admission.behindProxy({ ...request, anonymous: true }).remoteAddress, '10.0.0.1');
+  assert.equal(proxies.asClient(request).remoteAddress, '203.0.113.9');
+  assert.equal(proxies.asClient({ ...request, anonymous: true }).remoteAddress, '10.0.0.1');
 });
 
 test('an address that nobody knows has limits', () => {
-  assert(!new Admission(configOf({}).connections).isExempt(''));
+  const { connections } = configOf({});
+  assert(!new RequestRates(connections, new TrustedProxies(connections)).isExempt(''));
 });
 
 describe('who is the client behind proxies', () => {

@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { createSecureContext } from 'node:tls';
 import { doubtsAbout, loadIdentity } from '../../src/tls/identity.ts';
 import type { PassphraseSource } from '../../src/tls/passphrase.ts';
-import { TlsTrouble, type TroubleWith } from '../../src/tls/trouble.ts';
+import { TlsError, type TlsSetting } from '../../src/tls/tls-file.ts';
 import { Authority, pemOf } from '../support/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-identity-'));
@@ -113,7 +113,7 @@ describe('what cannot be used, each in its own words', () => {
   const short = generateKeyPairSync('rsa', { modulusLength: 1024 }).privateKey;
   const odd = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).privateKey;
   const wrong = (): PassphraseSource => ({ from: 'file', path: file('wrong\n') });
-  const cases: readonly (readonly [string, () => unknown, TroubleWith, RegExp])[] = [
+  const cases: readonly (readonly [string, () => unknown, TlsSetting, RegExp])[] = [
     [
       'no such file',
       () => loadIdentity({ certificate: join(folder, 'no'), key: file(''), passphrase: undefined }, {}),
@@ -195,7 +195,7 @@ describe('what cannot be used, each in its own words', () => {
   for (const [what, act, about, pattern] of cases)
     test(what, () => {
       assert.throws(act, (error) => {
-        assert(error instanceof TlsTrouble, String(error));
+        assert(error instanceof TlsError, String(error));
         assert.equal(error.about, about);
         assert.match(error.message, pattern);
         assert(!error.message.includes(SECRET));

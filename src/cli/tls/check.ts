@@ -9,8 +9,7 @@ import { day, validity } from '../../tls/identity.ts';
 import { DEVICES } from '../../tls/judging/devices.ts';
 import { anchorsOf, generalTrouble, type Served, verdictFor } from '../../tls/judging/verdict.ts';
 import { commonName, namesOf, titleOf } from '../../tls/names.ts';
-import { readTlsFile } from '../../tls/read-file.ts';
-import { TlsTrouble } from '../../tls/trouble.ts';
+import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
 import { EXIT, UsageError } from '../verb.ts';
 
 /** Milliseconds that a server may take. */
@@ -26,7 +25,7 @@ export async function checkChain(target: string): Promise<number> {
     process.stdout.write(visibleLines(report(served, trouble, now)));
     return trouble === undefined ? EXIT.ok : EXIT.config;
   } catch (error) {
-    if (!(error instanceof TlsTrouble)) throw error;
+    if (!(error instanceof TlsError)) throw error;
     process.stderr.write(`${visible(error.message)}\n`);
     return EXIT.config;
   }
@@ -43,7 +42,7 @@ async function readTarget(target: string): Promise<Target> {
   if (target.includes('/') || existsSync(target)) {
     const pool = parseCertificates(readTlsFile(target, 'certificate'), target, 'certificate');
     const leaf = pool.find((certificate) => !certificate.ca) ?? pool[0];
-    if (leaf === undefined) throw new TlsTrouble('certificate', `there is no certificate in ${target}`);
+    if (leaf === undefined) throw new TlsError('certificate', `there is no certificate in ${target}`);
     const chain = chainFrom(leaf, pool);
     return { served: { chain, anchors: anchorsOf(chain, roots), tls12: undefined }, host: undefined };
   }
@@ -59,7 +58,7 @@ async function readTarget(target: string): Promise<Target> {
   return { served: { chain, anchors: anchorsOf(chain, roots), tls12: old }, host };
 }
 
-/** What a server sends, in the order in which it belongs together. Rejects with a `TlsTrouble`. */
+/** What a server sends, in the order in which it belongs together. Rejects with a `TlsError`. */
 function chainOfServer(
   host: string,
   port: number,
@@ -76,7 +75,7 @@ function chainOfServer(
     });
     const failed = (message: string) => {
       socket.destroy();
-      reject(new TlsTrouble('certificate', `${host}:${port}: ${message}`));
+      reject(new TlsError('certificate', `${host}:${port}: ${message}`));
     };
     socket.setTimeout(PATIENCE, () => failed('it did not answer in time'));
     socket.once('error', (error) => failed(error.message));

@@ -15,8 +15,7 @@ import {
   openAuthority,
   type Pair,
 } from '../../tls/making/lan.ts';
-import { readTlsFile } from '../../tls/read-file.ts';
-import { TlsTrouble } from '../../tls/trouble.ts';
+import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
 import { type ServiceGroup, serviceGroup } from '../service-unit.ts';
 import { EXIT, UsageError } from '../verb.ts';
 
@@ -31,9 +30,9 @@ export function makeSelfSigned(words: readonly string[], options: SelfSignedOpti
     return make(words, options);
   } catch (error) {
     const isOfTheSystem = error instanceof Error && 'syscall' in error;
-    if (!(error instanceof TlsTrouble || isOfTheSystem)) throw error;
+    if (!(error instanceof TlsError || isOfTheSystem)) throw error;
     process.stderr.write(`${error.message}\n`);
-    return error instanceof TlsTrouble ? EXIT.config : EXIT.cannotCreate;
+    return error instanceof TlsError ? EXIT.config : EXIT.cannotCreate;
   }
 }
 
@@ -80,12 +79,12 @@ function knownAuthority({ certificate, key }: AuthorityFiles): Pair | undefined 
   if (hasCertificate === true && hasKey === true)
     return { certificate: readTlsFile(certificate, 'certificate'), key: readTlsFile(key, 'key') };
   if (hasCertificate === true)
-    throw new TlsTrouble(
+    throw new TlsError(
       'key',
       `${certificate} exists, but its key ${key} is missing, and nothing can be signed without it. Copy the key there for the moment, or run this command where the key is kept and copy server.pem and server.key from there. To make a new authority, which every device must be told to trust, move ${certificate} away.`,
     );
   if (hasKey === true)
-    throw new TlsTrouble(
+    throw new TlsError(
       'certificate',
       `${key} exists, but its certificate ${certificate} is missing. Copy it there. To make a new authority, which every device must be told to trust, move ${key} away.`,
     );

@@ -5,9 +5,8 @@ import { loadClientAuthority } from '../../tls/client-authority.ts';
 import { doubtsAbout, type IdentityFiles, loadIdentity } from '../../tls/identity.ts';
 import { namesOf } from '../../tls/names.ts';
 import type { PassphraseSource } from '../../tls/passphrase.ts';
-import { readTlsFile } from '../../tls/read-file.ts';
 import type { TlsSettings } from '../../tls/serving/settings.ts';
-import { TlsTrouble, type TroubleWith } from '../../tls/trouble.ts';
+import { readTlsFile, TlsError, type TlsSetting } from '../../tls/tls-file.ts';
 import { realDisk, UNSEEN } from '../disk/disk.ts';
 import { fileName, variableName } from '../values/names.ts';
 import { file } from '../values/on-disk.ts';
@@ -179,12 +178,12 @@ function certificateNames(path: string, reading: Reading): readonly string[] {
 }
 
 function report(error: unknown, keys: IdentityKeys, at: KeyPath, reading: Reading): void {
-  if (!(error instanceof TlsTrouble)) throw error;
+  if (!(error instanceof TlsError)) throw error;
   reading.problem([...at, keyOf(error.about, keys)], error.message);
 }
 
 /** The key of the table that a trouble is with. */
-function keyOf(about: TroubleWith, keys: IdentityKeys): string {
+function keyOf(about: TlsSetting, keys: IdentityKeys): string {
   if (about === 'key') return keys.key === undefined ? 'certificate' : 'key';
   if (about !== 'passphrase') return about;
   return (

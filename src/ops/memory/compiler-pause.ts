@@ -2,6 +2,7 @@
  * Where memory is small, the optimising compiler's own code pushes the gateway's out of it, page by page, and the kernel has to read both
  * from the disk again and again: major faults. Then the compiler stays off for a while. What it has compiled stays fast.
  */
+import { statFields } from '../system/proc.ts';
 
 /** Major faults in a second that are more than a change of load brings. */
 const MANY = 100;
@@ -33,7 +34,7 @@ export class CompilerPause {
   }
 }
 
-/** Major faults in the text of /proc/self/stat (proc_pid_stat(5)); its second field may hold spaces and parentheses. */
+/** Major faults in the text of /proc/self/stat. */
 export function majorFaults(stat: string): number {
-  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[9]);
+  return Number(statFields(stat)[9]);
 }

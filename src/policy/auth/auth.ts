@@ -8,7 +8,6 @@ import { headerValue, type Request } from '../../engine/engine.ts';
 import { addressKey } from '../addresses.ts';
 import { type Rates, retryAfter } from '../rate.ts';
 import type { Refusal } from '../refusal.ts';
-import { certificateUser } from './certificate-user.ts';
 import type { CredentialFile } from './credential-file.ts';
 import type { Passwords } from './passwords.ts';
 import { queryToken, tokenParameter, withoutToken } from './query-token.ts';
@@ -20,7 +19,9 @@ export interface User {
 }
 
 /** A yes, with a user where there is one, or a no. */
-export type Entry = { readonly user: User | undefined; readonly refusal?: undefined } | { readonly refusal: Refusal };
+export type AuthDecision =
+  | { readonly user: User | undefined; readonly refusal?: undefined }
+  | { readonly refusal: Refusal };
 
 export interface AuthParts {
   readonly passwords: Passwords;
@@ -69,7 +70,7 @@ export class Auth {
   }
 
   /** @param request with its token */
-  decide(request: Request): Entry | Promise<Entry> {
+  decide(request: Request): AuthDecision | Promise<AuthDecision> {
     if (!this.on) return { user: undefined };
     const now = this.parts.now();
     const proofs: (Proof | Promise<Proof>)[] = [];
@@ -92,7 +93,7 @@ export class Auth {
     return kind === 'tokens' ? this.token(request, now) : this.password(request, now);
   }
 
-  private verdict(proofs: readonly Proof[]): Entry {
+  private verdict(proofs: readonly Proof[]): AuthDecision {
     const users = proofs.filter(isUser);
     const enough = this.config.require === 'all' ? users.length === proofs.length : users.length > 0;
     // The one whose name says most: a person's before a machine's.
@@ -194,6 +195,12 @@ function nobodysHash(users: ReadonlyMap<string, string>): string {
 
 function isUser(proof: Proof | Promise<Proof>): proof is User {
   return typeof proof === 'object' && 'type' in proof;
+}
+
+/** The common name of a certificate that the listener has verified, else its whole subject; undefined without one. */
+function certificateUser({ peerCertificate: certificate }: Request): string | undefined {
+  if (certificate?.verified !== true) return undefined;
+  return certificate.commonName ?? certificate.subject;
 }
 
 /** RFC 7617 section 2, in UTF-8. */

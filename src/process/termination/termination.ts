@@ -4,6 +4,7 @@
  */
 
 import { readdir, readFile } from 'node:fs/promises';
+import { statFields } from '../../ops/system/proc.ts';
 import type { Child, Exit } from '../spawn.ts';
 
 /** Milliseconds. The configuration's interrupt_after, terminate_after and kill_after. */
@@ -156,9 +157,9 @@ export interface ProcessStat {
   readonly session: number;
 }
 
-/** Reads the text of /proc/PID/stat. The name in parentheses may have spaces and parentheses of its own. */
+/** Reads the text of /proc/PID/stat. */
 export function parseStat(text: string): ProcessStat | undefined {
-  const [state, parent, group, session] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  const [state, parent, group, session] = statFields(text);
   if (state === undefined || session === undefined) return undefined;
   return { state, parent: Number(parent), group: Number(group), session: Number(session) };
 }

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { day, parseIdentity, validity } from '../identity.ts';
 import { pemBlocks } from '../pem.ts';
-import { TlsTrouble } from '../trouble.ts';
+import { TlsError } from '../tls-file.ts';
 import { type Issuer, issueCertificate } from './issue.ts';
 
 const DAY = 86_400_000;
@@ -30,24 +30,24 @@ export function makeAuthority(name: string, now: number): Pair {
   return { certificate, key: pem(key) };
 }
 
-/** An authority that may have been made by anything, seen to be one that can sign. Throws a `TlsTrouble`. */
+/** An authority that may have been made by anything, seen to be one that can sign. Throws a `TlsError`. */
 export function openAuthority({ certificate, key }: Pair, files: AuthorityFiles, now: number): Issuer {
   if (pemBlocks(key).some(({ encrypted }) => encrypted))
-    throw new TlsTrouble(
+    throw new TlsError(
       'key',
       `the key in ${files.key} is encrypted: decrypt it for the moment (openssl pkey -in ${files.key} -out FILE)`,
     );
   const identity = parseIdentity(certificate, key, { ...files, passphrase: undefined }, {});
   const { to } = validity(identity.leaf);
   if (!identity.leaf.ca)
-    throw new TlsTrouble('certificate', `the certificate in ${files.certificate} is not one of an authority`);
+    throw new TlsError('certificate', `the certificate in ${files.certificate} is not one of an authority`);
   if (now > to)
-    throw new TlsTrouble(
+    throw new TlsError(
       'certificate',
       `the authority in ${files.certificate} expired on ${day(to)}: move ${files.certificate} and ${files.key} away for a new one, which every device has to be told to trust`,
     );
   if (identity.key.asymmetricKeyType === 'rsa-pss')
-    throw new TlsTrouble('key', `the key in ${files.key} is for RSA-PSS only: use one for RSA, ECDSA or Ed25519`);
+    throw new TlsError('key', `the key in ${files.key} is for RSA-PSS only: use one for RSA, ECDSA or Ed25519`);
   return { certificate: identity.leaf, key: identity.key };
 }
 

@@ -42,7 +42,7 @@ export class Certificates {
     private readonly tallies: Tallies,
   ) {}
 
-  /** Reads what `listener` is to serve. Rejects with a `TlsTrouble`. */
+  /** Reads what `listener` is to serve. Rejects with a `TlsError`. */
   async open(listener: string, settings: TlsSettings): Promise<CertificateStore> {
     // Loaded here: without a TLS listener node:tls is 0.6 MB for nothing.
     const { CertificateStore: Store } = await import('./store.ts');

@@ -5,7 +5,7 @@ import { type ClientAuthority, loadClientAuthority } from '../client-authority.t
 import { type Identity, isValidAt, loadIdentity } from '../identity.ts';
 import { findByName } from '../names.ts';
 import type { Environment } from '../passphrase.ts';
-import { TlsTrouble } from '../trouble.ts';
+import { TlsError } from '../tls-file.ts';
 import type { TlsSettings } from './settings.ts';
 import { policyOptions } from './suites.ts';
 
@@ -20,7 +20,7 @@ export class Contexts {
     private readonly contexts: readonly SecureContext[],
   ) {}
 
-  /** Throws a `TlsTrouble`. */
+  /** Throws a `TlsError`. */
   static load(settings: TlsSettings, environment: Environment): Contexts {
     const identities = settings.identities.map((files) => loadIdentity(files, environment));
     const client = settings.client === undefined ? undefined : loadClientAuthority(settings.client, Date.now());
@@ -75,6 +75,6 @@ function make(options: SecureContextOptions, path: string): SecureContext {
     return createSecureContext(options);
   } catch (error) {
     const detail = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
-    throw new TlsTrouble('certificate', `OpenSSL refuses ${path}: ${detail}`, { cause: error });
+    throw new TlsError('certificate', `OpenSSL refuses ${path}: ${detail}`, { cause: error });
   }
 }

@@ -3,13 +3,13 @@
  * connections go on with what they began with.
  */
 import { randomBytes } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
 import { day, firstToEnd, inChain, validity } from '../identity.ts';
 import type { Environment } from '../passphrase.ts';
-import { TlsTrouble } from '../trouble.ts';
+import { TlsError } from '../tls-file.ts';
 import { Contexts } from './contexts.ts';
 import { milestone } from './expiry.ts';
-import { filesState } from './files-state.ts';
 import { filesOf, type TlsSettings } from './settings.ts';
 
 /** How often the files are looked at. Milliseconds. */
@@ -69,7 +69,7 @@ export class CertificateStore {
     private served: string,
   ) {}
 
-  /** Reads the files. Rejects with a `TlsTrouble` when they cannot be used; an expired certificate can. */
+  /** Reads the files. Rejects with a `TlsError` when they cannot be used; an expired certificate can. */
   static async open(settings: TlsSettings, environment: Environment, events: StoreEvents): Promise<CertificateStore> {
     // Before they are read: a change in between is seen at the first look.
     const state = await filesState(filesOf(settings, environment));
@@ -108,7 +108,7 @@ export class CertificateStore {
   }
 
   /**
-   * Reads what other settings name. Rejects with a `TlsTrouble` when that cannot be used; otherwise resolves with what puts it in force,
+   * Reads what other settings name. Rejects with a `TlsError` when that cannot be used; otherwise resolves with what puts it in force,
    * for new connections. Whether clients are asked for certificates must be the same.
    */
   async prepare(settings: TlsSettings): Promise<() => void> {
@@ -199,7 +199,7 @@ export class CertificateStore {
       this.serve(next);
       return undefined;
     } catch (error) {
-      if (error instanceof TlsTrouble) return error.message;
+      if (error instanceof TlsError) return error.message;
       throw error;
     }
   }
@@ -232,4 +232,22 @@ export class CertificateStore {
   private async state(): Promise<string> {
     return await filesState(filesOf(this.settings, this.environment));
   }
+}
+
+/**
+ * A text that differs when any of the files does. Links are followed, so the flip of a folder's link (Kubernetes, certbot) is seen,
+ * which inotify on the file would miss. Never rejects: a file that is gone is a state too.
+ */
+async function filesState(paths: readonly string[]): Promise<string> {
+  const states = await Promise.all(
+    paths.map(async (path) => {
+      try {
+        const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+        return [dev, ino, size, mtimeNs, ctimeNs].join(':');
+      } catch (error) {
+        return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+      }
+    }),
+  );
+  return states.join('\n');
 }

@@ -8,7 +8,7 @@ import { after, describe, test } from 'node:test';
 import * as der from '../../../src/tls/der.ts';
 import { addressBytes } from '../../../src/tls/making/issue.ts';
 import { makeAuthority, makeServer, openAuthority } from '../../../src/tls/making/lan.ts';
-import { TlsTrouble } from '../../../src/tls/trouble.ts';
+import { TlsError } from '../../../src/tls/tls-file.ts';
 import { Authority } from '../../support/certificates.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-issue-'));
@@ -201,7 +201,7 @@ describe('an authority that something else has made', () => {
       const pair = leaf === undefined ? { certificate, key } : { certificate: leaf.certificate, key: leaf.pem };
       assert.throws(
         () => openAuthority(pair, FILES, now === 0 ? Date.now() : now),
-        (error) => error instanceof TlsTrouble && sentence.test(error.message),
+        (error) => error instanceof TlsError && sentence.test(error.message),
       );
     });
 });

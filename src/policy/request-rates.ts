@@ -1,45 +1,28 @@
-/** What an address may ask for in a second. The same for every route, so that many routes are no way around it. */
+/** How many requests one address may make in a second. The same for every route, so that many routes are no way around it. */
 import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import type { Request } from '../engine/engine.ts';
-import { AddressSet, addressKey, type Forwarded, forwarded, type Proxies } from './addresses.ts';
+import { AddressSet, addressKey, type TrustedProxies } from './addresses.ts';
 import { Rates, retryAfter } from './rate.ts';
 import type { Refusal } from './refusal.ts';
 
-type AdmissionConfig = Pick<
+type RatesConfig = Pick<
   ConnectionsConfig,
-  | 'requests_per_second'
-  | 'request_burst'
-  | 'upgrades_per_second'
-  | 'upgrade_burst'
-  | 'exempt'
-  | 'trusted_proxies'
-  | 'proxy_header'
+  'requests_per_second' | 'request_burst' | 'upgrades_per_second' | 'upgrade_burst' | 'exempt'
 >;
 
-export class Admission {
+export class RequestRates {
   private readonly requests: Rates | undefined;
   private readonly upgrades: Rates | undefined;
   private readonly exempt: AddressSet;
-  private readonly proxies: Proxies;
 
-  constructor(config: AdmissionConfig) {
+  constructor(
+    config: RatesConfig,
+    private readonly proxies: TrustedProxies,
+  ) {
     const { requests_per_second: requests, upgrades_per_second: upgrades } = config;
     if (requests > 0) this.requests = new Rates(requests, config.request_burst);
     if (upgrades > 0) this.upgrades = new Rates(upgrades, config.upgrade_burst);
     this.exempt = new AddressSet(config.exempt);
-    this.proxies = { trusted: new AddressSet(config.trusted_proxies), header: config.proxy_header };
-  }
-
-  /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
-  behindProxy(request: Request): Request {
-    // Whose words these are: the proxy has passed them on without reading them.
-    if (request.anonymous === true || !this.proxies.trusted.has(request.remoteAddress)) return request;
-    const client: Forwarded | undefined = forwarded(request.remoteAddress, request.headers, this.proxies);
-    const { secure = request.listener.secure } = client ?? {};
-    const listener = { ...request.listener, secure, secureUnknown: client?.secure === undefined };
-    return client?.address === undefined
-      ? { ...request, listener }
-      : { ...request, listener, remoteAddress: client.address, remotePort: undefined };
   }
 
   /** Whether `address` has limits of its own. */
@@ -65,8 +48,8 @@ export class Admission {
    * behind a proxy, and the proxy itself has no limits.
    */
   countRefused(address: string, request: Request | undefined, now: number): boolean {
-    const from = request === undefined ? address : this.behindProxy(request).remoteAddress;
-    if (from === '' || this.isExempt(from) || (request === undefined && this.proxies.trusted.has(from))) return true;
+    const from = request === undefined ? address : this.proxies.asClient(request).remoteAddress;
+    if (from === '' || this.isExempt(from) || (request === undefined && this.proxies.has(from))) return true;
     return (this.requests?.take(addressKey(from), now) ?? 0) === 0;
   }
 }
