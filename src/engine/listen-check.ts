@@ -13,12 +13,12 @@ const SAYINGS: { readonly [code: string]: string } = {
   EACCES: 'permission denied',
   EADDRNOTAVAIL: 'this machine does not have that address',
   EAFNOSUPPORT: 'this system does not have that kind of address (IPv6 may be switched off)',
-  EEXIST: 'another listener has taken that socket already',
+  EEXIST: 'another listener uses that socket already',
   ENOTFOUND: 'no such host',
   ENOENT: 'no such directory',
   ENAMETOOLONG: `the path is longer than ${MAX_PATH_BYTES} bytes`,
-  ENOTSOCK: 'there is something at the path that is not a socket; it is left alone',
-  ERR_SOCKET_BAD_PORT: 'the port is not in 0 to 65535',
+  ENOTSOCK: 'the file at the path is not a socket, so it is not replaced; remove it or choose another path',
+  ERR_SOCKET_BAD_PORT: 'the port must be from 0 to 65535',
 };
 
 export function listenError(name: string, error: unknown): ListenError {

@@ -4,7 +4,7 @@ import { isTargetText, isToken, type Opening } from './heads.ts';
 import { plainReply } from './replies.ts';
 
 const STRIPPED =
-  'a WebSocket handshake without "Upgrade: websocket" and "Connection: Upgrade": a proxy in between has taken them off';
+  'a WebSocket handshake without "Upgrade: websocket" and "Connection: Upgrade": a proxy in between removed them';
 
 /** Why a request is not handed up whose framing is sound, and what its client is told. */
 export interface HeadRefusal {
@@ -21,8 +21,9 @@ export const TOO_MANY_CONNECTIONS: Reply = refusalReply(503, 'too many connectio
 /** `opening` is the WebSocket handshake, when the client asked for one. */
 export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
   const { method, path, query } = request;
-  if (!isToken(method)) return refusal(400, 'a method that is no token');
-  if (!isTargetText(path) || !isTargetText(query ?? '')) return refusal(400, 'a target that is no text');
+  if (!isToken(method)) return refusal(400, 'a method that is not a token');
+  if (!isTargetText(path) || !isTargetText(query ?? ''))
+    return refusal(400, 'a request target with invalid characters');
   if (method === 'CONNECT') return refusal(405, 'CONNECT');
   if (opening === undefined) return isStrippedHandshake(request) ? refusal(426, STRIPPED) : undefined;
   return opening.refused === undefined ? undefined : refusal(opening.refused, opening.reason);

@@ -16,11 +16,11 @@ export function inheritedDescriptor(listener: string, socket: string, environmen
     throw new ListenError(listener, 'ENOENT', detail);
   };
   if (pid !== String(process.pid) || !/^[1-9][0-9]{0,3}$/.test(count))
-    return refuse('systemd has handed over no socket; is there a socket unit, and was that one started?');
+    return refuse('systemd passed no socket; check that the socket unit exists and is started');
   if (names === undefined || names === '') {
     // Not every program that hands sockets over names them (systemd-socket-activate does it with --fdname).
     if (count === '1') return FIRST;
-    return refuse(`${count} sockets were handed over without names (LISTEN_FDNAMES is not set); give each a name`);
+    return refuse(`${count} sockets were passed without names (LISTEN_FDNAMES is not set); give each a name`);
   }
   // Without FileDescriptorName= a socket has the name of its unit.
   const known = Array.from({ length: Number(count) }, (_, index) => names.split(':')[index] || 'unknown');
@@ -28,9 +28,9 @@ export function inheritedDescriptor(listener: string, socket: string, environmen
   const [descriptor, second] = found;
   if (descriptor === undefined) {
     const written = [...new Set(known)].map((name) => `"systemd:${name}"`).join(' or ');
-    return refuse(`systemd has handed over ${known.join(', ')}, but nothing of that name; write ${written}`);
+    return refuse(`systemd passed ${known.join(', ')}, but no socket of that name; write ${written}`);
   }
   if (second !== undefined)
-    return refuse(`systemd has handed over ${found.length} sockets of that name; give each its own`);
+    return refuse(`systemd passed ${found.length} sockets of that name; give each a name of its own`);
   return descriptor;
 }

@@ -206,7 +206,7 @@ class RunningGateway implements Gateway {
       return { changes, listeners, commit };
     } catch (error) {
       // Somebody may have come through a listener that was open for a moment.
-      for (const handler of changes.begun) handler.retire('this configuration was given up');
+      for (const handler of changes.begun) handler.retire('the new configuration could not start');
       throw error;
     }
   }
@@ -266,7 +266,7 @@ class RunningGateway implements Gateway {
       ...named(listeners.unchangeable),
       ...tooLarge(config, listeners.kept),
     ];
-    if (restart.length > 0) log.warn(`needs a restart: ${restart.join(', ')}`);
+    if (restart.length > 0) log.warn(`a restart is needed for ${restart.join(', ')}`);
   }
 
   // ---- stopping ----

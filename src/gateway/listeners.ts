@@ -161,7 +161,11 @@ export class Listeners {
   private async prepareOne(want: WantedListener): Promise<ListenerResources> {
     const { address } = want.listen;
     if (address.kind === 'systemd' && this.givenBack.has(address.socket))
-      throw new ListenError(address.text, 'ENOENT', 'this socket was given back; only a restart gets it again');
+      throw new ListenError(
+        address.text,
+        'ENOENT',
+        'this socket from systemd was closed by an earlier reload; restart the service to get it back',
+      );
     return await this.opener.prepare(want);
   }
 

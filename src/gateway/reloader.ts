@@ -62,7 +62,7 @@ export class Reloader {
       readiness.reloading();
       await certificates
         .reload()
-        .catch((error: unknown) => log.error(`the certificates were not read anew: ${inWords(error)}`));
+        .catch((error: unknown) => log.error(`the certificates cannot be reloaded: ${inWords(error)}`));
       const trouble = await this.configuration();
       readiness.ready(trouble === undefined ? status() : `${status()}; the last reload failed: ${trouble}`);
     }
@@ -77,7 +77,7 @@ export class Reloader {
     if (trouble === undefined) this.loaded();
     else {
       tallies.lastReload.member().value = 0;
-      log.error(`the configuration is not reloaded, the one before stays in force: ${trouble}`);
+      log.error(`the configuration is not reloaded; the old one stays in force: ${trouble}`);
     }
     return trouble;
   }

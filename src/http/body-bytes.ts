@@ -15,7 +15,7 @@ export async function bodyBytes(body: Body | undefined, max: number): Promise<Bu
   const bytes = Buffer.alloc(body.length);
   for (let at = 0; at < bytes.length; ) {
     const { bytesRead } = await readAt(body.descriptor, bytes, at, bytes.length - at, at);
-    if (bytesRead === 0) throw new HttpError(500, 'the stored body is shorter than what arrived');
+    if (bytesRead === 0) throw new HttpError(500, 'the stored body is shorter than the body that arrived');
     at += bytesRead;
   }
   return bytes;

@@ -165,7 +165,7 @@ export class PipelineCall implements Call {
   /** Answers with what went wrong: a status and an id to the client, the cause to the log. */
   fail(error: unknown): void {
     if (this.logged) {
-      this.parts.log.error('an error after the answer', { id: this.id, error: describe(error) });
+      this.parts.log.error('an error after the response was sent', { id: this.id, error: describe(error) });
       return;
     }
     const status = error instanceof HttpError ? error.status : 500;
@@ -189,7 +189,10 @@ export class PipelineCall implements Call {
         (own): Reply => ({ ...own, status, headers: [...own.headers, ...headers] }),
         (trouble: unknown) => {
           const why = trouble instanceof Error ? explain(trouble) : String(trouble);
-          this.parts.log.warn(`the page for ${status} cannot be sent: ${why}`, { id: this.id, route: this.route?.key });
+          this.parts.log.warn(`the error page for ${status} cannot be sent: ${why}`, {
+            id: this.id,
+            route: this.route?.key,
+          });
           return plain();
         },
       )
@@ -234,7 +237,7 @@ export class PipelineCall implements Call {
     const route = this.route?.key ?? NO_ROUTE;
     if (reason !== LEFT) this.parts.tallies.dropped.add(1, route, reason === TOO_SLOW ? 'slow_reply' : 'cut');
     if (reason !== LEFT && !this.parts.logRequests)
-      this.parts.log.warn(`a reply was cut: ${reason}`, { id: this.id, route });
+      this.parts.log.warn(`a response was cut off: ${reason}`, { id: this.id, route });
   }
 
   private left(): void {

@@ -107,7 +107,7 @@ export class Pipeline {
     if (path === undefined)
       return new HttpError(
         400,
-        'the path has a broken escape, a control character or a backslash, or climbs above "/"',
+        'the path has an invalid escape, a control character or a backslash, or leads above "/"',
       );
     return decideHost(host, this.parts.hosts) ?? this.route(host?.name ?? '', path, call) ?? noRoute();
   }
@@ -159,7 +159,7 @@ export class Pipeline {
     const { methods } = route.handler;
     if (methods === undefined || methods.includes(method)) return;
     const allow: HeaderList = [['allow', [...methods, 'OPTIONS'].join(', ')]];
-    throw new HttpError(method === 'OPTIONS' ? 204 : 405, `only ${methods.join(', ')} here`, {
+    throw new HttpError(method === 'OPTIONS' ? 204 : 405, `this route accepts only ${methods.join(', ')}`, {
       headers: allow,
     });
   }
@@ -236,7 +236,7 @@ export class Pipeline {
   /** The program names another local path: serve that, as a GET without a body (RFC 3875 section 6.2.2). */
   private redirectLocally(call: PipelineCall, target: string): void {
     if (call.redirects >= MAX_LOCAL_REDIRECTS) {
-      throw new HttpError(500, `local redirects went round more than ${MAX_LOCAL_REDIRECTS} times, last to ${target}`);
+      throw new HttpError(500, `more than ${MAX_LOCAL_REDIRECTS} local redirects in a row, the last to ${target}`);
     }
     const [rawPath = '', query] = splitTarget(target);
     const path = canonicalPath(rawPath);

@@ -12,23 +12,23 @@ export function textReply(status: number, text: string, headers: HeaderList = []
 
 /** What a status means to somebody who only wanted to see a page. */
 const SENTENCES: ReadonlyMap<number, string> = new Map([
-  [400, 'The address or the request is not well-formed.'],
-  [401, 'This page is for those who sign in.'],
-  [403, 'This page is not for everybody.'],
+  [400, 'The address or the request is malformed.'],
+  [401, 'You must sign in to open this page.'],
+  [403, 'You are not allowed to open this page.'],
   [404, 'There is nothing at this address.'],
-  [405, 'This cannot be done at this address.'],
-  [408, 'What was sent took too long to arrive.'],
-  [412, 'What is here has changed since it was last looked at.'],
-  [413, 'What was sent is larger than this address takes.'],
-  [416, 'The part that was asked for lies beyond the end of the file.'],
-  [421, 'This gateway does not answer under the name in the address.'],
+  [405, 'This address does not accept this kind of request.'],
+  [408, 'The request took too long to arrive.'],
+  [412, 'The page has changed since you loaded it.'],
+  [413, 'The upload is too large for this address.'],
+  [416, 'The requested part is beyond the end of the file.'],
+  [421, 'This gateway does not serve the host name in the address.'],
   [426, 'This address is a live stream, not a page.'],
-  [429, 'That was too often. Please wait a little, then try again.'],
-  [500, 'Something went wrong here. It is not your fault.'],
-  [502, 'The program behind this page did not answer as it should.'],
-  [503, 'There is too much to do just now. Please try again in a moment.'],
-  [504, 'The program behind this page took too long.'],
-  [507, 'There is no room left to store what was sent.'],
+  [429, 'Too many requests. Wait a moment, then try again.'],
+  [500, 'Something went wrong on the server.'],
+  [502, 'The program behind this page failed, or its response is not valid.'],
+  [503, 'The server is busy. Try again in a moment.'],
+  [504, 'The program behind this page did not respond in time.'],
+  [507, 'The server has no space left to store the upload.'],
 ]);
 
 /** Those of which a client that wants no page is told so, too: it has to ask otherwise. */
@@ -41,13 +41,14 @@ const TOLD_IN_TEXT: ReadonlySet<number> = new Set([421]);
 export function errorReply(status: number, id: string, headers: HeaderList, html: boolean): Reply {
   if (status < 400) return { status, headers, body: undefined };
   const title = `${status} ${REASONS[status] ?? 'Error'}`;
-  const sentence = SENTENCES.get(status) ?? (status < 500 ? 'This does not work.' : 'Something went wrong here.');
+  const sentence =
+    SENTENCES.get(status) ?? (status < 500 ? 'The request failed.' : 'Something went wrong on the server.');
   const told = TOLD_IN_TEXT.has(status) ? `${sentence}\n\n` : '';
   if (!html) return textReply(status, `${title}\n\n${told}id ${id}\n`, headers);
   const body = `${pageStart(title)}<div class="error">
 <h1>${escapeHtml(title)}</h1>
 <p>${sentence}</p>
-<p class="quiet">id <code>${escapeHtml(id)}</code></p>
+<p class="quiet">In the log of the server: id <code>${escapeHtml(id)}</code></p>
 </div>
 ${PAGE_END}`;
   return { status, headers: [...PAGE_HEADERS, NO_STORE, ...headers], body };

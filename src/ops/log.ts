@@ -110,7 +110,7 @@ export class Log {
     const { untold } = this;
     this.untold = 0;
     if (untold > 0) {
-      const message = 'log lines were dropped, because nobody read the log or it could not be written';
+      const message = 'log lines were dropped, because the log was not read in time or could not be written';
       this.pending.push(this.format('warn', message, { dropped: untold }));
     }
     const bytes = Buffer.from(this.pending.join(''));

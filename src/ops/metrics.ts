@@ -40,7 +40,7 @@ export function createMetrics(tallies: Tallies, log: Log, version: string): Metr
   }
   new Counter({
     name: 'runnel_log_dropped_total',
-    help: 'Log lines that nobody read in time.',
+    help: 'Log lines that were dropped, because the log was not read in time.',
     registers: [registry],
     collect() {
       this.reset();

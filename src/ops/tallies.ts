@@ -124,7 +124,7 @@ export class Tallies {
   readonly connectionsRefused = new Tally(
     'runnel_connections_refused_total',
     'counter',
-    'Connections that were one too many, by limit: max, address.',
+    'Connections that were refused because a limit was reached, by limit: max, address.',
     ['listener', 'limit'],
   );
   readonly connections = new Tally('runnel_connections', 'gauge', 'Open connections, WebSockets included.', [
@@ -140,7 +140,7 @@ export class Tallies {
   readonly certificateReloads = new Tally(
     'runnel_tls_certificate_reloads_total',
     'counter',
-    'Certificates read anew while running, by result: ok, failed.',
+    'Reloads of certificates, by result: ok, failed.',
     ['listener', 'result'],
   );
   readonly reloads = new Tally(
@@ -164,7 +164,7 @@ export class Tallies {
   readonly busy = new Tally(
     'runnel_busy_total',
     'counter',
-    'Requests refused with 503 because others took every place: the line was full, or the wait (timeout) too long.',
+    'Requests refused with 503 because the route was busy: the queue was full, or the wait too long (timeout).',
     ['route', 'reason'],
   );
 
@@ -191,12 +191,7 @@ export class Tallies {
     'Bytes of messages from clients (in) and to clients (out).',
     ['route', 'direction'],
   );
-  readonly dropped = new Tally(
-    'runnel_dropped_total',
-    'counter',
-    'What was thrown away, and why: nothing is dropped without being counted here.',
-    ['route', 'reason'],
-  );
+  readonly dropped = new Tally('runnel_dropped_total', 'counter', 'What was dropped, by reason.', ['route', 'reason']);
 
   readonly polls = new Tally(
     'runnel_polls_total',

@@ -45,7 +45,7 @@ export class ConnectionGuard {
     const room = roomFor(files);
     if (room < config.max)
       this.log.warn(
-        `at most ${room} connections at once: the system allows ${files} open files, connections.max is ${config.max}; allow ${filesFor(config.max)} (LimitNOFILE= of the unit, --ulimit of a container, ulimit -n)`,
+        `only ${room} connections are possible at a time, not connections.max (${config.max}), because the system allows ${files} open files; raise that limit to ${filesFor(config.max)} (LimitNOFILE= of the unit, --ulimit of a container, ulimit -n)`,
       );
     return {
       max: Math.min(config.max, room),

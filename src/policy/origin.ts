@@ -17,7 +17,7 @@ import type { Refusal } from './refusal.ts';
  */
 export function decideHost(host: Host | undefined, hosts: HostPatterns): Refusal | undefined {
   if (host === undefined || hosts.admits(host)) return undefined;
-  const because = `Host is ${host.name}, which "hosts" of this listener does not list`;
+  const because = `the Host field is ${host.name}, which "hosts" of this listener does not list; to allow it, add it there`;
   return { status: 421, because, policy: 'host', headers: [] };
 }
 
@@ -52,7 +52,9 @@ function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): st
     if (origin !== undefined && (isSameOrigin(origin, request) || cors.welcomes(origin))) return undefined;
     // A page that keeps its address to itself (Referrer-Policy: no-referrer) posts its own forms as "null"; this field it cannot set.
     if (origin?.text === 'null' && headerValue(request.headers, 'sec-fetch-site') === 'same-origin') return undefined;
-    return origin === undefined ? `an Origin that is none (${field.slice(0, 200)})` : unwelcome(origin, request);
+    return origin === undefined
+      ? `the Origin field is not an origin (${field.slice(0, 200)})`
+      : unwelcome(origin, request);
   }
   // Without an Origin: what is not a browser, and requests that browsers think harmless, such as that of an <img>.
   const site = headerValue(request.headers, 'sec-fetch-site');
@@ -65,7 +67,7 @@ function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): st
   if (kind === 'same-origin' || from === undefined) return undefined;
   const origin = parseOrigin(from);
   if (origin !== undefined && (isSameOrigin(origin, request) || cors.welcomes(origin))) return undefined;
-  return `a page of another site (Referer ${from.slice(0, 200)})`;
+  return `the request comes from a page of another site (Referer ${from.slice(0, 200)})`;
 }
 
 /** For the log: what was refused, and what to write where it should not have been. */
@@ -73,8 +75,8 @@ function unwelcome(origin: Origin, request: Request): string {
   const text = origin.text.slice(0, 200);
   const { secure } = request.listener;
   if (origin.scheme === 'https' && !secure && isSameOrigin(origin, withScheme(request, true)))
-    return `a page of ${text}, but this request came over plain HTTP; a proxy that speaks HTTPS for this gateway has to be in connections.trusted_proxies and send X-Forwarded-Proto`;
-  return `a page of another origin (${text}); cors.origins does not list it: if it is welcome, write cors = { origins = ["${text}"] } for this route`;
+    return `the request comes from a page of ${text}, but it arrived over plain HTTP; a proxy that serves HTTPS for this gateway must be in connections.trusted_proxies and send X-Forwarded-Proto`;
+  return `the request comes from a page of another origin (${text}), which cors.origins does not list; to allow it, set cors = { origins = ["${text}"] } for this route`;
 }
 
 /**

@@ -35,7 +35,7 @@ export function findProgram(name: string, path: string | undefined, directory: s
       if (code === 'EACCES') answer = code;
     }
   }
-  const because = answer === 'ENOENT' ? `it is in none of the folders of PATH (${folders})` : undefined;
+  const because = answer === 'ENOENT' ? `it is not in any folder of PATH (${folders})` : undefined;
   throw new SpawnError(name, answer, { because });
 }
 

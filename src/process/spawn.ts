@@ -94,7 +94,7 @@ export class SpawnError extends Error {
 
   private static explain(code: string): string {
     const sentences: { readonly [code: string]: string } = {
-      ENOENT: 'no such file, or the interpreter on its first line, or its working directory, is not there (ENOENT)',
+      ENOENT: 'the file, the interpreter on its first line or its working directory does not exist (ENOENT)',
       EACCES: 'it is not executable for this user (EACCES); try chmod +x',
       ENOEXEC: 'not a program: no #! on its first line and not a binary for this machine (ENOEXEC)',
       ENOTDIR: 'a part of its path is not a folder (ENOTDIR)',

@@ -23,7 +23,7 @@ export function chooseSpawner(assets: Assets, wanted: 'auto' | 'posix' | 'child_
     const cause = error instanceof Error ? error.message : String(error);
     return {
       spawner: childProcessSpawner(),
-      reason: `posix_spawn cannot be used here, so programs are started by Node, more slowly: ${cause}`,
+      reason: `posix_spawn cannot be used, so Node starts the programs, which is slower: ${cause}`,
     };
   }
 }

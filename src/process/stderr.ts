@@ -95,7 +95,7 @@ export class StderrLines {
     clearTimeout(this.second);
     this.second = undefined;
     this.told = 0;
-    if (this.droppedNow > 0) this.options.line(`(${this.droppedNow} more lines within a second, left out)`);
+    if (this.droppedNow > 0) this.options.line(`(${this.droppedNow} more lines in this second were dropped)`);
     this.droppedNow = 0;
   }
 

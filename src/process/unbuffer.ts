@@ -46,7 +46,7 @@ export function planUnbuffering(terminals: boolean, tool: (name: string) => stri
     environment: new Map(VARIABLES),
     shortcoming:
       stdbuf === undefined
-        ? 'unbuffer does nothing here, except for Python: programs get no pseudo-terminal, and stdbuf is not installed'
-        : 'unbuffer works here by stdbuf alone, since programs get no pseudo-terminal: it does nothing for programs that are linked statically, nor for perl',
+        ? 'unbuffer works only for Python here: programs get no pseudo-terminal, and stdbuf is not installed'
+        : 'unbuffer uses only stdbuf here, because programs get no pseudo-terminal: it has no effect on statically linked programs and on perl',
   };
 }

@@ -28,7 +28,7 @@ export function loadClientAuthority(files: ClientAuthorityFiles, now: number): C
   const doubts = certificates.flatMap((certificate) => {
     const name = commonName(certificate.subject) ?? certificate.subject.replaceAll('\n', ', ');
     if (!certificate.ca)
-      return [`${name} in ${files.ca} is not the certificate of an authority: it vouches for nobody`];
+      return [`${name} in ${files.ca} is not the certificate of an authority, so no client is accepted by it`];
     if (!isValidAt(certificate, now))
       return [`the authority ${name} is not valid now (until ${day(Date.parse(certificate.validTo))})`];
     return [];
@@ -37,7 +37,7 @@ export function loadClientAuthority(files: ClientAuthorityFiles, now: number): C
   const late = lists.find((list) => list.nextUpdate !== undefined && list.nextUpdate < now);
   if (late?.nextUpdate !== undefined)
     doubts.push(
-      `a revocation list in ${files.crl} ended on ${day(late.nextUpdate)}: every client is refused until there is a newer one`,
+      `a revocation list in ${files.crl} expired on ${day(late.nextUpdate)}: every client is refused until you replace it`,
     );
   return { ca: certificates.map(String), crl: lists.map(({ pem }) => pem), doubts };
 }

@@ -101,7 +101,7 @@ function decode(block: PemBlock, files: IdentityFiles, environment: Environment)
     if (code === 'ERR_OSSL_EVP_UNSUPPORTED')
       throw new TlsError(
         'key',
-        `the key in ${path} is encrypted with a cipher that OpenSSL 3 has given up: write it anew with "openssl pkcs8 -topk8 -provider legacy -provider default"`,
+        `the key in ${path} is encrypted with a cipher that OpenSSL 3 does not support by default: convert it with "openssl pkcs8 -topk8 -provider legacy -provider default"`,
         { cause: error },
       );
     if (passphrase === undefined) throw new TlsError('key', `the key in ${path} is damaged`, { cause: error });
@@ -152,14 +152,12 @@ export function doubtsAbout(identity: Identity, now: number): readonly string[] 
       `an intermediate certificate is missing: "${title}" was issued by "${commonName(leaf.issuer) ?? leaf.issuer}", which is not in the file; many clients will refuse it`,
     );
   if (leaf.ca && !isSelfSigned(leaf))
-    doubts.push(`the certificate for ${title} is one of an authority, not of a server`);
+    doubts.push(`the certificate for ${title} is that of an authority, not of a server`);
   if (alternativeNames(leaf) === undefined)
-    doubts.push(
-      `the certificate for ${title} has no subject alternative names: browsers do not look at the common name`,
-    );
+    doubts.push(`the certificate for ${title} has no subject alternative names: browsers ignore the common name`);
   else if (names.length === 0) doubts.push(`the certificate ${title} is for no host name and no address`);
   if (key.asymmetricKeyType === 'ed25519')
-    doubts.push('no browser accepts a certificate with an Ed25519 key; P-256 works everywhere');
+    doubts.push('browsers do not accept certificates with an Ed25519 key; use a P-256 key');
   return doubts;
 }
 

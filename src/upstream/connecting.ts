@@ -28,10 +28,10 @@ export class ConnectError extends Error {
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'there is no such socket (ENOENT): is the server running?'],
-  ['ECONNREFUSED', 'nobody listens there (ECONNREFUSED): is the server running?'],
-  ['EACCES', 'this user may not (EACCES): look at the owner and mode of the socket'],
-  ['EAGAIN', 'its line is full (EAGAIN)'],
-  ['ETIMEDOUT', 'no answer in time (ETIMEDOUT)'],
+  ['ECONNREFUSED', 'nothing listens there (ECONNREFUSED): is the server running?'],
+  ['EACCES', 'the gateway may not open it (EACCES): check the owner and the mode of the socket'],
+  ['EAGAIN', 'its queue is full (EAGAIN)'],
+  ['ETIMEDOUT', 'it did not answer in time (ETIMEDOUT)'],
 ]);
 
 const FAILURES: ReadonlyMap<string, ConnectFailure> = new Map([

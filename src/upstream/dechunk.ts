@@ -68,7 +68,7 @@ export class Dechunker {
       this.line += bytes.toString('latin1', at, end);
       if (this.line.length > MAX_LINE) throw new ChunkError('a line between its chunks is too long');
       if (this.state === 'after-data' && !/^\r?$/.test(this.line))
-        throw new ChunkError('a chunk is longer than it says');
+        throw new ChunkError('a chunk is longer than its stated size');
       at = end + 1;
       if (newline >= 0) this.takeLine();
     }

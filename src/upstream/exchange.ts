@@ -78,14 +78,14 @@ export class Exchange {
   };
 
   private takeHead(head: ResponseHead, rest: Buffer): void {
-    if (head.status === 101) throw new UpstreamError('it answers with a protocol that nobody has asked for');
+    if (head.status === 101) throw new UpstreamError('it switches to a protocol that the request did not ask for');
     const framing = framingOf(head, this.request.method);
     const reader = new BodyReader(framing);
     const keeps = head.exact && framing.exact && framing.kind !== 'until-close' && isKept(head);
     const stream = new Readable({
       read: () => void (this.finished || this.socket.resume()),
       destroy: (error, done) => {
-        this.finish(new UpstreamError('nobody wants the rest'));
+        this.finish(new UpstreamError('the rest of the response is not needed'));
         done(error);
       },
     });

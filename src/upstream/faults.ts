@@ -21,14 +21,14 @@ export function notHttp(detail: string): UpstreamError {
 }
 
 const WORDS: ReadonlyMap<string, string> = new Map([
-  ['ECONNREFUSED', 'nobody listens there'],
-  ['ECONNRESET', 'it broke the connection off'],
-  ['EPIPE', 'it broke the connection off'],
+  ['ECONNREFUSED', 'nothing listens there'],
+  ['ECONNRESET', 'it closed the connection too early'],
+  ['EPIPE', 'it closed the connection too early'],
   ['EHOSTUNREACH', 'it cannot be reached'],
   ['ENETUNREACH', 'it cannot be reached'],
   ['ETIMEDOUT', 'it cannot be reached'],
-  ['ENOTFOUND', 'its name is not known'],
-  ['EAI_AGAIN', 'its name cannot be looked up'],
+  ['ENOTFOUND', 'its host name is not known'],
+  ['EAI_AGAIN', 'its host name cannot be resolved'],
 ]);
 
 /** What the system says of a connection. */

@@ -22,7 +22,9 @@ export function framingOf({ status, headers }: ResponseHead, method: string): Fr
     .filter((coding) => coding !== 'identity');
   const other = codings.find((coding) => coding !== 'chunked');
   if (other !== undefined)
-    throw new UpstreamError('its answer is coded in a way nobody has asked for', { detail: other.slice(0, 80) });
+    throw new UpstreamError('its response has a transfer coding that the request did not ask for', {
+      detail: other.slice(0, 80),
+    });
   if (codings.length > 0)
     return { kind: 'chunked', length: undefined, exact: codings.length === 1 && lengths.length === 0 };
   const length = agreedLength(lengths);
@@ -33,7 +35,7 @@ export function framingOf({ status, headers }: ResponseHead, method: string): Fr
 function agreedLength(lengths: readonly string[]): number | undefined {
   const [length, ...others] = lengths.map(numberIn);
   if (others.some((other) => other !== length))
-    throw new UpstreamError('its answer has two lengths', { detail: lengths.join(' and ').slice(0, 80) });
+    throw new UpstreamError('its response has two lengths', { detail: lengths.join(' and ').slice(0, 80) });
   return length;
 }
 
@@ -86,7 +88,7 @@ export class BodyReader {
       this.dechunker === undefined
         ? `${this.left} of ${this.framing.length} bytes are missing`
         : 'its last chunk is missing';
-    return new UpstreamError('it broke the connection off', { detail });
+    return new UpstreamError('it closed the connection too early', { detail });
   }
 
   private dechunked(dechunker: Dechunker, bytes: Buffer): readonly Buffer[] {
@@ -96,7 +98,7 @@ export class BodyReader {
       return parts;
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error;
-      throw new UpstreamError('its answer is not in the chunks that it announced', { detail: error.message });
+      throw new UpstreamError('its response has invalid chunks', { detail: error.message });
     }
   }
 }

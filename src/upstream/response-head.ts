@@ -51,7 +51,7 @@ export class HeadReader {
       const end = newline < 0 ? chunk.length : newline + 1;
       this.taken += end - at;
       if (this.taken > MAX_HEAD)
-        throw new UpstreamError('the head of its answer is too large', { detail: `more than ${MAX_HEAD} bytes` });
+        throw new UpstreamError('the head of its response is too large', { detail: `more than ${MAX_HEAD} bytes` });
       this.line += chunk.toString('latin1', at, end);
       at = end;
       if (newline < 0) return undefined;
@@ -65,8 +65,8 @@ export class HeadReader {
   /** The connection has ended before the head has. */
   end(): UpstreamError {
     if (this.begun && this.start === undefined) return notHttp(shown(this.line));
-    const detail = this.begun ? 'within the head of its answer' : 'without an answer';
-    return new UpstreamError('it broke the connection off', { detail });
+    const detail = this.begun ? 'within the head of its response' : 'without a response';
+    return new UpstreamError('it closed the connection too early', { detail });
   }
 
   private takeLine(ended: string): ResponseHead | undefined {

@@ -114,7 +114,7 @@ test('check: a file and a live server', async (t) => {
   const file = await runnel(['tls', 'check', 'chain.pem'], running.folder);
   assert.equal(file.code, 1);
   assert.match(file.stdout, /^chain:\n0 {2}board\.test\n {3}ec prime256v1, .*, issued by Nobody\n/);
-  assert.match(file.stdout, /refused by every device: it leads to "Nobody", which is in no public list/);
+  assert.match(file.stdout, /refused by every device: its root is "Nobody", which is in no public list/);
   const live = await runnel(['tls', 'check', `127.0.0.1:${running.port}`], running.folder);
   assert.equal(live.code, 1);
   assert.match(live.stdout, /^127\.0\.0\.1 speaks TLS 1\.3 only\n/);

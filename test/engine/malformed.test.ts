@@ -42,7 +42,7 @@ const ROWS: readonly Row[] = [
   { what: 'DEL in the target', bytes: `GET /a\x7fb HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   { what: 'DEL in the query', bytes: `GET /?a\x7fb HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   { what: 'a target without a slash', bytes: `GET a HTTP/1.1\r\n${HOST}\r\n`, uws: 505, node: 400, untold: ['uws'] },
-  { what: 'a method that is no token', bytes: `G{} / HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
+  { what: 'a method that is not a token', bytes: `G{} / HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   {
     what: 'a line break without CR',
     bytes: 'GET / HTTP/1.1\nHost: board.test\n\n',

@@ -122,7 +122,7 @@ for (const row of ['node', 'tls'] as const) {
       client.on('error', () => {});
       client.write(line('127.0.0.1') + REQUEST);
       await once(client, 'close');
-      assert.match(trial.events.refusals.join(), /does not come from one of connections.trusted_proxies/);
+      assert.match(trial.events.refusals.join(), /an address that connections.trusted_proxies does not list/);
       assert.deepEqual([trial.events.requests.length, trial.events.addresses.length], [0, 0]);
       await trial.close();
     });
@@ -206,7 +206,7 @@ describe('the PROXY preface on the wire', () => {
   const WRONG: readonly (readonly [what: string, bytes: string | Buffer, said: RegExp])[] = [
     ['none', REQUEST, /no PROXY preface/],
     ['a TLS handshake', Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]), /no PROXY preface/],
-    ['malformed', 'PROXY TCP4 board board 1 2\r\n', /cannot be understood/],
+    ['malformed', 'PROXY TCP4 board board 1 2\r\n', /a malformed PROXY line/],
     ['too long a line', `PROXY TCP4 ${'1'.repeat(200)}`, /longer than 107/],
     [
       'too long a block',
@@ -294,7 +294,7 @@ describe('the PROXY preface on the wire', () => {
     const client = await RawClient.connect({ path });
     client.send(line('203.0.113.7', 99) + REQUEST);
     await client.ended();
-    assert.match(trial.events.refusals.join(), /does not come from one of connections.trusted_proxies/);
+    assert.match(trial.events.refusals.join(), /an address that connections.trusted_proxies does not list/);
     await trial.close();
   });
 

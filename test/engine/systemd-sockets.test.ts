@@ -17,14 +17,14 @@ test('the only socket is taken when it has no name', () => {
 
 test('one that is not there, or is there twice, is refused with what is there', () => {
   const cases: readonly [{ [name: string]: string }, RegExp][] = [
-    [{}, /no socket; is there a socket unit/],
+    [{}, /systemd passed no socket; check that the socket unit exists/],
     [{ LISTEN_PID: '1', LISTEN_FDS: '1', LISTEN_FDNAMES: 'http' }, /no socket/],
     [{ LISTEN_PID, LISTEN_FDS: '0' }, /no socket/],
     [{ LISTEN_PID, LISTEN_FDS: '-1' }, /no socket/],
-    [{ LISTEN_PID, LISTEN_FDS: '2' }, /2 sockets were handed over without names/],
-    [{ LISTEN_PID, LISTEN_FDS: '1', LISTEN_FDNAMES: 'web' }, /nothing of that name; write "systemd:web"$/],
-    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'unknown' }, /handed over unknown, unknown, but/],
-    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'a:b' }, /handed over a, b, but nothing of that name/],
+    [{ LISTEN_PID, LISTEN_FDS: '2' }, /2 sockets were passed without names/],
+    [{ LISTEN_PID, LISTEN_FDS: '1', LISTEN_FDNAMES: 'web' }, /no socket of that name; write "systemd:web"$/],
+    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'unknown' }, /passed unknown, unknown, but/],
+    [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'a:b' }, /passed a, b, but no socket of that name/],
     [{ LISTEN_PID, LISTEN_FDS: '2', LISTEN_FDNAMES: 'http:http' }, /2 sockets of that name/],
   ];
   for (const [environment, message] of cases)

@@ -50,7 +50,7 @@ test('a listener with "hosts" answers for those, for addresses and for localhost
         for (const path of ['/a.txt', '/cgi/name', '/live', '/nothing', '/only/a.txt']) {
           const answer = await ask(port, path, { headers: { host } });
           assert.equal(answer.status, 421, `${host} ${path}`);
-          assert.match(answer.body, /^421 Misdirected Request\n\nThis gateway does not answer under the name/);
+          assert.match(answer.body, /^421 Misdirected Request\n\nThis gateway does not serve the host name/);
         }
         const options = { headers: { host }, origin: `http://${host}` };
         assert.equal((await refused(`ws://127.0.0.1:${port}/live`, options)).status, 421);
@@ -86,7 +86,10 @@ test('a listener with "hosts" answers for those, for addresses and for localhost
     assert.match(body, /^runnel_policy_refused_total\{route="-",policy="host"\} [1-9]/m);
   });
   const line = await gateway.logged((entry) => entry['status'] === 421);
-  assert.match(String(line['because']), /^Host is evil\.test, which "hosts" of this listener does not list$/);
+  assert.match(
+    String(line['because']),
+    /^the Host field is evil\.test, which "hosts" of this listener does not list; to allow it, add it there$/,
+  );
 });
 
 test('hosts of the operator’s listener, and a reload that changes those of another', async (t) => {

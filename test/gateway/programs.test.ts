@@ -133,7 +133,7 @@ unbuffer = true
     await until('no program is left', () =>
       childrenOf(running.pid).every(({ command }) => !command.includes('lines.sh')),
     );
-    const warned = running.log.some(({ message }) => message.includes('stdbuf alone'));
+    const warned = running.log.some(({ message }) => message.includes('only stdbuf'));
     assert.equal(warned, spawner === 'child_process');
   });
 }
@@ -155,5 +155,5 @@ limits = { processes = 5 }
   assert.match(stderr, /runnel\.toml:5:1: stream\."\/a"\.user: there is no user "no-such-user" in \/etc\/passwd\n/);
   assert.match(stderr, /runnel\.toml:8:1: cgi\."\/b"\.group: there is no group "no-such-group" in \/etc\/group\n/);
   if (process.getuid?.() === 0)
-    assert.match(stderr, /runnel\.toml:9:12: cgi\."\/b"\.limits\.processes: does not hold for programs of root/);
+    assert.match(stderr, /runnel\.toml:9:12: cgi\."\/b"\.limits\.processes: has no effect on programs of root/);
 });

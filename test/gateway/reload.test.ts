@@ -12,7 +12,7 @@ import { childrenOf, descriptorsOf, memoryOf, processes, until } from '../suppor
 
 const ENGINES = ['uws', 'node'] as const;
 const DONE = 'the configuration is reloaded';
-const KEPT = 'the configuration is not reloaded, the one before stays in force: ';
+const KEPT = 'the configuration is not reloaded; the old one stays in force: ';
 
 function put(running: Running, config: string): void {
   writeFileSync(join(running.folder, 'next.toml'), config);
@@ -245,7 +245,7 @@ test('an error keeps everything, says every problem, and is counted', async (t) 
   for (const [config, problem] of wrong) {
     const seen = running.log.length;
     const line = await reload(running, config);
-    assert.match(line.message, /^the configuration is not reloaded, the one before stays in force: \d problems?$/);
+    assert.match(line.message, /^the configuration is not reloaded; the old one stays in force: \d problems?$/);
     assert.equal(line.level, 'error');
     const told = running.log.slice(seen).filter(({ level }) => level === 'error');
     assert(
@@ -289,8 +289,8 @@ test('limits, headers, defaults and the log hold for new requests; what cannot c
     kept: 1,
   });
   assert.equal(
-    (await running.logged(({ message }) => message.startsWith('needs a restart'))).message,
-    'needs a restart: connections.header_bytes, processes.spawner',
+    (await running.logged(({ message }) => message.startsWith('a restart is needed'))).message,
+    'a restart is needed for connections.header_bytes, processes.spawner',
   );
   // Limits of messages are among those of its route.
   assert.equal((await socket.closed).code, 1001);

@@ -61,7 +61,7 @@ test('without systemd such a listener says what is missing', (t) => {
   });
   const run = spawnSync(process.execPath, [main, 'serve', '-c', join(folder, 'runnel.toml')], { encoding: 'utf8' });
   assert.equal(run.status, 71, run.stderr);
-  assert.match(run.stdout, /cannot listen on systemd:web: systemd has handed over no socket/);
+  assert.match(run.stdout, /cannot listen on systemd:web: systemd passed no socket/);
 });
 
 test('the unit is right, and closed', (t) => {

@@ -108,7 +108,7 @@ for (const [what, open] of [
     assert.equal(written.length, lines + 1 - log.dropped + told.length);
     assert.deepEqual(
       written.slice(-2).map(({ message }) => message),
-      ['log lines were dropped, because nobody read the log or it could not be written', 'and on'],
+      ['log lines were dropped, because the log was not read in time or could not be written', 'and on'],
     );
   });
 }

@@ -100,7 +100,7 @@ const ANSWERED: readonly (readonly [what: string, head: string, status: number])
     'GET /live HTTP/1.1\nHost: x\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 12',
     426,
   ],
-  ['a method that is no token', 'G{} / HTTP/1.1\nHost: x', 400],
+  ['a method that is not a token', 'G{} / HTTP/1.1\nHost: x', 400],
   ['two Hosts', 'GET / HTTP/1.1\nHost: x\nHost: y', 400],
 ];
 

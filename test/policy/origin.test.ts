@@ -124,9 +124,9 @@ test('decideOrigin: a WebSocket is closed to others, whatever serves it', () => 
 test('decideOrigin: the log says what to write', () => {
   const because = (origin: string): string =>
     decideOrigin(asking('GET', { origin }), true, { cors: NOBODY, crossSite: 'open', unsafe: 'allow' })?.because ?? '';
-  assert.match(because('file://'), /write cors = \{ origins = \["file:\/\/"\] \} for this route/);
+  assert.match(because('file://'), /set cors = \{ origins = \["file:\/\/"\] \} for this route/);
   assert.match(because('https://board'), /over plain HTTP; .*connections\.trusted_proxies and send X-Forwarded-Proto/);
-  assert.match(because('x'), /an Origin that is none \(x\)/);
+  assert.match(because('x'), /the Origin field is not an origin \(x\)/);
 });
 
 function asking(method: string, headers: { readonly [name: string]: string }): Request {

@@ -45,7 +45,7 @@ describe('lines of stderr', () => {
       what: 'too many in a second',
       chunks: ['1\n2\n3\n4\n5\n'],
       options: { linesPerSecond: 2 },
-      told: ['1', '2', '(3 more lines within a second, left out)'],
+      told: ['1', '2', '(3 more lines in this second were dropped)'],
     },
   ];
   for (const { what, chunks, options, told } of cases) {

@@ -130,11 +130,11 @@ describe('planUnbuffering', () => {
     const { stdout, wrapper, environment, shortcoming } = planUnbuffering(false, stdbuf);
     assert.deepEqual([stdout, wrapper], ['pipe', ['/bin/stdbuf', '-oL']]);
     assert.deepEqual([...environment.keys()], ['PYTHONUNBUFFERED']);
-    assert.match(shortcoming ?? '', /stdbuf alone/);
+    assert.match(shortcoming ?? '', /only stdbuf/);
   });
   test('neither', () => {
     const { wrapper, shortcoming } = planUnbuffering(false, () => undefined);
     assert.deepEqual(wrapper, []);
-    assert.match(shortcoming ?? '', /does nothing here, except for Python/);
+    assert.match(shortcoming ?? '', /works only for Python here/);
   });
 });

@@ -146,7 +146,7 @@ for (const engine of ['uws', 'node'] as const) {
       const lines = await socket.first(4);
       assert.equal(new Set(lines).size, 4, 'four programs');
       const waits = running.log.flatMap((line) =>
-        line.message === 'the program is started again' ? [Number(line['ms'])] : [],
+        line.message === 'the program is restarted' ? [Number(line['ms'])] : [],
       );
       assert.ok(
         waits.every((wait, at) => at === 0 || wait > (waits[at - 1] ?? 0)),
@@ -174,7 +174,7 @@ for (const engine of ['uws', 'node'] as const) {
       t.after(() => frozen.kill('SIGKILL'));
       await once(frozen.stdout, 'data');
       frozen.kill('SIGSTOP');
-      await running.logged((line) => line.message === 'a client did not answer its pings and was dropped');
+      await running.logged((line) => line.message === 'a client did not answer its pings and was disconnected');
       await until(
         'only the program of the living client runs',
         () => childrenOf(running.pid).filter(({ command }) => command === 'sleep 1000').length === 1,
@@ -198,7 +198,7 @@ for (const engine of ['uws', 'node'] as const) {
       const socket = await open(running, '/flood');
       await socket.first(1);
       socket.ws.pause();
-      await running.logged((line) => /did not take its messages within drain_timeout/.test(line.message));
+      await running.logged((line) => /did not read its messages within drain_timeout/.test(line.message));
       await until('yes is gone', () => childrenOf(running.pid).every(({ command }) => !command.startsWith('yes')));
       socket.ws.terminate();
     });

@@ -238,7 +238,7 @@ describe('doubts', () => {
         const { certificate, pem } = root.server(['board.local'], { key: generateKeyPairSync('ed25519').privateKey });
         return load(certificate, pem);
       },
-      [/^no browser accepts/],
+      [/^browsers do not accept/],
     ],
     [
       'no names',

@@ -73,8 +73,8 @@ const READ: readonly (readonly [name: string, answer: string, ours?: 'ours'])[] 
 ];
 
 const REFUSED: readonly (readonly [name: string, answer: string, why: RegExp])[] = [
-  ['nothing', '', /^it broke the connection off, without an answer/],
-  ['half a head', `HTTP/1.1 200 OK\r\n${LENGTH}`, /^it broke the connection off, within the head/],
+  ['nothing', '', /^it closed the connection too early, without a response/],
+  ['half a head', `HTTP/1.1 200 OK\r\n${LENGTH}`, /^it closed the connection too early, within the head/],
   ['no HTTP', 'hi there\n', /^what it answers is not HTTP, "hi there"/],
   ['no HTTP and no line', 'SSH-2.0-x', /^what it answers is not HTTP, "SSH-2.0-x"/],
   ['no status', 'HTTP/1.1 OK\r\n\r\n', /^what it answers is not HTTP/],
@@ -82,13 +82,13 @@ const REFUSED: readonly (readonly [name: string, answer: string, why: RegExp])[]
   ['a status of four digits', 'HTTP/1.1 2000 OK\r\n\r\n', /^what it answers is not HTTP/],
   ['a line without a colon', field('nonsense'), /^what it answers is not HTTP, a field without a colon: "nonsense"/],
   ['a folded first line', field(' X: a'), /^what it answers is not HTTP, its first field/],
-  ['two lengths', body(`${LENGTH}Content-Length: 3\r\n`, 'hi'), /^its answer has two lengths, 2 and 3/],
-  ['another coding', body('Transfer-Encoding: gzip, chunked\r\n', 'hi'), /^its answer is coded in a way/],
-  ['no chunks', body(CHUNKED, 'hi there\r\n'), /^its answer is not in the chunks/],
-  ['less than announced', body('Content-Length: 20\r\n', 'hi'), /^it broke the connection off, 18 of 20/],
-  ['no last chunk', body(CHUNKED, '2\r\nhi\r\n'), /^it broke the connection off, its last chunk/],
-  ['another protocol', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', /^it answers with a protocol/],
-  ['a head without end', body(fields(300), ''), /^the head of its answer is too large/],
+  ['two lengths', body(`${LENGTH}Content-Length: 3\r\n`, 'hi'), /^its response has two lengths, 2 and 3/],
+  ['another coding', body('Transfer-Encoding: gzip, chunked\r\n', 'hi'), /^its response has a transfer coding that/],
+  ['no chunks', body(CHUNKED, 'hi there\r\n'), /^its response has invalid chunks/],
+  ['less than announced', body('Content-Length: 20\r\n', 'hi'), /^it closed the connection too early, 18 of 20/],
+  ['no last chunk', body(CHUNKED, '2\r\nhi\r\n'), /^it closed the connection too early, its last chunk/],
+  ['another protocol', 'HTTP/1.1 101 Switching Protocols\r\n\r\n', /^it switches to a protocol/],
+  ['a head without end', body(fields(300), ''), /^the head of its response is too large/],
 ];
 
 async function ask(port: number): Promise<string> {

@@ -64,8 +64,8 @@ test('failures', async (t) => {
   const socket = join(folderWith(t, {}), 'nobody.sock');
   const port = await freePort();
   const cases: readonly (readonly [Remote, string, RegExp])[] = [
-    [tcp(port), 'refused', /^cannot connect to tcp:\/\/127\.0\.0\.1:\d+: nobody listens there \(ECONNREFUSED\)/],
-    [tcp(port, 'localhost'), 'refused', /nobody listens there/],
+    [tcp(port), 'refused', /^cannot connect to tcp:\/\/127\.0\.0\.1:\d+: nothing listens there \(ECONNREFUSED\)/],
+    [tcp(port, 'localhost'), 'refused', /nothing listens there/],
     [tcp(port, NO_NAME), 'unresolved', /ENOTFOUND|EAI_/],
     [{ kind: 'unix', path: socket, text: 'unix:x' }, 'refused', /^cannot connect to unix:x: there is no such socket/],
   ];

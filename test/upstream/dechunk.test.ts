@@ -35,7 +35,7 @@ const WRONG: readonly (readonly [name: string, wire: string, message: RegExp])[]
   ['an empty size', '\r\n', /not the size/],
   ['a negative size', '-1\r\n', /not the size/],
   ['a size that no number holds', `${'f'.repeat(13)}\r\n`, /not the size/],
-  ['a chunk that is longer than it says', '2\r\nabc\r\n', /longer than it says/],
+  ['a chunk that is longer than it says', '2\r\nabc\r\n', /longer than its stated size/],
   ['a line without end', '1;'.padEnd(5000, 'x'), /too long/],
 ];
 

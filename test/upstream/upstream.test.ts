@@ -108,8 +108,8 @@ test('a kept connection that ends as it is used: GET is sent again, POST is not'
 test('a server that ends before it has had a request: no endless attempts', async (t) => {
   const port = await rawServer(t, () => []);
   const upstream = upstreamAt(port);
-  await assert.rejects(ask(upstream), { message: 'it broke the connection off' });
-  await assert.rejects(ask(upstream), { message: 'it broke the connection off' });
+  await assert.rejects(ask(upstream), { message: 'it closed the connection too early' });
+  await assert.rejects(ask(upstream), { message: 'it closed the connection too early' });
 });
 
 test('as many connections as are allowed; the others wait, or are given up', async (t) => {
@@ -224,5 +224,5 @@ test('nobody listens', async () => {
   const { port } = server.address() as { port: number };
   server.close();
   await once(server, 'close');
-  await assert.rejects(ask(upstreamAt(port)), { message: 'nobody listens there' });
+  await assert.rejects(ask(upstreamAt(port)), { message: 'nothing listens there' });
 });

@@ -75,7 +75,7 @@ export class Acceptor {
 
   private refuse(socket: Socket, { address }: Peer): void {
     socket.destroy();
-    this.events.refused('a connection that does not come from one of connections.trusted_proxies', address);
+    this.events.refused('a connection from an address that connections.trusted_proxies does not list', address);
   }
 
   /** Until the client is known the connection counts as the proxy's. */

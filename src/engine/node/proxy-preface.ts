@@ -41,7 +41,7 @@ const INCOMPLETE: Preface = { state: 'incomplete' };
 export function readPreface(bytes: Buffer): Preface {
   if (startsLike(bytes, LINE_START)) return readLine(bytes);
   if (startsLike(bytes, SIGNATURE)) return readBlock(bytes);
-  return malformed('no PROXY preface (send-proxy, or proxy_protocol on, is missing in the proxy)');
+  return malformed('no PROXY preface; switch it on in the proxy (HAProxy: send-proxy, nginx: proxy_protocol on)');
 }
 
 function startsLike(bytes: Buffer, start: Buffer): boolean {
@@ -63,7 +63,7 @@ function readLine(bytes: Buffer): Preface {
   // A zone has no meaning for anybody but the proxy itself.
   const address = source.includes('%') ? undefined : readAddress(source);
   if (match === null || !isAddress(source) || !isAddress(destination) || !ports.every(isPort) || address === undefined)
-    return malformed('a PROXY line that cannot be understood');
+    return malformed('a malformed PROXY line');
   const client = { address, port: Number(ports[0]), secure: false };
   return { state: 'complete', length, client };
 }
@@ -86,17 +86,16 @@ function readBlock(bytes: Buffer): Preface {
   const length = HEAD + bytes.readUInt16BE(14);
   if (length > MAX_BLOCK) return malformed(`a PROXY preface longer than ${MAX_BLOCK} bytes`);
   const [command = 0, kind = 0] = [bytes[12], bytes[13]];
-  if (command !== 0x20 && command !== 0x21)
-    return malformed('a PROXY preface of another version, or with another command');
+  if (command !== 0x20 && command !== 0x21) return malformed('a PROXY preface with an unknown version or command');
   const isLocal = command === 0x20;
   const family = FAMILIES.get(kind);
   // With LOCAL the rest of the block has no meaning.
-  if (!isLocal && family === undefined) return malformed('a PROXY preface for something else than a TCP connection');
+  if (!isLocal && family === undefined) return malformed('a PROXY preface for a connection that is not TCP');
   if (bytes.length < length) return INCOMPLETE;
   const block = bytes.subarray(HEAD, length);
   if (isLocal || family === undefined || kind === 0) return { state: 'complete', length, client: undefined };
   const extras = block.length < family.all ? undefined : readExtras(block.subarray(family.all));
-  if (extras === undefined) return malformed('a PROXY preface that is shorter than what it announces');
+  if (extras === undefined) return malformed('a PROXY preface that is shorter than its stated length');
   if (family.client === 0) return { state: 'complete', length, client: undefined };
   const address = addressText(block.subarray(0, family.client));
   const port = block.readUInt16BE(family.client * 2);

@@ -48,7 +48,7 @@ export function routeSecure(server: Server, events: SecureEvents): void {
       if (raw !== undefined) explainHttps(raw);
       events.refused('plain HTTP on a TLS port', raw);
     } else if (/^ERR_(SSL|TLS)_/.test(code)) {
-      events.refused(`a TLS handshake that failed: ${error.reason ?? error.message}`, raw);
+      events.refused(`a failed TLS handshake: ${error.reason ?? error.message}`, raw);
     }
   });
 }
@@ -61,7 +61,7 @@ function under(socket: TLSSocket): Socket | undefined {
 
 type SslError = Error & { readonly code?: string; readonly reason?: string };
 
-const HTTPS_ONLY = plainReply(400, 'This port speaks HTTPS: the address has to begin with https://');
+const HTTPS_ONLY = plainReply(400, 'This port accepts HTTPS only. Use an address that begins with https://');
 
 /** The handshake has failed, but what lies under it is open still, and the client reads HTTP. */
 function explainHttps(raw: Socket): void {
@@ -107,6 +107,6 @@ function distinguishedName(lines: string): string {
 
 /** Why a listener that requires client certificates refuses this one; undefined when it does not. */
 export function strangerReason(peer: PeerCertificate | undefined): string | undefined {
-  if (peer === undefined) return 'no client certificate was shown';
+  if (peer === undefined) return 'the client sent no certificate';
   return peer.verified ? undefined : `the client certificate is not accepted (${peer.problem})`;
 }

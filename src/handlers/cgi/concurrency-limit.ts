@@ -48,7 +48,7 @@ export class ConcurrencyLimit {
   private refused(error: unknown): never {
     if (!(error instanceof NoPermit)) throw error;
     // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
-    if (error.why === 'left') throw new HttpError(499, 'its client left the line');
+    if (error.why === 'left') throw new HttpError(499, 'the client left while its request waited');
     this.options.tallies.busy.add(1, this.options.route, error.why);
     throw noRoom(error.message, error);
   }

@@ -80,7 +80,7 @@ export class CgiRun {
       this.outcome = outcome;
     });
     this.headerTimer = setTimeout(() => this.late(`no header within ${timeout} ms`), timeout);
-    const totalTimer = setTimeout(() => this.late(`not over after ${totalTimeout} ms`), totalTimeout);
+    const totalTimer = setTimeout(() => this.late(`not finished after ${totalTimeout} ms`), totalTimeout);
     void responder.over.then(() => {
       clearTimeout(this.headerTimer);
       clearTimeout(totalTimer);
@@ -175,7 +175,7 @@ export class CgiRun {
   private late(reason: string): void {
     const holder =
       this.outcome === undefined ? '' : `: it has ended (${this.outcome.how}), but its output is still open`;
-    if (this.body) this.body.finish(new Error(`it was ended, ${reason}${holder}`));
+    if (this.body) this.body.finish(new Error(`the gateway ended it: ${reason}${holder}`));
     else this.fail(504, reason + holder);
     this.abandon();
   }

@@ -83,7 +83,7 @@ export class Semaphore {
     });
     return this.permit(ready, () => {
       if (inside) this.pass();
-      else leave(new NoPermit('left', 'it left the line'));
+      else leave(new NoPermit('left', 'it left the queue'));
     });
   }
 

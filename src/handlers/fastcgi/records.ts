@@ -132,7 +132,7 @@ export class RecordDecoder {
     if (version !== VERSION) throw new RecordError(`not FastCGI: ${JSON.stringify(header.toString('latin1'))}`);
     if (type !== STDOUT && type !== STDERR && type !== END_REQUEST) throw new RecordError(`a record of type ${type}`);
     const id = header.readUInt16BE(2);
-    if (id !== REQUEST_ID) throw new RecordError(`a record for request ${id}, which there is not`);
+    if (id !== REQUEST_ID) throw new RecordError(`a record for request ${id}, which does not exist`);
     this.type = type;
     this.content = header.readUInt16BE(4);
     this.padding = header[6] ?? 0;

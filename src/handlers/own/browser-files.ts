@@ -80,7 +80,7 @@ export class BrowserFiles implements Handler {
         case 'check':
           return browserFile(assets.read('browser/check.html').toString(), 'text/html; charset=utf-8', compress);
         default:
-          throw new HttpError(404, 'nothing of this name ships with runnel');
+          throw new HttpError(404, 'runnel has no file of this name');
       }
     };
     const file = read();
@@ -115,7 +115,7 @@ function answer(file: BrowserFile, call: Call): Reply {
   const conditions = conditionsOf(call.request.headers);
   const outcome = conditions === undefined ? 'proceed' : precondition(conditions, { etag, modified: Date.now() });
   if (outcome === 'not-modified') return { status: 304, headers, body: undefined };
-  if (outcome === 'precondition-failed') throw new HttpError(412, 'the file is not in the state asked for');
+  if (outcome === 'precondition-failed') throw new HttpError(412, 'a precondition of the request does not hold');
   return gzip
     ? { status: 200, headers: [...headers, ['content-encoding', 'gzip']], body: file.gzip }
     : { status: 200, headers, body: file.identity };

@@ -19,7 +19,7 @@ function httpsRedirect(port: () => number): Handler {
     takesBody: false,
     crossSite: 'open',
     handle({ request, path, host }) {
-      if (host === '') throw new HttpError(400, 'no Host field, so there is no address to be sent to');
+      if (host === '') throw new HttpError(400, 'no Host field, so there is no address to redirect to');
       const name = host.includes(':') ? `[${host}]` : host;
       const at = port();
       const location = `https://${name}${at === 443 ? '' : `:${at}`}${uriOf(path, request.query)}`;

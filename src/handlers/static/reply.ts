@@ -22,7 +22,7 @@ export function settle(file: Representation, request: Request, conditions: Condi
   if (conditions !== undefined) {
     const outcome = precondition(conditions, file.validators);
     if (outcome === 'not-modified') return file.notModified;
-    if (outcome === 'precondition-failed') throw new HttpError(412, 'the file is not in the state asked for');
+    if (outcome === 'precondition-failed') throw new HttpError(412, 'a precondition of the request does not hold');
   }
   if (request.method === 'HEAD') {
     return file.whole ?? { status: 200, headers: file.headers, body: new NoBody(file.size) };

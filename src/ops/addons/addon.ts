@@ -60,7 +60,7 @@ function dlopenAsset(assets: Assets, name: string): unknown {
       tried.push(`${directory} (${error.message})`);
     }
   }
-  const list = tried.length === 0 ? 'no folder is there' : tried.join(', ');
+  const list = tried.length === 0 ? 'no folder, because none exists' : tried.join(', ');
   throw new Error(
     `${name} needs a folder that can be written and is not mounted noexec; tried ${list}; set RUNNEL_TMP to such a folder`,
   );

@@ -60,9 +60,12 @@ export class MemoryKeeper {
   /** To be called when the gateway is ready. */
   start(): void {
     if (this.small)
-      this.log.info(`memory is small: collecting early${this.tiny ? ', no optimising compiler' : ''}`, {
-        bytes: this.limit,
-      });
+      this.log.info(
+        `little memory: garbage is collected early${this.tiny ? ', and the optimising compiler is off' : ''}`,
+        {
+          bytes: this.limit,
+        },
+      );
     this.timer = setTimeout(() => this.afterStart(), AFTER_START).unref();
   }
 
@@ -84,7 +87,7 @@ export class MemoryKeeper {
     if (this.addon !== undefined) {
       try {
         const bytes = this.own ? dropExecutable(this.addon) : 0;
-        this.log.debug('gave back what only the start needed', { bytes });
+        this.log.debug('memory that only the start needed was released', { bytes });
       } catch (error) {
         this.log.debug(`could not give back memory: ${error instanceof Error ? error.message : String(error)}`);
       }

@@ -60,7 +60,7 @@ function bySocket(addon: unknown, path: string, log: Log): Send | undefined {
   try {
     const socket = datagramSocket(addon, path);
     return (text) => {
-      if (!socket.send(text)) log.warn('systemd did not take a notification', { notification: oneLine(text) });
+      if (!socket.send(text)) log.warn('systemd did not accept a notification', { notification: oneLine(text) });
     };
   } catch {
     // Another C library: the program does it.

@@ -105,7 +105,7 @@ export class Auth {
     return {
       refusal: {
         status: onlyCertificate ? 403 : 401,
-        because: wrong ? 'a wrong password or token' : 'it does not say who it is',
+        because: wrong ? 'a wrong password or token' : 'no password or token',
         policy: 'auth',
         headers: this.challenges(wrong),
       },

@@ -32,11 +32,13 @@ export class CredentialFile {
       this.seen = state;
       this.trouble = '';
       for (const { line, sentence } of problems)
-        this.log.warn(`${this.path}: line ${line} is left out: ${sentence}`, { entries: entries.size });
+        this.log.warn(`${this.path}: line ${line} is ignored: ${sentence}`, { entries: entries.size });
     } catch (error) {
       const trouble = error instanceof Error ? error.message : String(error);
       if (trouble !== this.trouble)
-        this.log.error(`${this.path} cannot be read: what it said before holds`, { error: trouble });
+        this.log.error(`${this.path} cannot be read; the entries that were read before stay in force`, {
+          error: trouble,
+        });
       this.trouble = trouble;
     }
     return this.entries;

@@ -60,7 +60,7 @@ export function planConfinement(
     ...userArguments(confinement, account, system, problems),
   ];
   if (limits.processes !== undefined && (account?.id ?? system.user) === 0) {
-    problems.push({ key: ['limits', 'processes'], message: 'does not hold for programs of root: set user too' });
+    problems.push({ key: ['limits', 'processes'], message: 'has no effect on programs of root: set user too' });
   }
   if (problems.length > 0) return { problems };
   const capabilities = neededCapabilities(confinement);

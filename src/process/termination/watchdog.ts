@@ -113,7 +113,9 @@ export class Watchdog {
 
   private async start(): Promise<void> {
     try {
-      this.table ??= new GroupTable(this.spawner.memoryFile(), (error) => this.lost(describe('cannot be told', error)));
+      this.table ??= new GroupTable(this.spawner.memoryFile(), (error) =>
+        this.lost(describe('cannot be informed', error)),
+      );
       const shell = await this.spawner.spawn({
         file: '/bin/sh',
         argv: ['runnel-watchdog', '-c', WATCHDOG_SCRIPT],
@@ -142,7 +144,7 @@ export class Watchdog {
   }
 
   private failed(reason: string, after = RESTART_AFTER): void {
-    this.lost(`${reason}; until it is back, programs would outlive a gateway that is killed`);
+    this.lost(`${reason}; until it runs again, programs go on running when the gateway is killed`);
     if (this.closed) return;
     const again = (): void => {
       this.timer = undefined;

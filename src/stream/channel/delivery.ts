@@ -140,7 +140,7 @@ export class Delivery {
       member.client.close(goodbye.ending);
     } else if (this.options.slowClient === 'disconnect') {
       this.counts.drop('client_too_slow');
-      this.close(member, { code: CLOSE.tryAgainLater, reason: 'you do not read as fast as the stream goes' });
+      this.close(member, { code: CLOSE.tryAgainLater, reason: 'you read more slowly than the stream sends' });
     } else {
       member.skipping = true;
       if (count > 0) this.skip(member, count, newestFrom(position) ?? unnumbered.findLast(isOut)?.message);

@@ -45,7 +45,8 @@ export class PrivateChannels implements Channels {
   sender(call: Call): Sender {
     const number = this.sessions.numberOf(queryValue(call.request.query, 'session') ?? '', call.user);
     const channel = number === undefined ? undefined : this.senders.get(number);
-    if (channel === undefined) throw new HttpError(404, 'no such session: the first event of the stream names it');
+    if (channel === undefined)
+      throw new HttpError(404, 'no such session; the first event of the stream names the session');
     return channel;
   }
 
@@ -85,7 +86,7 @@ export class PrivateChannels implements Channels {
       },
       drain: () => channel.clientDrain(),
       close: (ending) => channel.finish(ending),
-      vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was dropped'),
+      vanished: () => channel.abort('client_vanished', 'a client did not answer its pings and was disconnected'),
       left: () => channel.clientLeft(),
     };
   }

@@ -161,7 +161,8 @@ export class PrivateChannel implements SourceEvents {
     if (this.client.deliver(messages, origin) || this.clientBehind !== undefined) return;
     this.source?.pause();
     this.clientBehind = setTimeout(
-      () => this.abort('client_too_slow', 'a client did not take its messages within drain_timeout and was dropped'),
+      () =>
+        this.abort('client_too_slow', 'a client did not read its messages within drain_timeout and was disconnected'),
       this.options.drainTimeout,
     );
   }
@@ -181,7 +182,7 @@ export class PrivateChannel implements SourceEvents {
 
   private restartAfter(ending: Ending, restart: Restart): void {
     const wait = restart.backoff.next(performance.now() - this.sourceSince);
-    this.log.info('the program is started again', {
+    this.log.info('the program is restarted', {
       route: this.counts.route,
       ended: ending.reason,
       ms: Math.round(wait),

@@ -119,7 +119,7 @@ export class SharedChannels implements Channels {
   private makeRoom(): void {
     for (const [key, channel] of this.channels) {
       if (!channel.unused) continue;
-      channel.finish({ code: CLOSE.goingAway, reason: 'nobody was there' });
+      channel.finish({ code: CLOSE.goingAway, reason: 'no client is left' });
       this.channels.delete(key);
       return;
     }
@@ -177,10 +177,10 @@ function senderOf(call: Call, channel: SharedChannel): Member | undefined {
   const { query } = call.request;
   const [name, session] = [queryValue(query, 'client'), queryValue(query, 'session')];
   if (name === undefined && session === undefined) return undefined;
-  if (session === undefined) throw new HttpError(403, 'a client is known by its session, which "joined" tells it');
+  if (session === undefined) throw new HttpError(403, 'the session is missing; the event "joined" names it');
   const member = channel.sender(session, call.user);
   if (member === undefined) throw new HttpError(404, 'no client of this stream and of this user has this session');
-  if (name !== undefined && name !== member.id) throw new HttpError(403, 'the session is that of another client');
+  if (name !== undefined && name !== member.id) throw new HttpError(403, 'the session belongs to another client');
   return member;
 }
 

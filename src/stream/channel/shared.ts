@@ -108,7 +108,7 @@ export class SharedChannel implements SharedSourceEvents {
     const member = new Member(++this.joined, client, facts);
     this.members.set(member.id, member);
     if (this.over) {
-      this.delivery.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed, please come again' });
+      this.delivery.close(member, { code: CLOSE.goingAway, reason: 'this stream was closed; please reconnect' });
       return member;
     }
     this.supervisor.used();
@@ -170,7 +170,7 @@ export class SharedChannel implements SharedSourceEvents {
 
   /** A message of this client was lost. */
   lost(member: Member): void {
-    this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is away' });
+    this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is being restarted' });
   }
 
   /** The client has taken everything that it was given. */

@@ -73,7 +73,7 @@ export interface Reservation {
 export const NO_CLIENT: Reservation = { join: () => undefined, cancel: () => undefined };
 
 /** What was started for a client did not wait for it. */
-export const GONE: Ending = { code: CLOSE.tryAgainLater, reason: 'please come again' };
+export const GONE: Ending = { code: CLOSE.tryAgainLater, reason: 'please reconnect' };
 
 /** What the clients of one stream share. */
 export interface ClientParts {

@@ -100,7 +100,7 @@ export class KeepAlive {
       if (watch.active) watch.lastMessage = now;
       watch.active = false;
       if (maxLifetime !== undefined && now - watch.since >= maxLifetime) {
-        watch.owner.end({ code: CLOSE.goingAway, reason: 'max_lifetime is over, please come again' });
+        watch.owner.end({ code: CLOSE.goingAway, reason: 'max_lifetime has passed; please reconnect' });
       } else if (idleTimeout !== undefined && now - watch.lastMessage >= idleTimeout) {
         watch.owner.end({ code: CLOSE.normal, reason: 'idle', again: true });
       } else if (now >= watch.nextPing) this.ping(watch, now);

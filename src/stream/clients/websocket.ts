@@ -153,7 +153,7 @@ class StreamSocket implements SocketHandlers, Owner {
     else
       this.events?.close({
         code: CLOSE.unsupportedData,
-        reason: binary ? 'only binary messages here' : 'only text messages here',
+        reason: binary ? 'this stream accepts only binary messages' : 'this stream accepts only text messages',
       });
   }
 

@@ -112,7 +112,7 @@ export class SourceSupervisor {
     this.source = source;
     this.since = performance.now();
     this.parts.started(source);
-    if (this.isAway) this.parts.notice('it runs again');
+    if (this.isAway) this.parts.notice('the program runs again');
     this.isAway = false;
     this.expect();
   }
@@ -141,8 +141,8 @@ export class SourceSupervisor {
     // Said once until it runs.
     if (!this.isAway) {
       const { log, route } = this.parts;
-      log.info('the program is started again', { route, ended: why, ms: Math.round(wait) });
-      this.parts.notice(`the program has ended (${why}) and is started again`);
+      log.info('the program is restarted', { route, ended: why, ms: Math.round(wait) });
+      this.parts.notice(`the program has ended (${why}) and is restarted`);
     }
     this.isAway = true;
     // What comes now is waiting, not running.

@@ -57,7 +57,7 @@ export function generalTrouble({ chain, anchors }: Served, now: number): string 
   const { from, to } = validity(leaf);
   if (now > to) return `the certificate expired on ${day(to)}`;
   if (now < from) return `the certificate is not valid before ${day(from)}`;
-  if (isSelfSigned(leaf)) return 'it is self-signed: each device has to be told to trust it';
+  if (isSelfSigned(leaf)) return 'it is self-signed: each device must be told to trust it';
   // One path on which nothing has expired is enough; without a public root the whole chain is the only one.
   const paths = anchors.length > 0 ? anchors.map(({ length }) => chain.slice(0, length)) : [chain];
   const ended = paths.map((path) => path.find((each) => now < validity(each).from || now > validity(each).to));
@@ -72,7 +72,7 @@ export function generalTrouble({ chain, anchors }: Served, now: number): string 
   const issuer = commonName(top.issuer) ?? top.issuer.replaceAll('\n', ', ');
   if (chain.length === 1 && leaf.infoAccess?.includes('CA Issuers') === true)
     return `the intermediate certificate "${issuer}" is missing from the chain`;
-  return `it leads to "${issuer}", which is in no public list: that authority has to be installed on each device`;
+  return `its root is "${issuer}", which is in no public list: install that authority on each device`;
 }
 
 /** For a device that gets updates no more. */

@@ -40,11 +40,11 @@ export function openAuthority({ certificate, key }: Pair, files: AuthorityFiles,
   const identity = parseIdentity(certificate, key, { ...files, passphrase: undefined }, {});
   const { to } = validity(identity.leaf);
   if (!identity.leaf.ca)
-    throw new TlsError('certificate', `the certificate in ${files.certificate} is not one of an authority`);
+    throw new TlsError('certificate', `the certificate in ${files.certificate} is not that of an authority`);
   if (now > to)
     throw new TlsError(
       'certificate',
-      `the authority in ${files.certificate} expired on ${day(to)}: move ${files.certificate} and ${files.key} away for a new one, which every device has to be told to trust`,
+      `the authority in ${files.certificate} expired on ${day(to)}; to make a new one, which every device must be told to trust, move ${files.certificate} and ${files.key} away`,
     );
   if (identity.key.asymmetricKeyType === 'rsa-pss')
     throw new TlsError('key', `the key in ${files.key} is for RSA-PSS only: use one for RSA, ECDSA or Ed25519`);

@@ -15,7 +15,7 @@ function storeEvents(listener: string, log: Log, tallies: Tallies): StoreEvents 
     },
     failed(message) {
       tallies.certificateReloads.add(1, listener, 'failed');
-      log.error(`the new certificate files cannot be used, the old ones are served on: ${message}`, { listener });
+      log.error(`the new certificate files cannot be used; the old certificates stay in use: ${message}`, { listener });
     },
     expiring(what, days, notAfter) {
       if (days === 0) log.error(`${what} expired on ${day(notAfter)}`, { listener });

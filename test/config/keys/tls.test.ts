@@ -115,7 +115,7 @@ describe('one listener', () => {
     ],
     [
       'tls = { certificate = "both.pem", client = { ca = "ca.pem", crl = "late.crl" } }',
-      'doubts\nr:3:46: listen[0].tls.client.ca: a revocation list in late.crl ended on DAY: every client is refused until there is a newer one',
+      'doubts\nr:3:46: listen[0].tls.client.ca: a revocation list in late.crl expired on DAY: every client is refused until you replace it',
     ],
     [
       'tls = { certificate = "both.pem", ciphers = "old" }',
@@ -138,7 +138,7 @@ describe('one listener', () => {
     ],
     [
       'tls = { certificate = "both.pem", client = { ca = "board.pem" } }',
-      'doubts\nr:3:46: listen[0].tls.client.ca: board.local in board.pem is not the certificate of an authority: it vouches for nobody',
+      'doubts\nr:3:46: listen[0].tls.client.ca: board.local in board.pem is not the certificate of an authority, so no client is accepted by it',
     ],
   ];
   for (const [written, expected] of cases)

@@ -113,7 +113,7 @@ for (const engine of ['uws', 'node'] as const)
             else if (value === 'missed') missed += Number(data);
           }
           if (rule === 'disconnect') {
-            assert.deepEqual([code, reason], [1013, 'you do not read as fast as the stream goes']);
+            assert.deepEqual([code, reason], [1013, 'you read more slowly than the stream sends']);
             continue;
           }
           assert.deepEqual([code, reason], [1000, 'exit 0']);

@@ -116,7 +116,7 @@ const CASES: readonly Case[] = [
     status: 200,
     complete: false,
     body: 'halv',
-    log: /longer than it says/,
+    log: /longer than its stated size/,
   },
   {
     name: 'the field for chunks, and a document',
@@ -137,7 +137,7 @@ const CASES: readonly Case[] = [
     status: 200,
     complete: false,
     body: 'some',
-    log: /not over after 1500 ms/,
+    log: /not finished after 1500 ms/,
   },
   {
     name: 'it ignores every signal but KILL',
@@ -145,7 +145,7 @@ const CASES: readonly Case[] = [
     status: 200,
     complete: false,
     body: 'some',
-    log: /not over after 1500 ms/,
+    log: /not finished after 1500 ms/,
   },
   {
     name: 'it closes its output and lives on',

@@ -342,9 +342,9 @@ test('times: 504 for the header, a cut for the whole', async () => {
   const late = await refusal(callFor('slow'), handlerFor({ timeout: 100 }));
   assert.deepEqual([late.status, late.message], [504, 'a CGI program failed: no header within 100 ms']);
   script('never', 'printf "\\nsome"; sleep 1000');
-  await assert.rejects(textOf('never', {}, handlerFor({ total_timeout: 300 })), /not over after 300 ms/);
+  await assert.rejects(textOf('never', {}, handlerFor({ total_timeout: 300 })), /not finished after 300 ms/);
   script('trap', 'trap "" INT TERM; printf "\\nsome"; while :; do sleep 0.05; done');
-  await assert.rejects(textOf('trap', {}, handlerFor({ total_timeout: 300 })), /not over/);
+  await assert.rejects(textOf('trap', {}, handlerFor({ total_timeout: 300 })), /not finished/);
   await nothingRuns();
 });
 

@@ -323,7 +323,7 @@ for (const engine of ENGINES) {
       assert.equal(environment['HTTP_AUTHORIZATION'], 'Basic YTpi');
     });
     await t.test('the log says why', async () => {
-      await running.logged((line) => /local redirects went round more than 10 times/.test(line.message));
+      await running.logged((line) => /more than 10 local redirects in a row/.test(line.message));
       const unexpected = running.log.filter((line) => line.message === 'internal error');
       assert.deepEqual(unexpected, []);
     });

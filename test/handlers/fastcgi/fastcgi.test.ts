@@ -266,7 +266,7 @@ for (const engine of ENGINES) {
     const config = `${listen(engine)}[fastcgi."/app/"]\nconnect = "tcp://127.0.0.1:${port}"\n`;
     const running = await startGateway(t, { config });
     assert.equal((await get(running)).status, 502);
-    await running.logged((line) => /nobody listens there/.test(line.message));
+    await running.logged((line) => /nothing listens there/.test(line.message));
   });
 
   test(`it hangs: 504 before the header, a cut after it (${engine})`, async (t) => {
@@ -276,7 +276,7 @@ for (const engine of ENGINES) {
     const stuck = await inFrontOf(t, engine, (socket) => socket.write(recordOf(6, '\nsome')), 'total_timeout = "1s"\n');
     const reply = await get(stuck.running);
     assert.deepEqual([reply.status, reply.complete, reply.body.toString()], [200, false, 'some']);
-    assert.match(String((await requestLine(stuck.running))['cut']), /not over after 1000 ms/);
+    assert.match(String((await requestLine(stuck.running))['cut']), /not finished after 1000 ms/);
     await until('the connection is given up', () => stuck.app.open.size === 0);
   });
 

@@ -383,7 +383,7 @@ describe('errors', () => {
       const gone = await get(gateway.port, '/missing');
       return gone.body.toString().startsWith('404 Not Found');
     });
-    await gateway.logged((line) => line.message.startsWith('the page for 404 cannot be sent: not there'));
+    await gateway.logged((line) => line.message.startsWith('the error page for 404 cannot be sent: not there'));
   });
 });
 

@@ -45,7 +45,7 @@ test('where memory is small the heap is collected again and again', () => {
   const run = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
   const { asked, lines } = JSON.parse(run.stdout) as { asked: number; lines: string[] };
   assert.ok(asked >= 4, run.stdout);
-  assert.ok(lines.includes('memory is small: collecting early'), run.stdout);
+  assert.ok(lines.includes('little memory: garbage is collected early'), run.stdout);
 });
 
 /**

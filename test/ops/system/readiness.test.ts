@@ -65,7 +65,7 @@ test('an abstract socket is reached too, and one that is not there is only a war
   const lines: string[] = [];
   const quiet = Object.assign(Object.create(log), { warn: (line: string) => lines.push(line) }) as Log;
   openReadiness({ NOTIFY_SOCKET: '@runnel-is-not-there' }, loadKoffi(openAssets()), quiet).ready('');
-  assert.deepEqual(lines, ['systemd did not take a notification']);
+  assert.deepEqual(lines, ['systemd did not accept a notification']);
 });
 
 test('without the add-on, systemd-notify says it, one thing after the other', async (t) => {

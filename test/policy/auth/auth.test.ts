@@ -155,7 +155,7 @@ test('who may use a route', async (t) => {
       (await ask(port, '/bin/show.cgi', { headers: who })).status;
     await until('the new file to count', async () => (await status(basic('bob', 'geheim'))) === 200);
     assert.equal(await status(basic('ann', 'secret')), 401, 'remembered, but not in the file any more');
-    await gateway.logged((line) => line.level === 'warn' && /line 1 is left out: SHA-1/.test(line.message));
+    await gateway.logged((line) => line.level === 'warn' && /line 1 is ignored: SHA-1/.test(line.message));
   });
   assert((await gateway.metric('runnel_policy_refused_total', 'policy="auth"')) > 10);
 });

@@ -96,12 +96,7 @@ describe('planConfinement', () => {
     ['a number that is too large', { user: '4294967295', limits: {} }, ROOT, [/no user/]],
     ['a number without a group', { user: '7', limits: {} }, ROOT, [/set group too/]],
     ['no right to', { user: 'ann', limits: { nice: -1 } }, NOBODY, [/CAP_SYS_NICE/, /CAP_SETUID/]],
-    [
-      'processes of root',
-      { limits: { processes: 5 } },
-      ROOT,
-      [/^limits.processes: does not hold for programs of root/],
-    ],
+    ['processes of root', { limits: { processes: 5 } }, ROOT, [/^limits.processes: has no effect on programs of root/]],
     ['processes of root by name', { user: 'root', limits: { processes: 5 } }, ROOT, [/set user too/]],
     ['no right to, group', { group: 'video', limits: {} }, NOBODY, [/^group: .*CAP_SETGID/]],
     ['rights that setpriv would not have', { user: 'ann', limits: {} }, ALONE, [/^user: .*AmbientCapabilities=/]],

@@ -102,7 +102,7 @@ describe('clients that do not read', () => {
     const slow = new FakeClient(false);
     const member = join(slow);
     for (let at = 1; at <= 20; at++) print(line(at));
-    channel.close(member, { code: 1001, reason: 'max_lifetime is over, please come again' });
+    channel.close(member, { code: 1001, reason: 'max_lifetime has passed; please reconnect' });
     assert.notEqual(member.position, undefined);
     for (let at = 21; at <= 200; at++) print(line(at));
     assert.equal(member.position, undefined);

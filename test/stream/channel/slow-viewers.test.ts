@@ -122,7 +122,7 @@ for (const engine of ['uws', 'node'] as const)
       assert.equal(await dropped(running, 'disconnect'), SLOW);
       for (const socket of slow) {
         socket.ws.resume();
-        assert.deepEqual(await socket.closed, { code: 1013, reason: 'you do not read as fast as the stream goes' });
+        assert.deepEqual(await socket.closed, { code: 1013, reason: 'you read more slowly than the stream sends' });
         const { numbers, missed } = heard(socket);
         assert.equal(missed, 0);
         assert.deepEqual(numbers, upTo(numbers.length));

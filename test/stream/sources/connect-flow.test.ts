@@ -146,7 +146,7 @@ for (const engine of ['uws', 'node'] as const) {
       if (engine === 'uws') {
         // It cannot stop reading from one client.
         await until('the client is told', () => ended !== undefined);
-        assert.equal(ended, '1013 the server does not read as fast as you send');
+        assert.equal(ended, '1013 you send faster than the upstream reads');
         return;
       }
       await standsStill(() => TOTAL - ws.bufferedAmount);

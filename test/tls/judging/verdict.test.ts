@@ -90,7 +90,7 @@ describe('what holds for every device', () => {
     [
       'an authority of its own',
       served(none.server(['a.test']), []),
-      /^it leads to "Nobody", which is in no public list/,
+      /^its root is "Nobody", which is in no public list/,
     ],
     [
       'a missing intermediate',

@@ -183,7 +183,7 @@ describe('an authority that something else has made', () => {
   const wrong: readonly (readonly [what: string, certificate: string, key: string, now: number, sentence: RegExp])[] = [
     ['another key', root.certificate, other.pem, 0, /the key in ca\.key does not belong to the certificate in ca\.pem/],
     ['an encrypted key', root.certificate, encrypted, 0, /the key in ca\.key is encrypted: decrypt it .*openssl pkey/],
-    ['no authority', root.server(['x.test']).certificate, '', 0, /ca\.pem is not one of an authority/],
+    ['no authority', root.server(['x.test']).certificate, '', 0, /ca\.pem is not that of an authority/],
     ['one that has expired', root.certificate, root.pem, late, /the authority in ca\.pem expired on .* every device/],
     ['no certificate', 'text', root.pem, 0, /there is no certificate in ca\.pem/],
     ['no key', root.certificate, 'text', 0, /there is no private key in ca\.key/],

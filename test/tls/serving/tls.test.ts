@@ -133,7 +133,7 @@ listen = "127.0.0.1:0"
 
   const wrong = await rawRequest(secure, 'GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');
   assert.equal(wrong.status, 400);
-  assert.match(wrong.body.toString(), /This port speaks HTTPS/);
+  assert.match(wrong.body.toString(), /This port accepts HTTPS only/);
   await running.logged(({ message }) => message === 'refused: plain HTTP on a TLS port');
 
   const ready = await ask(admin, '/readyz');
@@ -248,7 +248,7 @@ test('HUP: new connections get the new certificate, open ones go on, a broken on
   put('nonsense', 'board.pem');
   running.process.kill('SIGHUP');
   const line = await running.logged(({ message }) => message.startsWith('the new certificate files cannot be used'));
-  assert.match(line.message, /the old ones are served on: there is no certificate in .*board\.pem/);
+  assert.match(line.message, /the old certificates stay in use: there is no certificate in .*board\.pem/);
   assert.equal(line.level, 'error');
   assert.equal(await shownTo(port, 'old.test'), 'new.test');
   const metrics = (await ask(admin, '/metrics')).body;
@@ -375,7 +375,7 @@ test('client certificates: required, optional, of another authority, revoked', a
   assert.match(welcome.body, /^SSL_CLIENT_FINGERPRINT_SHA256=([0-9A-F]{2}:){31}[0-9A-F]{2}$/m);
 
   for (const [who, reason] of [
-    [undefined, /no client certificate was shown/],
+    [undefined, /the client sent no certificate/],
     [mallory, /is not accepted \(/],
     [revoked, /is not accepted \(CERT_REVOKED\)/],
     [late, /is not accepted \(CERT_HAS_EXPIRED\)/],

@@ -58,7 +58,7 @@ export class Connections {
       return connection;
     } catch (error) {
       if (signal.aborted)
-        throw this.refusal('left', new HttpError(499, 'its client left before the connection was made'));
+        throw this.refusal('left', new HttpError(499, 'the client left before the connection was made'));
       // `close` also ends what is still being made.
       if (this.closed) throw this.refusal('failed', stopping());
       throw error instanceof ConnectError ? this.refusal(error.failure, asStartError(error)) : error;

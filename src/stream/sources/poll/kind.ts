@@ -19,7 +19,7 @@ export const pollKind: SourceKind = {
   name: 'poll',
   checks: pollChecks,
   usualShare: 'all',
-  overrun: 'the source does not answer as fast as you send',
+  overrun: 'you send faster than the source answers',
   // The last whole answer is all that a newcomer needs.
   usualReplay: (config) => (config.message === 'lines' && config.history !== undefined ? usualReplay(config) : 'last'),
   usualHistory: ({ max_message }) => {

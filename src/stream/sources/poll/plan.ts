@@ -52,7 +52,7 @@ export function judge(answer: PollAnswer, query: string, memory: PollMemory, rul
   if (isEmpty) return { outcome: 'same', memory: withoutBody(memory, answer, validators, rules) };
 
   const looks = shapeOf(body, type);
-  if (looks === 'html' && memory.wasJson) return error('it answers with an HTML page where there was JSON');
+  if (looks === 'html' && memory.wasJson) return error('it answers with an HTML page instead of JSON');
   let document: Json | undefined;
   if (rules.message === 'json-diff' || rules.cursor?.json !== undefined) {
     const parsed = parseJson(body);
@@ -146,7 +146,7 @@ function parseJson(body: Buffer): { readonly document: Json } | { readonly troub
     return { document: withoutNulls(parsed) };
   } catch (thrown) {
     return {
-      trouble: thrown instanceof RangeError ? `its JSON is ${thrown.message}` : 'what it answers with is not JSON',
+      trouble: thrown instanceof RangeError ? `its JSON is ${thrown.message}` : 'its response is not JSON',
     };
   }
 }

@@ -141,7 +141,7 @@ export class PolledSource implements SharedSource {
     } catch (error) {
       if (!(error instanceof PollFailure)) {
         const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        return { verdict: { outcome: 'error', why: 'it cannot be asked' }, pause: undefined, detail };
+        return { verdict: { outcome: 'error', why: 'it cannot be polled' }, pause: undefined, detail };
       }
       const pause = retryAfter(error.headers, Date.now());
       return { verdict: { outcome: 'error', why: error.message }, pause, detail: error.detail };
@@ -166,7 +166,7 @@ export class PolledSource implements SharedSource {
   private failed(why: string, detail: string | undefined): number {
     const { route, log, backoff: times } = this.options;
     const first = this.failing === undefined;
-    const notice = `the source of this stream does not answer as it should: ${why}; it is asked again until it does`;
+    const notice = `the source of this stream fails: ${why}; the gateway keeps trying`;
     this.failing ??= { backoff: new Backoff(times), notice };
     const backoff = this.failing.backoff.next(0);
     const facts = { route, why, ...(detail === undefined ? {} : { detail }), ms: Math.round(backoff) };
@@ -179,7 +179,7 @@ export class PolledSource implements SharedSource {
     if (this.failing === undefined) return;
     this.failing = undefined;
     this.options.log.info('a polled source answers again', { route: this.options.route });
-    this.events.notice('it answers again');
+    this.events.notice('the source answers again');
   }
 }
 
@@ -190,7 +190,7 @@ async function answered(answer: Promise<PollAnswer>): Promise<MessageAnswer> {
   } catch (error) {
     if (!(error instanceof PollFailure)) throw error;
     const detail = error.detail === undefined ? '' : ` (${error.detail})`;
-    throw new HttpError(error.status, `a message to a polled source got no answer: ${error.message}${detail}`, {
+    throw new HttpError(error.status, `a message to a polled source failed: ${error.message}${detail}`, {
       headers: error.headers.filter(([name]) => name === 'retry-after'),
     });
   }

@@ -49,15 +49,15 @@ async function askRoute(parts: PollRouteParts, asked: PollRequest): Promise<Poll
   for (let redirects = 0; redirects <= MAX_LOCAL_REDIRECTS; redirects++) {
     const canonical = canonicalPath(path);
     const match = canonical === undefined ? undefined : parts.find(parts.host, canonical);
-    if (match === undefined || match.needsSlash) throw new PollFailure('it is not there (404)', { detail: path });
+    if (match === undefined || match.needsSlash) throw new PollFailure('it does not exist (404)', { detail: path });
     const { handler, auth } = match.value;
     first ??= handler;
     // Whose stream it is has chosen the first one. Where a program leads may be up to a viewer's query, and a detour opens nothing.
     if (handler !== first && auth.on)
-      throw new PollFailure('it redirects to what is for those who sign in', { detail: path });
+      throw new PollFailure('it redirects to a route that needs a password or token', { detail: path });
     if (handler.kind === 'stream') throw new PollFailure('it is a stream itself', { detail: path });
     if (handler.methods?.includes(method) === false)
-      throw new PollFailure(`it takes no ${method} (405)`, { status: 405, detail: path });
+      throw new PollFailure(`it does not accept ${method} (405)`, { status: 405, detail: path });
     const call = new OwnCall(parts, requestOf(parts, path, { ...asked, method, query, body, headers: own }), {
       path: match.path,
       rest: match.rest,
@@ -73,7 +73,7 @@ async function askRoute(parts: PollRouteParts, asked: PollRequest): Promise<Poll
     query = at < 0 ? '' : answer.localRedirect.slice(at + 1);
     [method, body, own] = ['GET', undefined, own.filter(([name]) => name !== 'content-type')];
   }
-  throw new PollFailure('it redirects round and round', { detail: path });
+  throw new PollFailure('it redirects in a loop', { detail: path });
 }
 
 async function askHandler(
@@ -89,7 +89,7 @@ async function askHandler(
     if ('localRedirect' in answer || 'toFolder' in answer) return answer;
     if ('handlers' in answer) {
       answer.cancel();
-      throw new PollFailure('it is no page but a WebSocket');
+      throw new PollFailure('it is a WebSocket, not a page');
     }
     const { status, headers } = answer;
     return { status, headers, body: await collectReply(answer, maxBytes, signal) };
@@ -118,7 +118,9 @@ function failureOf(error: unknown, maxBytes: number): unknown {
     const { status, headers, message: detail } = error;
     return new PollFailure(`it failed (${status})`, { status, headers, detail });
   }
-  return new PollFailure('it broke off', { detail: error instanceof Error ? error.message : String(error) });
+  return new PollFailure('its response was cut off', {
+    detail: error instanceof Error ? error.message : String(error),
+  });
 }
 
 function requestOf(parts: PollRouteParts, path: string, asked: PollRequest): Request {
@@ -174,6 +176,6 @@ class OwnCall implements Call {
   note(): void {}
 
   abort(): void {
-    this.aborting.abort(new HttpError(499, 'nobody waits for the answer any more'));
+    this.aborting.abort(new HttpError(499, 'no client waits for the response any more'));
   }
 }

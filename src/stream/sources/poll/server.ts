@@ -49,7 +49,9 @@ async function whole(response: UpstreamResponse, { maxBytes, signal }: PollReque
     if (length !== undefined && length > maxBytes) throw tooLarge(length, maxBytes);
     const encoding = headers.find(([name]) => name === 'content-encoding')?.[1] ?? 'identity';
     if (encoding.toLowerCase() !== 'identity')
-      throw new PollFailure('its answer is compressed, which nobody has asked for', { detail: encoding });
+      throw new PollFailure('its response is compressed, although the request did not ask for that', {
+        detail: encoding,
+      });
     const pieces: Buffer[] = [];
     let taken = 0;
     for await (const piece of body as AsyncIterable<Buffer>) {

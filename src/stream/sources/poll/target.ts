@@ -57,5 +57,5 @@ export class PollFailure extends Error {
 export function tooLarge(size: number | undefined, maxBytes: number): PollFailure {
   const measured =
     size === undefined ? `more than max_message, ${maxBytes} bytes` : `${size} bytes, max_message is ${maxBytes}`;
-  return new PollFailure(`its answer is too large: ${measured}`);
+  return new PollFailure(`its response is too large: ${measured}`);
 }

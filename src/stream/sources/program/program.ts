@@ -102,7 +102,7 @@ export class SilenceHint {
     if (this.said) return;
     this.said = true;
     this.log.info(
-      'the program is alive and has printed nothing for a while: if it should have, its output may be stuck in its buffer; try unbuffer = true',
+      'the program is running, but it has printed nothing for a while; if its output stays in a buffer, set unbuffer = true',
       { route: this.route },
     );
   }

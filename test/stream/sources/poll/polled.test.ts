@@ -22,8 +22,7 @@ level = "debug"
 /** Short waits, so that a test is not long. */
 const SOON = 'interval = "100ms"\nrestart_delay = "10ms"\nrestart_delay_max = "100ms"\n';
 
-const failing = (why: string): string =>
-  `the source of this stream does not answer as it should: ${why}; it is asked again until it does`;
+const failing = (why: string): string => `the source of this stream fails: ${why}; the gateway keeps trying`;
 
 /** Replaces a file in one step: a program that reads it sees the old or the new one. */
 function put(running: Running, name: string, content: string | Buffer): void {
@@ -133,24 +132,27 @@ test('an old server: conditional requests over one connection, a cursor, HTML, e
   assert.ok(old.requests.every(({ headers }) => headers['x-forwarded-for'] === undefined));
 
   state = { ...state, body: '<html>login</html>', etag: '"3"', type: 'text/html' };
-  assert.deepEqual(await viewer.first(1, 'notice'), [failing('it answers with an HTML page where there was JSON')]);
+  assert.deepEqual(await viewer.first(1, 'notice'), [failing('it answers with an HTML page instead of JSON')]);
   state = { ...state, body: '{"n":2}', etag: '"4"', type: 'application/json' };
   assert.deepEqual(await viewer.first(2), ['{"n":1}', '{"n":2}']);
-  assert.equal((await viewer.first(2, 'notice'))[1], 'it answers again');
+  assert.equal((await viewer.first(2, 'notice'))[1], 'the source answers again');
 
   // Whatever goes wrong next, it is told once.
   state = { ...state, status: 503 };
   await viewer.first(3, 'notice');
   await old.stop();
-  const errors = await running.logged((line) => line['why'] === 'nobody listens there');
+  const errors = await running.logged((line) => line['why'] === 'nothing listens there');
   assert.equal(errors.level, 'debug');
   const late = await events(running, '/old');
   assert.deepEqual(await late.first(1, 'notice'), [failing('it answers with an error (503)')]);
   state = { ...state, status: 200, body: '{"n":3}', etag: '"5"' };
   await old.start();
   assert.deepEqual(await viewer.first(3), ['{"n":1}', '{"n":2}', '{"n":3}']);
-  assert.deepEqual(viewer.all('notice').slice(2), [failing('it answers with an error (503)'), 'it answers again']);
-  assert.deepEqual((await late.first(2, 'notice'))[1], 'it answers again');
+  assert.deepEqual(viewer.all('notice').slice(2), [
+    failing('it answers with an error (503)'),
+    'the source answers again',
+  ]);
+  assert.deepEqual((await late.first(2, 'notice'))[1], 'the source answers again');
   assert.equal(await running.stop(), 0);
 });
 
@@ -160,7 +162,7 @@ test('a first answer that is none: the viewer is let in and told', async (t) => 
   const config = `${HEAD}[stream."/old"]\npoll = "http://127.0.0.1:${old.port}"\n${SOON}`;
   const running = await startGateway(t, { config });
   const viewer = await events(running, '/old');
-  assert.deepEqual(await viewer.first(1, 'notice'), [failing('nobody listens there')]);
+  assert.deepEqual(await viewer.first(1, 'notice'), [failing('nothing listens there')]);
   await old.start();
   assert.deepEqual(await viewer.first(1), ['hello']);
   assert.equal(old.requests[0]?.url, '/');
@@ -197,10 +199,10 @@ test('answers that are too large, compressed, cut, late or no HTTP at all', asyn
     // Anything else is never answered.
   });
   const cases = {
-    announced: 'its answer is too large: 50000000 bytes, max_message is 65536',
-    endless: 'its answer is too large: more than max_message, 65536 bytes',
-    gzip: 'its answer is compressed, which nobody has asked for',
-    cut: 'it broke the connection off',
+    announced: 'its response is too large: 50000000 bytes, max_message is 65536',
+    endless: 'its response is too large: more than max_message, 65536 bytes',
+    gzip: 'its response is compressed, although the request did not ask for that',
+    cut: 'it closed the connection too early',
     noise: 'what it answers is not HTTP',
     redirect: 'it answers with a redirect (302), which is not followed',
     never: 'it did not answer within 1 s',
@@ -239,11 +241,11 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
   const cases: { readonly [name: string]: RegExp } = {
     big: /too large: more than max_message, 65536 bytes/,
     dies: /it failed \(502\)/,
-    breaks: /it broke off/,
+    breaks: /its response was cut off/,
     hangs: /it did not answer within 1 s/,
     busy: /it answers with an error \(503\)/,
-    round: /it redirects round and round/,
-    detour: /it redirects to what is for those who sign in/,
+    round: /it redirects in a loop/,
+    detour: /it redirects to a route that needs a password or token/,
     gone: /it failed \(404\)/,
   };
   const stream = (name: string, timeout: string): string =>
@@ -296,7 +298,7 @@ test('commands: their output is the answer, their status an error', async (t) =>
   assert.equal(line['detail'], 'last words: no sensor');
   const big = await events(running, '/big');
   assert.deepEqual(await big.first(1, 'notice'), [
-    failing('its answer is too large: more than max_message, 65536 bytes'),
+    failing('its response is too large: more than max_message, 65536 bytes'),
   ]);
   const sleeping = (): boolean => childrenOf(running.pid).some(({ command }) => command === 'sleep 1000');
   const hanging = await events(running, '/hangs');
@@ -409,7 +411,7 @@ esac
       'no such thing',
       'text/plain; charset=utf-8 5 x=1: {"a":',
     ]);
-    await running.logged((line) => /a message to a polled source got no answer: it failed \(502\)/.test(line.message));
+    await running.logged((line) => /a message to a polled source failed: it failed \(502\)/.test(line.message));
     const post = (path: string, body: string, headers?: { [name: string]: string }): ReturnType<typeof ask> =>
       ask(running.port, path, { method: 'POST', body, ...(headers === undefined ? {} : { headers }) });
     const answered = await post('/box', 'a=1', { 'content-type': 'application/x-www-form-urlencoded' });
@@ -424,7 +426,7 @@ esac
     const greedy = await TestSocket.open(url('/box'));
     greedy.ws.send('wait');
     for (let at = 0; at < 1000; at++) greedy.ws.send('hello');
-    assert.deepEqual(await greedy.closed, { code: 1013, reason: 'the source does not answer as fast as you send' });
+    assert.deepEqual(await greedy.closed, { code: 1013, reason: 'you send faster than the source answers' });
     assert.deepEqual(other.messages, ['state']);
     assert.equal(await running.stop(), 0);
   });

@@ -30,8 +30,7 @@ ${Object.entries({
   .join('')}`;
 
 const JSON_HEAD = 'Content-Type: application/json\r\n\r\n';
-const failing = (why: string): string =>
-  `the source of this stream does not answer as it should: ${why}; it is asked again until it does`;
+const failing = (why: string): string => `the source of this stream fails: ${why}; the gateway keeps trying`;
 
 const conditional = ({ request }: Said): boolean => /^if-(none-match|modified-since):/im.test(request);
 const unchanged = ({ answer }: Said): boolean => /^HTTP\/1\.[01] 304 /.test(answer);
@@ -71,11 +70,11 @@ async function page(running: Running, site: OldSite, { cgi }: OldProgram): Promi
   // An error page that says 200.
   site.print('Content-Type: text/html\r\n\r\n<html>Internal error</html>');
   const [viewer] = viewers;
-  const html = failing('it answers with an HTML page where there was JSON');
+  const html = failing('it answers with an HTML page instead of JSON');
   assert.deepEqual(await viewer?.first(1, 'notice'), [html]);
   site.print(`${JSON_HEAD}{"n":5}`);
   await everybodyHas('{"n":1}', '{"n":2}', '{"n":3}', '{"n":4}', '{"n":5}');
-  assert.deepEqual(await viewer?.first(2, 'notice'), [html, 'it answers again']);
+  assert.deepEqual(await viewer?.first(2, 'notice'), [html, 'the source answers again']);
 
   // What a viewer sends goes to the program, and its answer to that viewer.
   socket.ws.send('hello');
@@ -83,7 +82,7 @@ async function page(running: Running, site: OldSite, { cgi }: OldProgram): Promi
   if (cgi.posts === 'cut') {
     await until('it has an answer, or none for good', () =>
       [...socket.messages.slice(5), ...running.log.map(({ message }) => message)].some((text) =>
-        /: hello$|^a message to a polled source got no answer/.test(text),
+        /: hello$|^a message to a polled source failed/.test(text),
       ),
     );
     assert.ok(posted.status === 502 || posted.body.endsWith(': a=1&b=2'), posted.body);
@@ -130,14 +129,14 @@ async function restart(running: Running, site: OldSite): Promise<void> {
   await site.stop();
   const [said = ''] = await viewer.first(1, 'notice');
   // What was under way when it stopped is broken off.
-  assert.ok(['nobody listens there', 'it broke the connection off'].map(failing).includes(said), said);
+  assert.ok(['nobody listens there', 'it closed the connection too early'].map(failing).includes(said), said);
   const late = await EventClient.open(running.port, '/direct');
   assert.deepEqual(await late.first(1, 'notice'), [said]);
   site.write('meanwhile');
   await site.start();
   await until('it has what was written meanwhile', () => viewer.all().at(-1) === 'meanwhile');
-  assert.deepEqual(await viewer.first(2, 'notice'), [said, 'it answers again']);
-  assert.deepEqual((await late.first(2, 'notice'))[1], 'it answers again');
+  assert.deepEqual(await viewer.first(2, 'notice'), [said, 'the source answers again']);
+  assert.deepEqual((await late.first(2, 'notice'))[1], 'the source answers again');
   for (const each of [viewer, late]) each.close();
 }
 
@@ -149,12 +148,12 @@ async function large(running: Running, { cgi }: OldProgram): Promise<void> {
     return notice;
   };
   const before = memoryOf(running.pid, 'RssAnon');
-  assert.match(await said('/large-file'), /its answer is too large: 50000000 bytes, max_message is 65536/);
+  assert.match(await said('/large-file'), /its response is too large: 50000000 bytes, max_message is 65536/);
   assert.match(await said('/missing'), /it answers with an error \(404\)/);
   if (cgi !== undefined)
     assert.match(
       await said('/large-page'),
-      /its answer is too large: (more than max_message, 65536 bytes|50000000 bytes)/,
+      /its response is too large: (more than max_message, 65536 bytes|50000000 bytes)/,
     );
   const grown = memoryOf(running.pid, 'RssAnon') - before;
   assert.ok(grown < 30_000, `${grown} KiB`);
