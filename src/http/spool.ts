@@ -2,13 +2,17 @@
  * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
  * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too.
  */
+import { read } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
 import type { Limits } from '../config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
 import { openNameless } from '../ops/system/nameless.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
+
+const readAt = promisify(read);
 
 /** Bytes that may wait for the disk before the client is held back. */
 const MAX_UNWRITTEN = 1 << 20;
@@ -188,4 +192,22 @@ class BodySpool implements Spool, BodyReceiver {
     if (this.settle === undefined) this.release();
     else this.finishIfWhole();
   }
+}
+
+/**
+ * A spooled body in memory, for whoever needs it as one message.
+ * @param max bytes; rejects with a 413 above
+ */
+export async function bodyBytes(body: Body | undefined, max: number): Promise<Buffer> {
+  if (body === undefined || body.length === 0) return Buffer.alloc(0);
+  if (body.length > max) throw new HttpError(413, `the message has ${body.length} bytes, max_message is ${max}`);
+  if (body.bytes !== undefined) return body.bytes;
+  if (body.descriptor === undefined) throw new TypeError('a body that is neither in memory nor in a file');
+  const bytes = Buffer.alloc(body.length);
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await readAt(body.descriptor, bytes, at, bytes.length - at, at);
+    if (bytesRead === 0) throw new HttpError(500, 'the stored body is shorter than the body that arrived');
+    at += bytesRead;
+  }
+  return bytes;
 }

@@ -1,9 +1,9 @@
 /** A stream as a handler: how a client gets in, whatever its transport and whatever joins it to a source. */
 import { headerValue } from '../engine/engine.ts';
-import { bodyBytes } from '../http/body-bytes.ts';
 import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply } from '../http/reply.ts';
+import { bodyBytes } from '../http/spool.ts';
 import { untilAborted } from '../ownership/until-aborted.ts';
 import { noRoom } from '../programs/start-error.ts';
 import type { Channels } from './channel/channels.ts';

@@ -9,7 +9,7 @@
 import type { BodySource } from '../../engine/engine.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { Answer } from '../../http/handler.ts';
-import { NoBody } from '../../http/no-body.ts';
+import { NoBody } from '../../http/reply-bodies.ts';
 import { Deferred } from '../../ownership/deferred.ts';
 import type { Output } from '../../process/spawn.ts';
 import { noRoom } from '../../programs/start-error.ts';

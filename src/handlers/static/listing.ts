@@ -5,9 +5,8 @@ import { type FolderEntry, FolderListing, ListingSemaphore } from '../../files/l
 import { segmentsOf } from '../../files/segments.ts';
 import { listField, mediaWeight } from '../../http/accept.ts';
 import { HttpError } from '../../http/errors.ts';
-import { NoBody } from '../../http/no-body.ts';
 import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from '../../http/page.ts';
-import { PulledBody } from '../../http/pulled-body.ts';
+import { IterableBody, NoBody } from '../../http/reply-bodies.ts';
 import type { Log } from '../../ops/log.ts';
 import type { PathBelow } from '../../routing/canonical-path.ts';
 
@@ -45,14 +44,14 @@ export class Listings {
       this.underWay--;
       throw error;
     });
-    const next = written(listing, format, { path: this.pathOf(segments), isTop: segments.join('') === '' });
-    const close = (): Promise<void> => {
+    const pieces = written(listing, format, { path: this.pathOf(segments), isTop: segments.join('') === '' });
+    const body = new IterableBody(pieces, () => {
       this.underWay--;
-      return listing.close();
-    };
-    const body = new PulledBody({ next, close }, (error) =>
-      this.options.log.warn('a folder could not be closed', { route: this.options.route, error: String(error) }),
-    );
+      listing.close().catch((error: unknown) => {
+        const { log, route } = this.options;
+        log.warn('a folder could not be closed', { route, error: String(error) });
+      });
+    });
     return { status: 200, headers, body };
   }
 
@@ -83,28 +82,20 @@ interface Format {
   readonly end: string;
 }
 
-/** Takes the listing apart into pieces of text, the next one with each call. */
-function written(listing: FolderListing, format: Format, heading: Heading): () => Promise<Uint8Array | undefined> {
-  let state: 'start' | 'entries' | 'end' = 'start';
+/** The listing as text, piece by piece, as far as it is asked for. */
+async function* written(listing: FolderListing, format: Format, heading: Heading): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(format.start(heading, listing.sorted));
   let first = true;
-  return async () => {
-    if (state === 'end') return undefined;
-    let text = state === 'start' ? format.start(heading, listing.sorted) : '';
-    state = 'entries';
-    // Entries that are left out may leave a batch empty.
-    while (text === '') {
-      const entries = await listing.next();
-      if (entries === undefined) {
-        state = 'end';
-        return Buffer.from(format.end);
-      }
-      for (const entry of entries) {
-        text += format.entry(entry, first);
-        first = false;
-      }
+  for (let entries = await listing.next(); entries !== undefined; entries = await listing.next()) {
+    let text = '';
+    for (const entry of entries) {
+      text += format.entry(entry, first);
+      first = false;
     }
-    return Buffer.from(text);
-  };
+    // Entries that are left out may leave a batch empty.
+    if (text !== '') yield Buffer.from(text);
+  }
+  yield Buffer.from(format.end);
 }
 
 const HTML_FORMAT: Format = {

@@ -6,7 +6,7 @@ import type { Resource } from '../../files/resources.ts';
 import { type Conditions, precondition, rangeApplies } from '../../files/validators.ts';
 import { chooseCoding, listField } from '../../http/accept.ts';
 import { HttpError } from '../../http/errors.ts';
-import { NoBody } from '../../http/no-body.ts';
+import { NoBody } from '../../http/reply-bodies.ts';
 
 /** The file itself, or the compressed form that the client would rather have. */
 export function variantFor(resource: Resource, request: Request): Representation {

@@ -3,7 +3,6 @@
  * without a connection in between. Policies of that route are not asked: those of the stream have let its viewers in.
  */
 import type { HeaderList, Request } from '../../../engine/engine.ts';
-import { BodyTooLarge, collectReply } from '../../../http/collect-reply.ts';
 import { HttpError } from '../../../http/errors.ts';
 import {
   type Answer,
@@ -13,6 +12,7 @@ import {
   type Handler,
   type LocalRedirect,
 } from '../../../http/handler.ts';
+import { BodyTooLarge, collectReply } from '../../../http/reply-bodies.ts';
 import { untilAborted } from '../../../ownership/until-aborted.ts';
 import { type CanonicalPath, canonicalPath, type PathBelow } from '../../../routing/canonical-path.ts';
 import type { FindRoute } from '../kind.ts';
