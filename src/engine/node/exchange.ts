@@ -1,21 +1,10 @@
 /** One request on node:http and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { BodyReceiver, EngineEvents, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
+import { BaseExchange, type SharedParts } from '../base-exchange.ts';
+import type { BodyReceiver, Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
-import type { OpenConnections } from '../open-connections.ts';
-import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../refusals.ts';
-import {
-  bodyLength,
-  internalError,
-  isBodiless,
-  isSource,
-  namesUpgrade,
-  reasonOf,
-  STALLED_REPLY,
-  sendableReply,
-  upgradeProblem,
-} from '../replies.ts';
+import { bodyLength, isBodiless, isSource, namesUpgrade, reasonOf, STALLED_REPLY, sendableReply } from '../replies.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';
@@ -27,26 +16,17 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9;
 
 /** What the exchanges of one listener share. */
-export interface NodeShared {
-  readonly events: EngineEvents;
-  readonly connections: OpenConnections;
+export interface NodeShared extends SharedParts {
   readonly upgrader: Upgrader;
 }
 
-export class NodeExchange implements Exchange {
-  readonly hasBody: boolean;
-  readonly contentLength: number | undefined;
-  aborted = false;
-  private state: 'open' | 'answering' | 'over' = 'open';
-  private abortListener: (() => void) | undefined;
-  private receiver: BodyReceiver | undefined;
+export class NodeExchange extends BaseExchange<NodeShared> {
   private writer: NodeBodyWriter | undefined;
   private lingering: NodeJS.Timeout | undefined;
-  private inHandler = true;
   private readonly socket: Socket;
 
   constructor(
-    readonly request: Request,
+    request: Request,
     readonly handshake: Handshake | undefined,
     facts: HeadFacts,
     private readonly incoming: IncomingMessage,
@@ -56,32 +36,24 @@ export class NodeExchange implements Exchange {
     private readonly pendingUpgrade: PendingUpgrade | undefined,
     /** The client waits for a 100 before it sends the body. */
     private readonly awaitsContinue: boolean,
-    private readonly shared: NodeShared,
+    shared: NodeShared,
   ) {
-    this.hasBody = facts.hasBody;
-    this.contentLength = facts.contentLength;
+    super(request, facts, shared);
     this.socket = connection.socket;
-    shared.connections.began();
     connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
     response.once('close', () => this.closed());
     pendingUpgrade?.watch(() => this.closed());
   }
 
-  onAborted(listener: () => void): void {
-    this.abortListener = listener;
+  protected get canSwitch(): boolean {
+    return this.pendingUpgrade !== undefined;
   }
 
   endless(): void {
     if (this.state !== 'over') this.connection.isEndless();
   }
 
-  receive(receiver: BodyReceiver): void {
-    if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
-    this.receiver = receiver;
-    if (!this.hasBody) {
-      queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
-      return;
-    }
+  protected bodyTaken(receiver: BodyReceiver): void {
     if (this.awaitsContinue) this.response.writeContinue();
     this.incoming.on('data', (bytes: Buffer) => {
       if (this.state === 'open') this.guard(() => receiver.chunk(bytes));
@@ -91,20 +63,7 @@ export class NodeExchange implements Exchange {
     });
   }
 
-  /** Hands it up, or refuses. Once it has returned it is known whether somebody takes the body. */
-  handle(refusal: HeadRefusal | undefined): void {
-    try {
-      if (refusal === undefined) {
-        this.shared.events.exchange(this);
-      } else {
-        const { events } = this.shared;
-        const answered = events.refused(refusal.reason, this.request.remoteAddress, this.request);
-        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
-      }
-    } catch (error) {
-      this.failed(error);
-    }
-    this.inHandler = false;
+  protected handled(): void {
     if (this.hasBody && this.receiver === undefined && !this.awaitsContinue) this.incoming.resume();
   }
 
@@ -116,35 +75,14 @@ export class NodeExchange implements Exchange {
     if (this.hasBody && this.state === 'open') this.incoming.resume();
   }
 
-  reply(reply: Reply): void {
-    if (this.state !== 'open') {
-      if (isSource(reply.body)) reply.body.cancel();
-      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
-      return;
-    }
-    this.state = 'answering';
+  protected send(reply: Reply): void {
     this.pendingUpgrade?.answerHttp(this.response);
     this.perform(sendableReply(reply, (error) => this.shared.events.failed(error)));
   }
 
-  upgrade(upgrade: Upgrade): void {
-    if (this.state !== 'open') {
-      upgrade.cancel();
-      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
-      return;
-    }
+  protected switchTo(upgrade: Upgrade): void {
     const { pendingUpgrade } = this;
-    const problem =
-      pendingUpgrade === undefined
-        ? 'there was no handshake'
-        : upgradeProblem(upgrade, this.handshake?.protocols ?? []);
-    if (pendingUpgrade === undefined || problem !== undefined) {
-      upgrade.cancel();
-      this.shared.events.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
-      this.reply(internalError());
-      return;
-    }
-    this.state = 'answering';
+    if (pendingUpgrade === undefined) throw new Error('there was no handshake');
     const { events, connections, upgrader } = this.shared;
     let opened = false;
     upgrader
@@ -173,7 +111,7 @@ export class NodeExchange implements Exchange {
 
   broken(error: unknown): void {
     this.shared.events.failed(error);
-    this.abortListener = undefined;
+    this.forgetAborted();
     this.writer?.cancel();
     this.socket.destroy();
   }
@@ -189,12 +127,7 @@ export class NodeExchange implements Exchange {
     if (complete) return;
     this.aborted = true;
     this.guard(() => this.writer?.cancel());
-    this.guard(() => this.abortListener?.());
-  }
-
-  private failed(error: unknown): void {
-    this.shared.events.failed(error);
-    if (this.state === 'open') this.reply(internalError());
+    this.tellAborted();
   }
 
   private perform(reply: Reply): void {
@@ -266,14 +199,5 @@ export class NodeExchange implements Exchange {
     this.lingering = setTimeout(end, LINGER);
     incoming.once('end', end);
     incoming.resume();
-  }
-
-  private guard(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      if (this.state === 'open') this.broken(error);
-      else this.shared.events.failed(error);
-    }
   }
 }

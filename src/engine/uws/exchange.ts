@@ -1,10 +1,10 @@
 /** One request on uWebSockets.js and its answer. */
 
 import type { HttpResponse } from 'uWebSockets.js';
-import type { BodyReceiver, Exchange, Handshake, Reply, Request, Upgrade } from '../engine.ts';
+import { BaseExchange } from '../base-exchange.ts';
+import type { Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
-import { type HeadRefusal, REFUSED_TOO_OFTEN } from '../refusals.ts';
-import { internalError, isSource, STALLED_REPLY, sendableReply, upgradeProblem } from '../replies.ts';
+import { isSource, STALLED_REPLY, sendableReply } from '../replies.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
 import type { UwsBodyWriter } from './body-writer.ts';
 import { writeHeaders } from './head.ts';
@@ -17,22 +17,15 @@ const LINGER = 2;
 /** Why uWebSockets.js closes a connection in the very turn in which a request came. */
 const CLOSED_AT_ONCE = 'a body that cannot be read, or a request behind one that is not answered yet';
 
-export class UwsExchange implements Exchange, AnswerOwner {
-  readonly hasBody: boolean;
-  readonly contentLength: number | undefined;
-  aborted = false;
-  /** `open` until `reply` or `upgrade`, `over` when uWebSockets.js has taken the response back: then it must not be touched. */
-  private state: 'open' | 'answering' | 'over' = 'open';
-  private abortListener: (() => void) | undefined;
-  private receiver: BodyReceiver | undefined;
+export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner {
   bodyOver: boolean;
   private bodyPaused = false;
   private readingStopped = false;
-  /** The connection is closed: the response must not be touched in whatever state. */
+  /** The connection is closed: the response must not be touched in whatever state. Nor must it when the exchange is over. */
   gone = false;
   /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
   private lingering = 0;
-  /** When it was left without an answer: a request behind it in the same turn ends the connection. */
+  /** When it was left without an answer: a request behind it in the same iteration ends the connection. */
   private iteration = -1;
   private switching: Upgrade | undefined;
   private writer: UwsBodyWriter | undefined;
@@ -41,21 +34,18 @@ export class UwsExchange implements Exchange, AnswerOwner {
   private deferred: Reply | undefined;
   /** Inside of a callback of uWebSockets.js or of `cork`: written bytes are gathered. */
   private isCorked = true;
-  private inHandler = true;
 
   constructor(
-    readonly request: Request,
+    request: Request,
     private readonly response: HttpResponse,
     private readonly facts: HeadFacts,
     private readonly opening: UwsOpening | undefined,
     /** Set: nothing behind this request may be served. */
     private readonly last: UwsLast | undefined,
-    private readonly shared: UwsShared,
+    shared: UwsShared,
   ) {
-    this.hasBody = facts.hasBody;
-    this.contentLength = facts.contentLength;
+    super(request, facts, shared);
     this.bodyOver = !facts.hasBody;
-    shared.connections.began();
   }
 
   get isLast(): boolean {
@@ -74,33 +64,17 @@ export class UwsExchange implements Exchange, AnswerOwner {
     return this.opening?.handshake;
   }
 
-  onAborted(listener: () => void): void {
-    this.abortListener = listener;
+  protected get canSwitch(): boolean {
+    return this.opening !== undefined;
   }
 
   /** Whoever shuts its sending side counts as gone here in any case. */
   endless(): void {}
 
-  receive(receiver: BodyReceiver): void {
-    if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
-    this.receiver = receiver;
-    if (!this.hasBody) queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
-  }
+  /** Its bytes are asked for when the callback has returned. */
+  protected bodyTaken(): void {}
 
-  /** Hands it up, or refuses. Once it has returned it is known whether somebody takes the body. */
-  handle(refusal: HeadRefusal | undefined): void {
-    try {
-      if (refusal === undefined) {
-        this.shared.events.exchange(this);
-      } else {
-        const { events } = this.shared;
-        const answered = events.refused(refusal.reason, this.request.remoteAddress, this.request);
-        this.reply(answered ? refusal.reply : REFUSED_TOO_OFTEN);
-      }
-    } catch (error) {
-      this.failed(error);
-    }
-    this.inHandler = false;
+  protected handled(): void {
     this.isCorked = false;
     if (this.state !== 'over') this.iteration = this.shared.iterations.note();
     if (this.bodyOver || this.state === 'over') return;
@@ -122,13 +96,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
     if (this.state !== 'over') this.response.resume();
   }
 
-  reply(reply: Reply): void {
-    if (this.state !== 'open') {
-      if (isSource(reply.body)) reply.body.cancel();
-      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
-      return;
-    }
-    this.state = 'answering';
+  protected send(reply: Reply): void {
     const { heads, events } = this.shared;
     const sendable = heads.of(reply) === undefined ? sendableReply(reply, (error) => events.failed(error)) : reply;
     this.resumeBody();
@@ -141,26 +109,14 @@ export class UwsExchange implements Exchange, AnswerOwner {
     setImmediate(() => this.performDeferred());
   }
 
-  upgrade(upgrade: Upgrade): void {
-    if (this.state !== 'open') {
-      upgrade.cancel();
-      if (!this.aborted) this.shared.events.failed(new Error('a request was answered twice'));
-      return;
-    }
-    const problem = this.opening === undefined ? 'there was no handshake' : this.upgradeProblem(upgrade);
-    if (this.opening === undefined || problem !== undefined) {
-      upgrade.cancel();
-      this.shared.events.failed(new Error(`a switch to WebSocket cannot be sent: ${problem}`));
-      this.reply(internalError());
-      return;
-    }
+  protected switchTo(upgrade: Upgrade): void {
+    const { opening } = this;
+    if (opening === undefined) throw new Error('there was no handshake');
     if (this.isCorked) {
-      this.switchNow(upgrade, this.opening);
+      this.switchNow(upgrade, opening);
       return;
     }
     // In a turn of its own: while the bytes of another connection are read, uWebSockets.js would take this one for that.
-    const { opening } = this;
-    this.state = 'answering';
     this.switching = upgrade;
     setImmediate(() => {
       if (this.switching === undefined) return;
@@ -186,13 +142,7 @@ export class UwsExchange implements Exchange, AnswerOwner {
       this.writer?.cancel();
     });
     this.guard(() => switching?.cancel());
-    this.guard(() => this.abortListener?.());
-  }
-
-  /** The callback above threw, or a callback that belongs to this exchange. */
-  private failed(error: unknown): void {
-    this.shared.events.failed(error);
-    if (this.state === 'open') this.reply(internalError());
+    this.tellAborted();
   }
 
   /** See `Liveness`. Never while reading is stopped: there is no timer then, and resuming would let bytes in. */
@@ -290,10 +240,6 @@ export class UwsExchange implements Exchange, AnswerOwner {
     this.shared.liveness.delete(this);
   }
 
-  private upgradeProblem(upgrade: Upgrade): string | undefined {
-    return upgradeProblem(upgrade, this.handshake?.protocols ?? []);
-  }
-
   private bodyBytes(bytes: ArrayBuffer, last: boolean): void {
     if (last) {
       this.bodyOver = true;
@@ -340,13 +286,5 @@ export class UwsExchange implements Exchange, AnswerOwner {
     this.deferred = undefined;
     if (this.hasBody || this.writer !== undefined) this.shared.liveness.delete(this);
     this.shared.connections.ended();
-  }
-
-  private guard(callback: () => void): void {
-    try {
-      callback();
-    } catch (error) {
-      this.failed(error);
-    }
   }
 }

@@ -1,7 +1,7 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import type { EngineEvents, Handshake } from '../engine.ts';
-import type { OpenConnections } from '../open-connections.ts';
+import type { SharedParts } from '../base-exchange.ts';
+import type { Handshake } from '../engine.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
 import type { SelfConnection } from './self-connection.ts';
@@ -12,9 +12,7 @@ const UNCONFIRMED = 512 * 1024;
 const HEAD = 512;
 
 /** What the exchanges of one listener share. */
-export interface UwsShared {
-  readonly events: EngineEvents;
-  readonly connections: OpenConnections;
+export interface UwsShared extends SharedParts {
   readonly liveness: Liveness;
   readonly selfConnection: SelfConnection;
   readonly heads: LastingHeads;
