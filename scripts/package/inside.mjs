@@ -15,7 +15,12 @@ export function bundledPackages(metafile) {
   return [...found].sort();
 }
 
-/** CycloneDX 1.6 as JSON. `nodes` are rows of targets with the licence text of their Node; `packages` paths of the lock file. */
+/**
+ * CycloneDX 1.6 as JSON. Not by `npm sbom`: that lists what the lock file could install (koffi's add-ons for every system, and the parts
+ * of packages that no bundle has), knows nothing of Node itself nor of what uws-pack repacks, and writes a serial number and the time, so
+ * that no two builds are equal.
+ *
+ * `nodes` are rows of targets with the licence text of their Node; `packages` paths of the lock file. */
 export function billOfMaterials(version, nodes, packages) {
   const components = [
     ...nodes.map(({ node }) => component(node.package, node.version, 'platform', node.integrity, 'MIT')),

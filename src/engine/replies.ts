@@ -3,21 +3,13 @@
  * reply where we write it ourselves.
  */
 
+import { CONNECTION_FIELDS } from '../net/connection-fields.ts';
 import { type BodySource, type HeaderList, headerValue, type Reply, type Upgrade } from './engine.ts';
 import { isFieldValue, isToken } from './heads.ts';
 import { REASONS } from './reasons.ts';
 
 /** Fields that only an engine writes (RFC 9110 section 7.6.1, RFC 9112 section 6). A handler that has them must drop them first. */
-export const FRAMING_FIELDS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+export const FRAMING_FIELDS: ReadonlySet<string> = new Set([...CONNECTION_FIELDS, 'content-length']);
 
 const UPGRADE_REQUIRED = 426;
 

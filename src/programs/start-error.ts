@@ -1,5 +1,6 @@
 /** What a client is answered when what serves its request is not found, does not start or cannot be connected to. */
 import { asFileError, HttpError } from '../http/errors.ts';
+import { systemCode } from '../ops/system-errors.ts';
 import { TooManyPrograms } from '../process/programs.ts';
 import { SpawnError } from '../process/spawn.ts';
 import { ConnectError } from '../upstream/connecting.ts';
@@ -25,7 +26,7 @@ export function asStartError(error: unknown): unknown {
 
 /** The system's own error, where a program is only looked for. */
 function isPassing(error: unknown): error is Error {
-  return error instanceof Error && 'code' in error && PASSING.has(String(error.code));
+  return error instanceof Error && PASSING.has(systemCode(error) ?? '');
 }
 
 export function noRoom(message: string, cause?: unknown): HttpError {

@@ -1,5 +1,6 @@
 /** A certificate with its chain and its private key, read from files and seen to belong together. */
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { systemCode } from '../ops/system-errors.ts';
 import { chainFor, isSelfSigned, parseCertificates } from './chain.ts';
 import { alternativeNames, commonName, namesOf, titleOf } from './names.ts';
 import { type Environment, type PassphraseSource, readPassphrase } from './passphrase.ts';
@@ -93,7 +94,7 @@ function decode(block: PemBlock, files: IdentityFiles, environment: Environment)
   try {
     return createPrivateKey({ key: block.text, ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const code = systemCode(error) ?? '';
     if (code === 'ERR_OSSL_EVP_UNSUPPORTED' && passphrase === undefined)
       throw new TlsError('key', `the key in ${path} is damaged, or of a kind that OpenSSL does not know`, {
         cause: error,

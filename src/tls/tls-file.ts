@@ -1,6 +1,6 @@
 /** Reading the files that TLS is configured with, and what makes them unusable, in words for the person who configured them. */
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
-import { reasonInWords } from '../ops/file-reasons.ts';
+import { reasonInWords, systemCode } from '../ops/system-errors.ts';
 
 /** What a file, or an environment variable, is configured as. */
 export type TlsSetting = 'certificate' | 'key' | 'passphrase' | 'ca' | 'crl';
@@ -35,7 +35,6 @@ export function readTlsFile(path: string, about: TlsSetting): string {
     }
   } catch (error) {
     if (error instanceof TlsError) throw error;
-    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new TlsError(about, `${path} ${reasonInWords(code)}`, { cause: error });
+    throw new TlsError(about, `${path} ${reasonInWords(systemCode(error) ?? String(error))}`, { cause: error });
   }
 }

@@ -2,6 +2,7 @@
 import { connect, type LookupFunction, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { Remote } from '../config/values/remote.ts';
+import { systemCode } from '../ops/system-errors.ts';
 import { Held } from '../ownership/held.ts';
 
 /** Why there is no connection. */
@@ -96,7 +97,9 @@ export class Connector {
     } catch (error) {
       held.giveBack();
       if (signal.aborted) throw signal.reason;
-      throw error instanceof ConnectError ? error : new ConnectError(remote, codeOf(error), { cause: error });
+      throw error instanceof ConnectError
+        ? error
+        : new ConnectError(remote, systemCode(error) ?? 'EIO', { cause: error });
     } finally {
       clearTimeout(deadline);
     }
@@ -127,10 +130,6 @@ function connected(socket: Socket, event: 'connect' | 'secureConnect'): Promise<
       resolve();
     });
   });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'EIO';
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Why there is no answer from an upstream. */
+import { systemCode } from '../ops/system-errors.ts';
 import { ConnectError } from './connecting.ts';
 
 /** The message says what happened in a few words that give nothing away: it may go to clients. */
@@ -33,7 +34,7 @@ const WORDS: ReadonlyMap<string, string> = new Map([
 
 /** What the system says of a connection. */
 export function connectionFault(error: Error): UpstreamError {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = systemCode(error) ?? '';
   const words = WORDS.get(code) ?? 'the connection failed';
   const said = error instanceof ConnectError && error.cause instanceof Error ? error.cause.message : error.message;
   return new UpstreamError(words, { detail: `${code} ${said}`.trim(), cause: error });

@@ -7,7 +7,9 @@
  * was well-formed. A connection over which anything else has come is not used again, so that two readers who disagree about where an
  * answer ends never meet over it.
  */
+
 import type { HeaderList } from '../engine/engine.ts';
+import { isToken } from '../engine/heads.ts';
 import { notHttp, UpstreamError } from './faults.ts';
 
 /** Longest head, interim answers before it included, bytes. */
@@ -24,7 +26,6 @@ export interface ResponseHead {
 }
 
 const LF = 0x0a;
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/g;
 const STATUS_LINE = /^HTTP\/(\d)(?:\.(\d))?[ \t]+([1-9]\d\d)(?!\d)[ \t]*(.*)$/i;
 const EXACT_STATUS_LINE = /^HTTP\/1\.[01] \d{3}(?: |$)/;
@@ -116,7 +117,7 @@ export class HeadReader {
     const name = written.trimEnd();
     if (name !== written) this.exact = false;
     // Nobody can ask for a field with such a name, and it could not be passed on.
-    if (!TOKEN.test(name)) this.exact = false;
+    if (!isToken(name)) this.exact = false;
     else this.fields.push([name.toLowerCase(), value(line.slice(colon + 1))]);
   }
 }

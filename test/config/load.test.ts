@@ -7,7 +7,7 @@ import { formatProblem } from '../../src/config/reading/problems.ts';
 import { MAX_SOURCE_BYTES } from '../../src/config/reading/source.ts';
 import type { Config } from '../../src/gateway/config.ts';
 import { type LoadResult, loadConfig, parseConfig, readConfig } from '../../src/gateway/config.ts';
-import { reasonInWords } from '../../src/ops/file-reasons.ts';
+import { reasonInWords } from '../../src/ops/system-errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'runnel-config-'));
 after(() => rmSync(folder, { recursive: true }));

@@ -6,8 +6,8 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync, realpathSync } from 'node:fs';
 import { type Disk, realDisk } from '../../config/disk/disk.ts';
 import type { Surroundings } from '../../config/load.ts';
-import { thisUser } from '../../ops/file-reasons.ts';
 import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
+import { thisUser } from '../../ops/system-errors.ts';
 import { findGroup, findUser, groupsOf, type User } from '../../process/confinement/accounts.ts';
 import { readSystem, type SystemFacts, type Wrapper } from '../../process/confinement/confine.ts';
 import {

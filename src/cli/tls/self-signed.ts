@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeF
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { thisUser } from '../../ops/file-reasons.ts';
+import { thisUser } from '../../ops/system-errors.ts';
 import { day, validity } from '../../tls/identity.ts';
 import type { Issuer } from '../../tls/making/issue.ts';
 import {

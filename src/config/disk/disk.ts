@@ -1,8 +1,8 @@
 /** What checking a configuration asks of the file system. An interface, so that the checks can be tested without one. */
 import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { reasonInWords, thisUser } from '../../ops/file-reasons.ts';
 import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
+import { reasonInWords, systemCode, thisUser } from '../../ops/system-errors.ts';
 import { type FileTrouble, HEAD_BYTES, programFileTrouble } from './program-file.ts';
 
 export type Found = 'folder' | 'file' | 'other';
@@ -108,8 +108,7 @@ function refusal(path: string, mode: number, because: () => string): Failed | un
 
 /** The system's name of an error, such as "ENOENT"; its text when it has none. */
 export function errorCode(error: unknown): string {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code;
-  return String(error);
+  return systemCode(error) ?? String(error);
 }
 
 /** Completes "X …" for the person who named X. */

@@ -1,7 +1,7 @@
 /** From a file's name to its text, or to the sentence that says why there is none. */
 import { isUtf8 } from 'node:buffer';
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs';
-import { reasonInWords } from '../../ops/file-reasons.ts';
+import { reasonInWords } from '../../ops/system-errors.ts';
 import { errorCode } from '../disk/disk.ts';
 import { positionAt, type TextPosition } from './positions.ts';
 

@@ -1,5 +1,7 @@
 /** The types of names that a user chooses as a key: a route's, a header field's, an environment variable's. */
+
 import { posix } from 'node:path';
+import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
 import { hostText, parseHost } from '../../net/host.ts';
 import { parseOrigin } from '../../net/origin.ts';
 import { quote } from '../reading/problems.ts';
@@ -59,17 +61,7 @@ export const routeKey: ValueType<string> = {
 };
 
 /** What frames a reply or belongs to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the engine writes these. */
-const ENGINE_HEADERS: ReadonlySet<string> = new Set([
-  'connection',
-  'content-length',
-  'date',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const ENGINE_HEADERS: ReadonlySet<string> = new Set([...CONNECTION_FIELDS, 'content-length', 'date']);
 
 /** The name of a header field that may be added to replies, in lower case. */
 export const headerName: ValueType<string> = {

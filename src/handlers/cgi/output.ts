@@ -7,7 +7,10 @@
  * Strict where leniency would let a program's data write our header: what is not a field, a name that is not a token, a control
  * character in a value.
  */
+
 import type { HeaderList } from '../../engine/engine.ts';
+import { isToken } from '../../engine/heads.ts';
+import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
 
 /** The header was not one. The message says why, for the log. */
 export class CgiOutputError extends Error {
@@ -39,23 +42,12 @@ export interface CgiLocalRedirect {
 export type CgiResponse = CgiDocument | CgiLocalRedirect;
 
 const LF = 0x0a;
-const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const STATUS_LINE = /^HTTP\/\d(?:\.\d)?[ \t]+(.*)$/i;
 const INTERIM = /^1(?!01)\d\d(?!\d)/;
 
 /** Fields that are between two neighbours on the way, or that the engine writes itself. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  'connection',
-  'date',
-  'keep-alive',
-  'proxy-connection',
-  'server',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-]);
+const NOT_FORWARDED: ReadonlySet<string> = new Set([...CONNECTION_FIELDS, 'date', 'server']);
 
 /** Fields that mean something to us. */
 const OWN: ReadonlySet<string> = new Set(['status', 'location', 'content-type', 'content-length']);
@@ -132,7 +124,7 @@ export class CgiHeader {
     const colon = line.indexOf(':');
     if (colon < 0) throw new CgiOutputError(`a line of its header has no colon: ${shown(line)}`);
     const name = line.slice(0, colon).trimEnd().toLowerCase();
-    if (!TOKEN.test(name)) throw new CgiOutputError(`not a header field: ${shown(line)}`);
+    if (!isToken(name)) throw new CgiOutputError(`not a header field: ${shown(line)}`);
     this.fields.push([name, line.slice(colon + 1).trim()]);
   }
 }

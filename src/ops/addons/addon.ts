@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { dlopen } from 'node:process';
 import type { Assets } from '../assets.ts';
 import { openNamelessSync } from '../system/nameless.ts';
+import { systemCode } from '../system-errors.ts';
 import { codeDirectories } from './code-directories.ts';
 import { readMounts, refusesCode } from './mounts.ts';
 
@@ -80,6 +81,7 @@ function dlopenIn(directory: string, assets: Assets, name: string): unknown {
 
 /** Whether another folder may do better: the system refused this one (full, not allowed), or mapping code from it. */
 function isAboutTheFolder(error: unknown): error is Error {
-  if (!(error instanceof Error) || !('code' in error)) return false;
-  return error.code !== 'ERR_DLOPEN_FAILED' || error.message.includes('failed to map segment');
+  const code = systemCode(error);
+  if (!(error instanceof Error) || code === undefined) return false;
+  return code !== 'ERR_DLOPEN_FAILED' || error.message.includes('failed to map segment');
 }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemCode } from '../system-errors.ts';
 
 /** open(2): not among Node's constants. It contains O_DIRECTORY, whose value differs between x64 and arm, as Node knows. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
@@ -58,7 +59,7 @@ export async function openAndUnlink(directory: string): Promise<FileHandle> {
  * else, no room or no permission, would be the same with a name.
  */
 export function lacksNameless(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && ['ENOTSUP', 'EISDIR', 'EINVAL'].includes(String(error.code));
+  return ['ENOTSUP', 'EISDIR', 'EINVAL'].includes(systemCode(error) ?? '');
 }
 
 function unguessable(directory: string): string {

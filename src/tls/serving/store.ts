@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
+import { systemCode } from '../../ops/system-errors.ts';
 import { day, firstToEnd, inChain, validity } from '../identity.ts';
 import type { Environment } from '../passphrase.ts';
 import { TlsError } from '../tls-file.ts';
@@ -245,7 +246,7 @@ async function filesState(paths: readonly string[]): Promise<string> {
         const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
         return [dev, ino, size, mtimeNs, ctimeNs].join(':');
       } catch (error) {
-        return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+        return systemCode(error) ?? String(error);
       }
     }),
   );

@@ -4,7 +4,7 @@ import { fileName, headerName, routeKey } from '../../../src/config/values/names
 import { command, folder } from '../../../src/config/values/on-disk.ts';
 import { address, choice, integer, parseAddress, parseDuration, parseSize } from '../../../src/config/values/simple.ts';
 import type { Reading, ValueType } from '../../../src/config/values/value.ts';
-import { thisUser } from '../../../src/ops/file-reasons.ts';
+import { thisUser } from '../../../src/ops/system-errors.ts';
 
 /** A disk with a folder, a program, a file that is none, and a folder that may not be read. */
 function reading(said: string[] = []): Reading {

@@ -1,4 +1,4 @@
-/** Why a file cannot be used, in words for the person who named it: one table for every part that reads files. */
+/** Errors of the system: their names, and in words for the person who named a file: one table for every part that reads files. */
 import { userInfo } from 'node:os';
 
 /** Completes "X …". `user` is who was refused: "the user runnel". */
@@ -15,6 +15,11 @@ const REASONS: { readonly [code: string]: string } = {
   EISDIR: 'is not a regular file',
   ENAMETOOLONG: 'does not exist: its name is too long',
 };
+
+/** The system's name of an error, such as "ENOENT"; undefined where it has none. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
 
 /** "the user runnel": the effective one, with its number where it has no name. */
 export function thisUser(): string {
