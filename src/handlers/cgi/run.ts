@@ -186,7 +186,7 @@ export class CgiRun {
     this.settled = true;
     const ending = this.outcome === undefined ? '' : `; ${this.outcome.how}`;
     const lines = this.options.lastLines();
-    const said = lines.length === 0 ? '' : `; last words: ${lines.join(' | ')}`;
+    const said = lines.length === 0 ? '' : `; last lines of stderr: ${lines.join(' | ')}`;
     const message = `${this.options.what} failed: ${reason}${ending}${said}`;
     this.answered.reject(status === 503 ? noRoom(message) : new HttpError(status, message));
   }

@@ -35,7 +35,7 @@ const CASES: readonly Case[] = [
     name: 'nothing, but a word on stderr',
     script: 'echo no disk >&2; exit 7',
     status: 502,
-    log: /wrote nothing; exit 7; last words: no disk/,
+    log: /wrote nothing; exit 7; last lines of stderr: no disk/,
     exit: 7,
   },
   { name: 'no header', script: 'echo hello world', status: 502, log: /no colon: \\?"hello world/ },

@@ -106,6 +106,6 @@ function lastWords(stderr: Output): Promise<void> {
 
 function failed(exit: Exit, lastLines: readonly string[]): PollFailure {
   const how = exit.signal === undefined ? `exit ${exit.code}` : `signal ${exit.signal}`;
-  const said = lastLines.length === 0 ? {} : { detail: `last words: ${lastLines.join(' | ')}` };
+  const said = lastLines.length === 0 ? {} : { detail: `last lines of stderr: ${lastLines.join(' | ')}` };
   return new PollFailure(`it failed (${how})`, said);
 }
