@@ -293,7 +293,11 @@ test('a program that dies after half of its document: the client can tell', asyn
 test('a program without an answer is 502, and the log gets why', async (t) => {
   const cases: readonly (readonly [name: string, text: string, because: RegExp])[] = [
     ['silent', 'exit 0', /wrote nothing; exit 0/],
-    ['dead', 'echo went wrong >&2; echo twice >&2; exit 7', /wrote nothing; exit 7; last lines of stderr: went wrong \| twice/],
+    [
+      'dead',
+      'echo went wrong >&2; echo twice >&2; exit 7',
+      /wrote nothing; exit 7; last lines of stderr: went wrong \| twice/,
+    ],
     ['nonsense', 'echo hello world', /no colon: "hello world"/],
     ['half', 'printf "Content-Type: text/html\\n"; kill -KILL $$', /ended before .*; signal SIGKILL/],
     ['huge', 'printf "X: "; head -c 1000000 /dev/zero | tr "\\0" a; printf "\\n\\n"', /longer than/],

@@ -266,7 +266,7 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
     viewer.close();
   }
   const words = await running.logged((line) => line['route'] === '/dies' && line['detail'] !== undefined);
-  assert.match(String(words['detail']), /exit 3; last words: out of paper/);
+  assert.match(String(words['detail']), /exit 3; last lines of stderr: out of paper/);
   const local = await events(running, '/local');
   assert.deepEqual(await local.first(1), ['/x y=1 GET']);
   // poll_timeout counts and not the timeout of the route, which is for people who wait.
@@ -295,7 +295,7 @@ test('commands: their output is the answer, their status an error', async (t) =>
   put(running, 'fail', '');
   assert.deepEqual(await viewer.first(1, 'notice'), [failing('it failed (exit 4)')]);
   const line = await running.logged((entry) => entry['why'] === 'it failed (exit 4)' && entry.level === 'warn');
-  assert.equal(line['detail'], 'last words: no sensor');
+  assert.equal(line['detail'], 'last lines of stderr: no sensor');
   const big = await events(running, '/big');
   assert.deepEqual(await big.first(1, 'notice'), [
     failing('its response is too large: more than max_message, 65536 bytes'),
