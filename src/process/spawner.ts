@@ -5,7 +5,7 @@ import { childProcessSpawner } from './child-process.ts';
 import { posixSpawner } from './posix/posix.ts';
 import type { Spawner } from './spawn.ts';
 
-export interface Choice {
+export interface SpawnerChoice {
   readonly spawner: Spawner;
   /** Set when the faster way was wanted and cannot be used here: one sentence for the log. */
   readonly reason?: string;
@@ -14,7 +14,7 @@ export interface Choice {
 }
 
 /** "posix" and "auto" both fall back; the difference is the operator's expectation, so with "posix" the log line is a warning. */
-export function chooseSpawner(assets: Assets, wanted: 'auto' | 'posix' | 'child_process'): Choice {
+export function chooseSpawner(assets: Assets, wanted: 'auto' | 'posix' | 'child_process'): SpawnerChoice {
   if (wanted === 'child_process') return { spawner: childProcessSpawner() };
   try {
     const addon = loadKoffi(assets);

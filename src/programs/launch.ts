@@ -15,18 +15,18 @@ export interface Launch {
 }
 
 /** What the planning goes by. */
-export interface LaunchGround {
+export interface LaunchContext {
   readonly system: SystemFacts;
   /** Whether programs can be given pseudo-terminals. Only asked where a route wants one. */
   terminals(): boolean;
 }
 
 /** Throws an `Error` for what a check of the configuration would have found: no such user, no right to change to it. */
-export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean }, ground: LaunchGround): Launch {
-  const confined = planConfinement(config, ground.system);
+export function planLaunch(config: ProcessConfig & { readonly unbuffer?: boolean }, context: LaunchContext): Launch {
+  const confined = planConfinement(config, context.system);
   if ('problems' in confined)
     throw new Error(confined.problems.map(({ key, message }) => `${key.join('.')}: ${message}`).join('; '));
-  const unbuffered = config.unbuffer === true ? planUnbuffering(ground.terminals(), ground.system.tool) : undefined;
+  const unbuffered = config.unbuffer === true ? planUnbuffering(context.terminals(), context.system.tool) : undefined;
   return {
     options: {
       termination: {

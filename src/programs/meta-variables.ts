@@ -7,22 +7,13 @@ import { hostNumber } from '../net/address.ts';
 import { hostText, parseHost } from '../net/host.ts';
 import type { User } from '../policy/auth/auth.ts';
 import { textOf } from '../routing/canonical-path.ts';
+import type { ScriptPath } from './script-path.ts';
 
 /** What the server says of itself, the same for every request of a route. */
 export interface ServerFacts {
   /** Of runnel. */
   readonly version: string;
   readonly documentRoot?: string | undefined;
-}
-
-/** Where the path leads (RFC 3875 sections 4.1.5 and 4.1.13). */
-export interface ScriptPath {
-  /** The program's file, SCRIPT_FILENAME; undefined where there is none that we know. */
-  readonly file: string | undefined;
-  /** SCRIPT_NAME: the part of the path that leads to the program, decoded; "" for one at the root. */
-  readonly scriptName: string;
-  /** PATH_INFO: what follows it, decoded; "" when nothing does. */
-  readonly pathInfo: string;
 }
 
 /** What the request itself does not say. */

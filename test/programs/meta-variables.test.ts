@@ -2,12 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
-import {
-  metaVariables,
-  type RequestFacts,
-  type ScriptPath,
-  type ServerFacts,
-} from '../../src/programs/meta-variables.ts';
+import { metaVariables, type RequestFacts, type ServerFacts } from '../../src/programs/meta-variables.ts';
+import type { ScriptPath } from '../../src/programs/script-path.ts';
 
 const REQUEST: Request = {
   method: 'GET',

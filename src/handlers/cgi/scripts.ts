@@ -3,8 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { FileCache } from '../../files/cache.ts';
 import { locateProgram, type ScriptLocation } from '../../files/locate.ts';
 import { FileRefusal, segmentsOf } from '../../files/segments.ts';
-import type { ScriptPath } from '../../programs/meta-variables.ts';
-import { routeBase } from '../../programs/script-path.ts';
+import { routeBase, type ScriptPath } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import type { PathBelow } from '../../routing/canonical-path.ts';
 

@@ -7,8 +7,8 @@ import { createHmac, randomBytes } from 'node:crypto';
 /** How long a right password is remembered, milliseconds. */
 const REMEMBERED = 5 * 60_000;
 const MAX_REMEMBERED = 1024;
-/** Places that are remembered of one password. The one that was quiet for longest is forgotten first. */
-const MAX_PLACES = 64;
+/** Clients that are remembered of one password. The one that was quiet for longest is forgotten first. */
+const MAX_CLIENTS = 64;
 /** Checks that may wait for their turn. */
 const MAX_WAITING = 16;
 
@@ -17,8 +17,8 @@ export type Compare = (password: string, hash: string) => Promise<boolean>;
 
 interface Known {
   readonly until: number;
-  /** From where it was sent. */
-  readonly places: Set<string>;
+  /** Who has sent it: addresses, or names where clients share one. */
+  readonly clients: Set<string>;
 }
 
 export class Passwords {
@@ -34,10 +34,10 @@ export class Passwords {
   /**
    * True when this very password was right a short while ago; the hash is part of the question, so a changed one is a new one.
    *
-   * @param onlyFromHere whether it must have been right from this very place: one that has sent too many wrong ones would else go on
+   * @param onlyThisClient whether it must have been right from this very client: one that has sent too many wrong ones would else go on
    *   guessing what somebody elsewhere has sent
    */
-  remembers(password: string, hash: string, place: string, onlyFromHere: boolean, now: number): boolean {
+  remembers(password: string, hash: string, client: string, onlyThisClient: boolean, now: number): boolean {
     const key = this.digest(password, hash);
     const known = this.known.get(key);
     if (known === undefined) return false;
@@ -45,10 +45,10 @@ export class Passwords {
       this.known.delete(key);
       return false;
     }
-    if (onlyFromHere) return known.places.has(place);
-    known.places.delete(place);
-    known.places.add(place);
-    if (known.places.size > MAX_PLACES) forgetFirst(known.places);
+    if (onlyThisClient) return known.clients.has(client);
+    known.clients.delete(client);
+    known.clients.add(client);
+    if (known.clients.size > MAX_CLIENTS) forgetFirst(known.clients);
     return true;
   }
 
@@ -61,7 +61,7 @@ export class Passwords {
   check(
     password: string,
     hash: string,
-    place: string,
+    client: string,
     now: () => number,
   ): { readonly right: Promise<boolean>; readonly isNew: boolean } | undefined {
     const key = this.digest(password, hash);
@@ -73,7 +73,7 @@ export class Passwords {
     const over = right.then(
       (isRight) => {
         this.underWay.delete(key);
-        if (isRight) this.remember(key, place, now());
+        if (isRight) this.remember(key, client, now());
         return isRight;
       },
       (error: unknown) => {
@@ -85,8 +85,8 @@ export class Passwords {
     return { right: over, isNew: true };
   }
 
-  private remember(key: string, place: string, now: number): void {
-    this.known.set(key, { until: now + REMEMBERED, places: new Set([place]) });
+  private remember(key: string, client: string, now: number): void {
+    this.known.set(key, { until: now + REMEMBERED, clients: new Set([client]) });
     if (this.known.size > MAX_REMEMBERED) forgetFirst(this.known);
   }
 

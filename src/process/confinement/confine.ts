@@ -29,7 +29,7 @@ export interface SystemFacts {
 }
 
 /** How to start a program so that it is confined. */
-export interface Confined {
+export interface ConfinementPlan {
   readonly wrapper: Wrapper;
   /** What another user's program is told of its user, unless the route sets it: as su(1) and systemd do. */
   readonly environment: ReadonlyMap<string, string>;
@@ -50,7 +50,7 @@ const ALL = (1n << 64n) - 1n;
 export function planConfinement(
   confinement: Confinement,
   system: SystemFacts,
-): Confined | { readonly problems: readonly Objection[] } {
+): ConfinementPlan | { readonly problems: readonly Objection[] } {
   const problems: Objection[] = [];
   const { limits, user } = confinement;
   const account = user === undefined ? undefined : findUser(system.passwd, user);

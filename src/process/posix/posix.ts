@@ -13,7 +13,7 @@ import { ProcessGroup } from '../termination/group.ts';
 import { MFD_CLOEXEC, O_CLOEXEC, POLLIN, type PosixCalls, posixCalls, withAmbient } from './calls.ts';
 import { Delay, LateReader } from './late-reader.ts';
 import { Reaper } from './reaper.ts';
-import { type Before, StartMemory } from './start-memory.ts';
+import { type ChildSetup, StartMemory } from './start-memory.ts';
 import { type Terminal, Terminals } from './terminal.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
@@ -115,7 +115,7 @@ class PosixSpawner implements Spawner {
     try {
       const known = recognisable(pipes);
       if (starts !== undefined && known !== undefined) starts(fstatSync(known).ino);
-      const actions = memory.actions.get(this.before(options, pipes));
+      const actions = memory.actions.get(this.setup(options, pipes));
       if (typeof actions === 'number') throw new SpawnError(file, errorName(actions));
       const { capabilities = [] } = options;
       const result =
@@ -166,7 +166,7 @@ class PosixSpawner implements Spawner {
     return this.loadedTerminals.open();
   }
 
-  private before({ stdin, stderr, directory }: SpawnOptions, pipes: Pipes): Before {
+  private setup({ stdin, stderr, directory }: SpawnOptions, pipes: Pipes): ChildSetup {
     const input = pipes.stdin?.read ?? (typeof stdin === 'number' ? stdin : this.nothing);
     const error = pipes.stderr?.write ?? (typeof stderr === 'number' ? stderr : this.nothing);
     return { input, output: programsEnd(pipes.stdout), error, directory };

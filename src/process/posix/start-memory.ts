@@ -96,7 +96,7 @@ export class VectorMemory {
 const KEPT_ACTIONS = 32;
 
 /** The descriptors and the folder with which a program begins. */
-export interface Before {
+export interface ChildSetup {
   readonly input: number;
   readonly output: number;
   readonly error: number;
@@ -113,15 +113,15 @@ export class FileActions {
   constructor(private readonly calls: PosixCalls) {}
 
   /** Answers an error number instead where it fails. */
-  get(before: Before): Buffer | number {
-    const key = `${before.input} ${before.output} ${before.error} ${before.directory ?? ''}`;
+  get(setup: ChildSetup): Buffer | number {
+    const key = `${setup.input} ${setup.output} ${setup.error} ${setup.directory ?? ''}`;
     const known = this.prepared.get(key);
     if (known !== undefined) return known;
     this.makeRoom();
     const actions = Buffer.allocUnsafeSlow(ACTIONS_BYTES);
     const failed = this.calls.actionsInit(actions);
     if (failed !== 0) return failed;
-    const errno = this.fill(actions, before);
+    const errno = this.fill(actions, setup);
     if (errno === 0) this.prepared.set(key, actions);
     else this.calls.actionsDestroy(actions);
     return errno === 0 ? actions : errno;
@@ -132,7 +132,7 @@ export class FileActions {
     this.prepared.clear();
   }
 
-  private fill(actions: Buffer, { input, output, error, directory }: Before): number {
+  private fill(actions: Buffer, { input, output, error, directory }: ChildSetup): number {
     const { actionsDup2, actionsChdir, actionsCloseFrom } = this.calls;
     return (
       actionsDup2(actions, input, 0) ||

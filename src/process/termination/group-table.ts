@@ -4,17 +4,17 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 
-/** What stands in a place, and a line break: a kernel's largest process id has seven digits, an inode's number up to ten. */
+/** What stands in a slot, and a line break: a kernel's largest process id has seven digits, an inode's number up to ten. */
 const RECORD = 12;
 /**
- * How long the record of a group that has ended may stay, in milliseconds, unless the next one takes its place. Too short for its
+ * How long the record of a group that has ended may stay, in milliseconds, unless the next one takes its slot. Too short for its
  * number to come round and be another's.
  */
 const CLEAR_AFTER = 10;
 
 export class GroupTable {
   private readonly free: number[] = [];
-  /** Places whose record means nothing any more. */
+  /** Slots whose record means nothing any more. */
   private readonly stale = new Set<number>();
   private readonly record = Buffer.alloc(RECORD, ' ');
   private length = 0;
@@ -34,20 +34,20 @@ export class GroupTable {
     return this.length - this.free.length;
   }
 
-  /** A place of one's own, with nothing in it. */
+  /** A slot of one's own, with nothing in it. */
   take(): number {
     return this.free.pop() ?? this.length++;
   }
 
   /** "123": the process group. "?456": whoever has the pipe with this inode as its stdin, stdout or stderr, and has no number that is known yet. */
-  write(place: number, text: string): void {
-    this.stale.delete(place);
-    this.put(place, text);
+  write(slot: number, text: string): void {
+    this.stale.delete(slot);
+    this.put(slot, text);
   }
 
-  leave(place: number): void {
-    this.free.push(place);
-    this.stale.add(place);
+  leave(slot: number): void {
+    this.free.push(slot);
+    this.stale.add(slot);
     this.timer ??= setTimeout(() => this.clear(), CLEAR_AFTER);
   }
 
@@ -62,15 +62,15 @@ export class GroupTable {
   clear(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    for (const place of this.stale) this.put(place, '');
+    for (const slot of this.stale) this.put(slot, '');
     this.stale.clear();
   }
 
-  private put(place: number, text: string): void {
+  private put(slot: number, text: string): void {
     if (this.closed) return;
     this.record.fill(' ', 0, RECORD - 1).write(text, 'latin1');
     try {
-      writeSync(this.descriptor, this.record, 0, RECORD, place * RECORD);
+      writeSync(this.descriptor, this.record, 0, RECORD, slot * RECORD);
     } catch (error) {
       this.failed(error);
     }

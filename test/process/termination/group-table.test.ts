@@ -38,13 +38,13 @@ describe('the table', () => {
   );
 
   test(
-    'gives the place of one that has ended to the next, whose number may be shorter',
+    'gives the slot of one that has ended to the next, whose number may be shorter',
     withTable((table, groups) => {
-      const place = table.take();
-      table.write(place, '?4294967295');
-      table.write(place, '4194304');
+      const slot = table.take();
+      table.write(slot, '?4294967295');
+      table.write(slot, '4194304');
       assert.deepEqual(groups(), ['4194304']);
-      table.leave(place);
+      table.leave(slot);
       table.write(table.take(), '7');
       assert.deepEqual(groups(), ['7']);
     }),
@@ -54,9 +54,9 @@ describe('the table', () => {
     'forgets one that has ended, by itself or when asked',
     withTable(async (table, groups) => {
       const places = [1, 2, 3].map((group) => {
-        const place = table.take();
-        table.write(place, String(group));
-        return place;
+        const slot = table.take();
+        table.write(slot, String(group));
+        return slot;
       });
       table.leave(places[1] ?? -1);
       await until('it is out', () => !groups().includes('2'));
@@ -84,9 +84,9 @@ describe('the table', () => {
     'does not grow with the number of groups that there were',
     withTable((table, groups) => {
       for (let group = 1; group < 10_000; group++) {
-        const place = table.take();
-        table.write(place, String(group));
-        table.leave(place);
+        const slot = table.take();
+        table.write(slot, String(group));
+        table.leave(slot);
       }
       table.write(table.take(), '77');
       assert.deepEqual(groups(), ['77']);
