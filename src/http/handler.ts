@@ -77,6 +77,8 @@ export interface Handler {
    * "same-origin" for streams. WebSockets are never open (see `policy/origin.ts`).
    */
   readonly crossSite: 'open' | 'same-origin';
+  /** A POST is a message of a client, as one on its WebSocket is: what limits messages holds for it. */
+  readonly takesMessages?: boolean;
   /** It has a rule of its own for clients that are slow: `limits.reply_rate` does not hold for it. */
   readonly pacesItself?: boolean;
   /**

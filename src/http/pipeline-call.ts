@@ -1,11 +1,9 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
 import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
-import { methodLabel, type Tallies } from '../ops/tallies.ts';
-import { addressKey } from '../policy/addresses.ts';
+import { methodLabel } from '../ops/tallies.ts';
 import type { User } from '../policy/auth/auth.ts';
 import { tokenParameter } from '../policy/auth/query-token.ts';
-import { limitMessages, senderOf } from '../policy/messages.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asAscii, NOTHING_BELOW, ROOT_PATH } from '../routing/canonical-path.ts';
 import type { Match } from '../routing/router.ts';
@@ -139,7 +137,7 @@ export class PipelineCall implements Call {
     }
     if ('handlers' in answer) {
       const headers = [...(this.route?.headers ?? []), ...this.parts.headers];
-      this.exchange.upgrade(this.limited(withUpgradeHeaders(answer, headers)));
+      this.exchange.upgrade(withUpgradeHeaders(answer, headers));
       this.finish(101, 0);
       return;
     }
@@ -206,31 +204,6 @@ export class PipelineCall implements Call {
     this.fail(new HttpError(refusal.status, refusal.because, { headers: refusal.headers }));
   }
 
-  /** A client of a stream may send only so much. */
-  private limited(upgrade: Upgrade): Upgrade {
-    const { route, parts } = this;
-    if (route === undefined || parts.policies.rates.isExempt(this.request.remoteAddress)) return upgrade;
-    return {
-      ...upgrade,
-      handlers: limitMessages(upgrade.handlers, route.limits, tooManyMessages(parts.tallies, route.key)),
-    };
-  }
-
-  /**
-   * Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user
-   * or address.
-   */
-  postsTooMuch({ handler, posts, key }: Route): boolean {
-    const { method, remoteAddress, query } = this.request;
-    if (handler.kind !== 'stream' || method !== 'POST' || this.parts.policies.rates.isExempt(remoteAddress))
-      return false;
-    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
-    const sender = senderOf(session, this.user?.name, addressKey(remoteAddress));
-    if (posts.allows(sender, this.body?.length ?? 0, performance.now())) return false;
-    tooManyMessages(this.parts.tallies, key)();
-    return true;
-  }
-
   /** The client gets no more than it has, and can tell. */
   private cut(reason: string): void {
     this.note('cut', reason);
@@ -277,11 +250,6 @@ export class PipelineCall implements Call {
 
 function clientLeft(): HttpError {
   return new HttpError(CLIENT_LEFT, 'the client left');
-}
-
-/** A function of its own, because it lives as long as the WebSocket: what it is made from must not include the request. */
-function tooManyMessages(tallies: Tallies, route: string): () => void {
-  return () => tallies.dropped.add(1, route, 'too_many_messages');
 }
 
 /** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever and however somebody has written one. */

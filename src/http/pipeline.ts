@@ -1,14 +1,17 @@
 /**
  * The way of every request, top to bottom, the same for an upgrade as for a GET:
  *
- *   rate → target → host → route → preflight → method → origin → authentication → body → handler → answer
+ *   rate → target → host → route → preflight → method → origin → authentication → body → messages → handler → answer
  *
  * Up to the body everything is decided at once, in the engine's callback; only a password that was not seen lately takes a while,
  * and its body is held back for so long.
  */
-import { type Exchange, type HeaderList, headerValue } from '../engine/engine.ts';
+import { type Exchange, type HeaderList, headerValue, type Upgrade } from '../engine/engine.ts';
 import { type Host, parseHost } from '../net/host.ts';
+import type { Tallies } from '../ops/tallies.ts';
+import { addressKey } from '../policy/addresses.ts';
 import type { AuthDecision } from '../policy/auth/auth.ts';
+import { senderOf } from '../policy/messages.ts';
 import { decideHost, decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
@@ -185,20 +188,42 @@ export class Pipeline {
 
   private handle(call: PipelineCall, match: Match<Route>): void {
     try {
-      if (call.postsTooMuch(match.value))
+      if (this.postsTooMuch(call, match.value))
         throw new HttpError(429, 'too many messages', { headers: [['retry-after', '1']] });
       const answer = match.value.handler.handle(call);
       if (answer instanceof Promise) {
         call.watch();
         answer.then(
-          (late) => this.answer(call, late),
+          (late) => this.answer(call, match.value, late),
           (error: unknown) => this.failed(call, match, error),
         );
-      } else this.answer(call, answer);
+      } else this.answer(call, match.value, answer);
     } catch (error) {
       this.failed(call, match, error);
     }
   }
+
+  // ---- messages: what limits them holds for both ways in which a client sends them ----
+
+  /** Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user or address. */
+  private postsTooMuch(call: PipelineCall, { handler, messages, key }: Route): boolean {
+    const { method, remoteAddress, query } = call.request;
+    if (handler.takesMessages !== true || method !== 'POST') return false;
+    if (this.parts.policies.rates.isExempt(remoteAddress)) return false;
+    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
+    const sender = senderOf(session, call.user?.name, addressKey(remoteAddress));
+    if (messages.allowsPost(sender, call.body?.length ?? 0, performance.now())) return false;
+    tooManyMessages(this.parts.tallies, key)();
+    return true;
+  }
+
+  /** The WebSocket of a client, which may send only so much. */
+  private limited(call: PipelineCall, { messages, key }: Route, upgrade: Upgrade): Upgrade {
+    if (this.parts.policies.rates.isExempt(call.request.remoteAddress)) return upgrade;
+    return { ...upgrade, handlers: messages.around(upgrade.handlers, tooManyMessages(this.parts.tallies, key)) };
+  }
+
+  // ---- the answer ----
 
   /** Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later. */
   private failed(call: PipelineCall, match: Match<Route>, error: unknown): void {
@@ -217,11 +242,11 @@ export class Pipeline {
     }
   }
 
-  private answer(call: PipelineCall, answer: Answer): void {
+  private answer(call: PipelineCall, route: Route, answer: Answer): void {
     try {
       if ('localRedirect' in answer) this.redirectLocally(call, answer.localRedirect);
       else if ('toFolder' in answer) this.redirectToFolder(call);
-      else call.answer(answer);
+      else call.answer('handlers' in answer ? this.limited(call, route, answer) : answer);
     } catch (error) {
       cancelAnswer(answer);
       call.fail(error);
@@ -249,6 +274,11 @@ export class Pipeline {
     if (this.origin(call, match.value)) return;
     this.authenticate(call, match);
   }
+}
+
+/** A function of its own, because it lives as long as the WebSocket: what it is made from must not include the request. */
+function tooManyMessages(tallies: Tallies, route: string): () => void {
+  return () => tallies.dropped.add(1, route, 'too_many_messages');
 }
 
 function noRoute(): HttpError {

@@ -1,4 +1,7 @@
-/** How many messages, and how many bytes of them, one client of a stream may send in a second. */
+/**
+ * How many messages, and how many bytes of them, one client of a stream may send in a second, on a WebSocket or by POST. The pipeline asks here for
+ * both.
+ */
 import { createHash } from 'node:crypto';
 import type { Limits } from '../config/keys/routes.ts';
 import type { Socket, SocketHandlers } from '../engine/engine.ts';
@@ -6,27 +9,10 @@ import type { Socket, SocketHandlers } from '../engine/engine.ts';
 /** Too much of something that is allowed (RFC 6455 section 7.4.1: "violates its policy"). */
 const POLICY_VIOLATION = 1008;
 
-type MessageLimits = Pick<Limits, 'messages_per_second' | 'message_bytes_per_second'>;
-
-/**
- * The same handlers behind a limit: who exceeds it is closed with 1008, and what it still sends is not handed on.
- *
- * @param exceeded called once, when that happens
- * @param now milliseconds
- */
-export function limitMessages(
-  handlers: SocketHandlers,
-  limits: MessageLimits,
-  exceeded: () => void,
-  now: () => number = () => performance.now(),
-): SocketHandlers {
-  const { messages_per_second: messages, message_bytes_per_second: bytes } = limits;
-  if (messages === 0 && bytes === 0) return handlers;
-  return new Limited(handlers, exceeded, now, messages, bytes);
-}
+type MessageRates = Pick<Limits, 'messages_per_second' | 'message_bytes_per_second'>;
 
 /** One for each client of a stream: an object without closures, and no allowances before its first message. */
-class Limited implements SocketHandlers {
+class LimitedHandlers implements SocketHandlers {
   private socket: Socket | undefined;
   private count: Allowance | undefined;
   private volume: Allowance | undefined;
@@ -101,15 +87,27 @@ export function senderOf(session: string | undefined, user: string | undefined, 
   return user === undefined ? `address ${address}` : `user ${user}`;
 }
 
-/** The same limits for messages that come by POST: one allowance for each sender, of one route. */
-export class PostLimits {
+/** The limits of one route: the same for each client's WebSocket and for each sender of messages by POST. */
+export class MessageLimits {
   private readonly senders = new Map<string, { readonly count: Allowance; readonly volume: Allowance }>();
 
-  constructor(private readonly limits: MessageLimits) {}
+  constructor(private readonly rates: MessageRates) {}
 
-  /** @param sender see `senderOf`; @param now milliseconds */
-  allows(sender: string, bytes: number, now: number): boolean {
-    const { messages_per_second: messages, message_bytes_per_second: volume } = this.limits;
+  /**
+   * The handlers of a WebSocket behind the limit: who exceeds it is closed with 1008, and what it still sends is not handed on.
+   *
+   * @param exceeded called once, when that happens
+   * @param now milliseconds
+   */
+  around(handlers: SocketHandlers, exceeded: () => void, now: () => number = () => performance.now()): SocketHandlers {
+    const { messages_per_second: messages, message_bytes_per_second: bytes } = this.rates;
+    if (messages === 0 && bytes === 0) return handlers;
+    return new LimitedHandlers(handlers, exceeded, now, messages, bytes);
+  }
+
+  /** Whether a message by POST may be taken. @param sender see `senderOf`; @param now milliseconds */
+  allowsPost(sender: string, bytes: number, now: number): boolean {
+    const { messages_per_second: messages, message_bytes_per_second: volume } = this.rates;
     const known = this.senders.get(sender) ?? {
       count: new Allowance(messages, now),
       volume: new Allowance(volume, now),

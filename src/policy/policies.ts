@@ -10,13 +10,13 @@ import type { Auth } from './auth/auth.ts';
 import { Logins } from './auth/logins.ts';
 import { ConnectionGuard } from './connection-guard.ts';
 import { Cors } from './cors.ts';
-import { PostLimits } from './messages.ts';
+import { MessageLimits } from './messages.ts';
 import { RequestRates } from './request-rates.ts';
 
 /** What a built route has of them. */
 export interface BuiltPolicies {
   readonly limits: RoutePolicies['limits'];
-  readonly posts: PostLimits;
+  readonly messages: MessageLimits;
   readonly cors: Cors;
   /** Whether other sites may send requests that change something. */
   readonly crossSite: 'allow' | 'refuse';
@@ -58,7 +58,7 @@ export class Policies {
   of(route: RoutePolicies): BuiltPolicies {
     return {
       limits: route.limits,
-      posts: new PostLimits(route.limits),
+      messages: new MessageLimits(route.limits),
       cors: new Cors(route.cors),
       crossSite: route.cross_site,
       auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.proxies.has(address)),

@@ -20,6 +20,7 @@ export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
 
 export class Stream implements Handler {
   readonly kind = 'stream';
+  readonly takesMessages = true;
   readonly methods = STREAM_METHODS;
   readonly takesBody = true;
   readonly crossSite = 'same-origin';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Socket, SocketHandlers } from '../../src/engine/engine.ts';
-import { limitMessages, PostLimits, senderOf } from '../../src/policy/messages.ts';
+import { MessageLimits, senderOf } from '../../src/policy/messages.ts';
 
 function trial(messages: number, bytes: number) {
   let now = 0;
@@ -29,9 +29,8 @@ function trial(messages: number, bytes: number) {
     resume: () => undefined,
   };
   const limits = { messages_per_second: messages, message_bytes_per_second: bytes };
-  const limited = limitMessages(
+  const limited = new MessageLimits(limits).around(
     handlers,
-    limits,
     () => exceeded++,
     () => now,
   );
@@ -103,21 +102,21 @@ describe('messages of one client', () => {
   test('without limits the handlers are left as they are', () => {
     const handlers = { open() {}, message() {}, drain() {}, pong() {}, ping() {}, close() {} };
     assert.equal(
-      limitMessages(handlers, { messages_per_second: 0, message_bytes_per_second: 0 }, () => undefined),
+      new MessageLimits({ messages_per_second: 0, message_bytes_per_second: 0 }).around(handlers, () => undefined),
       handlers,
     );
   });
 });
 
 test('messages by POST: one allowance for each sender', () => {
-  const posts = new PostLimits({ messages_per_second: 5, message_bytes_per_second: 1000 });
+  const posts = new MessageLimits({ messages_per_second: 5, message_bytes_per_second: 1000 });
   const sent = (sender: string, count: number, bytes: number, now: number): number =>
-    Array.from({ length: count }, () => posts.allows(sender, bytes, now)).filter(Boolean).length;
+    Array.from({ length: count }, () => posts.allowsPost(sender, bytes, now)).filter(Boolean).length;
   assert.equal(sent('one', 60, 1, 0), 5);
   assert.equal(sent('other', 3, 500, 0), 2);
   assert.equal(sent('one', 60, 1, 1000), 5);
-  const unlimited = new PostLimits({ messages_per_second: 0, message_bytes_per_second: 0 });
-  assert.equal(Array.from({ length: 100 }, () => unlimited.allows('one', 1 << 20, 0)).every(Boolean), true);
+  const unlimited = new MessageLimits({ messages_per_second: 0, message_bytes_per_second: 0 });
+  assert.equal(Array.from({ length: 100 }, () => unlimited.allowsPost('one', 1 << 20, 0)).every(Boolean), true);
 });
 
 test('an invented session is no user, no address, and not kept at its length', () => {
