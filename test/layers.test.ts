@@ -30,10 +30,20 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
   ],
   cli: [['check', 'tls'], [REST]],
   engine: [['choose'], ['uws', 'node'], [REST]],
+  handlers: [['kinds'], ['own'], ['static', 'fastcgi'], ['cgi']],
   'stream/sources': [['sources'], ['poll'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
   ops: [['memory', 'addons'], [REST]],
 };
+/** Rooms of one row that must not know each other: what joins them is a third. */
+const STRANGERS: readonly (readonly [from: string, to: string])[] = [
+  ['stream/sources/', 'stream/clients/'],
+  ['stream/sources/', 'stream/channel/'],
+  ['stream/clients/', 'stream/sources/'],
+  ['stream/history/', 'stream/sources/'],
+  ['stream/history/', 'stream/clients/'],
+  ['handlers/static/', 'handlers/cgi/'],
+];
 /** Code for the browser: a world of its own. */
 const APART = ['browser'];
 
@@ -132,6 +142,13 @@ test('imports point downwards', () => {
   }
 });
 
+test('a source knows no client, and no client a source', () => {
+  const wrong = imports.filter(({ from, to = '' }) =>
+    STRANGERS.some(([one, other]) => from.startsWith(one) && to.startsWith(other)),
+  );
+  assert.deepEqual(wrong.map(describe), []);
+});
+
 test('no file imports itself by a detour', () => {
   assert.deepEqual(cycles(), []);
 });
@@ -173,6 +190,16 @@ test(`folders have at most ${MAX_ENTRIES} entries`, () => {
 test('every file begins with a sentence that says what it is', () => {
   const silent = [...text].filter(([, code]) => !/^(#!.*\n)?\/(\*\*|\/)/.test(code)).map(([file]) => file);
   assert.deepEqual(silent, []);
+});
+
+test('the map names files that are there', () => {
+  const map = readFileSync(join(source, 'README.md'), 'utf8');
+  const named = [...map.matchAll(/`((?:[\w.-]+\/)+[\w.-]*)`/g)].map((match) => match[1] ?? '');
+  const known = (path: string): boolean => [source, root].some((folder) => existsSync(join(folder, path)));
+  assert.deepEqual(
+    named.filter((path) => !known(path)),
+    [],
+  );
 });
 
 test('no module has state that changes', () => {
