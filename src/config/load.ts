@@ -2,11 +2,12 @@
 import { dirname, resolve } from 'node:path';
 import { checkAddresses, checkListeners, doubtHosts } from './checks/listeners.ts';
 import { checkAuth, checkCors } from './checks/policies.ts';
-import { checkPrograms, type Objections } from './checks/programs.ts';
+import { checkPrograms } from './checks/programs.ts';
 import { doubtRoutes } from './checks/route-doubts.ts';
 import { checkRouteKeys, type PositionOf } from './checks/routes.ts';
 import { type Disk, realDisk } from './disk/disk.ts';
 import { isGuarded } from './keys/policies.ts';
+import type { Objections } from './keys/programs.ts';
 import { inherit } from './keys/routes.ts';
 import { Positions } from './reading/positions.ts';
 import { formatPath, formatValue, type Problem, sortProblems } from './reading/problems.ts';

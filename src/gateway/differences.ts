@@ -1,6 +1,5 @@
 /** What two configurations have in common: pure comparisons, for a reload. */
 import { isDeepStrictEqual } from 'node:util';
-import type { ListenerConfig } from '../config/keys/listen.ts';
 import type { Config } from './config.ts';
 
 /** Whether two values of a configuration mean the same. The order of a map's entries counts: the first pattern that fits wins. */
@@ -16,44 +15,6 @@ export function same(a: unknown, b: unknown): boolean {
 
 function isPlain(value: unknown): value is { readonly [name: string]: unknown } {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
-}
-
-/** Whether a listener can stay open: everything is the same but what only concerns its answers (`redirect`, `hsts`). */
-export function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
-  return sameSocket(a, b) && same(tlsOpening(a), tlsOpening(b));
-}
-
-function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
-  const { proxy_protocol: preface = false } = a;
-  return same(a.address, b.address) && a.engine === b.engine && preface === (b.proxy_protocol ?? false);
-}
-
-/** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */
-export function otherTls(a: ListenerConfig, b: ListenerConfig): boolean {
-  return (
-    sameSocket(a, b) &&
-    a.tls !== undefined &&
-    b.tls !== undefined &&
-    // A server is told once whether to ask.
-    asksClients(a.tls) === asksClients(b.tls)
-  );
-}
-
-function asksClients({ client }: NonNullable<ListenerConfig['tls']>): boolean {
-  return client !== undefined && client.mode !== 'off';
-}
-
-/** `names` come from the certificates themselves, which are watched anyway. */
-function tlsOpening({ tls }: ListenerConfig): object | undefined {
-  return tls === undefined ? undefined : { ...tls, hsts: undefined, names: undefined };
-}
-
-/** Whether both cannot be open at one time. */
-export function mayClash(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
-  if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path;
-  if (a.kind === 'systemd') return b.kind === 'systemd' && a.socket === b.socket;
-  // One of them may be every address of the machine.
-  return b.kind === 'tcp' && a.port === b.port && a.port !== 0;
 }
 
 /** Keys that hold for the life of a process, and that `next` would have otherwise than they are in force. */

@@ -1,6 +1,6 @@
 /** Which listeners stay open, which have to be opened, and which stand in their way: decided before anything is done. */
 import type { ListenerConfig } from '../config/keys/listen.ts';
-import { mayClash, otherTls, sameOpening } from './differences.ts';
+import { same } from './differences.ts';
 
 /** What planning goes by: what the configuration says of a listener, and where it really is. */
 export interface ListenerSpec {
@@ -39,7 +39,7 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
     left.delete(found);
     kept.set(want, found);
     if (sameOpening(found.listen, want.listen)) continue;
-    if (otherTls(found.listen, want.listen)) changing.push({ open: found, wanted: want });
+    if (onlyTlsDiffers(found.listen, want.listen)) changing.push({ open: found, wanted: want });
     else unchangeable.push(found);
   }
   const opening = wanted
@@ -60,7 +60,45 @@ function bound({ listen: { address }, port }: ListenerSpec): ListenerConfig['add
 function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {
   return (
     sameOpening(open, wanted) ||
-    otherTls(open, wanted) ||
+    onlyTlsDiffers(open, wanted) ||
     (open.address.kind === 'systemd' && mayClash(open.address, wanted.address))
   );
+}
+
+/** Whether a listener can stay open: everything is the same but what only concerns its answers (`redirect`, `hsts`). */
+function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
+  return sameSocket(a, b) && same(tlsOpening(a), tlsOpening(b));
+}
+
+function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
+  const { proxy_protocol: preface = false } = a;
+  return same(a.address, b.address) && a.engine === b.engine && preface === (b.proxy_protocol ?? false);
+}
+
+/** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */
+function onlyTlsDiffers(a: ListenerConfig, b: ListenerConfig): boolean {
+  return (
+    sameSocket(a, b) &&
+    a.tls !== undefined &&
+    b.tls !== undefined &&
+    // A server is told once whether to ask.
+    asksClients(a.tls) === asksClients(b.tls)
+  );
+}
+
+function asksClients({ client }: NonNullable<ListenerConfig['tls']>): boolean {
+  return client !== undefined && client.mode !== 'off';
+}
+
+/** `names` come from the certificates themselves, which are watched anyway. */
+function tlsOpening({ tls }: ListenerConfig): object | undefined {
+  return tls === undefined ? undefined : { ...tls, hsts: undefined, names: undefined };
+}
+
+/** Whether both cannot be open at one time. */
+export function mayClash(a: ListenerConfig['address'], b: ListenerConfig['address']): boolean {
+  if (a.kind === 'unix') return b.kind === 'unix' && a.path === b.path;
+  if (a.kind === 'systemd') return b.kind === 'systemd' && a.socket === b.socket;
+  // One of them may be every address of the machine.
+  return b.kind === 'tcp' && a.port === b.port && a.port !== 0;
 }

@@ -1,8 +1,8 @@
 /** Whose address counts: the client's behind proxies that we trust, and which addresses are one and the same client. */
 import type { ConnectionsConfig } from '../config/keys/policies.ts';
-import { type AddressEntry, type AddressRange, inRange } from '../config/values/address-range.ts';
 import { type HeaderList, headerValue, type Request } from '../engine/engine.ts';
 import { addressBytes, readAddress, UNIX_PEER } from '../net/address.ts';
+import { type AddressEntry, type AddressRange, inRange } from '../net/address-range.ts';
 
 /** Answers that an address set remembers: every request asks for its address. */
 const MAX_REMEMBERED = 256;

@@ -1,8 +1,8 @@
 /** That the configuration knows of a kind of route what the kind says of itself, and nothing else: it reads and checks one that does not exist. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Objection } from '../../src/config/checks/programs.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
+import type { Objection } from '../../src/config/keys/programs.ts';
 import { type Complete, programRouteKeys, routeKeys } from '../../src/config/keys/routes.ts';
 import { readConfig, type Surroundings } from '../../src/config/load.ts';
 import { formatPath } from '../../src/config/reading/problems.ts';

@@ -1,9 +1,9 @@
 /** One thing, one form, and one decision, whatever its spelling: addresses, hosts and origins. */
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
-import { parseAddressEntry } from '../../src/config/values/address-range.ts';
 import type { ListenerFacts } from '../../src/engine/engine.ts';
 import { addressBytes, addressText, readAddress } from '../../src/net/address.ts';
+import { parseAddressEntry } from '../../src/net/address-range.ts';
 import { type Host, hostText, parseHost, sameHost } from '../../src/net/host.ts';
 import { HostPatterns } from '../../src/net/host-patterns.ts';
 import { type Origin, parseOrigin, usualPort } from '../../src/net/origin.ts';

@@ -6,7 +6,6 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parseAddressRange } from '../../src/config/values/address-range.ts';
 import type { Request } from '../../src/engine/engine.ts';
 import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
 import { readPreface } from '../../src/engine/node/proxy-preface.ts';
@@ -17,6 +16,7 @@ import { conditionsOf, precondition, rangeApplies } from '../../src/files/valida
 import { CgiHeader } from '../../src/handlers/cgi/output.ts';
 import { asksForHtml, chooseCoding, mediaWeight } from '../../src/http/accept.ts';
 import { unshared } from '../../src/http/reply.ts';
+import { parseAddressRange } from '../../src/net/address-range.ts';
 import { parseHost } from '../../src/net/host.ts';
 import { parseOrigin } from '../../src/net/origin.ts';
 import { visible } from '../../src/ops/visible.ts';

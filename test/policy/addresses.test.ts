@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/config/values/address-range.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
+import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/net/address-range.ts';
 import { AddressSet, addressKey, forwarded, TrustedProxies } from '../../src/policy/addresses.ts';
 import { RequestRates } from '../../src/policy/request-rates.ts';
 import { configOf } from '../support/policies.ts';

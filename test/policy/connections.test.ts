@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseAddressRange } from '../../src/config/values/address-range.ts';
+import { parseAddressRange } from '../../src/net/address-range.ts';
 import { AddressSet } from '../../src/policy/addresses.ts';
 import { filesFor, roomFor } from '../../src/policy/connection-guard.ts';
 import { ConnectionLimits } from '../../src/policy/connections.ts';

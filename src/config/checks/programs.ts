@@ -4,21 +4,11 @@
  * hides nothing.
  */
 
-import { type Confinement, confinementTypes } from '../keys/programs.ts';
+import { type Confinement, confinementTypes, type Objections } from '../keys/programs.ts';
 import { formatPath } from '../reading/problems.ts';
 import { type RawFile, tableAt } from '../route-schema.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
 import type { KeyPath, Reading, ValueType } from '../values/value.ts';
-
-/** Why something cannot be done here. */
-export interface Objection {
-  /** The key that asks for it, below a route; `["limits"]` for the limits together. */
-  readonly key: readonly [string, ...string[]];
-  /** Without a full stop. */
-  readonly message: string;
-}
-
-export type Objections = (confinement: Confinement) => readonly Objection[];
 
 /** What every route with programs asks for, put to `objections`. What `[defaults]` asks for in vain is reported once. */
 export function checkPrograms({ table, routes }: RawFile, reading: Reading, objections: Objections): void {

@@ -73,3 +73,14 @@ export interface Confinement {
   readonly group?: string | undefined;
   readonly limits: Partial<ProcessLimits>;
 }
+
+/** Why something cannot be done here. */
+export interface Objection {
+  /** The key that asks for it, below a route; `["limits"]` for the limits together. */
+  readonly key: readonly [string, ...string[]];
+  /** Without a full stop. */
+  readonly message: string;
+}
+
+/** What speaks against each of them on this machine; who knows that is above this layer. */
+export type Objections = (confinement: Confinement) => readonly Objection[];

@@ -1,11 +1,11 @@
 /** The types of names that a user chooses as a key: a route's, a header field's, an environment variable's. */
 
 import { posix } from 'node:path';
+import { type AddressEntry, parseAddressEntry } from '../../net/address-range.ts';
 import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
 import { hostText, parseHost } from '../../net/host.ts';
 import { parseOrigin } from '../../net/origin.ts';
 import { quote } from '../reading/problems.ts';
-import { type AddressEntry, parseAddressEntry } from './address-range.ts';
 import { text } from './simple.ts';
 import type { ValueType } from './value.ts';
 

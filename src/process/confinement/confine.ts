@@ -4,8 +4,8 @@
  * gateway's own user and limits are never touched. It costs about half a millisecond a start.
  */
 import { readFileSync } from 'node:fs';
-import type { Objection } from '../../config/checks/programs.ts';
-import type { Confinement, ProcessLimits } from '../../config/keys/programs.ts';
+
+import type { Confinement, Objection, ProcessLimits } from '../../config/keys/programs.ts';
 import { findProgram } from '../find-program.ts';
 import { findGroup, findUser, groupsOf, type User } from './accounts.ts';
 

@@ -1,8 +1,7 @@
 /** What a machine cannot do to programs is a problem with a place in the file. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Objections } from '../../../src/config/checks/programs.ts';
-import type { Confinement } from '../../../src/config/keys/programs.ts';
+import type { Confinement, Objections } from '../../../src/config/keys/programs.ts';
 import { formatProblem } from '../../../src/config/reading/problems.ts';
 import { parseConfig } from '../../../src/gateway/config.ts';
 

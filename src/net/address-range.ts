@@ -1,6 +1,6 @@
 /** Ranges of addresses, as 16 bytes: IPv4 counts as the part of IPv6 that stands for it (RFC 4291 section 2.5.5.2). */
 import { isIP } from 'node:net';
-import { addressBytes, UNIX_PEER } from '../../net/address.ts';
+import { addressBytes, UNIX_PEER } from './address.ts';
 
 export interface AddressRange {
   /** 16 bytes. */
