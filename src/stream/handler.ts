@@ -1,5 +1,4 @@
 /** Builds the handler of a stream: its source, the channels that share it or do not, and what lets clients in. */
-
 import type { Handler } from '../http/handler.ts';
 import type { Channels } from './channel/channels.ts';
 import { PrivateChannels } from './channel/private-channels.ts';

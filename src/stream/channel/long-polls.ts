@@ -1,7 +1,7 @@
 /**
- * The long-polls of a shared stream: those that wait for the next message, and those that were answered and are likely to come again.
- * Whoever was answered is there for a while, though it has no connection, and what comes meanwhile is kept for it whatever the history
- * keeps, within a bound.
+ * The long-polls of a shared stream: requests that wait for the next message, and clients that were answered and are expected to ask
+ * again. An answered client counts as present for a while, though it has no connection. Messages that come meanwhile are kept for it,
+ * within a bound, whatever the history keeps.
  */
 import { type History, type Position, portionFrom } from '../history/history.ts';
 import type { Replay, StartPoint } from '../history/replay.ts';
@@ -22,13 +22,13 @@ export interface LongPollParts {
   readonly replay: Replay;
   /** Bytes that may wait behind the position of one that was answered. */
   readonly maxBehind: number;
-  /** Somebody is there. */
+  /** A client is there. */
   used(): void;
-  /** Somebody is not there any more. */
+  /** A client is not there any more. */
   unused(): void;
 }
 
-/** How long somebody who was answered counts as present until it asks again. Milliseconds. */
+/** How long an answered client counts as present until it asks again. Milliseconds. */
 const BETWEEN_REQUESTS = 10_000;
 
 export class LongPolls {
@@ -42,25 +42,28 @@ export class LongPolls {
     this.positions = new LongPollPositions({ time: BETWEEN_REQUESTS, bytes: parts.maxBehind }, () => parts.unused());
   }
 
-  /** Whether one waits, or is likely to come again. */
+  /** Whether a request waits, or a client is expected to ask again. */
   get inUse(): boolean {
     return this.waiting.size > 0 || this.positions.inUse;
   }
 
   // ---- for a request ----
 
-  /** Where one stands that has everything up to `cursor`, and what it has to get. */
+  /** Where a client stands that has everything up to `cursor`, and what it gets next. */
   start(cursor: string | undefined): StartPoint {
     const { history, replay } = this.parts;
     const sequence = history.sequenceOf(cursor ?? '');
     const position = sequence === undefined ? undefined : this.positions.take(sequence);
     const start = replay.from(cursor);
-    // It goes on from its cursor.
+    // Its next request goes on from its cursor.
     replay.clientListens();
     return position === undefined ? start : { from: position, missed: 0, snapshot: [], at: history.idOf(position) };
   }
 
-  /** What one gets that stands there, at most so many bytes of messages, but one in any case. Its next request goes on from there. */
+  /**
+   * What a client gets from its start point on. Its next request goes on behind it.
+   * @param most bytes of messages; one message in any case
+   */
   content({ snapshot, from, missed }: StartPoint, most: number, ending: Ending | undefined): LongPollContent {
     const { history } = this.parts;
     const { batch, to } = portionFrom(from, most);
@@ -73,19 +76,19 @@ export class LongPolls {
     };
   }
 
-  /** One is likely to go on from here. */
+  /** A client is expected to ask again, from this position on. */
   expect(position: Position): void {
     if (this.over) return;
     this.parts.used();
     this.positions.hold(position);
   }
 
-  /** How the stream ended for one that followed it, and was between two requests then; undefined while it goes on. */
+  /** How the stream ended while the client that has `cursor` was between two requests; undefined while the stream goes on. */
   endedAfter(cursor: string): Ending | undefined {
     return this.parts.history.sequenceOf(cursor) === undefined ? undefined : this.lastEnding;
   }
 
-  /** Calls `listener` at the next messages or the end, and after them until it is taken back. Returns what takes it back. */
+  /** Calls `listener` at each batch of messages and at the end, until the function that this returns is called. */
   wait(listener: (ending: Ending | undefined) => void): () => void {
     this.parts.used();
     this.waiting.add(listener);

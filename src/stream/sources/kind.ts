@@ -2,7 +2,6 @@
  * A kind of source: what it says of itself, and how the sources of one stream are made. Each is a folder beside this file, and a line in
  * `sources.ts`.
  */
-
 import type { Handler } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';

@@ -45,13 +45,13 @@ export interface MessageAnswer {
   readonly type: string | undefined;
 }
 
-/** What became of a client's message: the source does not take as much, or is away, which only a channel knows. */
+/** What a channel says of a client's message: sent, dropped because the source does not take as much, or because none runs. */
 export type SendResult = 'sent' | 'full' | 'away';
 
 export interface SharedSource extends Source {
   /**
-   * A message of a client. Where messages are answered one by one, a promise of the answer, which rejects with an `HttpError` when none
-   * comes; messages of one sender are then answered one after the other.
+   * Takes a message of a client; "full": there is no room for it. A source that answers each message returns a promise of the answer,
+   * which rejects with an `HttpError` when none comes; messages of one sender are answered one after the other.
    * @param sender undefined for somebody who has no connection
    * @param type the message's media type, where the client has said one
    */
@@ -59,13 +59,13 @@ export interface SharedSource extends Source {
     sender: ClientIdentity | undefined,
     message: Buffer,
     type: string | undefined,
-  ): SendResult | Promise<MessageAnswer>;
-  /** This client is there. Said of all those that are, when the source has started. */
+  ): 'sent' | 'full' | Promise<MessageAnswer>;
+  /** Called for each client that joins, and for all that are there when the source has started. */
   joined(client: ClientIdentity): void;
   left(client: ClientIdentity): void;
   /** What a client that joins must have to understand the next message, instead of history; undefined where it needs nothing. */
   snapshot(): Buffer | undefined;
-  /** What everybody was told when it went wrong, as long as it is wrong: for a client that comes meanwhile. */
+  /** While something is wrong: the sentence about it, for a client that joins now. The others had it by `SharedSourceEvents.notice`. */
   currentNotice(): string | undefined;
 }
 
@@ -81,7 +81,7 @@ export interface SourceEvents {
   ended(ending: Ending): void;
 }
 
-/** What a shared source tells beside. */
+/** What a shared source tells in addition. */
 export interface SharedSourceEvents extends SourceEvents {
   /** A message for these clients alone, by their ids. */
   messageFor(clients: readonly string[], message: Buffer): void;
@@ -89,7 +89,7 @@ export interface SharedSourceEvents extends SourceEvents {
   notice(text: string): void;
 }
 
-/** Makes the source out of what was started for it: a program, a connection. It may end before this returns. */
+/** Makes the source out of what was started for it: a program, a connection. */
 export type StartedSource = (events: SourceEvents) => WritableSource;
 
 /** The sources of a stream whose clients have one each. */

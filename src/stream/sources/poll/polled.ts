@@ -6,7 +6,7 @@ import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Backoff, type BackoffTimes } from '../backoff.ts';
-import type { ClientIdentity, MessageAnswer, SendResult, SharedSource, SharedSourceEvents } from '../source.ts';
+import type { ClientIdentity, MessageAnswer, SharedSource, SharedSourceEvents } from '../source.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
@@ -64,11 +64,7 @@ export class PolledSource implements SharedSource {
 
   // ---- for the channel ----
 
-  send(
-    sender: ClientIdentity | undefined,
-    message: Buffer,
-    type: string | undefined,
-  ): SendResult | Promise<MessageAnswer> {
+  send(sender: ClientIdentity | undefined, message: Buffer, type: string | undefined): 'full' | Promise<MessageAnswer> {
     const contentType = this.options.messageType ?? type ?? (looksLikeJson(message) ? 'application/json' : TEXT);
     const request = {
       method: 'POST',

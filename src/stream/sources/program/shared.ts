@@ -1,5 +1,5 @@
 /** A program that many clients share: each line that one of them sends goes to its stdin, and nothing says whose it is. */
-import type { ClientIdentity, SendResult, SharedSource, WritableSource } from '../source.ts';
+import type { ClientIdentity, SharedSource, WritableSource } from '../source.ts';
 
 export class SharedProgram implements SharedSource {
   constructor(
@@ -8,7 +8,7 @@ export class SharedProgram implements SharedSource {
     private readonly maxQueue: number,
   ) {}
 
-  send(_sender: ClientIdentity | undefined, message: Buffer): SendResult {
+  send(_sender: ClientIdentity | undefined, message: Buffer): 'sent' | 'full' {
     if (this.program.waiting > this.maxQueue) return 'full';
     this.program.write(message);
     return 'sent';

@@ -11,14 +11,7 @@
 import type { Log } from '../../../ops/log.ts';
 import type { StreamCounts } from '../../counts.ts';
 import type { Ending } from '../../message.ts';
-import type {
-  ClientIdentity,
-  SendResult,
-  SharedSource,
-  SharedSourceEvents,
-  SourceEvents,
-  WritableSource,
-} from '../source.ts';
+import type { ClientIdentity, SharedSource, SharedSourceEvents, SourceEvents, WritableSource } from '../source.ts';
 
 export interface TaggedParts {
   readonly counts: StreamCounts;
@@ -50,7 +43,7 @@ export class TaggedProgram implements SharedSource, SourceEvents {
 
   // ---- from the clients ----
 
-  send(sender: ClientIdentity | undefined, message: Buffer): SendResult {
+  send(sender: ClientIdentity | undefined, message: Buffer): 'sent' | 'full' {
     const { program } = this;
     if (program.waiting > this.parts.maxQueue) return 'full';
     // First that it is there. Then one of the others, so that they come to their turn however much is said.

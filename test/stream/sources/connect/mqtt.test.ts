@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { type Browser, chromium } from 'playwright-core';
-import { type Running, startGateway } from '../../support/gateway.ts';
-import { HAS_MOSQUITTO, startMosquitto } from '../../support/mosquitto.ts';
-import { until } from '../../support/processes.ts';
+import { type Running, startGateway } from '../../../support/gateway.ts';
+import { HAS_MOSQUITTO, startMosquitto } from '../../../support/mosquitto.ts';
+import { until } from '../../../support/processes.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
-const MQTT_JS = join(import.meta.dirname, '../../../../node_modules/mqtt/dist/mqtt.min.js');
+const MQTT_JS = join(import.meta.dirname, '../../../../../node_modules/mqtt/dist/mqtt.min.js');
 const MESSAGES = 10_000;
 const ENGINES = ['uws', 'node'] as const;
 

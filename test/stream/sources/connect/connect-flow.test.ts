@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import WebSocket from 'ws';
-import { folderWith, type Running, startGateway } from '../../support/gateway.ts';
-import { type Peer, startPeer } from '../../support/peer.ts';
-import { memoryOf, until } from '../../support/processes.ts';
+import { folderWith, type Running, startGateway } from '../../../support/gateway.ts';
+import { type Peer, startPeer } from '../../../support/peer.ts';
+import { memoryOf, until } from '../../../support/processes.ts';
 
 const MIB = 1 << 20;
 /** What goes through in all. */

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
-import { HttpError } from '../../../src/http/errors.ts';
-import { framing } from '../../../src/stream/framing.ts';
-import type { Ending } from '../../../src/stream/message.ts';
-import { ConnectionSource } from '../../../src/stream/sources/connect/connection.ts';
-import { Connections, type Outcome } from '../../../src/stream/sources/connect/connections.ts';
-import { freePort, startPeer } from '../../support/peer.ts';
-import { until } from '../../support/processes.ts';
+import { HttpError } from '../../../../src/http/errors.ts';
+import { framing } from '../../../../src/stream/framing.ts';
+import type { Ending } from '../../../../src/stream/message.ts';
+import { ConnectionSource } from '../../../../src/stream/sources/connect/connection.ts';
+import { Connections, type Outcome } from '../../../../src/stream/sources/connect/connections.ts';
+import { freePort, startPeer } from '../../../support/peer.ts';
+import { until } from '../../../support/processes.ts';
 
 const NOW = (): AbortSignal => new AbortController().signal;
 

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
-import { ask, refused, TestSocket } from '../../support/client.ts';
-import { type Running, startGateway } from '../../support/gateway.ts';
-import { freePort, type Peer, startPeer } from '../../support/peer.ts';
-import { until } from '../../support/processes.ts';
+import { ask, refused, TestSocket } from '../../../support/client.ts';
+import { type Running, startGateway } from '../../../support/gateway.ts';
+import { freePort, type Peer, startPeer } from '../../../support/peer.ts';
+import { until } from '../../../support/processes.ts';
 
 const ENGINES = ['uws', 'node'] as const;
 /** A label that is too long: no name server is asked. */

@@ -1,7 +1,7 @@
 /** A tagged program that does not read: who floods it is refused, and nobody else hears of it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { FakeClient, fakeChannel } from '../../support/fake-channel.ts';
+import { FakeClient, fakeChannel } from '../../../support/fake-channel.ts';
 
 interface Told {
   readonly client: string;

@@ -4,10 +4,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { startGateway } from '../../support/gateway.ts';
-import { post, StreamClient } from '../../support/stream-client.ts';
+import { startGateway } from '../../../support/gateway.ts';
+import { post, StreamClient } from '../../../support/stream-client.ts';
 
-const page = readFileSync(join(fileURLToPath(new URL('../../../../', import.meta.url)), 'docs/tagged.md'), 'utf8');
+const page = readFileSync(join(fileURLToPath(new URL('../../../../../', import.meta.url)), 'docs/tagged.md'), 'utf8');
 
 for (const language of ['sh', 'python'])
   test(`the chat in ${language}`, async (t) => {
