@@ -28,22 +28,22 @@ export class Delivery {
   ) {}
 
   /** The stream has gone on by this batch, which is the end of the chain. */
-  published(member: Member, batch: readonly Message[], bytes: number): void {
-    if (member.position !== undefined) this.bound(member);
+  publish(member: Member, batch: readonly Message[], bytes: number): void {
+    if (member.position !== undefined) this.checkBound(member);
     else if (member.closing !== undefined) return;
     else if (member.skipping) this.skip(member, batch.length, batch.at(-1));
     else this.give(member, batch, bytes, 'stdout');
   }
 
   /** A message for this client that is not in the chain. */
-  unnumbered(member: Member, message: Message, origin: Origin): void {
+  deliverUnnumbered(member: Member, message: Message, origin: Origin): void {
     if (member.closing !== undefined) return;
     if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
     else if (member.position === undefined) this.give(member, [message], message.data.length, origin);
     else {
       member.unnumbered.push({ after: this.history.end.sequence, message, origin });
       member.unnumberedBytes += message.data.length + FRAME;
-      this.bound(member);
+      this.checkBound(member);
     }
   }
 
@@ -89,7 +89,7 @@ export class Delivery {
     counts.outBytes.value += bytes;
     if (member.client.deliver(batch, origin)) return true;
     member.position = position;
-    if (member.client.bufferedAmount > this.options.maxBehind + member.allowance) this.behind(member);
+    if (member.client.bufferedAmount > this.options.maxBehind + member.allowance) this.fallBehind(member);
     return false;
   }
 
@@ -105,7 +105,7 @@ export class Delivery {
         continue;
       }
       const { batch, bytes, to } = portionFrom(position, WINDOW, first?.after ?? goodbye?.after);
-      if (batch.length === 0) this.arrived(member);
+      if (batch.length === 0) this.catchUp(member);
       else {
         member.position = to;
         if (!this.give(member, batch, bytes, 'stdout', to)) return;
@@ -114,22 +114,22 @@ export class Delivery {
   }
 
   /** It has everything. */
-  private arrived(member: Member): void {
+  private catchUp(member: Member): void {
     member.position = undefined;
     if (member.client.bufferedAmount === 0) member.allowance = 0;
     if (member.goodbye !== undefined) member.client.close(member.goodbye.ending);
   }
 
   /** Whether what waits for a client is more than it may leave. */
-  private bound(member: Member): void {
+  private checkBound(member: Member): void {
     const { position, unnumberedBytes, client, allowance } = member;
     if (position === undefined) return;
     const waiting = position.bytesTo(this.history.end) + unnumberedBytes + client.bufferedAmount;
-    if (waiting > this.options.maxBehind + allowance) this.behind(member);
+    if (waiting > this.options.maxBehind + allowance) this.fallBehind(member);
   }
 
   /** What waits for it in the chain is let go of. */
-  private behind(member: Member): void {
+  private fallBehind(member: Member): void {
     const { position = this.history.end, unnumbered, goodbye } = member;
     const count = this.history.end.sequence - position.sequence + unnumbered.length;
     member.position = undefined;

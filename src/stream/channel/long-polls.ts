@@ -100,8 +100,8 @@ export class LongPolls {
   // ---- for the channel ----
 
   /** The history has gone on. */
-  published(): void {
-    this.positions.grown(this.parts.history.end);
+  publish(): void {
+    this.positions.advance(this.parts.history.end);
     for (const listener of [...this.waiting]) listener(undefined);
   }
 
@@ -132,16 +132,17 @@ export interface PositionBounds {
 }
 
 interface HeldPosition {
-  /** Undefined when too much has come behind it. */
+  /** Undefined when more came behind it than the bound allows. */
   position: Position | undefined;
   readonly until: number;
   /** How many may go on from there. */
   readonly expected: number;
 }
 
-/** Places at one time. Those who are at the same one share it. */
+/** Positions at one time. Clients at the same position share it. */
 const MAX_POSITIONS = 256;
 
+/** Where answered clients stand until they ask again. */
 export class LongPollPositions {
   /** By the number of the message before it, in the order in which their time is over. */
   private readonly held = new Map<number, HeldPosition>();
@@ -149,18 +150,18 @@ export class LongPollPositions {
   /** The weight of the first of them. */
   private floor = Number.POSITIVE_INFINITY;
 
-  /** @param emptied called when nobody is expected any more */
+  /** @param emptied called when no client is expected any more */
   constructor(
     private readonly bounds: PositionBounds,
     private readonly emptied: () => void,
   ) {}
 
-  /** Whether somebody is expected. */
+  /** Whether a client is expected. */
   get inUse(): boolean {
     return this.held.size > 0;
   }
 
-  /** Somebody goes on behind the message with this number, and holds the position from here on; undefined where it was not kept. */
+  /** A client goes on behind the message with this number, and holds the position from here on; undefined where it was not kept. */
   take(sequence: number): Position | undefined {
     const held = this.held.get(sequence);
     if (held === undefined) return undefined;
@@ -169,7 +170,7 @@ export class LongPollPositions {
     return held.position;
   }
 
-  /** Somebody may go on from here. */
+  /** A client may go on from here. */
   hold(position: Position): void {
     const { sequence } = position;
     const expected = (this.held.get(sequence)?.expected ?? 0) + 1;
@@ -177,11 +178,11 @@ export class LongPollPositions {
     this.held.set(sequence, { position, until: performance.now() + this.bounds.time, expected });
     this.floor = Math.min(this.floor, position.weight);
     if (this.held.size > MAX_POSITIONS) this.dropFirst();
-    this.timer ??= setTimeout(() => this.look(), this.bounds.time);
+    this.timer ??= setTimeout(() => this.expire(), this.bounds.time);
   }
 
   /** The stream goes on to here. */
-  grown(end: Position): void {
+  advance(end: Position): void {
     if (this.held.size === 0 || end.weight - this.floor <= this.bounds.bytes) return;
     this.floor = Number.POSITIVE_INFINITY;
     for (const held of this.held.values()) {
@@ -191,19 +192,19 @@ export class LongPollPositions {
     }
   }
 
-  /** Nobody is expected. */
+  /** No client is expected. */
   clear(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.held.clear();
   }
 
-  private look(): void {
+  private expire(): void {
     this.timer = undefined;
     const now = performance.now();
     for (const [sequence, { until }] of this.held) {
       if (until > now) {
-        this.timer = setTimeout(() => this.look(), until - now);
+        this.timer = setTimeout(() => this.expire(), until - now);
         return;
       }
       this.held.delete(sequence);

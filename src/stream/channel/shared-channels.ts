@@ -143,7 +143,7 @@ class SharedClientEvents implements ClientEvents {
     else
       result.then(
         (answer) => this.sent(answer),
-        (error: unknown) => channel.noAnswer(member, error instanceof Error ? error.message : String(error)),
+        (error: unknown) => channel.tellUnanswered(member, error instanceof Error ? error.message : String(error)),
       );
   }
 
@@ -167,7 +167,7 @@ class SharedClientEvents implements ClientEvents {
   private sent(result: SendResult | MessageAnswer): void {
     const { channel, member } = this;
     if (result === 'full') channel.close(member, { code: CLOSE.tryAgainLater, reason: this.overrun });
-    else if (result === 'away') channel.lost(member);
+    else if (result === 'away') channel.tellLost(member);
     else if (result !== 'sent' && result.data.length > 0) channel.answer(member, result.data);
   }
 }

@@ -157,19 +157,19 @@ export class SharedChannel implements SharedSourceEvents {
   /** Gives one client a message of its own, outside of the stream's numbers. */
   answer(member: Member, data: Buffer): void {
     if (this.members.has(member.id))
-      this.delivery.unnumbered(member, new Message(data, this.options.binary, '', 0), 'stdout');
+      this.delivery.deliverUnnumbered(member, new Message(data, this.options.binary, '', 0), 'stdout');
     else this.parts.counts.drop('client_gone');
   }
 
   /** A message of this client got no answer. */
-  noAnswer(member: Member, why: string): void {
+  tellUnanswered(member: Member, why: string): void {
     this.parts.counts.drop('no_answer');
     this.parts.log.warn(why, { route: this.parts.counts.route });
     this.delivery.notice(member, { kind: 'notice', text: 'your message got no answer' });
   }
 
   /** A message of this client was lost. */
-  lost(member: Member): void {
+  tellLost(member: Member): void {
     this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is being restarted' });
   }
 
@@ -196,9 +196,9 @@ export class SharedChannel implements SharedSourceEvents {
       this.history.add(message);
       message.share();
     }
-    for (const member of this.members.values()) this.delivery.published(member, numbered, bytes);
+    for (const member of this.members.values()) this.delivery.publish(member, numbered, bytes);
     for (const message of numbered) message.unshare();
-    this.longPolls.published();
+    this.longPolls.publish();
   }
 
   messageFor(clients: readonly string[], message: Buffer): void {
@@ -212,7 +212,7 @@ export class SharedChannel implements SharedSourceEvents {
   stderr(line: Buffer): void {
     const message = new Message(line, !this.options.binary, '', 0);
     message.share();
-    for (const member of this.members.values()) this.delivery.unnumbered(member, message, 'stderr');
+    for (const member of this.members.values()) this.delivery.deliverUnnumbered(member, message, 'stderr');
     message.unshare();
   }
 

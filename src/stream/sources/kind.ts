@@ -18,7 +18,7 @@ import type { PrivateSources, SharedSources } from './source.ts';
 
 export interface SourceKind extends SourceTraits {
   /** The key of a stream that chooses it. */
-  readonly name: 'command' | 'poll' | 'connect';
+  readonly name: keyof StreamConfig & string;
   readonly checks: SourceChecks;
   /** For a stream whose clients have a source each; undefined where they cannot. */
   private?(parts: SourceParts): PrivateSources;

@@ -1,4 +1,7 @@
-/** The table of the kinds of sources. A new kind is a folder of its own and a line here. */
+/**
+ * The table of the kinds of sources. A new kind is a folder of its own and a line here; its keys are a line in `../keys.ts`, because the
+ * types of a configuration come out of that.
+ */
 import type { StreamConfig } from '../keys.ts';
 import { connectKind } from './connect/kind.ts';
 import type { SourceKind } from './kind.ts';

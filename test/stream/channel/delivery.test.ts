@@ -134,7 +134,7 @@ describe('clients that do not read', () => {
     const client = new FakeClient(false);
     const member = join(client);
     client.bufferedAmount = 20_000;
-    for (let at = 0; at < 100; at++) channel.lost(member);
+    for (let at = 0; at < 100; at++) channel.tellLost(member);
     assert.equal(client.notices.filter(({ kind }) => kind === 'notice').length, 0);
   });
 });

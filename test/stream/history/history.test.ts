@@ -124,7 +124,7 @@ describe('whoever does not come holds nothing', () => {
     const positions = new LongPollPositions({ time: 1_000_000, bytes: 6400 }, () => undefined);
     const left = await alive(0, 1000, (history) => {
       if (!positions.inUse) positions.hold(history.end);
-      positions.grown(history.end);
+      positions.advance(history.end);
     });
     assert.equal(left, 1);
     positions.clear();

@@ -57,32 +57,24 @@ export const pollKind: SourceKind = {
   },
 };
 
-/** @returns what makes the target of a channel. Its argument is the client whose credentials are passed on. */
-function targetOf(parts: SourceParts): (client: Call | undefined) => Promise<PollTarget> {
+/** @returns what makes the target of a channel. Its argument is the call whose credentials are passed on. */
+function targetOf(parts: SourceParts): (first: Call | undefined) => PollTarget | Promise<PollTarget> {
   const { key, find, version, config } = parts;
   const { poll } = config;
   if (poll === undefined) throw new TypeError(`stream "${key}" polls nothing`);
-  const programs = typeof poll === 'string' ? undefined : new StreamPrograms(poll, parts);
-  const address = typeof poll === 'string' ? poll : '';
-  return async (client) => {
-    const headers = client === undefined ? [] : credentialsOf(client);
-    const user = client?.user;
-    if (programs !== undefined) return pollCommand({ key, programs, headers, user });
-    if (address.startsWith('/')) {
-      const path = address.split('?', 1)[0] ?? address;
-      return pollRoute({
-        find,
-        host: hostOf(key),
-        path,
-        id: key,
-        patience: config.poll_timeout,
-        headers,
-        user,
-      });
-    }
+  if (typeof poll !== 'string') {
+    const programs = new StreamPrograms(poll, parts);
+    return (first) => pollCommand({ key, programs, ...credentialsOf(first) });
+  }
+  if (poll.startsWith('/')) {
+    const path = poll.split('?', 1)[0] ?? poll;
+    const route = { find, host: hostOf(key), path, id: key, patience: config.poll_timeout };
+    return (first) => pollRoute({ ...route, ...credentialsOf(first) });
+  }
+  return async (first) => {
     // Loaded here, because few gateways are clients themselves.
     const { pollServer } = await import('./server.ts');
-    return pollServer({ url: new URL(address), version, headers });
+    return pollServer({ url: new URL(poll), version, headers: credentialsOf(first).headers });
   };
 }
 
@@ -91,11 +83,13 @@ function ownQuery(poll: StreamConfig['poll']): string {
   return at < 0 ? '' : String(poll).slice(at + 1);
 }
 
-/** All of them, in one field each, as a program that serves the client itself would see them (RFC 6265 section 5.4, RFC 9110 section 5.3). */
-function credentialsOf({ request }: Call): HeaderList {
+/** All fields of a name in one, as a program that serves the client itself would see them (RFC 6265 section 5.4, RFC 9110 section 5.3). */
+function credentialsOf(call: Call | undefined): { readonly headers: HeaderList; readonly user: Call['user'] } {
+  if (call === undefined) return { headers: [], user: undefined };
   const separators = { cookie: '; ', authorization: ', ' };
-  return Object.entries(separators).flatMap(([wanted, separator]) => {
-    const values = request.headers.filter(([name]) => name === wanted).map(([, value]) => value);
+  const headers = Object.entries(separators).flatMap(([wanted, separator]) => {
+    const values = call.request.headers.filter(([name]) => name === wanted).map(([, value]) => value);
     return values.length === 0 ? [] : [[wanted, values.join(separator)] as const];
   });
+  return { headers, user: call.user };
 }
