@@ -26,6 +26,7 @@ const OPTIONS: FakeOptions = {
   restartWanted: () => true,
   restart: { first: 1, most: 1 },
   tagged: false,
+  overrun: 'too many messages',
   binary: false,
 };
 

@@ -28,7 +28,7 @@ export class SharedChannels implements Channels {
     return this.whenReady(channel, () => ({
       join: (client) => {
         const member = channel.join(client, after, factsOf(call));
-        return new SharedClientEvents(channel, member, this.plan.overrun, this.clientParts);
+        return new SharedClientEvents(channel, member);
       },
       // The channel has not been told of anybody; a source that was started for this client ends with `idle_stop`.
       cancel: () => undefined,
@@ -131,9 +131,6 @@ class SharedClientEvents implements ClientEvents {
   constructor(
     private readonly channel: SharedChannel,
     private readonly member: Member,
-    /** What the client is told that sends more than the source takes. */
-    private readonly overrun: string,
-    private readonly clientParts: ClientParts,
   ) {}
 
   message(data: Buffer): void {
@@ -156,8 +153,7 @@ class SharedClientEvents implements ClientEvents {
   }
 
   vanished(): void {
-    this.clientParts.counts.drop('client_vanished');
-    this.member.client.terminate();
+    this.channel.vanished(this.member);
   }
 
   left(): void {
@@ -166,7 +162,7 @@ class SharedClientEvents implements ClientEvents {
 
   private sent(result: SendResult | MessageAnswer): void {
     const { channel, member } = this;
-    if (result === 'full') channel.close(member, { code: CLOSE.tryAgainLater, reason: this.overrun });
+    if (result === 'full') channel.overrun(member);
     else if (result === 'away') channel.tellLost(member);
     else if (result !== 'sent' && result.data.length > 0) channel.answer(member, result.data);
   }

@@ -22,6 +22,8 @@ export interface SharedOptions extends DeliveryOptions, SupervisorOptions {
   readonly replay: ReplayRule;
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
+  /** What a client is told that sends more than the source takes. */
+  readonly overrun: string;
 }
 
 export interface SharedParts {
@@ -171,6 +173,17 @@ export class SharedChannel implements SharedSourceEvents {
   /** A message of this client was lost. */
   tellLost(member: Member): void {
     this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is being restarted' });
+  }
+
+  /** The source does not take what this client sends. */
+  overrun(member: Member): void {
+    this.close(member, { code: CLOSE.tryAgainLater, reason: this.options.overrun });
+  }
+
+  /** The client does not answer. */
+  vanished(member: Member): void {
+    this.parts.counts.drop('client_vanished');
+    member.client.terminate();
   }
 
   /** The client has taken everything that it was given. */
