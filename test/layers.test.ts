@@ -30,7 +30,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
   ],
   cli: [['check', 'tls'], [REST]],
   engine: [['choose'], ['uws', 'node'], [REST]],
-  handlers: [['kinds'], ['own'], ['static', 'fastcgi'], ['cgi']],
+  handlers: [['kinds'], ['own'], [REST], ['cgi']],
   'stream/sources': [['sources'], ['poll'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
   ops: [['memory', 'addons'], [REST]],

@@ -14,17 +14,17 @@ export function checkCors({ table, routes }: RawFile, reading: Reading): void {
 }
 
 /** An `auth` that asks for nothing would be taken for a lock. */
-export function checkAuth({ table, routes }: RawFile, reading: Reading): void {
-  const whole = tableAt(table, ['defaults']);
+export function checkAuth(file: RawFile, reading: Reading): void {
+  const whole = tableAt(file.table, ['defaults']);
   const defaults = tableAt(whole, ['auth']);
-  const places: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
+  const tables: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
     [['defaults'], whole, {}],
-    ...routes.map(({ path, table: route }) => [path, route, defaults] as const),
+    ...file.routes.map(({ path, table }) => [path, table, defaults] as const),
   ];
-  const certificates = asksForCertificates(table);
-  for (const [at, place, inherited] of places) {
-    const own = tableAt(place, ['auth']);
-    if (!isTable(place['auth']) || Object.keys(own).length === 0) continue;
+  const certificates = asksForCertificates(file.table);
+  for (const [at, table, inherited] of tables) {
+    const own = tableAt(table, ['auth']);
+    if (!isTable(table['auth']) || Object.keys(own).length === 0) continue;
     const auth = { ...inherited, ...own };
     // Inherited, it is told at [defaults], once.
     if (own['client_certificate'] === true && auth['require'] !== 'none' && !certificates)

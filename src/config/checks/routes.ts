@@ -14,10 +14,10 @@ export function checkRouteKeys({ routes }: RawFile, reading: Reading, positionOf
   const first = new Map<string, KeyPath>();
   for (const path of inFileOrder) {
     const key = parseRouteKey(path[1]);
-    const place = key === undefined ? path[1] : key.host + key.path;
-    const before = first.get(place);
+    const served = key === undefined ? path[1] : key.host + key.path;
+    const before = first.get(served);
     if (before === undefined) {
-      first.set(place, path);
+      first.set(served, path);
       continue;
     }
     const line = positionOf(before)?.line;
