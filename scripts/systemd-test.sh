@@ -310,7 +310,7 @@ put /etc/runnel/board.pem <"$work/pem"
 inside systemctl start runnel || fail "systemctl start"
 inside journalctl -b -u runnel --no-pager | grep -q "new certificates are served" && fail "new certificates at a reload of the same"
 [ "$(judged)" = ok ] || fail "$(cat "$work/check")"
-grep -q 'passphrase_credential: systemd hands it to the service alone' "$work/check" || fail "$(cat "$work/check")"
+grep -q 'passphrase_credential: systemd gives it only to the service' "$work/check" || fail "$(cat "$work/check")"
 
 step "a socket of systemd: it starts the service, and refuses nobody while that restarts"
 inside systemctl stop runnel

@@ -17,7 +17,7 @@ const admin = table({
   hosts: preset(
     listOf(hostPattern, 'hosts'),
     [],
-    'The hosts that it answers for, beside addresses such as 192.168.1.7 and the names of localhost: requests with another Host get 421. "*" for any.',
+    'The hosts that it answers for, in addition to addresses such as 192.168.1.7 and the names of localhost. Requests with another Host get 421. "*" means any host.',
   ),
 });
 
@@ -30,13 +30,13 @@ const processes = table({
   spawner: preset(
     choice('auto', 'posix', 'child_process'),
     'auto',
-    'How programs are started. "auto" is posix_spawn where it can be called, else Node\'s own child_process.',
+    'How programs are started. "auto" is posix_spawn if it can be called, otherwise the child_process of Node.',
   ),
 });
 
 const log = table({
   format: preset(choice('auto', 'plain', 'json'), 'auto', '"auto" is plain on a terminal and JSON otherwise.'),
-  level: preset(choice('debug', 'info', 'warn', 'error'), 'info', 'The least important line that is written.'),
+  level: preset(choice('debug', 'info', 'warn', 'error'), 'info', 'The least important level that is written.'),
   requests: preset(boolean, true, 'Whether each request gets a line.'),
 });
 
@@ -44,8 +44,12 @@ const common = {
   listen: preset(listOf(listen, '[[listen]] tables'), USUAL_LISTEN, 'The addresses that accept connections.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener."),
-  defaults: preset(defaults, {}, "What every route inherits; a route's own table overrides it key by key."),
-  connections: preset(connections, {}, 'Bounds on clients before any route is known.'),
+  defaults: preset(
+    defaults,
+    {},
+    "Settings that every route inherits. The route's own table overrides them key by key.",
+  ),
+  connections: preset(connections, {}, 'Limits on clients that apply before a route is chosen.'),
   stop_timeout: preset(
     duration('0s', '10m'),
     '10s',

@@ -24,12 +24,12 @@ const SHARING_RULES: readonly KeyRule[] = [
     value: 'boot',
     applies: ({ share }) => share === 'query' || share === 'credentials',
     sentence: ({ share }) =>
-      `cannot be "boot" with share = "${String(share)}": which there are is only known when clients come`,
+      `cannot be "boot" with share = "${String(share)}": the queries are known only when clients connect`,
   },
   {
     keys: ['idle_stop'],
     applies: ({ table, share }) => table['start'] === 'boot' && share === 'all',
-    sentence: () => 'has no effect with start = "boot": it always goes on',
+    sentence: () => 'has no effect with start = "boot": the program always keeps running',
   },
 ];
 

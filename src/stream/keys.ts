@@ -28,12 +28,12 @@ const keys = {
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
-    "WebSocket subprotocols that the backend speaks. The first of a client's offers that is among them is agreed on; without one there is none.",
+    'WebSocket subprotocols that the program or the upstream speaks. The first one offered by the client that is also in this list is chosen. If there is none, no subprotocol is used.',
   ),
   ...pollingKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for everybody (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
+    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),
@@ -43,30 +43,30 @@ const keys = {
   idle_stop: preset(
     duration('0ms', '24h'),
     '10s',
-    'How long a shared program goes on after its last client has left. With start = "boot" it always goes on.',
+    'How long a shared program keeps running after its last client has left. With start = "boot" it always keeps running.',
   ),
   history: optional(
     history,
-    'How many of the last messages of a shared stream are kept for clients that come or come back; or a table of bounds.',
+    'How many of the last messages of a shared stream are kept for clients that connect or reconnect. A table sets several limits.',
   ),
   replay: optional(
     choice('none', 'last', 'all'),
-    'What of the history a new client gets. The default is "last" with poll, unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
+    'Which part of the history a new client gets. The default is "last" with poll, unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
   ),
   slow_client: preset(
     choice('disconnect', 'drop', 'latest'),
     'disconnect',
-    'What becomes of a client of a shared stream that is max_behind behind: it is closed with 1013, or misses messages until it has caught up, or then gets only the newest.',
+    'What happens to a client of a shared stream that is max_behind bytes behind. "disconnect": it is closed with 1013. "drop": it misses messages until it has caught up. "latest": it gets only the newest message.',
   ),
   max_behind: preset(
     size('1KiB', '64MiB'),
     '256KiB',
-    'How much a client of a shared stream may leave untaken; one message of max_message in any case.',
+    'How many unread bytes a client of a shared stream may have waiting. One message of max_message is always allowed.',
   ),
   clients: preset(
     choice('plain', 'tagged'),
     'plain',
-    '"tagged": a shared program is told in JSON lines who has come, spoken and left, and says to whom it answers.',
+    '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON, and says for which clients its output is.',
   ),
   framing: preset(
     choice('lines', 'raw', 'length-prefixed'),
@@ -76,48 +76,48 @@ const keys = {
   max_message: preset(
     size('1B', '64MiB'),
     '64KiB',
-    'Largest message, from a client or from the program. A larger one ends the stream. Largest body of a polled answer: a larger one is an error, and the next is waited for.',
+    'Largest message, from a client or from the program. A larger one ends the stream. With poll it is the largest body of a response; a larger one is an error, and the source is polled again.',
   ),
   eof_message: optional(
     variableValue,
-    'The message with which a client closes the program\'s stdin while its output flows on; "" is the empty message.',
+    'A message with this text closes the stdin of the program, while its output goes on; "" is the empty message.',
   ),
   stderr: preset(
     choice('log', 'client'),
     'log',
-    "Where the program's stderr goes, line by line: to the log, or to the client, as binary messages beside text ones (as text ones where stdout is binary).",
+    "Where the program's stderr goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary).",
   ),
   unbuffer: preset(
     boolean,
     false,
-    'Start the program so that each line comes when it is printed: programs hold their output back from a pipe, and this makes it look like a terminal.',
+    'Makes the program send each line when it prints it. Many programs buffer their output when it goes to a pipe; this makes the pipe look like a terminal.',
   ),
   restart: optional(
     choice('never', 'on-failure', 'always'),
-    'Whether a program that has ended is started again while clients stay. "on-failure": unless its exit status was 0. The default is "always" for a shared program, "never" for one of a single client.',
+    'Whether a program that has ended is restarted while it has clients. "on-failure": only if its exit status was not 0. The default is "always" for a shared program, "never" for the program of a single client.',
   ),
   restart_delay: preset(
     duration('10ms', '1h'),
     '500ms',
-    'How long to wait before the first restart. Each further one waits twice as long, less up to a quarter by chance.',
+    'How long to wait before the first restart. Each further wait is twice as long, less a random part of up to a quarter.',
   ),
   restart_delay_max: preset(
     duration('10ms', '24h'),
     '1m',
-    'The longest wait before a restart. A program that ran this long has run well: the next wait is restart_delay again.',
+    'The longest wait before a restart. After a program has run this long, the next wait is restart_delay again.',
   ),
   ping_interval: preset(
     duration('100ms', '1h'),
     '25s',
-    'How often a quiet client is pinged. One that has not answered by the next ping has vanished, and is dropped.',
+    'How often a quiet client is pinged. A client that has not answered by the next ping is disconnected.',
   ),
   idle_timeout: optional(
     duration('100ms', '30d'),
-    'How long a stream may go without a message either way before it is closed.',
+    'How long a stream may have no message in either direction before it is closed.',
   ),
   max_lifetime: optional(
     duration('1s', '365d'),
-    'How long a stream may last before it is closed with 1001, so that its client comes again.',
+    'How long a stream may last before it is closed with 1001, so that its client reconnects.',
   ),
   max_processes: preset(
     integer({ min: 1, max: 100_000 }),
@@ -127,12 +127,12 @@ const keys = {
   max_queue: preset(
     size('1KiB', '64MiB'),
     '256KiB',
-    "How much a program that does not read may leave waiting of one client's messages. Beyond it the client is held back, or closed with 1013.",
+    "How many bytes of one client's messages may wait for a program that does not read. Beyond that the client is held back, or closed with 1013.",
   ),
   drain_timeout: preset(
     duration('100ms', '24h'),
     '30s',
-    'How long a client may leave its stream untaken before it is closed.',
+    'How long a client may read nothing from its stream before it is disconnected.',
   ),
 } as const;
 

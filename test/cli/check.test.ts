@@ -119,7 +119,7 @@ test('scripts that would not start, in a folder of programs', async (t) => {
   assert.equal(code, 0);
   assert.match(
     stderr,
-    /^warning: r\.toml:5:19: stream."\/x"\.command\[1\]: "~\/x" stays as it is: only a shell knows what "~" means\n/,
+    /^warning: r\.toml:5:19: stream."\/x"\.command\[1\]: "~\/x" is passed on as it is: only a shell replaces "~"\n/,
   );
   const around = stderr.split('\n').slice(1, -1);
   assert.deepEqual(

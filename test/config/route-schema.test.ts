@@ -74,11 +74,11 @@ describe('a kind of route', () => {
   test('has its own checks, beside those of every route', () => {
     const at = formatPath(['tea', '/t']);
     assert.deepEqual(problems({ tea: { '/t': { sort: 'coffee', cors: { origins: ['*'], credentials: true } } } }), [
-      `${at}.cors.origins: "*" in origins does not go together with credentials`,
+      `${at}.cors.origins: "*" in origins cannot be used with credentials`,
       `${at}.sort: is no tea`,
     ]);
     assert.deepEqual(problems({ tea: { '/t': { sort: 'x' } }, pot: { '/t': {} } }), [
-      'pot."/t": is tea."/t" already: one path is served by one route',
+      'pot."/t": has the path of tea."/t": a path can have only one route',
     ]);
     assert.deepEqual(problems({}), [': there is no route: nothing would be served']);
     assert.deepEqual(problems({ static: { '/': { root: '.' } }, pot: { '/': {} } }), ['static: unknown key']);
@@ -102,7 +102,7 @@ describe('a kind of route', () => {
     assert.deepEqual(
       result.doubts.map(({ path, message }) => `${path}: ${message}`),
       [
-        'tea."/t": only the index of root is served, at this one path; for what is below it too write tea."/t/"',
+        'tea."/t": only the index of root is served, at this one path; to serve the paths below it too, write tea."/t/"',
         'tea."/t": is an infusion, beside pot',
       ],
     );

@@ -100,7 +100,7 @@ test('hosts of the operator’s listener, and a reload that changes those of ano
   const status = async (host: string): Promise<number> => (await ask(port, '/a.txt', { headers: { host } })).status;
   assert.equal((await ask(admin, '/healthz', { headers: { host: 'board:9090' } })).status, 200);
   assert.deepEqual([await status('first.test'), await status('next.test')], [200, 421]);
-  assert.match(gateway.noise(), /warning: .*static\."board\.local\/only\/": nobody can ask for it: no listener has/);
+  assert.match(gateway.noise(), /warning: .*static\."board\.local\/only\/": no request can reach it: no listener has/);
   writeFileSync(join(gateway.folder, 'runnel.toml'), config('["next.test"]'));
   gateway.process.kill('SIGHUP');
   await gateway.logged((entry) => entry.message === 'the configuration is reloaded');

@@ -96,14 +96,14 @@ function checkProxies(listen: RawTable, at: KeyPath, trusted: readonly unknown[]
   if (preface === true && !some)
     reading.problem(
       [...at, 'proxy_protocol'],
-      `nobody could connect: connections.trusted_proxies ${isUnix ? 'does not list "unix"' : 'names no address'}`,
+      `no client could connect: connections.trusted_proxies ${isUnix ? 'does not list "unix"' : 'names no address'}`,
       `name the proxies there, such as ["${isUnix ? UNIX_PEER : '127.0.0.1'}"]`,
     );
   // An empty list says that there is no proxy.
   else if (isUnix && !some && trusted.length > 0)
     reading.doubt(
       [...at, 'address'],
-      'a proxy in front of this socket is not believed, so that all its clients count as one: connections.trusted_proxies does not list "unix"',
+      'the headers of a proxy in front of this socket are ignored, so all its clients count as one: connections.trusted_proxies does not list "unix"',
     );
 }
 
@@ -123,7 +123,7 @@ export function doubtHosts(config: CommonConfig, read: readonly ReadRoute[], rea
     const route = routes[at];
     const parsed = parseHost(host);
     if (parsed === undefined || route === undefined || answered.some((listed) => listed.admits(parsed))) continue;
-    reading.doubt(route, `nobody can ask for it: no listener has ${quote(host)} in its "hosts"`);
+    reading.doubt(route, `no request can reach it: no listener has ${quote(host)} in its "hosts"`);
   }
   for (const [index, { tls }] of config.listen.entries()) {
     if (tls === undefined) continue;
@@ -136,7 +136,7 @@ export function doubtHosts(config: CommonConfig, read: readonly ReadRoute[], rea
         continue;
       reading.doubt(
         ['listen', index, 'tls', 'certificate'],
-        `no certificate here is for ${quote(host)}, which ${formatPath(route)} serves; there are some for ${list(names)}`,
+        `no certificate of this listener is for ${quote(host)}, which ${formatPath(route)} serves; there are certificates for ${list(names)}`,
       );
     }
     if (hosts.includes('') || hosts.length === 0) continue;
@@ -146,7 +146,7 @@ export function doubtHosts(config: CommonConfig, read: readonly ReadRoute[], rea
           at === 0
             ? ['listen', index, 'tls', 'certificate']
             : ['listen', index, 'tls', 'certificates', at - 1, 'certificate'],
-          `the certificate is for ${list(own)}, and no route is for any of these hosts`,
+          `the certificate is for ${list(own)}, but no route serves any of these hosts`,
         );
   }
 }

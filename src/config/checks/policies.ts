@@ -30,14 +30,14 @@ export function checkAuth(file: RawFile, reading: Reading): void {
     if (own['client_certificate'] === true && auth['require'] !== 'none' && !certificates)
       reading.problem(
         [...at, 'auth', 'client_certificate'],
-        'no listener asks clients for a certificate, so nobody could show one',
+        'no listener asks clients for a certificate, so no client can send one',
         'add client = { ca = "..." } to the "tls" of a [[listen]]',
       );
     const asks = auth['basic'] !== undefined || auth['tokens'] !== undefined || auth['client_certificate'] === true;
     if (!asks && auth['require'] !== 'none')
       reading.problem(
         [...at, 'auth'],
-        'asks for nothing: everybody would get in',
+        'requires nothing, so every client would be allowed',
         'set basic, tokens or client_certificate',
       );
     if (auth['query_token'] === true && auth['tokens'] === undefined)
@@ -65,7 +65,7 @@ function check(at: KeyPath, own: RawTable, inherited: RawTable, reading: Reading
     if (path !== undefined) {
       reading.problem(
         [...at, path],
-        `"*" in ${name} does not go together with credentials`,
+        `"*" in ${name} cannot be used with credentials`,
         name === 'origins' ? 'name the origins that may send them' : `list the ${name}`,
       );
     }

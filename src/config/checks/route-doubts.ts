@@ -40,7 +40,7 @@ function doubtGuarded(
     const others = hostOf(open.key) === '' && hostOf(key) !== '' ? ' of other hosts' : '';
     reading.doubt(
       [kind.name, key],
-      `${formatPath([open.kind.name, open.key])} serves the same folder to everybody, at ${quote(at)}${others}; move the folder out of its root, or protect that path, too`,
+      `${formatPath([open.kind.name, open.key])} serves the same folder without a login, at ${quote(at)}${others}; move the folder out of its root, or protect that path too`,
     );
   }
 }
@@ -51,7 +51,7 @@ function doubtHost({ kind, key }: ReadRoute, reading: Reading): void {
   if (host === '' || /[.:[]/.test(host) || host === 'localhost' || host === hostname().toLowerCase()) return;
   reading.doubt(
     [kind.name, key],
-    `only requests for the host ${quote(host)} get this; for a path of every host write ${formatPath([kind.name, `/${key}`])}`,
+    `only requests for the host ${quote(host)} use this route; for a path of every host write ${formatPath([kind.name, `/${key}`])}`,
   );
 }
 
@@ -59,6 +59,6 @@ function doubtFolder({ kind, key, folder }: ReadRoute, reading: Reading): void {
   if (folder === undefined || key.endsWith('/')) return;
   reading.doubt(
     [kind.name, key],
-    `only the index of root is served, at this one path; for what is below it too write ${formatPath([kind.name, `${key}/`])}`,
+    `only the index of root is served, at this one path; to serve the paths below it too, write ${formatPath([kind.name, `${key}/`])}`,
   );
 }

@@ -22,6 +22,6 @@ export function checkRouteKeys({ routes }: RawFile, reading: Reading, positionOf
     }
     const line = positionOf(before)?.line;
     const where = line === undefined ? '' : ` in line ${line}`;
-    reading.problem(path, `is ${formatPath(before)}${where} already: one path is served by one route`);
+    reading.problem(path, `has the path of ${formatPath(before)}${where}: a path can have only one route`);
   }
 }

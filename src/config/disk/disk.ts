@@ -162,7 +162,7 @@ function findProgram(disk: Disk, program: string): string | Failed {
     files.find((_file, index) => troubles[index] === undefined) ??
     troubles.find((trouble) => trouble?.failed === 'EACCES') ?? {
       failed: 'ENOENT',
-      because: `is in none of the folders of PATH (${disk.searchPath.join(':')})`,
+      because: `is not in any folder of PATH (${disk.searchPath.join(':')})`,
     }
   );
 }

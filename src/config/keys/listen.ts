@@ -55,9 +55,9 @@ export const listen = table(
     engine: preset(
       choice('auto', 'uws', 'node'),
       'auto',
-      'The network engine. "auto" is uWebSockets.js where it can be loaded, else Node\'s own; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+      'The network engine. "auto" is uWebSockets.js if it can be loaded, otherwise that of Node; "node" also speaks HTTP/1.0. TLS is always served by "node".',
     ),
-    tls: optional(tls, 'Makes it speak TLS (HTTPS). Without this it is plain HTTP.'),
+    tls: optional(tls, 'Makes the listener speak TLS (HTTPS). Without this key it speaks plain HTTP.'),
     proxy_protocol: preset(
       boolean,
       false,
@@ -66,11 +66,11 @@ export const listen = table(
     hosts: preset(
       listOf(hostPattern, 'hosts'),
       ['*'],
-      'The hosts that it answers for: requests with another Host get 421, WebSockets too. Addresses such as 192.168.1.7 and the names of localhost are always among them; "*.example.org" is every host below example.org, and "*" any. A list keeps pages out that have their own name point here (DNS rebinding).',
+      'The hosts that it answers for. Requests with another Host get 421, WebSockets too. Addresses such as 192.168.1.7 and the names of localhost are always allowed. "*.example.org" means every host below example.org, and "*" any host. A list stops pages of other sites whose name points to this machine (DNS rebinding).',
     ),
     redirect: optional(
       redirect,
-      'Sends everybody elsewhere: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
+      'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
   together(socketNeedsNode, proxyNeedsNode),

@@ -10,27 +10,27 @@ const cors = table({
   origins: preset(
     listOf(originPattern, 'origins'),
     [],
-    'Pages of which origins may read the answers: "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://", or "*" for all with http or https. Empty: no CORS header is sent at all. The same origins may open streams.',
+    'Origins whose pages may read the responses: "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://", or "*" for all with http or https. Empty: no CORS header is sent at all. The same origins may open streams.',
   ),
   methods: preset(
     listOf(corsMethod, 'methods'),
     ['GET', 'HEAD', 'POST'],
-    'Methods that such pages may use. GET, HEAD and POST need no permission from anybody.',
+    'Methods that such pages may use. GET, HEAD and POST are always allowed.',
   ),
   headers: preset(
     listOf(fieldToken, 'header field names'),
     [],
-    'Header fields that such pages may send beyond the harmless ones, such as "Content-Type" for JSON or "Authorization". "Last-Event-ID" is always among them.',
+    'Request header fields that such pages may send in addition to the safelisted ones, such as "Content-Type" for JSON or "Authorization". "Last-Event-ID" is always allowed.',
   ),
   expose: preset(
     listOf(fieldToken, 'header field names'),
     [],
-    'Header fields of answers that such pages may read beyond the harmless ones, such as "ETag".',
+    'Response header fields that such pages may read in addition to the safelisted ones, such as "ETag".',
   ),
   credentials: preset(
     boolean,
     false,
-    'Whether such pages may send cookies and passwords along. Then nothing may be "*".',
+    'Whether such pages may send cookies and passwords. If so, no key of cors may be "*".',
   ),
   max_age: preset(duration('0s', '24h'), '10m', 'How long a browser may remember a preflight.'),
   private_network: preset(
@@ -52,18 +52,18 @@ const auth = table({
   client_certificate: preset(
     boolean,
     false,
-    'Whether a client certificate that the listener has verified counts as a proof.',
+    'Whether a client certificate that the listener has verified is accepted as a login.',
   ),
   require: preset(
     choice('any', 'all', 'none'),
     'any',
-    'Whether one of the configured proofs is enough or all are needed. "none" opens a route that would inherit them.',
+    'Whether one of the configured logins is enough ("any") or all are needed ("all"). "none" opens a route that would inherit them.',
   ),
   realm: preset(realmText, 'runnel', 'What a browser shows when it asks for a name and a password.'),
   query_token: preset(
     boolean,
     false,
-    'Whether a bearer token may also come as ?access_token=, for EventSource and WebSocket in browsers, which cannot send it otherwise. It is never logged and not passed on.',
+    'Whether a bearer token may also be sent as ?access_token=, because EventSource and WebSocket in browsers cannot send it otherwise. It is never logged and not passed on.',
   ),
 });
 
@@ -83,48 +83,52 @@ export const requestLimits = {
   body_rate: preset(
     size('0B', '1GiB'),
     '256B',
-    'Bytes a second that a request body must bring at least, over each `rate_window`. A slower one is answered with 408. 0: no minimum.',
+    'Bytes a second at which a request body must arrive at least, over each `rate_window`. A slower one gets 408. 0 means no minimum.',
   ),
   reply_rate: preset(
     size('0B', '1GiB'),
     '256B',
-    'Bytes a second that a client must take at least, over each `rate_window` that it keeps its answer waiting. A slower one is cut off. 0: no minimum.',
+    'Bytes a second that a client must read at least, over each `rate_window` in which its response waits. A slower client is cut off. 0 means no minimum.',
   ),
   rate_window: preset(duration('500ms', '1h'), '30s', 'The time over which `body_rate` and `reply_rate` are measured.'),
   messages_per_second: preset(
     integer({ min: 0, max: 1_000_000 }),
     1000,
-    'Messages a second that one client of a stream may send, and as many at once. One that sends more is closed with 1008. 0: no limit.',
+    'Messages a second that one client of a stream may send, and as many at once. A client that sends more is closed with 1008. 0 means no limit.',
   ),
   message_bytes_per_second: preset(
     size('0B', '16GiB'),
     '64MiB',
-    'Bytes of messages a second that one client of a stream may send, and as many at once. One that sends more is closed with 1008. 0: no limit.',
+    'Bytes of messages a second that one client of a stream may send, and as many at once. A client that sends more is closed with 1008. 0 means no limit.',
   ),
 } as const;
 
 const crossSite = choice('allow', 'refuse');
 const CROSS_SITE =
-  'Whether pages of other origins may make a browser send requests that change something (all but GET, HEAD and OPTIONS). "refuse" protects old programs that trust a cookie, a password or an address; origins of `cors` still may.';
+  'Whether pages of other origins may make a browser send requests that change something (all but GET, HEAD and OPTIONS). "refuse" protects old programs that trust a cookie, a password or an address. Origins listed in `cors` are still allowed.';
 
 /** What every route has, each overriding `[defaults]` key by key. */
 export const policyOverrides = {
-  cors: preset(overridesOf(cors), {}, 'Pages of which other origins may use this route (the Fetch standard).'),
+  cors: preset(overridesOf(cors), {}, 'Other origins whose pages may use this route (CORS, the Fetch standard).'),
   cross_site: optional(crossSite, CROSS_SITE),
   auth: preset(overridesOf(auth), {}, 'Who may use this route.'),
 } as const;
 
 export const policyDefaults = {
-  cors: preset(cors, {}, 'Pages of which other origins may use the routes (the Fetch standard).'),
+  cors: preset(cors, {}, 'Other origins whose pages may use the routes (CORS, the Fetch standard).'),
   cross_site: preset(crossSite, 'allow', CROSS_SITE),
-  auth: preset(auth, {}, 'Who may use the routes. Without `basic`, `tokens` and `client_certificate`: everybody.'),
+  auth: preset(
+    auth,
+    {},
+    'Who may use the routes. Without `basic`, `tokens` and `client_certificate`, every client may.',
+  ),
 } as const;
 
 export const connections = table({
   max: preset(
     integer({ min: 1, max: 1_000_000 }),
     1024,
-    'Connections at once, WebSockets included, over all listeners. Fewer, where the system allows fewer open files. Further ones get 503 where the engine can, else they are closed.',
+    'Connections at once, WebSockets included, over all listeners. There are fewer if the system allows fewer open files. Further connections get 503 if the engine can send it, otherwise they are closed.',
   ),
   max_per_address: preset(
     integer({ min: 1, max: 1_000_000 }),
@@ -140,12 +144,12 @@ export const connections = table({
   keep_alive: preset(
     duration('1s', '10m'),
     '10s',
-    'How long an idle connection is kept for its next request. (The engine "uws" has a fixed time of about 10 s.)',
+    'How long an idle connection is kept open for its next request. (The engine "uws" has a fixed time of about 10 s.)',
   ),
   requests_per_second: preset(
     integer({ min: 0, max: 1_000_000 }),
     500,
-    'Requests a second from one address. Further ones get 429. 0: no limit.',
+    'Requests a second from one address. Further requests get 429. 0 means no limit.',
   ),
   request_burst: preset(
     integer({ min: 1, max: 1_000_000 }),
@@ -155,7 +159,7 @@ export const connections = table({
   upgrades_per_second: preset(
     integer({ min: 0, max: 1_000_000 }),
     20,
-    'WebSockets a second that one address may open. Further ones get 429. 0: no limit.',
+    'WebSockets a second that one address may open. Further ones get 429. 0 means no limit.',
   ),
   upgrade_burst: preset(
     integer({ min: 1, max: 1_000_000 }),
@@ -165,22 +169,22 @@ export const connections = table({
   failed_logins: preset(
     integer({ min: 1, max: 1_000_000 }),
     10,
-    'Wrong passwords and tokens that one address may send at once, and again within each minute. Further attempts get 429 unseen.',
+    'How many wrong passwords and tokens one address may send at once, and again in each minute. Further attempts get 429 without being checked.',
   ),
   exempt: preset(
     listOf(addressEntry, 'addresses and ranges'),
     ['127.0.0.0/8', '::1', 'unix'],
-    'Addresses that have no limit of their own (but `max` and `failed_logins` hold for them too): this machine, by default. "unix" is whoever connects over a Unix socket and is not named by a proxy.',
+    'Addresses without the limits for one address (but `max` and `failed_logins` apply to them too). The default is this machine. "unix" means clients that connect over a Unix socket and are not named by a proxy.',
   ),
   trusted_proxies: preset(
     listOf(addressEntry, 'addresses and ranges'),
     ['unix'],
-    'Reverse proxies in front of the gateway. Only from them is `proxy_header` believed: the client\'s address is the last one in it that is not itself a trusted proxy\'s. Only they may connect to a listener with `proxy_protocol`. "unix" is whoever may open a Unix socket on which the gateway listens: a list of your own must name it, too.',
+    'Reverse proxies in front of the gateway. `proxy_header` is used only in requests from them: the address of the client is the last one in it that does not belong to a trusted proxy. Only they may connect to a listener with `proxy_protocol`. "unix" means clients of a Unix socket on which the gateway listens; a list of your own must contain it, too, if you need it.',
   ),
   proxy_header: preset(
     choice('x-forwarded-for', 'forwarded'),
     'x-forwarded-for',
-    'The header field in which they name the client: "x-forwarded-for" (with `X-Forwarded-Proto`) or "forwarded" (RFC 7239). Only the one that they set themselves: the other one may be the client\'s.',
+    'The header field in which trusted proxies name the client: "x-forwarded-for" (with `X-Forwarded-Proto`) or "forwarded" (RFC 7239). Name the field that the proxies set; clients can write the other one themselves.',
   ),
 });
 

@@ -10,17 +10,17 @@ export const processLimits = {
   memory: optional(size('1MiB', '1024GiB'), 'Programs: the most memory (address space) of each process.'),
   processes: optional(
     integer({ min: 1, max: 1_000_000 }),
-    'Programs: how many processes and threads their user may have in all. Needs user, since it does not hold for root.',
+    'Programs: how many processes and threads their user may have in all. Needs user, because it has no effect on root.',
   ),
   open_files: optional(integer({ min: 3, max: 1_000_000 }), 'Programs: how many files each process may have open.'),
   cpu_time: optional(
     duration('1s', '30d'),
-    'Programs: processor time of each process, in whole seconds. One that has used it up gets XCPU, and KILL a second later.',
+    'Programs: processor time of each process, in whole seconds. A process that exceeds it gets the signal XCPU, and KILL a second later.',
   ),
   file_size: optional(size('0B', '1024GiB'), 'Programs: the largest file that they may write.'),
   nice: optional(
     integer({ min: -20, max: 19 }),
-    "Programs: added to the gateway's niceness; 19 lets everything else go first.",
+    "Programs: added to the gateway's niceness. With 19 all other processes have priority.",
   ),
 } as const;
 
@@ -38,17 +38,20 @@ export const programKeys = {
   pass_env: preset(
     listOf(variableName, 'names of environment variables'),
     [],
-    'Variables of the gateway that the program gets too. Without this it gets only PATH, LANG, LC_ALL, TZ and what the route sets.',
+    'Environment variables of the gateway that the program gets too. Without this key it gets only PATH, LANG, LC_ALL, TZ and those that the route sets.',
   ),
   user: optional(
     userName,
-    "Whose programs these are: a name or a number of /etc/passwd. Without it they are the gateway's user's.",
+    'The user as whom the programs run: a name or a number of /etc/passwd. The default is the user of the gateway.',
   ),
-  group: optional(groupName, "The group of the programs: a name or a number of /etc/group. Without it the user's own."),
+  group: optional(
+    groupName,
+    'The group of the programs: a name or a number of /etc/group. The default is the primary group of the user.',
+  ),
   interrupt_after: preset(
     duration('0ms', '10m'),
     '1s',
-    'How long a program whose client has left may go on after its stdin was closed, before its process group gets INT.',
+    'How long a program may keep running after its client has left and its stdin is closed, before its process group gets INT.',
   ),
   terminate_after: preset(duration('0ms', '10m'), '1s', 'How long after INT the group gets TERM.'),
   kill_after: preset(duration('0ms', '10m'), '3s', 'How long after TERM the group gets KILL.'),

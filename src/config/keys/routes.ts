@@ -13,13 +13,13 @@ const programLimits = table({ ...requestLimits, ...processLimits });
 const routeHeaders = preset(
   headers,
   {},
-  'Header fields that every reply of this route gets, unless what serves it sets them itself. The 101 of a WebSocket gets them too, without those that describe a document (Content-Type, ETag …).',
+  'Header fields that are added to every response of this route, unless the program or file sets them itself. The 101 response of a WebSocket gets them too, except those that describe a document (Content-Type, ETag …).',
 );
 
 /** What every route has beside the keys of its kind. */
 export const routeKeys = {
   headers: routeHeaders,
-  limits: preset(overridesOf(limits), {}, 'Bounds on what a client may send to this route.'),
+  limits: preset(overridesOf(limits), {}, 'Limits on what a client may send to this route.'),
   ...policyOverrides,
 } as const;
 
@@ -28,7 +28,7 @@ const inheritedByPrograms = {
   limits: preset(
     overridesOf(programLimits),
     {},
-    'Bounds on what a client may send to this route, and on its programs.',
+    'Limits on what a client may send to this route, and on its programs.',
   ),
   ...policyOverrides,
 } as const;
@@ -37,9 +37,9 @@ const inheritedByPrograms = {
 export const programRouteKeys = { ...programKeys, ...inheritedByPrograms } as const;
 
 export const defaults = table({
-  headers: preset(headers, {}, 'Header fields that every reply gets.'),
+  headers: preset(headers, {}, 'Header fields that are added to every response.'),
   ...policyDefaults,
-  limits: preset(programLimits, {}, 'Bounds on what a client may send, and on the programs of all routes.'),
+  limits: preset(programLimits, {}, 'Limits on what a client may send, and on the programs of all routes.'),
 });
 
 export type Limits = Values<(typeof limits)['fields']>;

@@ -30,7 +30,7 @@ const identityFields = {
   ),
   key: optional(
     file,
-    'The private key, in PEM: RSA, ECDSA or Ed25519. Without this it is looked for in `certificate`.',
+    'The private key, in PEM: RSA, ECDSA or Ed25519. Without this key it is read from `certificate`.',
   ),
   passphrase_file: optional(file, 'A file that holds the passphrase of an encrypted key.'),
   passphrase_env: optional(variableName, 'The environment variable that holds the passphrase of an encrypted key.'),
@@ -50,10 +50,10 @@ const client = table({
     'required',
     '"required" answers clients without a certificate of `ca` with 403; "optional" serves them too; "off" asks for none.',
   ),
-  ca: required(file, 'The certificates of the authorities that vouch for clients, in PEM.'),
+  ca: required(file, 'The certificates of the authorities that sign client certificates, in PEM.'),
   crl: optional(
     file,
-    'Their revocation lists, in PEM: one for each authority. A list that is out of date refuses everybody.',
+    'The revocation lists of these authorities, in PEM: one for each authority. While a list is out of date, every client is refused.',
   ),
 });
 
@@ -63,9 +63,9 @@ const settings = table(
     certificates: preset(
       listOf(further, 'tables with certificate and key'),
       [],
-      'Further certificates. A client gets the one for the name that it asks for, else the first.',
+      'Further certificates. A client gets the certificate for the name that it asks for, otherwise the first.',
     ),
-    minimum_version: preset(choice('1.2', '1.3'), '1.2', 'The oldest version of TLS that is spoken.'),
+    minimum_version: preset(choice('1.2', '1.3'), '1.2', 'The oldest version of TLS that is accepted.'),
     ciphers: preset(
       choice('intermediate', 'modern'),
       'intermediate',
@@ -73,9 +73,9 @@ const settings = table(
     ),
     hsts: optional(
       duration('0s', '730d'),
-      'Tells browsers to use nothing but HTTPS for this name for so long (Strict-Transport-Security). Not easily taken back.',
+      'How long browsers use only HTTPS for this name (Strict-Transport-Security). Browsers remember it, so it is hard to undo.',
     ),
-    client: optional(client, 'Certificates that clients show.'),
+    client: optional(client, 'Client certificates: whether this listener asks for them, and which ones it accepts.'),
   },
   onePassphrase,
 );
@@ -142,14 +142,14 @@ function isClosed(keys: IdentityKeys, at: KeyPath, reading: Reading): boolean {
       : `; and the unit has no LoadCredential=${credential}:… (systemctl edit runnel)`;
     reading.doubt(
       [...at, 'passphrase_credential'],
-      `systemd hands it to the service alone, so the key was not opened here${missing}`,
+      `systemd gives it only to the service, so the key was not checked${missing}`,
     );
     return true;
   }
   if (service?.sameEnvironment === false && variable !== undefined && process.env[variable] === undefined) {
     reading.doubt(
       [...at, 'passphrase_env'],
-      'is not set here but perhaps for the service, so the key was not opened here',
+      'is not set here, although it may be set for the service, so the key was not checked',
     );
     return true;
   }

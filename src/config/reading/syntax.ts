@@ -54,7 +54,7 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
     return { message: 'this is not TOML', hint: 'it looks like JSON, but a line of TOML is key = value' };
   if (character === '') return { message: 'the file ends in the middle of something' };
   if (expected.has('#') && !expected.has('[')) {
-    if (character === ',') return { message: 'a line does not end with a comma' };
+    if (character === ',') return { message: 'remove the comma at the end of the line' };
     return { message: `unexpected ${shown(source, offset, restOfLine(source, offset))} after the value` };
   }
   return {
@@ -76,7 +76,7 @@ function explainSaid(source: string, offset: number, said: string, statements: r
   if (said.startsWith('Invalid escape sequence') || said.startsWith('Invalid Unicode escape'))
     return {
       message: `${shown(source, offset, source.slice(offset, offset + 2))} is not an escape that TOML knows`,
-      hint: "a backslash is written twice, or the string in single quotes, 'as here'",
+      hint: "write the backslash twice, or put the string in single quotes, 'like this'",
     };
   if (said.includes('64-bit') || said.includes('losslessly')) return { message: 'this number is too large' };
   if (said.startsWith('Maximum nesting depth')) return { message: 'lists or tables are nested too deeply' };
@@ -117,7 +117,7 @@ function unclosed(source: string, offset: number, isList: boolean): Explanation 
 }
 
 function missingEquals(source: string, offset: number, character: string): Explanation {
-  if (character === ':') return { message: 'between a key and its value is "=", not ":"' };
+  if (character === ':') return { message: 'write "=" between a key and its value, not ":"' };
   if (isInHeader(source, offset)) return { message: 'the header is not closed: "]" is missing' };
   if (character === '' || character === '\n' || character === '\r')
     return { message: '"=" and a value are missing after the key' };
@@ -131,7 +131,7 @@ function notANumber(source: string, word: { readonly text: string; readonly star
   const text = shown(source, word.start, word.text);
   return {
     message: `${text} is not a number`,
-    hint: 'a duration, a size and an address are written in quotes',
+    hint: 'write durations, sizes and addresses in quotes',
     position: positionAt(source, word.start),
   };
 }

@@ -89,7 +89,7 @@ export const fileName = text(
 export const extension = text('a file name extension with its dot, such as ".php"', /^\.[^\x00/]+$/);
 /** How the names of files end, in lower case, because the case of names says nothing of what is in them. */
 export const nameEnding: ValueType<string> = {
-  expected: 'how names of files end, such as ".pac" or ".tar.gz"',
+  expected: 'the end of a file name, such as ".pac" or ".tar.gz"',
   json: { type: 'string', pattern: '^\\.[^\\x00-\\x1f/]+$' },
   read(value, at, reading) {
     if (typeof value === 'string' && /^\.[^\x00-\x1f/]+$/.test(value)) return value.toLowerCase();

@@ -69,7 +69,7 @@ export function fileOf(what: string, parse: (text: string) => Credentials): Valu
       for (const { line, sentence } of problems.slice(0, 20))
         reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
       if (problems.length === 0 && entries.size === 0)
-        reading.problem(at, `the file ${named(String(value), path)} has no ${what} in it: nobody would get in`);
+        reading.problem(at, `the file ${named(String(value), path)} contains no ${what}, so nobody could sign in`);
       return problems.length === 0 && entries.size > 0 ? path : undefined;
     },
   };
@@ -118,7 +118,7 @@ export const command: ValueType<readonly [string, ...string[]]> = {
   json: { type: 'array', items: { type: 'string' }, minItems: 1 },
   read(value, at, reading) {
     if (typeof value === 'string') {
-      reading.wrong(at, value, `${this.expected}: there is no shell that would split it`);
+      reading.wrong(at, value, `${this.expected}: no shell splits it`);
       return undefined;
     }
     const parts: readonly unknown[] = Array.isArray(value) ? value : [];
@@ -131,7 +131,7 @@ export const command: ValueType<readonly [string, ...string[]]> = {
     const program = written.includes('/') ? resolve(reading.directory, written) : written;
     for (const [index, arg] of args.entries())
       if (/^~(\/|$)/.test(arg))
-        reading.doubt([...at, index + 1], `${quote(arg)} stays as it is: only a shell knows what "~" means`);
+        reading.doubt([...at, index + 1], `${quote(arg)} is passed on as it is: only a shell replaces "~"`);
     return isProgram(written, program, [...at, 0], reading) ? [program, ...args] : undefined;
   },
 };

@@ -59,7 +59,7 @@ export function mapOf<T>(
         const key = nameType.read(name, [...at, name], reading);
         const parsed = item.read(entry, [...at, name], reading);
         if (key === undefined) continue;
-        if (names.has(key)) reading.problem([...at, name], `says the same as another key: both mean ${quote(key)}`);
+        if (names.has(key)) reading.problem([...at, name], `is set twice: another key also means ${quote(key)}`);
         names.add(key);
         if (parsed !== undefined) result.set(key, parsed);
       }
@@ -162,7 +162,7 @@ export function needs(owner: string, ...names: readonly string[]): Rule {
     check(value, at, reading) {
       if (Object.hasOwn(value, owner)) return;
       for (const name of names)
-        if (Object.hasOwn(value, name)) reading.problem([...at, name], `means something only together with "${owner}"`);
+        if (Object.hasOwn(value, name)) reading.problem([...at, name], `has no effect without "${owner}"`);
     },
   };
 }

@@ -12,15 +12,19 @@ export const waitingKeys = {
   timeout: preset(
     duration('100ms', '24h'),
     '30s',
-    'How long the whole header of a reply may take, from the start of the program or the connecting. Then 504.',
+    'How long the whole header of a response may take, from the start of the program or of the connection. After that the client gets 504.',
   ),
-  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a reply may take in all. Then it is cut.'),
+  total_timeout: preset(duration('1s', '24h'), '10m', 'How long a response may take in all. After that it is cut off.'),
   max_waiting: preset(
     integer({ min: 0, max: 100_000 }),
     64,
-    'How many requests may wait for another one to be over. Further ones get 503.',
+    'How many requests may wait for others to finish. Further requests get 503.',
   ),
-  queue_timeout: preset(duration('0ms', '1h'), '30s', 'How long a request may wait for its turn. Then 503.'),
+  queue_timeout: preset(
+    duration('0ms', '1h'),
+    '30s',
+    'How long a request may wait for its turn. After that it gets 503.',
+  ),
   pass_authorization: preset(boolean, false, 'Whether the Authorization header is passed on, as HTTP_AUTHORIZATION.'),
 } as const;
 
@@ -30,12 +34,12 @@ const keys = {
   interpreters: preset(
     mapOf(program, extension, 'interpreters, ".extension" = "program"'),
     {},
-    'Programs that run the files with these extensions: they get the file as their argument and as SCRIPT_FILENAME. Such files need not be executable.',
+    'Programs that run the files with these extensions. A program gets the file as its argument and as SCRIPT_FILENAME. Such files need not be executable.',
   ),
   index: preset(
     listOf(fileName, 'file names'),
     [],
-    'Programs that stand for their folder, the first that exists. Without this a folder is 403.',
+    'Programs that serve their folder: the first that exists. Without this key a folder gets 403.',
   ),
   max_processes: preset(
     integer({ min: 1, max: 100_000 }),

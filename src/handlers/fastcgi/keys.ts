@@ -15,24 +15,32 @@ const keys = {
   ),
   root: optional(
     folder,
-    'The folder of its scripts, the same path here and there. Without it one application answers for everything below this path.',
+    'The folder of the scripts, at the same path for the gateway and for the application. Without this key one application answers for everything below this path.',
   ),
-  extensions: preset(listOf(extension, 'file name extensions'), ['.php'], 'Files that are scripts. Others are 403.'),
+  extensions: preset(
+    listOf(extension, 'file name extensions'),
+    ['.php'],
+    'File name extensions of scripts. A request for another file gets 403.',
+  ),
   index: preset(
     listOf(fileName, 'file names'),
     ['index.php'],
-    'Scripts that stand for their folder, the first that exists.',
+    'Scripts that serve their folder: the first that exists.',
   ),
   env: preset(
     mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
     {},
-    'Variables that are set for the application.',
+    'Variables (params) that the application gets with each request.',
   ),
-  connect_timeout: preset(duration('10ms', '10m'), '5s', 'How long connecting may take. Then 504.'),
+  connect_timeout: preset(
+    duration('10ms', '10m'),
+    '5s',
+    'How long connecting may take. After that the client gets 504.',
+  ),
   max_connections: preset(
     integer({ min: 1, max: 100_000 }),
     16,
-    'How many requests of this route the application gets at once, each over a connection of its own. Further ones wait.',
+    'How many requests of this route the application gets at once, each over a connection of its own. Further requests wait.',
   ),
   ...waitingKeys,
 } as const;

@@ -21,11 +21,14 @@ import { isTable, listOf, mapOf, oneOrMapOf, type Rule, table, together } from '
 import { type KeyPath, optional, preset, type Reading, required } from '../../config/values/value.ts';
 
 const keys = {
-  root: required(folder, 'The folder that is served. Nothing outside it is, not even through a symbolic link.'),
+  root: required(
+    folder,
+    'The folder that is served. Nothing outside of it is served, not even through a symbolic link.',
+  ),
   index: preset(
     listOf(fileName, 'file names'),
     ['index.html'],
-    'Files that stand for their folder, the first that exists.',
+    'Files that are served for their folder: the first that exists.',
   ),
   cache_control: preset(
     oneOrMapOf(
@@ -35,11 +38,11 @@ const keys = {
       'patterns and values, such as { "*.html" = "no-cache", "assets/**" = "max-age=31536000" }',
     ),
     {},
-    'The Cache-Control of every file, or of those that fit a pattern: the first one counts. `*` is any part of a name, `**` any folders, `{a,b}` either; a pattern without a slash is about the name alone.',
+    'The Cache-Control of every file, or of the files that match a pattern. The first pattern that matches is used. `*` is any part of a name, `**` any folders, `{a,b}` either; a pattern without a slash is compared with the file name only.',
   ),
   charset: optional(
     charset,
-    'What text files are written in: appended to the Content-Type of `text/…` but for XML, which says it by itself. Without it no charset is named, and what the file says counts.',
+    'The character encoding of text files. It is added to the Content-Type of `text/…`, except for XML, which names its own encoding. Without this key no charset is sent, and the file itself decides.',
   ),
   types: preset(
     oneOrMapOf(
@@ -49,26 +52,26 @@ const keys = {
       'ends of names and media types, such as { ".pac" = "application/x-ns-proxy-autoconfig" }',
     ),
     {},
-    'The Content-Type of files whose names end so, or of all: before what the gateway knows by itself. The longest end counts, in any case.',
+    'The Content-Type of files whose names end so, or of all files. It overrides the built-in table. The longest end is used; upper and lower case are the same.',
   ),
   precompressed: preset(
     boolean,
     true,
-    'Whether "app.js.br", ".zst" or ".gz" beside "app.js" is sent in its place to clients that take it, unless it is older.',
+    'Whether "app.js.br", ".zst" or ".gz" beside "app.js" is sent instead to clients that accept it, unless it is older.',
   ),
   listing: preset(
     boolean,
     false,
-    'Whether a folder without an index file is listed: as a page, or as JSON for who asks for that.',
+    'Whether a folder without an index file is listed: as a page, or as JSON for clients that ask for JSON.',
   ),
   fallback: optional(
     relativeFile,
-    'The file for paths that are not there, for pages with routes of their own. Where a file seems to be meant ("missing.js") only a browser that goes there gets it.',
+    'The file for paths that do not exist, for single-page applications. A path that looks like a file ("missing.js") gets it only when a browser navigates there.',
   ),
   error_pages: preset(
     mapOf(relativeFile, errorStatus, 'statuses and files below root, such as { "404" = "404.html" }'),
     {},
-    'Own pages for the errors of this route, whatever has caused them. The status stays.',
+    'Your own pages for the errors of this route, whatever the cause. The status does not change.',
   ),
 } as const;
 

@@ -34,17 +34,17 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
   [
     'a path without its first slash',
     '[static."www/"]\nroot = "www"\n',
-    'c:1:1: static."www/": only requests for the host "www" get this; for a path of every host write static."/www/"',
+    'c:1:1: static."www/": only requests for the host "www" use this route; for a path of every host write static."/www/"',
   ],
   [
     'the same of a stream',
     '[stream."live/x"]\ncommand = ["cat"]\n',
-    'c:1:1: stream."live/x": only requests for the host "live" get this; for a path of every host write stream."/live/x"',
+    'c:1:1: stream."live/x": only requests for the host "live" use this route; for a path of every host write stream."/live/x"',
   ],
   [
     'a folder without its last slash',
     '[static."/docs"]\nroot = "www"\n',
-    'c:1:1: static."/docs": only the index of root is served, at this one path; for what is below it too write static."/docs/"',
+    'c:1:1: static."/docs": only the index of root is served, at this one path; to serve the paths below it too, write static."/docs/"',
   ],
   ['one program at one path', '[cgi."/x"]\ncommand = ["cat"]\n', undefined],
   ['a program that is there', CGI + poll('/cgi-bin/status.cgi?a=b'), undefined],
@@ -68,21 +68,21 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
   [
     'a polled route that asks for a password',
     CGI + AUTH + poll('/cgi-bin/status.cgi'),
-    'c:6:1: stream."/live".poll: everybody sees what cgi."/cgi-bin/" shows only to those who sign in; give this stream auth, too',
+    'c:6:1: stream."/live".poll: every client of this stream sees what cgi."/cgi-bin/" shows only after a login; set auth for this stream too',
   ],
   ['where the stream asks, too', CGI + AUTH + poll('/cgi-bin/status.cgi') + AUTH, undefined],
   ['where all do', `[defaults.auth]\ntokens = "tokens"\n${CGI}${poll('/cgi-bin/status.cgi')}`, undefined],
   [
     'where all do but the stream',
     `[defaults.auth]\ntokens = "tokens"\n${CGI}${poll('/cgi-bin/status.cgi')}auth = { require = "none" }\n`,
-    'c:7:1: stream."/live".poll: everybody sees what cgi."/cgi-bin/" shows only to those who sign in; give this stream auth, too',
+    'c:7:1: stream."/live".poll: every client of this stream sees what cgi."/cgi-bin/" shows only after a login; set auth for this stream too',
   ],
   ['a folder of its own for some', FILES + own('/own/'), undefined],
   ['the same under another spelling of the root', FILES + own('/own/', './www//own/.'), undefined],
   [
     'a folder for some that everybody gets under another path',
     FILES + own('/private/'),
-    'c:3:1: static."/private/": static."/" serves the same folder to everybody, at "/own/"; move the folder out of its root, or protect that path, too',
+    'c:3:1: static."/private/": static."/" serves the same folder without a login, at "/own/"; move the folder out of its root, or protect that path too',
   ],
   ['where that path is protected as well', FILES + own('/private/') + own('/own/'), undefined],
   ['which nobody gets, as its name begins with a dot', FILES + own('/private/', 'www/.own'), undefined],
@@ -90,12 +90,12 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
   [
     'a folder for some on one host',
     FILES + own('board.local/own/'),
-    'c:3:1: static."board.local/own/": static."/" serves the same folder to everybody, at "/own/" of other hosts; move the folder out of its root, or protect that path, too',
+    'c:3:1: static."board.local/own/": static."/" serves the same folder without a login, at "/own/" of other hosts; move the folder out of its root, or protect that path too',
   ],
   [
     'programs for some whose text everybody gets',
     `[static."/"]\nroot = "."\n${CGI}${AUTH}`,
-    'c:3:1: cgi."/cgi-bin/": static."/" serves the same folder to everybody, at "/cgi/"; move the folder out of its root, or protect that path, too',
+    'c:3:1: cgi."/cgi-bin/": static."/" serves the same folder without a login, at "/cgi/"; move the folder out of its root, or protect that path too',
   ],
 ];
 

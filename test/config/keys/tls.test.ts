@@ -154,13 +154,13 @@ describe('certificates and the hosts of routes', () => {
       'one is not covered',
       TLS,
       ['', 'else.test'],
-      'doubts\nr:3:9: listen[0].tls.certificate: no certificate here is for "else.test", which static."else.test/" serves; there are some for "board.local", "*.home.test"',
+      'doubts\nr:3:9: listen[0].tls.certificate: no certificate of this listener is for "else.test", which static."else.test/" serves; there are certificates for "board.local", "*.home.test"',
     ],
     [
       'a certificate for nothing',
       two,
       ['board.local'],
-      'doubts\nr:3:53: listen[0].tls.certificates[0].certificate: the certificate is for "other.test", and no route is for any of these hosts',
+      'doubts\nr:3:53: listen[0].tls.certificates[0].certificate: the certificate is for "other.test", but no route serves any of these hosts',
     ],
   ];
   for (const [what, listener, hosts, expected] of cases)
@@ -179,7 +179,7 @@ describe('judged beside the service, to which alone systemd hands passphrases', 
     const result = loadConfig(file, { service });
     return say(result.ok ? result.doubts : result.problems);
   };
-  const CLOSED = 'systemd hands it to the service alone, so the key was not opened here';
+  const CLOSED = 'systemd gives it only to the service, so the key was not checked';
   const cases: readonly (readonly [what: string, said: string, expected: RegExp])[] = [
     ['a credential', given('passphrase_credential = "p"', ['p'], false), new RegExp(`credential: ${CLOSED}$`)],
     [
@@ -188,7 +188,11 @@ describe('judged beside the service, to which alone systemd hands passphrases', 
       /; and the unit has no LoadCredential=p:… \(systemctl edit runnel\)$/,
     ],
     ['at a reload, which gets none', given('passphrase_credential = "p"', ['p'], true), new RegExp(`${CLOSED}$`)],
-    ['a variable', given('passphrase_env = "NOT_SET_HERE"', [], false), /passphrase_env: is not set here but perhaps/],
+    [
+      'a variable',
+      given('passphrase_env = "NOT_SET_HERE"', [], false),
+      /passphrase_env: is not set here, although it may be/,
+    ],
     ['a variable at a reload', given('passphrase_env = "NOT_SET_HERE"', [], true), /NOT_SET_HERE is not set$/],
   ];
   for (const [what, said, expected] of cases) test(what, () => assert.match(said, expected));

@@ -184,13 +184,13 @@ describe('folders and programs', () => {
     ['NUL', folder, 'a\0b', 'must be the path of a folder'],
     ['found in PATH, past one that may not be executed', command, ['true'], ['true']],
     ['not executable in PATH', command, ['text'], 'key.0; the program "text" is not executable: try chmod +x'],
-    ['not in PATH', command, ['no'], 'key.0; the program "no" is in none of the folders of PATH (/sbin:/bin)'],
+    ['not in PATH', command, ['no'], 'key.0; the program "no" is not in any folder of PATH (/sbin:/bin)'],
     ['relative', command, ['./run.sh', './arg'], ['/etc/runnel/run.sh', './arg']],
     [
       'relative without a dot is looked up in PATH',
       command,
       ['run.sh'],
-      'key.0; the program "run.sh" is in none of the folders of PATH (/sbin:/bin)',
+      'key.0; the program "run.sh" is not in any folder of PATH (/sbin:/bin)',
     ],
     ['a folder as program', command, ['/srv'], 'key.0; the program "/srv" is a folder, not a program'],
   ];

@@ -23,7 +23,7 @@ const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
   ].map((key) => [key, NO_PROGRAM] as const),
   ['max_processes', `${NO_PROGRAM}; "max_connections" bounds the connections`],
   ...['restart', 'restart_delay', 'restart_delay_max'].map(
-    (key) => [key, 'is for a program: with "connect" the end of the connection is the end of its stream'] as const,
+    (key) => [key, 'is for a program; with "connect" the stream ends with its connection'] as const,
   ),
 ]);
 
@@ -39,8 +39,7 @@ export const connectChecks: SourceChecks = {
     if (Object.hasOwn(table, 'connect')) checkConnection(path, table, reading);
     else
       for (const name of ONLY_OF_A_CONNECTION)
-        if (Object.hasOwn(table, name))
-          reading.problem([...path, name], 'is for a stream with "connect", and this one has none');
+        if (Object.hasOwn(table, name)) reading.problem([...path, name], 'has no effect without "connect"');
   },
 };
 
@@ -53,7 +52,7 @@ function checkConnection(at: KeyPath, table: RawTable, reading: Reading): void {
   if (share === 'all' || share === 'query')
     reading.problem(
       [...at, 'share'],
-      `cannot be "${share}" with "connect": each client has a connection of its own, leave it out`,
+      `cannot be "${share}" with "connect": each client has a connection of its own; remove this key`,
     );
   for (const name of PROGRAM_LIMITS)
     if (isTable(limits) && Object.hasOwn(limits, name)) reading.problem([...at, 'limits', name], NO_PROGRAM);

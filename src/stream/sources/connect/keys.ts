@@ -8,7 +8,7 @@ export const connectKeys = {
   connect_timeout: preset(
     duration('10ms', '10m'),
     '5s',
-    'How long a connection may take to be made, its name looked up and all. Then the client gets 504.',
+    'How long connecting may take, including the lookup of the name. After that the client gets 504.',
   ),
   max_connections: preset(
     integer({ min: 1, max: 100_000 }),

@@ -36,7 +36,7 @@ const RULES: readonly KeyRule[] = [
     keys: ['share'],
     value: 'client',
     applies: isPolled,
-    sentence: () => 'cannot be "client" with "poll", which runs one program for all who would get the same answer',
+    sentence: () => 'cannot be "client" with "poll", which runs one program for all clients that get the same response',
   },
   {
     keys: ['share'],
@@ -47,28 +47,28 @@ const RULES: readonly KeyRule[] = [
   {
     keys: ['framing'],
     applies: isPolled,
-    sentence: () => 'has no effect with "poll": "message" says what of an answer is a message',
+    sentence: () => 'has no effect with "poll": "message" says which part of a response is a message',
   },
   {
     keys: ['eof_message'],
     applies: isPolled,
-    sentence: () => 'has no effect with "poll": each message is a request by itself, which is over at its end',
+    sentence: () => 'has no effect with "poll": each message is a separate request',
   },
   {
     keys: ['stderr', 'unbuffer'],
     applies: isPolled,
-    sentence: () => 'has no effect with "poll": an answer is taken at its end, and what is written to stderr is logged',
+    sentence: () => 'has no effect with "poll": a response is read when it is complete, and stderr goes to the log',
   },
   {
     keys: ['restart'],
     applies: isPolled,
-    sentence: () => 'has no effect with "poll": what is polled is asked again, however it ended',
+    sentence: () => 'has no effect with "poll": the source is polled again in any case',
   },
   {
     keys: ['clients'],
     value: 'tagged',
     applies: isPolled,
-    sentence: () => 'cannot be "tagged" with "poll": each message is posted and answered by itself',
+    sentence: () => 'cannot be "tagged" with "poll": each message is a separate request with its own response',
   },
   {
     keys: ['directory', 'env', 'pass_env', 'user', 'group', 'interrupt_after', 'terminate_after', 'kill_after'],
@@ -76,7 +76,7 @@ const RULES: readonly KeyRule[] = [
     sentence: (stream) =>
       targetOf(stream) === 'route'
         ? 'has no effect here: set it for the route that is polled'
-        : 'has no effect here: what is polled is a server that somebody else has started',
+        : 'has no effect here: the gateway does not start the server that it polls',
   },
   {
     keys: ['replay'],
@@ -152,8 +152,8 @@ function checkServer(
 }
 
 function ofAStream(found: string, key: string): string {
-  if (found === key) return 'is this stream itself, which would wait for its own answer';
-  return `is served by stream.${quote(found)}, and a stream's answer has no end: poll what is behind it`;
+  if (found === key) return 'is the path of this stream itself, which would wait for its own response';
+  return `is served by stream.${quote(found)}, and the response of a stream never ends: poll the source of that stream`;
 }
 
 /** A stream that polls what is not there, or shows everybody what another route shows only to some. */
@@ -167,7 +167,7 @@ function doubtPoll(key: string, { poll, auth }: StreamConfig, routes: Router<Rea
   if (value.guarded && !isGuarded(auth))
     reading.doubt(
       at,
-      `everybody sees what ${formatPath([value.kind.name, value.key])} shows only to those who sign in; give this stream auth, too`,
+      `every client of this stream sees what ${formatPath([value.kind.name, value.key])} shows only after a login; set auth for this stream too`,
     );
 }
 

@@ -15,11 +15,7 @@ const pollAddress: ValueType<PollAddress> = {
   read(value, path, reading) {
     if (Array.isArray(value)) return command.read(value, path, reading);
     if (typeof value === 'string' && /^https?:\/\/[^/?]*@/.test(value)) {
-      reading.problem(
-        path,
-        'has a user or a password in its address, where logs would show it',
-        'leave out what stands before "@"',
-      );
+      reading.problem(path, 'contains a user or a password, which logs would show', 'leave out what stands before "@"');
       return undefined;
     }
     if (
@@ -41,7 +37,7 @@ function isAddress(value: string): boolean {
 export const pollKeys = {
   poll: optional(
     pollAddress,
-    'What is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
+    'A source that is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
   ),
 } as const;
 
@@ -50,7 +46,7 @@ export const pollingKeys = {
   interval: preset(
     duration('100ms', '1h'),
     '1s',
-    'How often a polled program that answers at once is run, less or more a tenth by chance. One that has taken longer has waited for news, and is run again at once.',
+    'How often the source is polled, with a random change of up to a tenth. A source that takes longer to answer waits for news itself, and is polled again at once.',
   ),
   poll_timeout: preset(
     duration('1s', '1h'),
@@ -62,20 +58,20 @@ export const pollingKeys = {
       'a media type such as "application/x-www-form-urlencoded"',
       /^[\w!#$&^.+-]+\/[\w!#$&^.+-]+(; *[\w-]+=[\w-]+)*$/,
     ),
-    "The Content-Type with which a client's message is posted to what is polled. Without it that of the client's own POST, application/json for a JSON object or array, or text/plain.",
+    "The Content-Type with which a client's message is posted to the source. The default is that of the client's own POST, otherwise application/json for a JSON object or array, otherwise text/plain.",
   ),
   message: preset(
     choice('body', 'lines', 'json-diff'),
     'body',
-    'What of a polled answer is a message: "body", the whole of it when it has changed; "lines", each new line of it; "json-diff", the whole JSON document to a new client and then RFC 7396 merge patches.',
+    'Which part of a polled response is a message. "body": the whole body, when it has changed. "lines": each new line. "json-diff": the whole JSON document for a new client, then RFC 7396 merge patches.',
   ),
   cursor: optional(
     table(
       {
-        header: optional(headerName, 'The header field of an answer that has the value.'),
+        header: optional(headerName, 'The header field of a response that contains the value.'),
         json: optional(
           text('a JSON pointer such as "/next"', /^(\/([^/~]|~[01])*)+$/),
-          'Where in a JSON answer the value stands (RFC 6901).',
+          'The JSON Pointer to the value in a JSON response (RFC 6901).',
         ),
         query: required(
           text('the name of a query parameter', /^[A-Za-z0-9_.~-]+$/),
@@ -84,6 +80,6 @@ export const pollingKeys = {
       },
       exactlyOne('header', 'json'),
     ),
-    'A value of each answer that goes into the query of the next request.',
+    'A value of each response that is sent in the query of the next request.',
   ),
 } as const;

@@ -10,7 +10,7 @@ const RULES: readonly KeyRule[] = [
   {
     keys: ['eof_message'],
     applies: (stream) => isCommand(stream) && (stream.share === 'all' || stream.share === 'query'),
-    sentence: () => 'has no effect on a shared program: no client may end the input of all',
+    sentence: () => 'has no effect on a shared program: one client cannot end the input for all',
   },
   {
     keys: ['restart_delay', 'restart_delay_max'],
