@@ -33,78 +33,45 @@ export class Pipeline {
 
   constructor(private readonly parts: PipelineParts) {}
 
-  /** Serves one request. Never throws. */
+  /** Serves one request. Never throws. Each step may answer the call; then none of those behind it happens. */
   readonly serve = (exchange: Exchange): void => {
     const call = new PipelineCall(exchange, this.parts);
     try {
       // Counted before anything is read: whatever is answered costs, a mistake as well as a page.
-      const tooMany = this.tooMany(call);
-      const match = this.match(call);
+      const tooMany = this.rateRefusal(call);
+      // Known before that is answered: the route's own page and CORS fields belong to every answer.
+      const match = this.matchRoute(call);
       if (refused(call, tooMany)) return;
       if (match instanceof HttpError) throw match;
       if ('policy' in match) {
         call.refuse(match);
         return;
       }
-      if (this.preflight(call, match.value)) return;
-      this.method(match.value, call.request.method);
-      if (this.origin(call, match.value)) return;
+      if (this.answersPreflight(call, match.value)) return;
+      this.checkMethod(match.value, call.request.method);
+      if (this.refusesOrigin(call, match.value)) return;
+      // Goes on with the body, the handler and the answer.
       this.authenticate(call, match);
     } catch (error) {
       call.fail(error);
     }
   };
 
-  /** Whether it may use this route; then it is served. */
-  private authenticate(call: PipelineCall, match: Match<Route>): void {
-    const { auth } = match.value;
-    // A program that names another path loses the query, but not who asks.
-    const { query } = call.exchange.request;
-    const entry = auth.decide(call.request.query === query ? call.request : { ...call.request, query });
-    call.request = auth.withoutToken(call.request);
-    if (!(entry instanceof Promise)) {
-      this.enter(call, match, entry, undefined);
-      return;
-    }
-    call.watch();
-    // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
-    const spool = this.wantsBody(call, match) ? this.spool(call, match) : undefined;
-    spool?.hold();
-    entry
-      .then((late) => {
-        call.signal.throwIfAborted();
-        spool?.go();
-        this.enter(call, match, late, spool);
-      })
-      .catch((error: unknown) => call.fail(error));
+  // ---- rate ----
+
+  /** Set where this address asks for too much in this second. */
+  private rateRefusal({ request, handshake }: PipelineCall): Refusal | undefined {
+    return this.parts.policies.rates.decide(request, handshake !== undefined, performance.now());
   }
 
-  /** Everything that may refuse it has spoken. */
-  private enter(call: PipelineCall, match: Match<Route>, decision: AuthDecision, held: Spool | undefined): void {
-    if (refused(call, decision.refusal)) return;
-    if (decision.refusal === undefined) call.user = decision.user;
-    if (match.needsSlash) this.redirectToFolder(call);
-    else if (held !== undefined || this.wantsBody(call, match))
-      this.withBody(call, match, held ?? this.spool(call, match));
-    else this.handle(call, match);
-  }
-
-  private wantsBody(call: PipelineCall, match: Match<Route>): boolean {
-    return (
-      match.value.handler.takesBody &&
-      call.exchange.hasBody &&
-      call.redirects === 0 &&
-      !match.needsSlash &&
-      !call.received
-    );
-  }
+  // ---- target, host, route ----
 
   /** The route of a request as it came, or why it has none: told only after the rate has been asked. */
-  private match(call: PipelineCall): Match<Route> | HttpError | Refusal {
+  private matchRoute(call: PipelineCall): Match<Route> | HttpError | Refusal {
     const { method, path: sent, headers } = call.request;
     if (method === 'CONNECT' || method === 'TRACE')
       return new HttpError(405, `${method} is never served`, { headers: [['allow', 'GET, HEAD, POST, OPTIONS']] });
-    const host = this.host(headerValue(headers, 'host') ?? '');
+    const host = this.parsedHost(headerValue(headers, 'host') ?? '');
     if (host instanceof HttpError) return host;
     const path = sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent);
     if (path === undefined)
@@ -112,11 +79,11 @@ export class Pipeline {
         400,
         'the path has an invalid escape, a control character or a backslash, or leads above "/"',
       );
-    return decideHost(host, this.parts.hosts) ?? this.route(host?.name ?? '', path, call) ?? noRoute();
+    return decideHost(host, this.parts.hosts) ?? this.findRoute(host?.name ?? '', path, call) ?? noRoute();
   }
 
   /** Undefined where the request names none. */
-  private host(field: string): Host | HttpError | undefined {
+  private parsedHost(field: string): Host | HttpError | undefined {
     if (field !== this.hostField) {
       const host = parseHost(field);
       if (host === undefined && field !== '') return new HttpError(400, 'the Host field is not a host');
@@ -126,19 +93,16 @@ export class Pipeline {
     return this.lastHost;
   }
 
-  private route(host: string, path: CanonicalPath, call: PipelineCall): Match<Route> | undefined {
+  private findRoute(host: string, path: CanonicalPath, call: PipelineCall): Match<Route> | undefined {
     const match = this.parts.router.find(host, path);
     if (match !== undefined) call.enter(match, host);
     return match;
   }
 
-  /** Set where this address asks for too much in this second. */
-  private tooMany({ request, handshake }: PipelineCall): Refusal | undefined {
-    return this.parts.policies.rates.decide(request, handshake !== undefined, performance.now());
-  }
+  // ---- preflight, method, origin ----
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
-  private preflight(call: PipelineCall, { cors }: Route): boolean {
+  private answersPreflight(call: PipelineCall, { cors }: Route): boolean {
     const { request } = call;
     if (!cors.isPreflight(request)) return false;
     if (!cors.answers(request))
@@ -152,13 +116,8 @@ export class Pipeline {
     return true;
   }
 
-  /** Whether a page of another site is behind it where none is welcome. */
-  private origin(call: PipelineCall, route: Route): boolean {
-    const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
-    return refused(call, decideOrigin(call.request, call.handshake !== undefined, rules));
-  }
-
-  private method(route: Route, method: string): void {
+  /** Throws a 405, or answers OPTIONS, where the handler does not serve the method. */
+  private checkMethod(route: Route, method: string): void {
     const { methods } = route.handler;
     if (methods === undefined || methods.includes(method)) return;
     const allow: HeaderList = [['allow', [...methods, 'OPTIONS'].join(', ')]];
@@ -167,8 +126,62 @@ export class Pipeline {
     });
   }
 
+  /** Whether a page of another site is behind it where none is welcome. */
+  private refusesOrigin(call: PipelineCall, route: Route): boolean {
+    const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
+    return refused(call, decideOrigin(call.request, call.handshake !== undefined, rules));
+  }
+
+  // ---- authentication ----
+
+  /** Whether whoever asks may use this route; then the call goes on. */
+  private authenticate(call: PipelineCall, match: Match<Route>): void {
+    const { auth } = match.value;
+    // A program that names another path loses the query, but not who asks.
+    const { query } = call.exchange.request;
+    const entry = auth.decide(call.request.query === query ? call.request : { ...call.request, query });
+    call.request = auth.withoutToken(call.request);
+    if (!(entry instanceof Promise)) {
+      this.admit(call, match, entry, undefined);
+      return;
+    }
+    call.watch();
+    // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
+    const spool = this.wantsBody(call, match) ? this.openSpool(call, match) : undefined;
+    spool?.hold();
+    entry
+      .then((late) => {
+        call.signal.throwIfAborted();
+        spool?.go();
+        this.admit(call, match, late, spool);
+      })
+      .catch((error: unknown) => call.fail(error));
+  }
+
+  /** The answer to `authenticate`. Nothing refuses the call behind it but limits on bodies and messages. */
+  private admit(call: PipelineCall, match: Match<Route>, decision: AuthDecision, held: Spool | undefined): void {
+    if (refused(call, decision.refusal)) return;
+    if (decision.refusal === undefined) call.user = decision.user;
+    if (match.needsSlash) this.redirectToFolder(call);
+    else if (held !== undefined || this.wantsBody(call, match))
+      this.receiveBody(call, match, held ?? this.openSpool(call, match));
+    else this.handle(call, match);
+  }
+
+  // ---- body ----
+
+  private wantsBody(call: PipelineCall, match: Match<Route>): boolean {
+    return (
+      match.value.handler.takesBody &&
+      call.exchange.hasBody &&
+      call.redirects === 0 &&
+      !match.needsSlash &&
+      !call.received
+    );
+  }
+
   /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
-  private spool(call: PipelineCall, match: Match<Route>): Spool {
+  private openSpool(call: PipelineCall, match: Match<Route>): Spool {
     const spool = spoolBody(call.exchange, match.value.limits);
     call.attach(spool);
     // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
@@ -176,7 +189,8 @@ export class Pipeline {
     return spool;
   }
 
-  private withBody(call: PipelineCall, match: Match<Route>, spool: Spool): void {
+  /** Goes on when all of the body is here. */
+  private receiveBody(call: PipelineCall, match: Match<Route>, spool: Spool): void {
     spool.done.then(
       (body) => {
         call.body = body;
@@ -186,9 +200,31 @@ export class Pipeline {
     );
   }
 
+  // ---- messages: what limits them holds for a POST as for a WebSocket ----
+
+  /** Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user or address. */
+  private refusesPost(call: PipelineCall, { handler, messages, key }: Route): boolean {
+    const { method, remoteAddress, query } = call.request;
+    if (handler.takesMessages !== true || method !== 'POST') return false;
+    if (this.parts.policies.rates.isExempt(remoteAddress)) return false;
+    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
+    const sender = senderOf(session, call.user?.name, addressKey(remoteAddress));
+    if (messages.allowsPost(sender, call.body?.length ?? 0, performance.now())) return false;
+    tooManyMessages(this.parts.tallies, key)();
+    return true;
+  }
+
+  /** The WebSocket of a client, which may send only so much. */
+  private limitMessages(call: PipelineCall, { messages, key }: Route, upgrade: Upgrade): Upgrade {
+    if (this.parts.policies.rates.isExempt(call.request.remoteAddress)) return upgrade;
+    return { ...upgrade, handlers: messages.around(upgrade.handlers, tooManyMessages(this.parts.tallies, key)) };
+  }
+
+  // ---- handler ----
+
   private handle(call: PipelineCall, match: Match<Route>): void {
     try {
-      if (this.postsTooMuch(call, match.value))
+      if (this.refusesPost(call, match.value))
         throw new HttpError(429, 'too many messages', { headers: [['retry-after', '1']] });
       const answer = match.value.handler.handle(call);
       if (answer instanceof Promise) {
@@ -203,27 +239,7 @@ export class Pipeline {
     }
   }
 
-  // ---- messages: what limits them holds for both ways in which a client sends them ----
-
-  /** Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user or address. */
-  private postsTooMuch(call: PipelineCall, { handler, messages, key }: Route): boolean {
-    const { method, remoteAddress, query } = call.request;
-    if (handler.takesMessages !== true || method !== 'POST') return false;
-    if (this.parts.policies.rates.isExempt(remoteAddress)) return false;
-    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
-    const sender = senderOf(session, call.user?.name, addressKey(remoteAddress));
-    if (messages.allowsPost(sender, call.body?.length ?? 0, performance.now())) return false;
-    tooManyMessages(this.parts.tallies, key)();
-    return true;
-  }
-
-  /** The WebSocket of a client, which may send only so much. */
-  private limited(call: PipelineCall, { messages, key }: Route, upgrade: Upgrade): Upgrade {
-    if (this.parts.policies.rates.isExempt(call.request.remoteAddress)) return upgrade;
-    return { ...upgrade, handlers: messages.around(upgrade.handlers, tooManyMessages(this.parts.tallies, key)) };
-  }
-
-  // ---- the answer ----
+  // ---- answer ----
 
   /** Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later. */
   private failed(call: PipelineCall, match: Match<Route>, error: unknown): void {
@@ -234,8 +250,8 @@ export class Pipeline {
     }
     try {
       call.enter(next, call.host);
-      this.method(next.value, call.request.method);
-      if (this.origin(call, next.value)) return;
+      this.checkMethod(next.value, call.request.method);
+      if (this.refusesOrigin(call, next.value)) return;
       this.authenticate(call, next);
     } catch (wrong) {
       call.fail(wrong);
@@ -246,7 +262,7 @@ export class Pipeline {
     try {
       if ('localRedirect' in answer) this.redirectLocally(call, answer.localRedirect);
       else if ('toFolder' in answer) this.redirectToFolder(call);
-      else call.answer('handlers' in answer ? this.limited(call, route, answer) : answer);
+      else call.answer('handlers' in answer ? this.limitMessages(call, route, answer) : answer);
     } catch (error) {
       cancelAnswer(answer);
       call.fail(error);
@@ -267,11 +283,11 @@ export class Pipeline {
     const path = canonicalPath(rawPath);
     if (path === undefined) throw new HttpError(502, `the program redirected to ${target}, which is not a path`);
     call.redirect(rawPath, query);
-    const match = this.route(call.host, path, call);
+    const match = this.findRoute(call.host, path, call);
     if (match === undefined) throw noRoute();
-    this.method(match.value, call.request.method);
+    this.checkMethod(match.value, call.request.method);
     // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
-    if (this.origin(call, match.value)) return;
+    if (this.refusesOrigin(call, match.value)) return;
     this.authenticate(call, match);
   }
 }
