@@ -11,7 +11,7 @@ export const connectKind: SourceKind = {
   name: 'connect',
   checks: connectChecks,
   usualShare: 'client',
-  overrun: 'the server does not read as fast as you send',
+  overrun: 'you send faster than the upstream reads',
   usualReplay,
   usualHistory,
   private({ key, config, framing, tallies }) {

@@ -15,7 +15,7 @@ export const commandKind: SourceKind = {
   name: 'command',
   checks: commandChecks,
   usualShare: 'client',
-  overrun: 'the program does not read as fast as you send',
+  overrun: 'you send faster than the program reads',
   usualReplay,
   usualHistory,
   private(parts) {
