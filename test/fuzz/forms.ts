@@ -10,7 +10,7 @@ import { type Origin, parseOrigin, usualPort } from '../../src/net/origin.ts';
 import { AddressSet, addressKey, forwarded } from '../../src/policy/addresses.ts';
 import { Cors } from '../../src/policy/cors.ts';
 import { isSameOrigin } from '../../src/policy/origin.ts';
-import { configOf } from '../support/policies.ts';
+import { configOf } from '../support/config.ts';
 import type { Chance } from './mutate.ts';
 import type { Target } from './targets.ts';
 

@@ -26,7 +26,7 @@ import { doubtsAbout, parseIdentity } from '../../src/tls/identity.ts';
 import { findByName } from '../../src/tls/names.ts';
 import { TlsError } from '../../src/tls/tls-file.ts';
 import { Authority, revocationList } from '../support/certificates.ts';
-import { configOf } from '../support/policies.ts';
+import { configOf } from '../support/config.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
 import { FORMS } from './forms.ts';
 import type { Chance } from './mutate.ts';

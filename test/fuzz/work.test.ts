@@ -34,7 +34,7 @@ import { retryAfter } from '../../src/stream/sources/poll/plan.ts';
 import { parseTagged } from '../../src/stream/sources/program/tagged.ts';
 import { Dechunker } from '../../src/upstream/dechunk.ts';
 import { HeadReader } from '../../src/upstream/response-head.ts';
-import { configOf } from '../support/policies.ts';
+import { configOf } from '../support/config.ts';
 import { growth, type Shape, textOf, type Work } from './work.ts';
 
 const KIB = 1024;

@@ -4,7 +4,7 @@ import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/net/address-range.ts';
 import { AddressSet, addressKey, forwarded, TrustedProxies } from '../../src/policy/addresses.ts';
 import { RequestRates } from '../../src/policy/request-rates.ts';
-import { configOf } from '../support/policies.ts';
+import { configOf } from '../support/config.ts';
 
 function ranges(...texts: readonly string[]): AddressSet {
   return new AddressSet(

@@ -4,7 +4,7 @@ import type { ListenerFacts, Request } from '../../src/engine/engine.ts';
 import { parseOrigin } from '../../src/net/origin.ts';
 import { Cors } from '../../src/policy/cors.ts';
 import { decideOrigin, isSameOrigin } from '../../src/policy/origin.ts';
-import { configOf } from '../support/policies.ts';
+import { configOf } from '../support/config.ts';
 
 /** What the client speaks, as far as we know. */
 const HTTP = { name: 'test', secure: false, port: 80 } as const;

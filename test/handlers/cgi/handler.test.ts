@@ -28,7 +28,7 @@ import { chooseSpawner } from '../../../src/process/spawner.ts';
 import { planLaunch } from '../../../src/programs/launch.ts';
 import { type CallOptions, type FakeCall, fakeCall } from '../../support/call.ts';
 import { bodyOf, collect } from '../../support/collect.ts';
-import { defaultPolicies } from '../../support/policies.ts';
+import { configOf } from '../../support/config.ts';
 import { until } from '../../support/processes.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-cgi-'));
@@ -49,31 +49,13 @@ function script(name: string, text: string): void {
   writeFileSync(join(root, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
 }
 
-const DEFAULTS: CgiConfig = {
-  root,
-  command: undefined,
-  directory: undefined,
-  env: new Map(),
-  pass_env: [],
-  pass_authorization: false,
-  timeout: 30_000,
-  total_timeout: 600_000,
-  max_processes: 16,
-  max_waiting: 64,
-  queue_timeout: 30_000,
-  interpreters: new Map(),
-  index: [],
-  interrupt_after: 0,
-  terminate_after: 200,
-  kill_after: 200,
-  headers: new Map(),
-  ...defaultPolicies(),
-  user: undefined,
-  group: undefined,
-};
+const DEFAULTS = configOf({
+  cgi: { '/cgi-bin/': { root, interrupt_after: '0ms', terminate_after: '200ms', kill_after: '200ms' } },
+}).cgi.get('/cgi-bin/');
 
 function handlerFor(changes: Partial<CgiConfig> = {}, route = '/cgi-bin/'): Handler {
-  const config = { ...DEFAULTS, ...changes };
+  assert(DEFAULTS !== undefined);
+  const config: CgiConfig = { ...DEFAULTS, ...changes };
   const launch = planLaunch(config, { system: readSystem(), terminals: () => programs.terminals });
   return cgiHandler(config, {
     route,

@@ -6,8 +6,8 @@ import { HttpError } from '../../../src/http/errors.ts';
 import { type Call, cancelAnswer, type Handler } from '../../../src/http/handler.ts';
 import { Log } from '../../../src/ops/log.ts';
 import { fakeCall } from '../../support/call.ts';
+import { configOf } from '../../support/config.ts';
 import { type Application, application, endRecord, recordOf } from '../../support/fastcgi-application.ts';
-import { configOf } from '../../support/policies.ts';
 import { until } from '../../support/processes.ts';
 
 const CALL = { path: '/app/x', route: '/app/' };

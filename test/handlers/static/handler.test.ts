@@ -12,7 +12,7 @@ import { HttpError } from '../../../src/http/errors.ts';
 import { Log } from '../../../src/ops/log.ts';
 import { type CallOptions, fakeCall } from '../../support/call.ts';
 import { bodyOf } from '../../support/collect.ts';
-import { defaultPolicies } from '../../support/policies.ts';
+import { configOf } from '../../support/config.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'runnel-static-'));
 const root = join(base, 'www');
@@ -32,20 +32,17 @@ symlinkSync('../secret.txt', join(root, 'out.txt'));
 
 const log = new Log({ format: 'json', level: 'error', colour: false, descriptor: 2 });
 
+const DEFAULTS = configOf({ static: { '/files/': { root, index: ['index.html', 'index.htm'] } } }).static.get(
+  '/files/',
+);
+
 function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?: string } = {}) {
+  assert(DEFAULTS !== undefined);
   return staticHandler(
     {
+      ...DEFAULTS,
       root: options.folder ?? root,
-      index: ['index.html', 'index.htm'],
       cache_control: new Map(options.cacheControl === undefined ? [] : [['**', options.cacheControl]]),
-      precompressed: true,
-      listing: false,
-      charset: undefined,
-      types: new Map(),
-      fallback: undefined,
-      error_pages: new Map(),
-      headers: new Map(),
-      ...defaultPolicies(),
     },
     {
       cacheName: '/',

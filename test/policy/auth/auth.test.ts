@@ -14,8 +14,8 @@ import { Rates } from '../../../src/policy/rate.ts';
 import { startBoth } from '../../support/both-engines.ts';
 import { fakeCall } from '../../support/call.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
+import { configOf } from '../../support/config.ts';
 import { folderWith, runnel } from '../../support/gateway.ts';
-import { configOf } from '../../support/policies.ts';
 import { until } from '../../support/processes.ts';
 
 const TOKEN = 'a-token-of-the-dashboard';

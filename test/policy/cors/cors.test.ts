@@ -6,7 +6,7 @@ import { METHODS } from '../../../src/config/values/names.ts';
 import type { HeaderList, Request } from '../../../src/engine/engine.ts';
 import { type Origin, parseOrigin } from '../../../src/net/origin.ts';
 import { Cors, varyByOrigin } from '../../../src/policy/cors.ts';
-import { configOf } from '../../support/policies.ts';
+import { configOf } from '../../support/config.ts';
 
 function cors(changes: { readonly [key: string]: unknown }): Cors {
   return new Cors(configOf({ defaults: { cors: changes } }).defaults.cors satisfies CorsConfig);
