@@ -124,10 +124,10 @@ export function refuse(error: NodeJS.ErrnoException): never {
     case 'ENOTDIR':
     case 'ENAMETOOLONG':
     case 'ELOOP':
-      throw new FileRefusal(404, 'not there', { cause: error });
+      throw new FileRefusal(404, 'no such file or folder', { cause: error });
     case 'EACCES':
     case 'EPERM':
-      throw new FileRefusal(403, 'the system does not permit it', { cause: error });
+      throw new FileRefusal(403, 'the gateway has no permission to open it', { cause: error });
     default:
       throw error;
   }

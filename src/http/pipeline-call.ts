@@ -261,8 +261,9 @@ function shown(query: string): string {
 
 /** An error and its causes, in one line: for the log only. */
 function explain(error: Error): string {
-  const cause = error.cause instanceof Error ? `: ${explain(error.cause)}` : '';
-  return `${error.message}${cause}`;
+  const { message, cause } = error;
+  // An error may have been made again with a status, in the same words.
+  return cause instanceof Error && cause.message !== message ? `${message}: ${explain(cause)}` : message;
 }
 
 function describe(error: unknown): string {

@@ -48,7 +48,7 @@ export function errorReply(status: number, id: string, headers: HeaderList, html
   const body = `${pageStart(title)}<div class="error">
 <h1>${escapeHtml(title)}</h1>
 <p>${sentence}</p>
-<p class="quiet">In the log of the server: id <code>${escapeHtml(id)}</code></p>
+<p class="quiet">Details are in the log of the server: id <code>${escapeHtml(id)}</code></p>
 </div>
 ${PAGE_END}`;
   return { status, headers: [...PAGE_HEADERS, NO_STORE, ...headers], body };

@@ -46,7 +46,9 @@ export class Semaphore {
       return this.permit(Promise.resolve(), () => this.pass());
     }
     if (this.queue.size >= this.maxWaiting) {
-      return refused(new NoPermit('full', `${this.used} programs run and ${this.queue.size} requests wait`));
+      return refused(
+        new NoPermit('full', `the queue is full (max_waiting): ${this.used} requests run and ${this.queue.size} wait`),
+      );
     }
     return this.enqueue(milliseconds);
   }
@@ -62,7 +64,7 @@ export class Semaphore {
     let leave: (error: NoPermit) => void = () => undefined;
     const ready = new Promise<void>((resolve, reject) => {
       const timer = setTimeout(
-        () => leave(new NoPermit('timeout', `no program of this route ended within ${milliseconds} ms`)),
+        () => leave(new NoPermit('timeout', `the request waited longer than ${milliseconds} ms (queue_timeout)`)),
         milliseconds,
       );
       const waiter: Waiter = {

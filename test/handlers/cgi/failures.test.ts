@@ -297,8 +297,8 @@ for (const engine of ENGINES) {
     await until('it runs', () => holder.received.includes('some'));
     const replies = await Promise.all([1, 2, 3].map(() => askCgi(running, { output: '\\nok' })));
     for (const reply of replies) assert.deepEqual([reply.status, reply.header('retry-after')], [503, '5']);
-    await running.logged(({ message }) => /1 programs run and 1 requests wait/.test(message));
-    await running.logged(({ message }) => /ended within 300 ms/.test(message));
+    await running.logged(({ message }) => /the queue is full \(max_waiting\): 1 requests run and 1 wait/.test(message));
+    await running.logged(({ message }) => /waited longer than 300 ms \(queue_timeout\)/.test(message));
     const { body } = await ask(running.ports.at(-1) ?? 0, '/metrics');
     assert.match(body, /runnel_busy_total\{route="\/cgi-bin\/",reason="full"\} 2/);
     assert.match(body, /runnel_busy_total\{route="\/cgi-bin\/",reason="timeout"\} 1/);

@@ -383,7 +383,9 @@ describe('errors', () => {
       const gone = await get(gateway.port, '/missing');
       return gone.body.toString().startsWith('404 Not Found');
     });
-    await gateway.logged((line) => line.message.startsWith('the error page for 404 cannot be sent: not there'));
+    await gateway.logged((line) =>
+      line.message.startsWith('the error page for 404 cannot be sent: no such file or folder'),
+    );
   });
 });
 
