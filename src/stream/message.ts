@@ -16,7 +16,7 @@ export const CLOSE = {
 export interface Ending {
   readonly code: number;
   readonly reason: string;
-  /** Nothing has ended but this connection: whoever still wants the stream may come again. */
+  /** Only this connection has ended: the client may come again. */
   readonly again?: boolean;
 }
 

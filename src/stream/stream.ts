@@ -25,7 +25,7 @@ export class Stream implements Handler {
   readonly takesBody = true;
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
-  /** Why nobody new is let in. */
+  /** Why no client is let in any more. */
   private retired: string | undefined;
 
   constructor(
@@ -40,7 +40,7 @@ export class Stream implements Handler {
 
   /**
    * Everything that may refuse a client happens here, before the 101. At once where a source runs already: then the engine can send the
-   * 101 in one piece, and nobody can leave in between.
+   * 101 in one piece, and no client can leave in between.
    */
   handle(call: Call): Answer | Promise<Answer> {
     this.refuseIfRetired();
@@ -109,7 +109,7 @@ export class Stream implements Handler {
     });
   }
 
-  /** A message of a client whose connection only goes one way, or of somebody who has none. */
+  /** A message of a client whose connection only goes one way, or of one that has none. */
   private async post(call: Call): Promise<Answer> {
     const sender = await this.channels.sender(call);
     this.refuseIfRetired();

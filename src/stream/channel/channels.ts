@@ -6,9 +6,9 @@ import type { Ending } from '../message.ts';
 import type { MessageAnswer, SendResult } from '../sources/source.ts';
 import type { SharedChannel } from './shared.ts';
 
-/** Whoever sends by POST. */
+/** A client that sends by POST. */
 export interface Sender {
-  /** It is about to: its own client, where it has one, is not idle. */
+  /** A message is on its way: the connection of this client, where it has one, is not idle. */
   spoke(): void;
   /** As `SharedChannel.send`. */
   send(message: Buffer, type: string | undefined): SendResult | Promise<MessageAnswer>;
@@ -23,12 +23,12 @@ export interface Channels {
   reserve(call: Call, transport: Transport, after: string | undefined): Reservation | Promise<Reservation>;
   /** The channel of this call, which may have no source yet; only where clients share one. */
   shared(call: Call): SharedChannel;
-  /** Who sends by this POST; throws or rejects with an `HttpError` for one that cannot. */
+  /** The sender of this POST; throws or rejects with an `HttpError` for one that cannot send. */
   sender(call: Call): Sender | Promise<Sender>;
   /** `start = "boot"`: starts what runs without clients. */
   boot(): void;
-  /** Ends every stream, and those that still come. */
+  /** Ends the stream of every client, and of those that still join. */
   finish(ending: Ending): void;
-  /** Ends what is left of the sources, where nobody else does. */
+  /** Ends what is left of the sources, where their own release does not. */
   close(): Promise<void>;
 }

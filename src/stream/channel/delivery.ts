@@ -128,7 +128,7 @@ export class Delivery {
     if (waiting > this.options.maxBehind + allowance) this.fallBehind(member);
   }
 
-  /** What waits for it in the chain is let go of. */
+  /** The client is further behind than it may be: what waits for it in the chain is dropped. */
   private fallBehind(member: Member): void {
     const { position = this.history.end, unnumbered, goodbye } = member;
     const count = this.history.end.sequence - position.sequence + unnumbered.length;
@@ -153,7 +153,7 @@ export class Delivery {
     if (this.options.slowClient === 'latest' && newest !== undefined) member.latest = newest;
   }
 
-  /** It gets messages again, after word of what it has missed. */
+  /** The client is told what it missed, and gets messages again. */
   private rejoin(member: Member): void {
     const { skipped, latest } = member;
     member.skipping = false;

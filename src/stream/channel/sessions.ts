@@ -4,7 +4,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** Whoever has proved to be somebody. */
+/** A user who has signed in. */
 interface User {
   readonly name: string;
   readonly type: string;

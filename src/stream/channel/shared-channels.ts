@@ -115,7 +115,7 @@ export class SharedChannels implements Channels {
     if (this.plan.share !== 'all' && this.channels.get(key) === channel) this.channels.delete(key);
   }
 
-  /** Closes one that nobody watches any more, before its idle_stop is over. */
+  /** Closes a channel without clients before its idle_stop is over. */
   private makeRoom(): void {
     for (const [key, channel] of this.channels) {
       if (!channel.unused) continue;
@@ -168,7 +168,7 @@ class SharedClientEvents implements ClientEvents {
   }
 }
 
-/** Who sends by POST; undefined for somebody who does not say. A name is believed only with the session that was told to its owner. */
+/** The sender of a POST; undefined for one that does not say who it is. A name is believed only with the session that was told to its owner. */
 function senderOf(call: Call, channel: SharedChannel): Member | undefined {
   const { query } = call.request;
   const [name, session] = [queryValue(query, 'client'), queryValue(query, 'session')];

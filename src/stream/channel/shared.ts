@@ -31,7 +31,7 @@ export interface SharedParts {
   readonly log: Log;
   /** Starts a source that tells `events`. */
   start(events: SharedSourceEvents): Promise<SharedSource>;
-  /** The source was stopped, or could not be started, and nobody is there. */
+  /** The source was stopped, or could not be started, and there is no client. */
   emptied(): void;
 }
 
@@ -79,7 +79,7 @@ export class SharedChannel implements SharedSourceEvents {
     });
   }
 
-  /** Nobody is there and nothing waits for it. */
+  /** There is no client, and none is expected. */
   get unused(): boolean {
     return this.members.size === 0 && this.unanswered === 0 && !this.longPolls.inUse;
   }

@@ -191,7 +191,7 @@ export function acceptResponse(
           vanished: () => events?.vanished(),
         });
         client.start(sink);
-        // The engine may tell inside of any write that nobody is there any more.
+        // The engine may tell inside of any write that the client has left.
         if (over) {
           reservation.cancel();
           return;

@@ -1,6 +1,6 @@
 /**
- * The messages of a shared stream as one chain, the ids by which clients resume, and the bounds of what is kept. Whoever has still to
- * get messages holds its position in the chain, and nobody a copy: what all have passed is free.
+ * The messages of a shared stream as one chain, the ids by which clients resume, and the bounds of what is kept. A client that still has
+ * to get messages holds its position in the chain, and no copy: messages that all clients have passed are free.
  */
 import type { Message } from '../message.ts';
 

@@ -1,4 +1,4 @@
-/** What a client gets that comes, or comes back: of history, or of the source itself. */
+/** What a client gets when it joins or comes back: from the history, or from the source itself. */
 import { Message } from '../message.ts';
 import type { History, Position, ResumePoint } from './history.ts';
 
@@ -24,8 +24,8 @@ export interface StartPoint extends ResumePoint {
 
 export class Replay {
   /**
-   * The last message before the source said anything; undefined once somebody has had what came after it. Its number and not its
-   * position, which would keep everything that comes: nobody may ever listen.
+   * The last message before the source said anything; undefined once a client got what came after it. Its number and not its position,
+   * which would keep everything that comes: perhaps no client ever listens.
    */
   private startedAt: number | undefined;
 
@@ -36,7 +36,7 @@ export class Replay {
     this.startedAt = this.parts.history.end.sequence;
   }
 
-  /** Somebody listens from here on. */
+  /** A client listens from here on. */
   clientListens(): void {
     this.startedAt = undefined;
   }

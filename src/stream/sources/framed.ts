@@ -12,7 +12,7 @@ export interface FramingOptions {
 }
 
 export abstract class FramedSource implements WritableSource {
-  /** It has ended, or nobody needs it. */
+  /** It has ended, or is not needed any more. */
   protected over = false;
   private readonly decoder: Decoder;
   private readonly input: SourceInput | undefined;

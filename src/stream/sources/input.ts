@@ -1,7 +1,7 @@
 /**
- * What waits for a program's stdin, or for the server of a connection. Handed over in pieces of a bounded size, so that the number of bytes that wait is true: a stream of
- * Node's counts everything that it was given as waiting until the last byte of it is gone. Small messages that come while a
- * piece is under way go out together in one system call.
+ * What waits for a program's stdin, or for the server of a connection. It is written in pieces of a bounded size, so that the number of
+ * bytes that wait is true: a stream of Node's counts everything that it was given as waiting until the last byte of it is gone. Small
+ * messages that come while a piece is being written go out together in one system call.
  */
 import type { Writable } from 'node:stream';
 

@@ -49,6 +49,6 @@ export type FindRoute = (host: string, path: CanonicalPath) => Match<FoundRoute>
 
 export interface FoundRoute {
   readonly handler: Handler;
-  /** Whether it asks for a proof of who somebody is. */
+  /** Whether it asks clients to sign in. */
   readonly auth: { readonly on: boolean };
 }

@@ -8,7 +8,7 @@ import type { Held } from '../../ownership/held.ts';
 import type { Ending } from '../message.ts';
 
 export interface Source {
-  /** Nobody needs it any more: what it still says is thrown away, and it is ended. */
+  /** It is not needed any more: what it still says is thrown away, and it is ended. */
   release(): void;
 }
 
@@ -52,7 +52,7 @@ export interface SharedSource extends Source {
   /**
    * Takes a message of a client; "full": there is no room for it. A source that answers each message returns a promise of the answer,
    * which rejects with an `HttpError` when none comes; messages of one sender are answered one after the other.
-   * @param sender undefined for somebody who has no connection
+   * @param sender undefined for a client without a connection
    * @param type the message's media type, where the client has said one
    */
   send(
@@ -96,7 +96,7 @@ export type StartedSource = (events: SourceEvents) => WritableSource;
 export interface PrivateSources {
   /** Starts one for this call, which holds it; rejects with the `HttpError` that refuses the client. */
   start(call: Call): Promise<Held<StartedSource>>;
-  /** Ends what is left of them, where nobody else does. */
+  /** Ends what is left of them, where their own release does not. */
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Supervises the source of a shared stream: started with the first client or at boot, stopped after the last, started again while
- * somebody is there.
+ * Supervises the source of a shared stream: starts it with the first client or at boot, stops it after the last one has left, restarts
+ * it while there are clients.
  */
 import type { Log } from '../../ops/log.ts';
 import type { Ending } from '../message.ts';
@@ -24,11 +24,11 @@ export interface SupervisorParts {
   started(source: SharedSource): void;
   /** A sentence about the stream for everybody. */
   notice(text: string): void;
-  /** It was stopped, or could not be started, and nobody is there. */
+  /** The source was stopped, or could not be started, and there is no client. */
   emptied(): void;
 }
 
-/** How long somebody for whom it was started, or found running, may take to arrive, milliseconds. */
+/** How long a client that was let in may take to join, milliseconds. */
 const ARRIVAL = 10_000;
 
 export class SourceSupervisor {
@@ -50,7 +50,7 @@ export class SourceSupervisor {
   }
 
   /**
-   * Somebody is about to come. Undefined: one runs, or is about to be started again. Else a promise that resolves when that is so, and
+   * A client is about to join. Undefined: a source runs, or is about to be restarted. Else a promise that resolves when that is so, and
    * rejects when it cannot be started.
    */
   ready(): Promise<void> | undefined {
@@ -67,13 +67,13 @@ export class SourceSupervisor {
     this.ready()?.catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error)));
   }
 
-  /** Somebody has come. */
+  /** A client has joined. */
   used(): void {
     clearTimeout(this.idle);
     this.idle = undefined;
   }
 
-  /** Somebody has left. */
+  /** A client has left. */
   unused(): void {
     const { idleStop } = this.options;
     if (idleStop !== undefined) this.stopAfter(idleStop);

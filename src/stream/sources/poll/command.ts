@@ -19,7 +19,7 @@ export interface PollCommandParts {
   /** The stream's key. */
   readonly key: string;
   readonly programs: Pick<StreamPrograms, 'start' | 'end'>;
-  /** Who shares the answer, where each has his own. */
+  /** The user of this channel, where each user has an answer of his own. */
   readonly user: StreamRequest['user'];
   /** What every request has: credentials, where viewers share them. */
   readonly headers: HeaderList;

@@ -28,7 +28,7 @@ export interface PollRouteParts {
   readonly id: string;
   /** Milliseconds that one answer may take. */
   readonly patience: number;
-  /** Who shares the answer, where each has his own. */
+  /** The user of this channel, where each user has an answer of his own. */
   readonly user: Call['user'];
   /** What every request has: credentials, where viewers share them. */
   readonly headers: HeaderList;

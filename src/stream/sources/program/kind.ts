@@ -65,7 +65,7 @@ function programSource(
   const silence = new SilenceHint(key, log);
   return (program, events) => {
     const source = new ProgramSource(program, options, events);
-    // Only now: whoever listens to stdout sets it flowing, and what flows before the source listens would be lost.
+    // Only now: a listener sets stdout flowing, and what flows before the source listens is lost.
     if (!config.unbuffer) silence.watch(program);
     return source;
   };

@@ -1,4 +1,4 @@
-/** What a program is told of who asks: a client, or nobody in particular. */
+/** The request that a stream's program is started for: a client's own, or one that stands for all who share it. */
 import type { Request } from '../../../engine/engine.ts';
 import type { User } from '../../../policy/auth/auth.ts';
 import { NOTHING_BELOW, type PathBelow } from '../../../routing/canonical-path.ts';
@@ -15,7 +15,7 @@ export interface StreamRequest {
   readonly passAuthorization?: boolean;
 }
 
-/** A request that is nobody's: what the program of a shared stream is told. */
+/** The request of no client: what the program of a shared stream is told. */
 export function sharedRequest(key: string, query: string): StreamRequest {
   const { path } = routeKeyOf(key);
   const listener = { name: '', secure: false, port: undefined };

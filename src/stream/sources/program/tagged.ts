@@ -26,8 +26,8 @@ interface Announcement {
 }
 
 /**
- * Messages are bound by `max_queue`. Who is there is no message: while the program is behind, it waits here, one entry for each client,
- * so that nobody's coming and going fills the queue, and somebody who leaves before the program has heard of it is never spoken of.
+ * Messages count against `max_queue`. Announcements of clients do not: while the program is behind, they wait here, one for each client.
+ * So clients that come and go do not fill the queue, and the program never hears of one that left before it was announced.
  */
 export class TaggedProgram implements SharedSource, SourceEvents {
   private readonly program: WritableSource;
@@ -46,7 +46,7 @@ export class TaggedProgram implements SharedSource, SourceEvents {
   send(sender: ClientIdentity | undefined, message: Buffer): 'sent' | 'full' {
     const { program } = this;
     if (program.waiting > this.parts.maxQueue) return 'full';
-    // First that it is there. Then one of the others, so that they come to their turn however much is said.
+    // First that its sender is there. Then one of the other announcements, so that each has its turn however many messages come.
     if (sender !== undefined) this.announce(this.announcements.get(sender.id));
     program.write(tellLine(sender, 'message', message));
     for (const next of this.announcements.values()) {
@@ -86,7 +86,7 @@ export class TaggedProgram implements SharedSource, SourceEvents {
     this.events.stderr(line);
   }
 
-  /** The program reads: it hears of those who wait. Half of the queue is left for messages. */
+  /** The program reads: it gets the announcements that wait. Half of the queue is left for messages. */
   drain(): void {
     for (const next of this.announcements.values()) {
       if (this.program.waiting > this.parts.maxQueue / 2) return;
@@ -130,7 +130,7 @@ function openLine({ id, facts }: ClientIdentity): Buffer {
   );
 }
 
-/** @param client undefined for a message by POST from somebody who has no connection */
+/** @param client undefined for a message by POST from a client without a connection */
 function tellLine(client: ClientIdentity | undefined, event: 'message' | 'close', message: Buffer | undefined): Buffer {
   const data = message === undefined ? {} : { data: message.toString() };
   return Buffer.from(JSON.stringify({ client: client?.id ?? null, event, ...data }));
