@@ -1,7 +1,7 @@
 /** The unit that starts the gateway: as which user and group it runs, and what it sees of the file system (systemd.exec(5)). */
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import type { Failed } from '../config/disk/disk.ts';
+import type { DiskFailure } from '../config/disk/disk.ts';
 import { findUser } from '../process/confinement/accounts.ts';
 
 export const UNIT = 'runnel.service';
@@ -93,9 +93,9 @@ export function serviceGroup(folder: string, root = '/'): ServiceGroup | undefin
 /** The part of the file system that the service does not see, or not as others do. */
 export interface Sandbox {
   /** Why the service does not find what lies at a path; undefined when it does. */
-  hides(path: string): Failed | undefined;
+  hides(path: string): DiskFailure | undefined;
   /** Why it cannot write there whatever its rights are; undefined when that depends on them. */
-  protects(path: string): Failed | undefined;
+  protects(path: string): DiskFailure | undefined;
 }
 
 export function sandboxOf(settings: Settings): Sandbox {

@@ -6,13 +6,13 @@ import { type HeadRefusal, REFUSED_TOO_OFTEN } from './refusals.ts';
 import { internalError, isSource, upgradeProblem } from './replies.ts';
 
 /** What the exchanges of one listener share, in either engine. */
-export interface SharedParts {
+export interface ExchangeParts {
   readonly events: EngineEvents;
   readonly connections: OpenConnections;
 }
 
 /** A base class and not an object of its own: there is one exchange for each request, and it stays one object. */
-export abstract class BaseExchange<Shared extends SharedParts> implements Exchange {
+export abstract class BaseExchange<Shared extends ExchangeParts> implements Exchange {
   abstract readonly handshake: Handshake | undefined;
   readonly hasBody: boolean;
   readonly contentLength: number | undefined;

@@ -1,7 +1,7 @@
 /** A file, or parts of one, as a reply's body: read in chunks at the client's pace. */
 import { close, read } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
-import { isRange, lengthOf, type Piece } from './range.ts';
+import { isRange, lengthOf, type RangePiece } from './range.ts';
 
 /** What is read at a time for a client that is slow, of whom there may be many. */
 const CHUNK_BYTES = 64 * 1024;
@@ -63,7 +63,7 @@ export class FileBody implements BodySource {
 
   constructor(
     private readonly descriptor: number,
-    private readonly pieces: readonly Piece[],
+    private readonly pieces: readonly RangePiece[],
     private readonly buffers: ReadBuffers,
     /** Told when the descriptor could not be closed. */
     private readonly failed: (error: Error) => void,

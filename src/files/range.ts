@@ -70,11 +70,11 @@ export function contentRange(range: ByteRange | undefined, size: number): string
 // ---- several parts in one answer: multipart/byteranges (section 14.6) ----
 
 /** What goes onto the wire, in order: bytes as they are, and parts of the file. */
-export type Piece = Uint8Array | ByteRange;
+export type RangePiece = Uint8Array | ByteRange;
 
 export interface Multipart {
   readonly contentType: string;
-  readonly pieces: readonly Piece[];
+  readonly pieces: readonly RangePiece[];
 }
 
 /** The `ranges` of a file of `size` bytes and the type `type`, each with its own head. The boundary is a guess that nobody's file contains. */
@@ -84,7 +84,7 @@ export function multipart(
   size: number,
   boundary = randomBytes(12).toString('hex'),
 ): Multipart {
-  const pieces = ranges.flatMap((range, index): Piece[] => {
+  const pieces = ranges.flatMap((range, index): RangePiece[] => {
     const head = `--${boundary}\r\ncontent-type: ${type}\r\ncontent-range: ${contentRange(range, size)}\r\n\r\n`;
     return [Buffer.from(index === 0 ? head : `\r\n${head}`), range];
   });
@@ -92,16 +92,16 @@ export function multipart(
   return { contentType: `multipart/byteranges; boundary=${boundary}`, pieces };
 }
 
-export function isRange(piece: Piece): piece is ByteRange {
+export function isRange(piece: RangePiece): piece is ByteRange {
   return 'start' in piece;
 }
 
 /** Bytes of all pieces together. */
-export function lengthOf(pieces: readonly Piece[]): number {
+export function lengthOf(pieces: readonly RangePiece[]): number {
   return pieces.reduce((sum, piece) => sum + (isRange(piece) ? piece.end - piece.start + 1 : piece.length), 0);
 }
 
 /** The pieces of a file that is in memory. */
-export function assembled(pieces: readonly Piece[], file: Buffer): Buffer {
+export function assembled(pieces: readonly RangePiece[], file: Buffer): Buffer {
   return Buffer.concat(pieces.map((piece) => (isRange(piece) ? file.subarray(piece.start, piece.end + 1) : piece)));
 }

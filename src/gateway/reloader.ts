@@ -45,8 +45,8 @@ export class Reloader {
   /** The gateway serves the configuration that it was started with. */
   loaded(): void {
     const { tallies } = this.parts;
-    tallies.lastReload.member().value = 1;
-    tallies.lastReloadSuccess.member().value = Math.floor(Date.now() / 1000);
+    tallies.lastReload.series().value = 1;
+    tallies.lastReloadSuccess.series().value = Math.floor(Date.now() / 1000);
   }
 
   /** Nothing is reloaded any more. Resolves when what is under way is done. */
@@ -76,7 +76,7 @@ export class Reloader {
     tallies.reloads.add(1, trouble === undefined ? 'ok' : 'failed');
     if (trouble === undefined) this.loaded();
     else {
-      tallies.lastReload.member().value = 0;
+      tallies.lastReload.series().value = 0;
       log.error(`the configuration is not reloaded; the old one stays in force: ${trouble}`);
     }
     return trouble;

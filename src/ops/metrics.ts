@@ -19,13 +19,13 @@ export function createMetrics(tallies: Tallies, log: Log, version: string): Metr
   collectDefaultMetrics({ register: registry });
   for (const tally of tallies.all()) {
     const options = { name: tally.name, help: tally.help, labelNames: [...tally.labelNames], registers: [registry] };
-    // The tallies hold the truth; at each scrape the members are copied.
+    // The tallies hold the truth; at each scrape the series are copied.
     if (tally.kind === 'counter') {
       new Counter({
         ...options,
         collect() {
           this.reset();
-          for (const { labels, value } of tally.members()) this.inc(labels, value);
+          for (const { labels, value } of tally.allSeries()) this.inc(labels, value);
         },
       });
     } else {
@@ -33,7 +33,7 @@ export function createMetrics(tallies: Tallies, log: Log, version: string): Metr
         ...options,
         collect() {
           this.reset();
-          for (const { labels, value } of tally.members()) this.set(labels, value);
+          for (const { labels, value } of tally.allSeries()) this.set(labels, value);
         },
       });
     }

@@ -6,12 +6,12 @@
 export type Labels = { readonly [name: string]: string };
 
 /** One number of a family. Whoever counts often keeps it, instead of looking it up each time. */
-export interface Member {
+export interface Series {
   readonly labels: Labels;
   value: number;
 }
 
-/** A family of numbers that tells its members apart by labels. */
+/** A family of numbers that tells its series apart by labels. */
 export class Tally<const Names extends readonly string[]> {
   /** By the first label's value, then by the second's …: strings that are there already, so nothing is put together to look one up. */
   private readonly root: Branch = new Map();
@@ -23,8 +23,8 @@ export class Tally<const Names extends readonly string[]> {
     readonly labelNames: Names,
   ) {}
 
-  /** The member with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
-  member(...values: { [K in keyof Names]: string }): Member {
+  /** The series with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
+  series(...values: { [K in keyof Names]: string }): Series {
     let branch = this.root;
     const last = values.length - 1;
     for (let at = 0; at < last; at++) {
@@ -39,13 +39,13 @@ export class Tally<const Names extends readonly string[]> {
     const known = branch.get(values[last] ?? '');
     if (known !== undefined && !(known instanceof Map)) return known;
     const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? '']));
-    const made: Member = { labels, value: 0 };
+    const made: Series = { labels, value: 0 };
     branch.set(values[last] ?? '', made);
     return made;
   }
 
   add(amount: number, ...values: { [K in keyof Names]: string }): void {
-    this.member(...values).value += amount;
+    this.series(...values).value += amount;
   }
 
   /** A gauge of something that is there no more. */
@@ -59,7 +59,7 @@ export class Tally<const Names extends readonly string[]> {
     return found === undefined || found instanceof Map ? 0 : found.value;
   }
 
-  members(): IterableIterator<Readonly<Member>> {
+  allSeries(): IterableIterator<Readonly<Series>> {
     return leaves(this.root);
   }
 
@@ -74,9 +74,9 @@ export class Tally<const Names extends readonly string[]> {
   }
 }
 
-type Branch = Map<string, Branch | Member>;
+type Branch = Map<string, Branch | Series>;
 
-function* leaves(branch: Branch): IterableIterator<Readonly<Member>> {
+function* leaves(branch: Branch): IterableIterator<Readonly<Series>> {
   for (const next of branch.values()) {
     if (next instanceof Map) yield* leaves(next);
     else yield next;

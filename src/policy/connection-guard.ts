@@ -57,7 +57,7 @@ export class ConnectionGuard {
 
   /** What an engine asks at the door of this listener. `named`: proxies in front of it say whose the connections are. */
   of(listener: string, named = false): ConnectionEvents {
-    const open = this.tallies.connections.member(listener);
+    const open = this.tallies.connections.series(listener);
     return {
       opened: (address) => {
         const limit = this.limits.opened(address, performance.now(), named);

@@ -1,20 +1,20 @@
 /** The numbers of one route that its channels count in, kept at hand because every message counts. */
-import type { Member, Tallies } from '../ops/tallies.ts';
+import type { Series, Tallies } from '../ops/tallies.ts';
 
 export class StreamCounts {
-  readonly in: Member;
-  readonly out: Member;
-  readonly inBytes: Member;
-  readonly outBytes: Member;
+  readonly in: Series;
+  readonly out: Series;
+  readonly inBytes: Series;
+  readonly outBytes: Series;
 
   constructor(
     readonly tallies: Tallies,
     readonly route: string,
   ) {
-    this.in = tallies.messages.member(route, 'in');
-    this.out = tallies.messages.member(route, 'out');
-    this.inBytes = tallies.messageBytes.member(route, 'in');
-    this.outBytes = tallies.messageBytes.member(route, 'out');
+    this.in = tallies.messages.series(route, 'in');
+    this.out = tallies.messages.series(route, 'out');
+    this.inBytes = tallies.messageBytes.series(route, 'in');
+    this.outBytes = tallies.messageBytes.series(route, 'out');
   }
 
   drop(reason: string, count = 1): void {

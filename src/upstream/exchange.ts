@@ -29,7 +29,7 @@ export interface UpstreamResponse {
   readonly body: Readable;
 }
 
-export class Exchange {
+export class UpstreamExchange {
   private readonly head = new HeadReader();
   private body: { readonly reader: BodyReader; readonly stream: Readable; readonly keeps: boolean } | undefined;
   private readonly answered = new Deferred<UpstreamResponse>();

@@ -4,7 +4,7 @@ import { ChunkError, Dechunker } from './dechunk.ts';
 import { UpstreamError } from './faults.ts';
 import type { ResponseHead } from './response-head.ts';
 
-export interface Framing {
+export interface BodyFraming {
   readonly kind: 'none' | 'length' | 'chunked' | 'until-close';
   /** Of the body, bytes; undefined where nobody knows yet. */
   readonly length: number | undefined;
@@ -13,7 +13,7 @@ export interface Framing {
 }
 
 /** Throws an `UpstreamError` where nobody can tell what the body is. */
-export function framingOf({ status, headers }: ResponseHead, method: string): Framing {
+export function framingOf({ status, headers }: ResponseHead, method: string): BodyFraming {
   const lengths = valuesOf(headers, 'content-length');
   const exact = lengths.length === 0 || (lengths.length === 1 && /^\d{1,15}$/.test(lengths[0] ?? ''));
   if (method === 'HEAD' || status === 204 || status === 304) return { kind: 'none', length: 0, exact };
@@ -59,7 +59,7 @@ export class BodyReader {
   private left: number;
   private readonly dechunker: Dechunker | undefined;
 
-  constructor(private readonly framing: Framing) {
+  constructor(private readonly framing: BodyFraming) {
     this.left = framing.kind === 'length' ? (framing.length ?? 0) : 0;
     this.dechunker = framing.kind === 'chunked' ? new Dechunker() : undefined;
   }

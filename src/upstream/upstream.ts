@@ -4,7 +4,7 @@
  */
 import { isIP, type Socket } from 'node:net';
 import { ConnectError, Connector } from './connecting.ts';
-import { drop, Exchange, requestHead, type UpstreamRequest, type UpstreamResponse } from './exchange.ts';
+import { drop, requestHead, UpstreamExchange, type UpstreamRequest, type UpstreamResponse } from './exchange.ts';
 import { connectionFault, StaleConnection } from './faults.ts';
 
 /** How long a connection is kept for another request, milliseconds: less than what servers usually do, so that they seldom close first. */
@@ -68,7 +68,7 @@ export class Upstream {
     head: string,
     reused: boolean,
   ): Promise<UpstreamResponse> {
-    const exchange = new Exchange(socket, request, head, reused);
+    const exchange = new UpstreamExchange(socket, request, head, reused);
     const response = await exchange.response;
     void exchange.over.then((isFree) => {
       if (isFree) this.keep(socket);

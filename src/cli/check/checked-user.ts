@@ -8,7 +8,7 @@ import { type Disk, realDisk } from '../../config/disk/disk.ts';
 import type { Surroundings } from '../../config/load.ts';
 import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import { thisUser } from '../../ops/system-errors.ts';
-import { findGroup, findUser, groupsOf, type User } from '../../process/confinement/accounts.ts';
+import { type Account, findGroup, findUser, groupsOf } from '../../process/confinement/accounts.ts';
 import { readSystem, type SystemFacts, type Wrapper } from '../../process/confinement/confine.ts';
 import {
   configOf,
@@ -78,7 +78,7 @@ function samePath(one: string, other: string): boolean {
 }
 
 /** Undefined: the user who runs this command. */
-function accountFor(file: string, as: string | undefined, unit: Settings | undefined): User | undefined {
+function accountFor(file: string, as: string | undefined, unit: Settings | undefined): Account | undefined {
   const passwd = textOf('/etc/passwd');
   if (as !== undefined) {
     const account = findUser(passwd, as);
@@ -97,7 +97,7 @@ function accountFor(file: string, as: string | undefined, unit: Settings | undef
 }
 
 /** The primary group first. */
-function groupIds({ name, id, group = id }: User, unit: Settings | undefined): readonly [number, ...number[]] {
+function groupIds({ name, id, group = id }: Account, unit: Settings | undefined): readonly [number, ...number[]] {
   const file = textOf('/etc/group');
   const own = name === undefined ? [] : groupsOf(file, name);
   const named = (setting: string): readonly number[] =>
@@ -106,7 +106,7 @@ function groupIds({ name, id, group = id }: User, unit: Settings | undefined): r
   return [primary, ...own, ...named('SupplementaryGroups')];
 }
 
-function diskFor(account: User | undefined, groups: readonly number[], unit: Settings | undefined): Disk {
+function diskFor(account: Account | undefined, groups: readonly number[], unit: Settings | undefined): Disk {
   const path = unit === undefined ? undefined : (pathOf(unit) ?? DEFAULT_PATH);
   if (account === undefined || account.id === process.geteuid?.()) return realDisk(path);
   if (process.geteuid?.() !== 0) return modeDisk(realDisk(path), account, groups);
@@ -149,7 +149,7 @@ const CAPABILITIES: { readonly [name: string]: number } = {
 };
 const ALL = (1n << 41n) - 1n;
 
-function systemFor(account: User | undefined, unit: Settings | undefined): SystemFacts {
+function systemFor(account: Account | undefined, unit: Settings | undefined): SystemFacts {
   const system = readSystem();
   const user = account?.id ?? system.user;
   if (unit === undefined && user === system.user) return { ...system, attempt: confinementTrial() };

@@ -1,8 +1,8 @@
 /** File systems as another user sees them: by owners and permissions, and from within a sandbox. */
 import { realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Disk, errorCode, type Failed, notExecutable, UNSEEN } from '../../config/disk/disk.ts';
-import type { User } from '../../process/confinement/accounts.ts';
+import { type Disk, type DiskFailure, errorCode, notExecutable, UNSEEN } from '../../config/disk/disk.ts';
+import type { Account } from '../../process/confinement/accounts.ts';
 import type { Sandbox } from '../service-unit.ts';
 
 const READ = 4;
@@ -10,7 +10,7 @@ const WRITE = 2;
 const EXECUTE = 1;
 
 /** What `account` may, by the permissions of each file and of every folder above it. Access control lists are not looked at. */
-export function modeDisk(disk: Disk, account: User, groups: readonly number[]): Disk {
+export function modeDisk(disk: Disk, account: Account, groups: readonly number[]): Disk {
   const name = `the user ${account.name ?? account.id}`;
   const may = ({ uid, gid, mode }: Stats, right: number): boolean => {
     if (account.id === 0) return right !== EXECUTE || (mode & 0o111) !== 0;
@@ -18,7 +18,7 @@ export function modeDisk(disk: Disk, account: User, groups: readonly number[]): 
     return ((groups.includes(gid) ? mode >> 3 : mode) & right) === right;
   };
   /** What is at the path, if the account may enter the folders above it. */
-  const reached = (path: string): Stats | Failed => {
+  const reached = (path: string): Stats | DiskFailure => {
     for (const folder of foldersAbove(path)) {
       const stat = statOf(folder);
       if ('failed' in stat) return isRight(stat) ? unseen(folder) : stat;
@@ -28,12 +28,12 @@ export function modeDisk(disk: Disk, account: User, groups: readonly number[]): 
     const stat = statOf(path);
     return 'failed' in stat && isRight(stat) ? unseen(path) : stat;
   };
-  const refused = (path: string, right: number, because: (mode: number) => string): Failed | undefined => {
+  const refused = (path: string, right: number, because: (mode: number) => string): DiskFailure | undefined => {
     const stat = reached(path);
     if ('failed' in stat) return stat;
     return may(stat, right) ? undefined : { failed: 'EACCES', because: because(stat.mode) };
   };
-  const opened = <T>(path: string, read: (path: string) => T | Failed): T | Failed => {
+  const opened = <T>(path: string, read: (path: string) => T | DiskFailure): T | DiskFailure => {
     const trouble = refused(path, READ, () => `may not be read by ${name}`);
     if (trouble !== undefined) return trouble;
     const result = read(path);
@@ -57,7 +57,7 @@ export function modeDisk(disk: Disk, account: User, groups: readonly number[]): 
 /** A disk of which a sandbox hides or protects parts. */
 export function sandboxedDisk(disk: Disk, sandbox: Sandbox): Disk {
   // The sandbox may hide a file behind its link, or the link.
-  const hidden = (path: string): Failed | undefined => sandbox.hides(path) ?? sandbox.hides(realPath(path));
+  const hidden = (path: string): DiskFailure | undefined => sandbox.hides(path) ?? sandbox.hides(realPath(path));
   return {
     searchPath: disk.searchPath,
     look: (path) => hidden(path) ?? disk.look(path),
@@ -85,7 +85,7 @@ function realPath(path: string): string {
   }
 }
 
-function statOf(path: string): Stats | Failed {
+function statOf(path: string): Stats | DiskFailure {
   try {
     return statSync(path);
   } catch (error) {
@@ -93,14 +93,14 @@ function statOf(path: string): Stats | Failed {
   }
 }
 
-function isFailed(value: unknown): value is Failed {
+function isFailed(value: unknown): value is DiskFailure {
   return typeof value === 'object' && value !== null && 'failed' in value;
 }
 
-function isRight({ failed }: Failed): boolean {
+function isRight({ failed }: DiskFailure): boolean {
   return failed === 'EACCES' || failed === 'EPERM';
 }
 
-function unseen(path: string): Failed {
+function unseen(path: string): DiskFailure {
   return { failed: UNSEEN, because: `was not checked, because you may not read ${path}; use "sudo runnel check"` };
 }

@@ -5,10 +5,10 @@ import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import { reasonInWords, systemCode, thisUser } from '../../ops/system-errors.ts';
 import { type FileTrouble, HEAD_BYTES, programFileTrouble } from './program-file.ts';
 
-export type Found = 'folder' | 'file' | 'other';
+export type FileType = 'folder' | 'file' | 'other';
 
 /** Why something cannot be had. */
-export interface Failed {
+export interface DiskFailure {
   /** The system's name: "ENOENT", "EACCES" …; or `UNSEEN`. */
   readonly failed: string;
   /** Completes "X …" where there is more to say than the name does. */
@@ -20,17 +20,17 @@ export const UNSEEN = 'UNSEEN';
 
 export interface Disk {
   /** What lies at an absolute path (links followed). */
-  look(path: string): { readonly found: Found } | Failed;
+  look(path: string): { readonly found: FileType } | DiskFailure;
   /** The text of a file. */
-  read(path: string): string | Failed;
+  read(path: string): string | DiskFailure;
   /** The first bytes of a regular file: at most `HEAD_BYTES`. */
-  head(path: string): Buffer | Failed;
+  head(path: string): Buffer | DiskFailure;
   /** The names in a folder. */
-  names(path: string): readonly string[] | Failed;
+  names(path: string): readonly string[] | DiskFailure;
   /** Why this user may not execute a file; undefined when it may. */
-  whyNotExecutable(path: string): Failed | undefined;
+  whyNotExecutable(path: string): DiskFailure | undefined;
   /** Why this user may not make files in a folder; undefined when it may. */
-  whyNotWritable(path: string): Failed | undefined;
+  whyNotWritable(path: string): DiskFailure | undefined;
   /** The folders of PATH. */
   readonly searchPath: readonly string[];
 }
@@ -59,7 +59,7 @@ export function notExecutable(mode: number, user = thisUser()): string {
   return `may not be executed by ${user}: try chmod a+rx, and see that its file system is not mounted noexec`;
 }
 
-function tried<T>(path: string, action: () => T): T | Failed {
+function tried<T>(path: string, action: () => T): T | DiskFailure {
   try {
     return action();
   } catch (error) {
@@ -95,7 +95,7 @@ function readHead(path: string): Buffer {
   }
 }
 
-function refusal(path: string, mode: number, because: () => string): Failed | undefined {
+function refusal(path: string, mode: number, because: () => string): DiskFailure | undefined {
   try {
     accessSync(path, mode);
     return undefined;
@@ -112,12 +112,12 @@ export function errorCode(error: unknown): string {
 }
 
 /** Completes "X …" for the person who named X. */
-export function failureInWords({ failed, because }: Failed): string {
+export function failureInWords({ failed, because }: DiskFailure): string {
   return because ?? reasonInWords(failed);
 }
 
 /** Why a folder cannot be used; undefined when it can. */
-export function folderTrouble(disk: Disk, path: string): Failed | undefined {
+export function folderTrouble(disk: Disk, path: string): DiskFailure | undefined {
   const seen = disk.look(path);
   if ('failed' in seen) return seen;
   if (seen.found !== 'folder') return { failed: 'ENOTDIR', because: 'is not a folder' };
@@ -130,7 +130,7 @@ export function folderTrouble(disk: Disk, path: string): Failed | undefined {
  * Why a program cannot be started; undefined when it can. A name without a slash is looked up in PATH as execvp does: what is
  * there but may not be executed is passed over.
  */
-export function programTrouble(disk: Disk, program: string): Failed | undefined {
+export function programTrouble(disk: Disk, program: string): DiskFailure | undefined {
   const found = findProgram(disk, program);
   if (typeof found !== 'string') return found;
   const trouble = whyNotStarted(disk, found);
@@ -154,7 +154,7 @@ export function whyNotStarted(disk: Disk, file: string): FileTrouble | undefined
   });
 }
 
-function findProgram(disk: Disk, program: string): string | Failed {
+function findProgram(disk: Disk, program: string): string | DiskFailure {
   if (program.includes('/')) return fileTrouble(disk, program) ?? program;
   const files = disk.searchPath.map((folder) => join(folder, program)).filter((file) => 'found' in disk.look(file));
   const troubles = files.map((file) => fileTrouble(disk, file));
@@ -167,7 +167,7 @@ function findProgram(disk: Disk, program: string): string | Failed {
   );
 }
 
-function fileTrouble(disk: Disk, path: string): Failed | undefined {
+function fileTrouble(disk: Disk, path: string): DiskFailure | undefined {
   const seen = disk.look(path);
   if ('failed' in seen) return seen;
   if (seen.found === 'folder') return { failed: 'EISDIR', because: 'is a folder, not a program' };

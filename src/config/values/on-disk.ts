@@ -2,7 +2,7 @@
 import { isAbsolute, resolve } from 'node:path';
 import { visible } from '../../ops/visible.ts';
 import type { Credentials } from '../credentials.ts';
-import { type Failed, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
+import { type DiskFailure, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
 import type { KeyPath, Reading, ValueType } from './value.ts';
 
@@ -76,7 +76,7 @@ export function fileOf(what: string, parse: (text: string) => Credentials): Valu
 }
 
 /** That a path is a regular file, or why not. */
-function fileOn(reading: Reading, path: string): { readonly found: 'file' } | Failed {
+function fileOn(reading: Reading, path: string): { readonly found: 'file' } | DiskFailure {
   const seen = reading.disk.look(path);
   if ('failed' in seen) return seen;
   return seen.found === 'file' ? { found: 'file' } : { failed: 'EISDIR' };
@@ -85,7 +85,7 @@ function fileOn(reading: Reading, path: string): { readonly found: 'file' } | Fa
 /** Tells what speaks against `what`, and answers whether it is good enough all the same. */
 export function canBeUsed(
   what: string,
-  trouble: Failed | undefined,
+  trouble: DiskFailure | undefined,
   at: KeyPath,
   reading: Reading,
   hint?: string | undefined,

@@ -1,7 +1,7 @@
 /** One request on node:http and its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { BaseExchange, type SharedParts } from '../base-exchange.ts';
+import { BaseExchange, type ExchangeParts } from '../base-exchange.ts';
 import type { BodyReceiver, Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
 import { bodyLength, isBodiless, isSource, namesUpgrade, reasonOf, STALLED_REPLY, sendableReply } from '../replies.ts';
@@ -16,7 +16,7 @@ const NOT_ASCII = /[^\x00-\x7f]/;
 const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9;
 
 /** What the exchanges of one listener share. */
-export interface NodeShared extends SharedParts {
+export interface NodeShared extends ExchangeParts {
   readonly upgrader: Upgrader;
 }
 

@@ -17,11 +17,11 @@ export function gateConnections(server: Server, gate: (socket: Socket, pass: () 
   );
 }
 
-export type Taken = Extract<Preface, { readonly state: 'complete' }>;
+export type CompletePreface = Extract<Preface, { readonly state: 'complete' }>;
 
 export interface PrefaceEvents {
   /** The socket stands at the first byte behind the preface. */
-  taken(preface: Taken): void;
+  taken(preface: CompletePreface): void;
   /** What came is none, or not in time: the connection is gone. Not called when nothing came at all. */
   refused(reason: string): void;
 }

@@ -1,6 +1,6 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import type { SharedParts } from '../base-exchange.ts';
+import type { ExchangeParts } from '../base-exchange.ts';
 import type { Handshake } from '../engine.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
@@ -12,7 +12,7 @@ const UNCONFIRMED = 512 * 1024;
 const HEAD = 512;
 
 /** What the exchanges of one listener share. */
-export interface UwsShared extends SharedParts {
+export interface UwsShared extends ExchangeParts {
   readonly liveness: Liveness;
   readonly selfConnection: SelfConnection;
   readonly heads: LastingHeads;

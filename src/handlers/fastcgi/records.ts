@@ -25,7 +25,7 @@ export type ProtocolStatus = 'complete' | 'cannot-multiplex' | 'overloaded' | 'u
 const PROTOCOL_STATUSES: readonly ProtocolStatus[] = ['complete', 'cannot-multiplex', 'overloaded', 'unknown-role'];
 
 /** A piece of what the application says; pieces of one record's content come as they arrive. */
-export type Piece =
+export type RecordPiece =
   | { readonly kind: 'stdout' | 'stderr'; readonly bytes: Buffer }
   | { readonly kind: 'end'; readonly appStatus: number; readonly protocolStatus: ProtocolStatus };
 
@@ -96,7 +96,7 @@ export class RecordDecoder {
   private over = false;
 
   /** What `chunk` brings, piece by piece; what follows the end is left out. Throws a `RecordError` where something is wrong. */
-  *feed(chunk: Buffer): IterableIterator<Piece> {
+  *feed(chunk: Buffer): IterableIterator<RecordPiece> {
     for (let at = 0; at < chunk.length && !this.over; ) {
       const bytes = chunk.subarray(at);
       if (this.headerBytes < HEADER_BYTES) {
@@ -140,7 +140,7 @@ export class RecordDecoder {
       throw new RecordError(`an end of request with ${this.content} bytes instead of ${END_BODY_BYTES}`);
   }
 
-  private end(): Piece {
+  private end(): RecordPiece {
     this.over = true;
     const status = this.endBody[4] ?? 0;
     const protocolStatus = PROTOCOL_STATUSES[status];

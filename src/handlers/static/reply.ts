@@ -1,6 +1,6 @@
 /** From a file and a request to the answer, as far as no file needs to be opened for it. Pure. */
 import type { HeaderList, Reply, Request } from '../../engine/engine.ts';
-import { assembled, type ByteRange, contentRange, multipart, type Piece, parseRange } from '../../files/range.ts';
+import { assembled, type ByteRange, contentRange, multipart, parseRange, type RangePiece } from '../../files/range.ts';
 import type { Representation } from '../../files/representation.ts';
 import type { Resource } from '../../files/resources.ts';
 import { type Conditions, precondition, rangeApplies } from '../../files/validators.ts';
@@ -38,7 +38,7 @@ export function settle(file: Representation, request: Request, conditions: Condi
 export interface Content {
   readonly status: 200 | 206;
   readonly headers: HeaderList;
-  readonly pieces: readonly Piece[];
+  readonly pieces: readonly RangePiece[];
 }
 
 export function content(file: Representation, request: Request, conditions: Conditions | undefined): Content {

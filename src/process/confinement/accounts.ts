@@ -3,7 +3,7 @@
 /** The largest id there is; the one above it means "unchanged" to the kernel. */
 const MAX_ID = 0xff_ff_ff_fe;
 
-export interface User {
+export interface Account {
   readonly name: string | undefined;
   readonly id: number;
   /** The primary group. */
@@ -12,7 +12,7 @@ export interface User {
 }
 
 /** @param name A name, or a number, which need not be in the file but has a name and a group only if it is. */
-export function findUser(passwd: string, name: string): User | undefined {
+export function findUser(passwd: string, name: string): Account | undefined {
   for (const line of passwd.split('\n')) {
     const [user, , id, group, , home] = line.split(':');
     if (id === undefined || group === undefined || (user !== name && id !== name)) continue;

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 
 import type { Confinement, Objection, ProcessLimits } from '../../config/keys/programs.ts';
 import { findProgram } from '../find-program.ts';
-import { findGroup, findUser, groupsOf, type User } from './accounts.ts';
+import { type Account, findGroup, findUser, groupsOf } from './accounts.ts';
 
 /** What stands before a program's own argument vector. Empty when nothing is asked for. */
 export type Wrapper = readonly string[];
@@ -138,7 +138,7 @@ function limitArguments(limits: Partial<ProcessLimits>, system: SystemFacts, pro
 
 function userArguments(
   { user, group }: Confinement,
-  account: User | undefined,
+  account: Account | undefined,
   system: SystemFacts,
   problems: Objection[],
 ): readonly string[] {
@@ -179,7 +179,7 @@ function checkRights(confinement: Confinement, system: SystemFacts, problems: Ob
     });
 }
 
-function identity(account: User | undefined): ReadonlyMap<string, string> {
+function identity(account: Account | undefined): ReadonlyMap<string, string> {
   const { name, home } = account ?? {};
   const known = [
     ['HOME', home],

@@ -28,7 +28,7 @@ function storeEvents(listener: string, log: Log, tallies: Tallies): StoreEvents 
     serving(certificates, before) {
       for (const { title } of before) tallies.certificateExpiry.remove(listener, title);
       for (const { title, notAfter } of certificates)
-        tallies.certificateExpiry.member(listener, title).value = Math.floor(notAfter / 1000);
+        tallies.certificateExpiry.series(listener, title).value = Math.floor(notAfter / 1000);
     },
   };
 }

@@ -4,9 +4,9 @@ import { describe, test } from 'node:test';
 import {
   abortRequest,
   beginRequest,
-  type Piece,
   RecordDecoder,
   RecordError,
+  type RecordPiece,
   stdin,
 } from '../../../src/handlers/fastcgi/records.ts';
 import { endRecord, recordOf } from '../../support/fastcgi-application.ts';
@@ -15,7 +15,7 @@ import { endRecord, recordOf } from '../../support/fastcgi-application.ts';
 function decoded(chunks: readonly Buffer[]): readonly string[] {
   const decoder = new RecordDecoder();
   const said: [kind: string, text: string][] = [];
-  const add = (piece: Piece): void => {
+  const add = (piece: RecordPiece): void => {
     if (piece.kind === 'end') {
       said.push(['end', `${piece.appStatus} ${piece.protocolStatus}`]);
       return;
