@@ -67,7 +67,7 @@ async function attacked(t: TestContext, pid: number, port: number, [name, ...arg
 
 test('no descriptor is left: no spinning, no crash, and served again', async (t) => {
   const gateway = await startBoth(t, { config: CONFIG, files: FILES, launcher: ['prlimit', '--nofile=256:256'] });
-  await gateway.logged((line) => line.level === 'warn' && /at most 192 connections/.test(line.message));
+  await gateway.logged((line) => line.level === 'warn' && /only 192 connections/.test(line.message));
   for (const [name, port] of gateway.engines) {
     await t.test(name, async () => {
       const crowd: RawClient[] = [];
