@@ -6,25 +6,25 @@
 /** Well under the shortest time that the timer takes to strike (8 s). Milliseconds. */
 const TICK = 4000;
 
-export interface Living {
+export interface WaitingPeer {
   /** Called every four seconds. */
   tick(milliseconds: number): void;
 }
 
 /** The exchanges of one listener that wait for their peer. The interval runs only while there is one. */
 export class Liveness {
-  private readonly living = new Set<Living>();
+  private readonly waiting = new Set<WaitingPeer>();
   private timer: NodeJS.Timeout | undefined;
 
-  add(one: Living): void {
-    this.living.add(one);
+  add(one: WaitingPeer): void {
+    this.waiting.add(one);
     this.timer ??= setInterval(() => {
-      for (const each of this.living) each.tick(TICK);
+      for (const each of this.waiting) each.tick(TICK);
     }, TICK);
   }
 
-  delete(one: Living): void {
-    if (!this.living.delete(one) || this.living.size > 0) return;
+  delete(one: WaitingPeer): void {
+    if (!this.waiting.delete(one) || this.waiting.size > 0) return;
     clearInterval(this.timer);
     this.timer = undefined;
   }
