@@ -87,7 +87,7 @@ for (const engine of ['uws', 'node'] as const)
         assert.equal(viewer.ended, undefined);
         if (viewer.way === 'poll') continue;
         const notices = viewer.events.filter(({ kind }) => kind === 'notice').map(({ data }) => data);
-        assert.deepEqual(notices, ['the program has ended (exit 3) and is started again', 'the program runs again']);
+        assert.deepEqual(notices, ['the program has ended (exit 3) and is restarted', 'the program runs again']);
       }
       for (const viewer of viewers) viewer.stop();
       assert.equal(await running.stop(), 0);
