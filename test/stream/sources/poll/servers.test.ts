@@ -129,7 +129,7 @@ async function restart(running: Running, site: OldSite): Promise<void> {
   await site.stop();
   const [said = ''] = await viewer.first(1, 'notice');
   // What was under way when it stopped is broken off.
-  assert.ok(['nobody listens there', 'it closed the connection too early'].map(failing).includes(said), said);
+  assert.ok(['nothing listens there', 'it closed the connection too early'].map(failing).includes(said), said);
   const late = await EventClient.open(running.port, '/direct');
   assert.deepEqual(await late.first(1, 'notice'), [said]);
   site.write('meanwhile');
