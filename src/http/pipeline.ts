@@ -48,14 +48,19 @@ export class Pipeline {
         return;
       }
       if (this.answersPreflight(call, match.value)) return;
-      this.checkMethod(match.value, call.request.method);
-      if (this.refusesOrigin(call, match.value)) return;
-      // Goes on with the body, the handler and the answer.
-      this.authenticate(call, match);
+      this.enterRoute(call, match);
     } catch (error) {
       call.fail(error);
     }
   };
+
+  /** What a route asks of every call: of one that comes here by a local redirect, or in the moment of a reload, too. */
+  private enterRoute(call: PipelineCall, match: Match<Route>): void {
+    this.checkMethod(match.value, call.request.method);
+    if (this.refusesOrigin(call, match.value)) return;
+    // Goes on with the body, the handler and the answer.
+    this.authenticate(call, match);
+  }
 
   // ---- rate ----
 
@@ -250,9 +255,7 @@ export class Pipeline {
     }
     try {
       call.enter(next, call.host);
-      this.checkMethod(next.value, call.request.method);
-      if (this.refusesOrigin(call, next.value)) return;
-      this.authenticate(call, next);
+      this.enterRoute(call, next);
     } catch (wrong) {
       call.fail(wrong);
     }
@@ -285,10 +288,8 @@ export class Pipeline {
     call.redirect(rawPath, query);
     const match = this.findRoute(call.host, path, call);
     if (match === undefined) throw noRoute();
-    this.checkMethod(match.value, call.request.method);
     // Another route, with rules of its own: what may not be asked for directly may not be had by a detour.
-    if (this.refusesOrigin(call, match.value)) return;
-    this.authenticate(call, match);
+    this.enterRoute(call, match);
   }
 }
 

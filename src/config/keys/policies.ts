@@ -194,11 +194,7 @@ export type CorsConfig = Of<typeof cors>;
 export type AuthConfig = Of<typeof auth>;
 export type ConnectionsConfig = Of<typeof connections>;
 /** What every route has once `[defaults]` has been filled in. */
-export interface AccessPolicies {
-  readonly cors: CorsConfig;
-  readonly cross_site: 'allow' | 'refuse';
-  readonly auth: AuthConfig;
-}
+export type AccessPolicies = Values<typeof policyDefaults>;
 
 /** Whether a route asks for a proof of who somebody is. */
 export function isGuarded({ basic, tokens, client_certificate, require }: AuthConfig): boolean {
