@@ -17,7 +17,19 @@ import { checkStream } from './check-stream.ts';
 /** No route of a configuration may be here or below. */
 export const BROWSER_FILES = '/.runnel/';
 
-const SCRIPT = 'text/javascript; charset=utf-8';
+/** The files of `browser/`, each by the name that it has below `/.runnel/`. */
+const FILES: ReadonlyMap<string, BrowserAsset> = new Map([
+  ['client.js', { file: 'browser/client.js', type: 'text/javascript; charset=utf-8', shorten: withoutComments }],
+  ['client.d.ts', { file: 'browser/client.d.ts', type: 'text/plain; charset=utf-8' }],
+  ['check', { file: 'browser/check.html', type: 'text/html; charset=utf-8' }],
+]);
+
+interface BrowserAsset {
+  readonly file: string;
+  readonly type: string;
+  /** Leaves out what browsers do not need. */
+  shorten?(text: string): string;
+}
 
 interface BrowserFile {
   readonly identity: Buffer;
@@ -67,23 +79,12 @@ export class BrowserFiles implements Handler {
   private async file(name: string): Promise<BrowserFile> {
     const known = this.files.get(name);
     if (known !== undefined) return known;
-    const { assets } = this.parts;
+    const asset = FILES.get(name);
+    if (asset === undefined) throw new HttpError(404, 'runnel has no file of this name');
+    const text = this.parts.assets.read(asset.file).toString();
     // Loaded with the first file: most gateways never show one.
     const { gzipSync } = await import('node:zlib');
-    const compress = (bytes: Buffer): Buffer => gzipSync(bytes, { level: 9 });
-    const read = (): BrowserFile => {
-      switch (name) {
-        case 'client.js':
-          return browserFile(withoutComments(assets.read('browser/client.js').toString()), SCRIPT, compress);
-        case 'client.d.ts':
-          return browserFile(assets.read('browser/client.d.ts').toString(), 'text/plain; charset=utf-8', compress);
-        case 'check':
-          return browserFile(assets.read('browser/check.html').toString(), 'text/html; charset=utf-8', compress);
-        default:
-          throw new HttpError(404, 'runnel has no file of this name');
-      }
-    };
-    const file = read();
+    const file = browserFile(asset.shorten?.(text) ?? text, asset.type, (bytes) => gzipSync(bytes, { level: 9 }));
     this.files.set(name, file);
     return file;
   }
