@@ -4,7 +4,7 @@ import { variableValue } from '../config/values/names.ts';
 import { boolean, choice, duration, integer, size, text } from '../config/values/simple.ts';
 import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
 import { optional, preset } from '../config/values/value.ts';
-import { connectKeys } from './sources/connect/keys.ts';
+import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { pollingKeys, pollKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
 
@@ -21,10 +21,12 @@ const history = shortOr(
   (messages) => ({ messages }),
 );
 
+/** One of them is in every stream: the key that chooses its source. */
+const sourceKeys = { ...commandKeys, ...pollKeys, ...connectKeys } as const;
+
 const keys = {
-  ...commandKeys,
-  ...pollKeys,
-  ...connectKeys,
+  ...sourceKeys,
+  ...connectionKeys,
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
@@ -136,6 +138,7 @@ const keys = {
   ),
 } as const;
 
-export const streamTable = table({ ...keys, ...programRouteKeys }, exactlyOne('command', 'poll', 'connect'));
+export const streamTable = table({ ...keys, ...programRouteKeys }, exactlyOne(...Object.keys(sourceKeys)));
 
+export type SourceName = keyof typeof sourceKeys;
 export type StreamConfig = Complete<typeof streamTable, ProgramLimits>;

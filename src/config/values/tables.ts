@@ -118,7 +118,7 @@ export interface Rule {
 }
 
 /** Of these keys exactly one must be set. */
-export function exactlyOne(...names: readonly [string, ...string[]]): Rule {
+export function exactlyOne(...names: readonly string[]): Rule {
   return {
     note:
       names.length === 1

@@ -11,14 +11,14 @@ import type { CanonicalPath } from '../../routing/canonical-path.ts';
 import type { Match } from '../../routing/router.ts';
 import type { StreamCounts } from '../counts.ts';
 import type { Framing } from '../framing.ts';
-import type { StreamConfig } from '../keys.ts';
+import type { SourceName, StreamConfig } from '../keys.ts';
 import type { SourceTraits, StreamPlan } from '../plan.ts';
 import type { SourceChecks } from './checks.ts';
 import type { PrivateSources, SharedSources } from './source.ts';
 
 export interface SourceKind extends SourceTraits {
   /** The key of a stream that chooses it. */
-  readonly name: keyof StreamConfig & string;
+  readonly name: SourceName;
   readonly checks: SourceChecks;
   /** For a stream whose clients have a source each; undefined where they cannot. */
   private?(parts: SourceParts): PrivateSources;

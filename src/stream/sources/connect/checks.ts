@@ -1,35 +1,20 @@
 /** Which keys of a stream say nothing about a connection, and which say nothing about anything else. */
+import { processLimits, programKeys } from '../../../config/keys/programs.ts';
 import { isTable, type RawTable } from '../../../config/values/tables.ts';
 import type { KeyPath, Reading } from '../../../config/values/value.ts';
 import type { SourceChecks } from '../checks.ts';
+import { connectionKeys } from './keys.ts';
 
 const NO_PROGRAM = 'is for a program, and "connect" starts none';
 
 /** Keys that a stream with `connect` must not have, and why. */
 const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
-  ...[
-    'start',
-    'idle_stop',
-    'stderr',
-    'unbuffer',
-    'directory',
-    'env',
-    'pass_env',
-    'user',
-    'group',
-    'interrupt_after',
-    'terminate_after',
-    'kill_after',
-  ].map((key) => [key, NO_PROGRAM] as const),
+  ...['start', 'idle_stop', 'stderr', 'unbuffer', ...Object.keys(programKeys)].map((key) => [key, NO_PROGRAM] as const),
   ['max_processes', `${NO_PROGRAM}; "max_connections" bounds the connections`],
   ...['restart', 'restart_delay', 'restart_delay_max'].map(
     (key) => [key, 'is for a program; with "connect" the stream ends with its connection'] as const,
   ),
 ]);
-
-/** What limits of a program there are; the others are of requests. */
-const PROGRAM_LIMITS = ['memory', 'processes', 'open_files', 'cpu_time', 'file_size', 'nice'];
-const ONLY_OF_A_CONNECTION = ['connect_timeout', 'max_connections'];
 
 export const connectChecks: SourceChecks = {
   unshared: 'needs a stream that its clients share, and with "connect" each has a connection of its own',
@@ -38,7 +23,7 @@ export const connectChecks: SourceChecks = {
   check({ path, table }, _stream, _ground, reading) {
     if (Object.hasOwn(table, 'connect')) checkConnection(path, table, reading);
     else
-      for (const name of ONLY_OF_A_CONNECTION)
+      for (const name of Object.keys(connectionKeys))
         if (Object.hasOwn(table, name)) reading.problem([...path, name], 'has no effect without "connect"');
   },
 };
@@ -54,6 +39,6 @@ function checkConnection(at: KeyPath, table: RawTable, reading: Reading): void {
       [...at, 'share'],
       `cannot be "${share}" with "connect": each client has a connection of its own; remove this key`,
     );
-  for (const name of PROGRAM_LIMITS)
+  for (const name of Object.keys(processLimits))
     if (isTable(limits) && Object.hasOwn(limits, name)) reading.problem([...at, 'limits', name], NO_PROGRAM);
 }

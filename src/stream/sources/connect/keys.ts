@@ -1,10 +1,13 @@
-/** The keys of a stream whose clients have a connection each. */
+/** The key that gives each client of a stream a connection, and those about the connections. */
 import { remote } from '../../../config/values/remote.ts';
 import { duration, integer } from '../../../config/values/simple.ts';
 import { optional, preset } from '../../../config/values/value.ts';
 
 export const connectKeys = {
   connect: optional(remote, 'A TCP or Unix socket, one connection for each client.'),
+} as const;
+
+export const connectionKeys = {
   connect_timeout: preset(
     duration('10ms', '10m'),
     '5s',

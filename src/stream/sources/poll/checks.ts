@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { UNSEEN } from '../../../config/disk/disk.ts';
 import { USUAL_LISTEN } from '../../../config/keys/listen.ts';
 import { isGuarded } from '../../../config/keys/policies.ts';
+import { programKeys } from '../../../config/keys/programs.ts';
 import { formatPath, quote } from '../../../config/reading/problems.ts';
 import type { RawRoute, ReadRoute } from '../../../config/route-schema.ts';
 import { parseAddress } from '../../../config/values/simple.ts';
@@ -13,6 +14,7 @@ import { hostOf } from '../../../routing/route-key.ts';
 import type { Match, Router } from '../../../routing/router.ts';
 import { STREAM, type StreamConfig } from '../../keys.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
+import { pollingKeys } from './keys.ts';
 
 const isPolled = ({ source }: RawStream): boolean => source === 'poll';
 const isNotPolled = ({ source }: RawStream): boolean => source !== 'poll';
@@ -28,7 +30,7 @@ function targetOf(stream: RawStream): 'command' | 'route' | 'server' | undefined
 
 const RULES: readonly KeyRule[] = [
   {
-    keys: ['interval', 'poll_timeout', 'message', 'message_type', 'cursor'],
+    keys: Object.keys(pollingKeys),
     applies: isNotPolled,
     sentence: () => 'has no effect without "poll"',
   },
@@ -71,7 +73,7 @@ const RULES: readonly KeyRule[] = [
     sentence: () => 'cannot be "tagged" with "poll": each message is a separate request with its own response',
   },
   {
-    keys: ['directory', 'env', 'pass_env', 'user', 'group', 'interrupt_after', 'terminate_after', 'kill_after'],
+    keys: Object.keys(programKeys),
     applies: (stream) => ['route', 'server'].includes(targetOf(stream) ?? ''),
     sentence: (stream) =>
       targetOf(stream) === 'route'
