@@ -8,7 +8,7 @@ import type { HeaderList } from '../engine/engine.ts';
 import { BROWSER_FILES, BrowserFiles } from '../handlers/own/browser-files.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
-import type { RouteKind, SharedParts } from '../http/route-kind.ts';
+import type { CommonParts, RouteKind } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Policies } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
@@ -17,7 +17,7 @@ import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
 import { same } from './differences.ts';
 
 /** What the handlers of all configurations share. */
-export interface RouteParts extends SharedParts {
+export interface RouteParts extends CommonParts {
   readonly assets: Assets;
   /** Wraps a route's handler. */
   readonly wrap?: ((key: string, handler: Handler) => Handler) | undefined;

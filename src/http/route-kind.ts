@@ -16,7 +16,7 @@ import type { Handler } from './handler.ts';
 import type { Route } from './route.ts';
 
 /** What the routes of one gateway share. */
-export interface SharedParts {
+export interface CommonParts {
   readonly log: Log;
   /** Of runnel. */
   readonly version: string;
@@ -31,7 +31,7 @@ export interface SharedParts {
 }
 
 /** What a route is built with. */
-export interface BuildParts extends SharedParts {
+export interface BuildParts extends CommonParts {
   /** Users and tools of this machine, as they are now. */
   readonly system: SystemFacts;
   /** Only for a kind that uses it: the folder of files that is served at "/" on every host, if there is one. */

@@ -2,7 +2,7 @@
 import { Log } from '../../src/ops/log.ts';
 import { Tallies } from '../../src/ops/tallies.ts';
 import type { Member } from '../../src/stream/channel/member.ts';
-import { SharedChannel, type SharedOptions } from '../../src/stream/channel/shared.ts';
+import { SharedChannel, type SharedChannelOptions } from '../../src/stream/channel/shared.ts';
 import type { Client, Notice } from '../../src/stream/clients/client.ts';
 import { StreamCounts } from '../../src/stream/counts.ts';
 import type { Ending, Message } from '../../src/stream/message.ts';
@@ -10,7 +10,7 @@ import { SharedProgram } from '../../src/stream/sources/program/shared.ts';
 import { TaggedProgram } from '../../src/stream/sources/program/tagged.ts';
 import type { SourceEvents, WritableSource } from '../../src/stream/sources/source.ts';
 
-export interface FakeOptions extends SharedOptions {
+export interface FakeOptions extends SharedChannelOptions {
   readonly maxQueue: number;
   readonly tagged: boolean;
 }

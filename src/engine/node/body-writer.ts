@@ -5,7 +5,7 @@ import type { BodySink, BodySource } from '../engine.ts';
 import { STALLED_REPLY } from '../replies.ts';
 
 /** The exchange that the body belongs to. */
-export interface BodyWriterOwner {
+export interface NodeBodyWriterOwner {
   /** Everything has been written. */
   written(): void;
   /** The body cannot be completed: the connection must go. */
@@ -19,7 +19,7 @@ export class NodeBodyWriter implements BodySink {
   constructor(
     private readonly response: ServerResponse,
     private readonly socket: Socket,
-    private readonly owner: BodyWriterOwner,
+    private readonly owner: NodeBodyWriterOwner,
     private readonly source: BodySource,
   ) {}
 

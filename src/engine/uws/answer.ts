@@ -2,7 +2,7 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySource, Reply } from '../engine.ts';
 import { bodyLength, isBodiless, isSource, namesUpgrade } from '../replies.ts';
-import { type BodyWriterOwner, UwsBodyWriter } from './body-writer.ts';
+import { UwsBodyWriter, type UwsBodyWriterOwner } from './body-writer.ts';
 import { wholeHead, writeHeaders, writeStatus } from './head.ts';
 import type { UwsShared } from './shared.ts';
 
@@ -13,7 +13,7 @@ import type { UwsShared } from './shared.ts';
 const SMALL = 12 * 1024;
 
 /** The exchange that the answer belongs to. */
-export interface AnswerOwner extends BodyWriterOwner {
+export interface AnswerOwner extends UwsBodyWriterOwner {
   readonly method: string;
   /** The request's body has arrived. */
   readonly bodyOver: boolean;

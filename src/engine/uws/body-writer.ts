@@ -22,7 +22,7 @@ interface Chunk {
 const LAST_CHUNK = { name: '\r\n0\r\nend', value: '\r\n' };
 
 /** The exchange that the body belongs to. */
-export interface BodyWriterOwner {
+export interface UwsBodyWriterOwner {
   /**
    * The connection is closed when this is complete, by the owner. So nothing may be left with uWebSockets.js then, which tells that only
    * outside of a cork.
@@ -57,7 +57,7 @@ export class UwsBodyWriter implements BodySink {
 
   constructor(
     private readonly response: HttpResponse,
-    private readonly owner: BodyWriterOwner,
+    private readonly owner: UwsBodyWriterOwner,
     private readonly source: BodySource | undefined,
     readonly total: number | undefined,
   ) {}

@@ -14,7 +14,7 @@ import { pathInfo, routeBase } from '../../programs/script-path.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { CgiConfig } from './keys.ts';
-import { CgiRun, type Outcome } from './run.ts';
+import { CgiRun, type ResponderEnd } from './run.ts';
 import { type Script, Scripts } from './scripts.ts';
 import type { Permit } from './semaphore.ts';
 
@@ -173,7 +173,7 @@ class CgiPrograms {
       new StderrLines(program.stderr, {
         line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
       });
-    const ended = program.exited.then(outcomeOf);
+    const ended = program.exited.then(endOf);
     void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
     return new CgiRun({
       what: 'a CGI program',
@@ -196,7 +196,7 @@ function isNotExecutable(error: unknown): boolean {
   return error instanceof SpawnError && error.code === 'EACCES';
 }
 
-function outcomeOf(exit: Exit): Outcome {
+function endOf(exit: Exit): ResponderEnd {
   return exit.signal === undefined
     ? { how: `exit ${exit.code}`, cut: false }
     : { how: `signal ${exit.signal}`, cut: true };

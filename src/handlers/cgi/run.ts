@@ -23,13 +23,13 @@ export interface Responder {
   readonly stdout: Output;
   readonly stderr: Output | undefined;
   /** Settles as soon as it is known how it ended; output may still be on its way then. */
-  readonly ended: Promise<Outcome>;
+  readonly ended: Promise<ResponderEnd>;
   /** Settles when nothing is left of it. */
   readonly over: Promise<void>;
 }
 
 /** How a responder ended. */
-export interface Outcome {
+export interface ResponderEnd {
   /** For the log: "exit 3", "signal SIGSEGV". */
   readonly how: string;
   /** What it has written is not to be taken for whole. */
@@ -69,15 +69,15 @@ export class CgiRun {
   private body: CgiBody | undefined;
   private unchunker: Unchunker | undefined;
   private settled = false;
-  private outcome: Outcome | undefined;
+  private responderEnd: ResponderEnd | undefined;
   private readonly answered = new Deferred<Answer>();
   private readonly headerTimer: NodeJS.Timeout;
 
   constructor(private readonly options: CgiRunOptions) {
     const { responder, timeout, totalTimeout } = options;
     this.stdout = responder.stdout;
-    void responder.ended.then((outcome) => {
-      this.outcome = outcome;
+    void responder.ended.then((end) => {
+      this.responderEnd = end;
     });
     this.headerTimer = setTimeout(() => this.late(`no header within ${timeout} ms`), timeout);
     const totalTimer = setTimeout(() => this.late(`not finished after ${totalTimeout} ms`), totalTimeout);
@@ -159,13 +159,13 @@ export class CgiRun {
       if (this.body.wantsEnding()) await within(responder.ended, ENDING_AFTER_OUTPUT);
       const rest = this.unchunker?.end();
       if (rest !== undefined && rest.bytes.length > 0) this.body.push(rest.bytes);
-      this.body.finish(this.outcome?.cut ? new Error(`it died: ${this.outcome.how}`) : rest?.wrong);
+      this.body.finish(this.responderEnd?.cut ? new Error(`it died: ${this.responderEnd.how}`) : rest?.wrong);
     } else if (!this.settled) {
       clearTimeout(this.headerTimer);
       await within(responder.ended, ENDING_AFTER_FAILURE);
       // The last words may still be in the pipe.
       if (responder.stderr && !responder.stderr.closed) await within(closing(responder.stderr), ENDING_AFTER_FAILURE);
-      this.fail(this.outcome?.busy ? 503 : 502, this.header.end().message);
+      this.fail(this.responderEnd?.busy ? 503 : 502, this.header.end().message);
       // It may have closed its output and live on, but its client has been told.
       this.abandon();
     }
@@ -174,7 +174,7 @@ export class CgiRun {
   /** A time is over. */
   private late(reason: string): void {
     const holder =
-      this.outcome === undefined ? '' : `: it has ended (${this.outcome.how}), but its output is still open`;
+      this.responderEnd === undefined ? '' : `: it has ended (${this.responderEnd.how}), but its output is still open`;
     if (this.body) this.body.finish(new Error(`the gateway ended it: ${reason}${holder}`));
     else this.fail(504, reason + holder);
     this.abandon();
@@ -184,7 +184,7 @@ export class CgiRun {
     clearTimeout(this.headerTimer);
     if (this.settled) return;
     this.settled = true;
-    const ending = this.outcome === undefined ? '' : `; ${this.outcome.how}`;
+    const ending = this.responderEnd === undefined ? '' : `; ${this.responderEnd.how}`;
     const lines = this.options.lastLines();
     const said = lines.length === 0 ? '' : `; last lines of stderr: ${lines.join(' | ')}`;
     const message = `${this.options.what} failed: ${reason}${ending}${said}`;

@@ -11,7 +11,7 @@ import { pathInfo, routeBase, type ScriptPath } from '../../programs/script-path
 import { asStartError } from '../../programs/start-error.ts';
 import { Connector } from '../../upstream/connecting.ts';
 import { ConcurrencyLimit } from '../cgi/concurrency-limit.ts';
-import { CgiRun, type Outcome } from '../cgi/run.ts';
+import { CgiRun, type ResponderEnd } from '../cgi/run.ts';
 import { Scripts } from '../cgi/scripts.ts';
 import type { Permit } from '../cgi/semaphore.ts';
 import { FastcgiRequest, type RequestEnd } from './connection.ts';
@@ -139,7 +139,7 @@ class FastcgiApplication {
       responder: {
         stdout: request.stdout,
         stderr: request.stderr,
-        ended: request.ended.then(outcomeOf),
+        ended: request.ended.then(endOf),
         over: request.over,
       },
       head: call.request.method === 'HEAD',
@@ -151,7 +151,7 @@ class FastcgiApplication {
   }
 }
 
-function outcomeOf(end: RequestEnd): Outcome {
+function endOf(end: RequestEnd): ResponderEnd {
   if (end.kind === 'broken') return { how: end.reason, cut: true };
   if (end.protocolStatus !== 'complete')
     return { how: end.protocolStatus, cut: true, busy: end.protocolStatus === 'overloaded' };

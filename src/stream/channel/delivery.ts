@@ -3,7 +3,7 @@
  * stands still in the chain, and is fed from there at its own pace. How far behind it may be, and what becomes of it then, is the
  * route's rule.
  */
-import type { Notice, Origin } from '../clients/client.ts';
+import type { MessageOrigin, Notice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
 import { FRAME, type History, type Position, portionFrom } from '../history/history.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
@@ -36,7 +36,7 @@ export class Delivery {
   }
 
   /** A message for this client that is not in the chain. */
-  deliverUnnumbered(member: Member, message: Message, origin: Origin): void {
+  deliverUnnumbered(member: Member, message: Message, origin: MessageOrigin): void {
     if (member.closing !== undefined) return;
     if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
     else if (member.position === undefined) this.give(member, [message], message.data.length, origin);
@@ -81,7 +81,7 @@ export class Delivery {
     member: Member,
     batch: readonly Message[],
     bytes: number,
-    origin: Origin,
+    origin: MessageOrigin,
     position: Position = this.history.end,
   ): boolean {
     const { counts } = this;
@@ -166,7 +166,7 @@ export class Delivery {
   }
 }
 
-function isOut({ origin }: { readonly origin: Origin }): boolean {
+function isOut({ origin }: { readonly origin: MessageOrigin }): boolean {
   return origin === 'stdout';
 }
 

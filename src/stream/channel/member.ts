@@ -1,5 +1,5 @@
 /** A client of a shared stream, and how far behind it is. */
-import type { Client, Origin } from '../clients/client.ts';
+import type { Client, MessageOrigin } from '../clients/client.ts';
 import type { Position } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
 import type { ClientFacts, ClientIdentity } from '../sources/source.ts';
@@ -9,7 +9,7 @@ export interface UnnumberedMessage {
   /** It comes behind the stream's message with this number. */
   readonly after: number;
   readonly message: Message;
-  readonly origin: Origin;
+  readonly origin: MessageOrigin;
 }
 
 export class Member implements ClientIdentity {

@@ -1,6 +1,6 @@
 /** Joins one client to one source of its own. With `shared.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
-import type { Client, Origin } from '../clients/client.ts';
+import type { Client, MessageOrigin } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
@@ -152,7 +152,7 @@ export class PrivateChannel implements SourceEvents {
     this.left();
   }
 
-  private deliver(batch: readonly Buffer[], origin: Origin): void {
+  private deliver(batch: readonly Buffer[], origin: MessageOrigin): void {
     if (this.over || this.client === undefined) return;
     this.counts.out.value += batch.length;
     for (const message of batch) this.counts.outBytes.value += message.length;

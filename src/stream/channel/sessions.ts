@@ -3,12 +3,7 @@
  * names are numbers that anybody can count. Nothing is kept for it: it can be worked out again from the number and the user.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-
-/** A user who has signed in. */
-interface User {
-  readonly name: string;
-  readonly type: string;
-}
+import type { ClientFacts } from '../sources/source.ts';
 
 /** Hexadecimal digits of the proof: 72 bits, which nobody can guess by asking. Behind them stands the client's number. */
 const PROOF = 18;
@@ -18,12 +13,12 @@ export class Sessions {
   private readonly key = randomBytes(32);
 
   /** Told only to the client with this number. It is of no use to another user. */
-  issue(number: number, user: User | undefined): string {
+  issue(number: number, user: ClientFacts['user']): string {
     return `${this.proof(number, user)}${number.toString(16).padStart(NUMBER, '0')}`;
   }
 
   /** The number of the client whose session this is; undefined where it is nobody's, or another user's. */
-  numberOf(session: string, user: User | undefined): number | undefined {
+  numberOf(session: string, user: ClientFacts['user']): number | undefined {
     if (!/^[0-9a-f]{24,31}$/.test(session)) return undefined;
     const number = Number.parseInt(session.slice(PROOF), 16);
     const [shown, wanted] = [session, this.issue(number, user)].map((text) => Buffer.from(text));
@@ -31,7 +26,7 @@ export class Sessions {
     return timingSafeEqual(shown, wanted) ? number : undefined;
   }
 
-  private proof(number: number, user: User | undefined): string {
+  private proof(number: number, user: ClientFacts['user']): string {
     const who = user === undefined ? [] : [user.type, user.name];
     return createHmac('sha256', this.key)
       .update(JSON.stringify([number, ...who]))

@@ -16,7 +16,7 @@ import { Member, nameOf } from './member.ts';
 import { Sessions } from './sessions.ts';
 
 /** What the route's configuration decides. */
-export interface SharedOptions extends DeliveryOptions, SupervisorOptions {
+export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions {
   readonly history: HistoryBounds;
   /** What a client that joins anew gets of it. */
   readonly replay: ReplayRule;
@@ -26,7 +26,7 @@ export interface SharedOptions extends DeliveryOptions, SupervisorOptions {
   readonly overrun: string;
 }
 
-export interface SharedParts {
+export interface SharedChannelParts {
   readonly counts: StreamCounts;
   readonly log: Log;
   /** Starts a source that tells `events`. */
@@ -50,8 +50,8 @@ export class SharedChannel implements SharedSourceEvents {
 
   constructor(
     epoch: string,
-    private readonly options: SharedOptions,
-    private readonly parts: SharedParts,
+    private readonly options: SharedChannelOptions,
+    private readonly parts: SharedChannelParts,
   ) {
     this.history = new History(epoch, options.history);
     this.delivery = new Delivery(options, parts.counts, this.history);

@@ -5,7 +5,7 @@ import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { KeepAlive } from './keepalive.ts';
 
 /** Where a message came from: what a client can tell apart. */
-export type Origin = 'stdout' | 'stderr';
+export type MessageOrigin = 'stdout' | 'stderr';
 
 /** What a client is told beside the messages, where its transport has a way to tell it. */
 export type Notice =
@@ -30,7 +30,7 @@ export function noticeText(
 /** The gateway's end of a client, as its channel uses it. */
 export interface Client {
   /** Takes messages that belong together. False: taken, but the client is behind; `ClientEvents.drain` tells when it has caught up. */
-  deliver(batch: readonly Message[], origin: Origin): boolean;
+  deliver(batch: readonly Message[], origin: MessageOrigin): boolean;
   notice(notice: Notice): void;
   /** A message of the client came by another way than its connection: it is not idle. */
   spoke(): void;

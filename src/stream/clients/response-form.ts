@@ -1,13 +1,13 @@
 /** How messages look in a response that goes on: an event stream for browsers, or plain lines for curl. */
 import { CLOSE, type Ending, eventOf, type Message } from '../message.ts';
-import { type Notice, noticeText, type Origin } from './client.ts';
+import { type MessageOrigin, type Notice, noticeText } from './client.ts';
 
 /** How messages look in the response. */
 export interface ResponseForm {
   readonly contentType: string;
   /** What comes first. */
   opening(): Buffer;
-  message(message: Message, origin: Origin): Buffer;
+  message(message: Message, origin: MessageOrigin): Buffer;
   notice(notice: Notice): Buffer;
   ending(ending: Ending): Buffer;
   /** What shows that the connection lives, and that the next comes in `due` milliseconds; where there is something that the reader overlooks. */

@@ -6,8 +6,8 @@ import {
   type ClientEvents,
   type ClientParts,
   GONE,
+  type MessageOrigin,
   type Notice,
-  type Origin,
   type Reservation,
 } from './client.ts';
 import { earlyPings, type PingedClient, type Watch } from './keepalive.ts';
@@ -47,7 +47,7 @@ class ResponseClient implements Client, PingedClient, BodySource {
     return this.pendingBytes;
   }
 
-  deliver(batch: readonly Message[], origin: Origin): boolean {
+  deliver(batch: readonly Message[], origin: MessageOrigin): boolean {
     this.events.delivered();
     for (const message of batch) this.queue(this.form.message(message, origin));
     this.flush();

@@ -7,9 +7,9 @@ import {
   type ClientEvents,
   type ClientParts,
   GONE,
+  type MessageOrigin,
   type Notice,
   noticeText,
-  type Origin,
   type Reservation,
 } from './client.ts';
 import { earlyPings, type Owner, type PingedClient, type Watch } from './keepalive.ts';
@@ -39,7 +39,7 @@ export class WebSocketClient implements Client, PingedClient {
     return this.socket.bufferedAmount;
   }
 
-  deliver(batch: readonly Message[], origin: Origin): boolean {
+  deliver(batch: readonly Message[], origin: MessageOrigin): boolean {
     this.owner.delivered();
     const [only] = batch;
     if (batch.length === 1 && only !== undefined) return this.send(only, origin);
@@ -72,7 +72,7 @@ export class WebSocketClient implements Client, PingedClient {
     this.socket.terminate();
   }
 
-  private send(message: Message, origin: Origin): boolean {
+  private send(message: Message, origin: MessageOrigin): boolean {
     if (!this.numbered) return this.socket.send(message.payload, message.binary);
     if (origin === 'stderr') return this.event('stderr', message.data.toString());
     return this.socket.send(message.numbered, message.binary);

@@ -7,7 +7,7 @@ import { asStartError, noRoom } from '../../../programs/start-error.ts';
 import { ConnectError, type ConnectFailure, Connector } from '../../../upstream/connecting.ts';
 
 /** What became of an attempt. */
-export type Outcome = 'connected' | ConnectFailure | 'max' | 'left';
+export type ConnectOutcome = 'connected' | ConnectFailure | 'max' | 'left';
 
 export interface ConnectionsOptions {
   readonly target: Remote;
@@ -15,7 +15,7 @@ export interface ConnectionsOptions {
   readonly timeout: number;
   readonly max: number;
   /** Is told of each attempt. */
-  readonly counted: (outcome: Outcome) => void;
+  readonly counted: (outcome: ConnectOutcome) => void;
 }
 
 /** How long a connection that said nothing is left alone before the system asks whether the server is still there. Milliseconds. */
@@ -77,7 +77,7 @@ export class Connections {
     clearTimeout(cut);
   }
 
-  private refusal(outcome: Outcome, error: unknown): unknown {
+  private refusal(outcome: ConnectOutcome, error: unknown): unknown {
     this.options.counted(outcome);
     return error;
   }

@@ -34,14 +34,20 @@ export const NOTHING_KNOWN: PollMemory = {
   validators: undefined,
 };
 
-export type Verdict =
+export type PollResult =
   | { readonly outcome: 'news'; readonly messages: readonly Buffer[]; readonly memory: PollMemory }
   | { readonly outcome: 'same'; readonly memory: PollMemory }
   /** `why` goes to viewers. */
   | { readonly outcome: 'error'; readonly why: string };
 
 /** Whether an answer is news. @param query that it answers; @param now our time, for answers without a Date */
-export function judge(answer: PollAnswer, query: string, memory: PollMemory, rules: PollRules, now: number): Verdict {
+export function judge(
+  answer: PollAnswer,
+  query: string,
+  memory: PollMemory,
+  rules: PollRules,
+  now: number,
+): PollResult {
   const { status, headers } = answer;
   if (status !== 304 && (status < 200 || status > 299)) return error(explain(status));
   if (answer.body.length > rules.maxMessage) return error(tooLarge(answer.body.length, rules.maxMessage).message);
@@ -122,7 +128,7 @@ export function conditions(memory: PollMemory, query: string): HeaderList {
   return memory.validators?.query === query ? memory.validators.headers : [];
 }
 
-function error(why: string): Verdict {
+function error(why: string): PollResult {
   return { outcome: 'error', why };
 }
 

@@ -9,7 +9,7 @@ import { Backoff, type BackoffTimes } from '../backoff.ts';
 import type { ClientIdentity, MessageAnswer, SharedSource, SharedSourceEvents } from '../source.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
-import { conditions, judge, nextPoll, type PollMemory, type PollRules, retryAfter, type Verdict } from './plan.ts';
+import { conditions, judge, nextPoll, type PollMemory, type PollResult, type PollRules, retryAfter } from './plan.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget } from './target.ts';
 
 export interface PolledOptions {
@@ -107,14 +107,14 @@ export class PolledSource implements SharedSource {
     const { rules, channel, tallies, route } = this.options;
     const query = withCursor(this.query, rules.cursor, channel.memory.cursor);
     const started = performance.now();
-    const { verdict, pause, detail } = await this.verdict(query);
+    const { result, pause, detail } = await this.result(query);
     if (this.over) return;
-    tallies.polls.add(1, route, verdict.outcome);
-    const backoff = verdict.outcome === 'error' ? this.failed(verdict.why, detail) : undefined;
-    if (verdict.outcome !== 'error') {
-      channel.memory = verdict.memory;
+    tallies.polls.add(1, route, result.outcome);
+    const backoff = result.outcome === 'error' ? this.failed(result.why, detail) : undefined;
+    if (result.outcome !== 'error') {
+      channel.memory = result.memory;
       this.recovered();
-      if (verdict.outcome === 'news') this.events.messages(verdict.messages);
+      if (result.outcome === 'news') this.events.messages(result.messages);
     }
     const took = performance.now() - started;
     const times = { interval: this.options.interval, most: this.options.backoff.most };
@@ -122,9 +122,11 @@ export class PolledSource implements SharedSource {
   }
 
   /** What one answer, or none, comes to. Never rejects. */
-  private async verdict(
-    query: string,
-  ): Promise<{ readonly verdict: Verdict; readonly pause: number | undefined; readonly detail?: string | undefined }> {
+  private async result(query: string): Promise<{
+    readonly result: PollResult;
+    readonly pause: number | undefined;
+    readonly detail?: string | undefined;
+  }> {
     const {
       rules,
       channel: { memory },
@@ -133,14 +135,14 @@ export class PolledSource implements SharedSource {
     try {
       const answer = await this.request({ method: 'GET', query, headers, body: undefined });
       const now = Date.now();
-      return { verdict: judge(answer, query, memory, rules, now), pause: retryAfter(answer.headers, now) };
+      return { result: judge(answer, query, memory, rules, now), pause: retryAfter(answer.headers, now) };
     } catch (error) {
       if (!(error instanceof PollFailure)) {
         const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        return { verdict: { outcome: 'error', why: 'it cannot be polled' }, pause: undefined, detail };
+        return { result: { outcome: 'error', why: 'it cannot be polled' }, pause: undefined, detail };
       }
       const pause = retryAfter(error.headers, Date.now());
-      return { verdict: { outcome: 'error', why: error.message }, pause, detail: error.detail };
+      return { result: { outcome: 'error', why: error.message }, pause, detail: error.detail };
     }
   }
 

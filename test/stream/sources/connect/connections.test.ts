@@ -6,7 +6,7 @@ import { HttpError } from '../../../../src/http/errors.ts';
 import { framing } from '../../../../src/stream/framing.ts';
 import type { Ending } from '../../../../src/stream/message.ts';
 import { ConnectionSource } from '../../../../src/stream/sources/connect/connection.ts';
-import { Connections, type Outcome } from '../../../../src/stream/sources/connect/connections.ts';
+import { Connections, type ConnectOutcome } from '../../../../src/stream/sources/connect/connections.ts';
 import { freePort, startPeer } from '../../../support/peer.ts';
 import { until } from '../../../support/processes.ts';
 
@@ -15,13 +15,13 @@ const NOW = (): AbortSignal => new AbortController().signal;
 interface Opened {
   readonly connections: Connections;
   /** Of every attempt, as it is counted. */
-  readonly outcomes: Outcome[];
+  readonly outcomes: ConnectOutcome[];
   open(signal?: AbortSignal): Promise<Socket>;
 }
 
 function to(port: number, changes: { max?: number; timeout?: number; host?: string } = {}): Opened {
   const { max = 10, timeout = 10_000, host = '127.0.0.1' } = changes;
-  const outcomes: Outcome[] = [];
+  const outcomes: ConnectOutcome[] = [];
   const connections = new Connections({
     target: { kind: 'tcp', host, port, text: `tcp://${host}:${port}` },
     timeout,
