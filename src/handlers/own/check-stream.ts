@@ -6,12 +6,19 @@ import { SharedChannels } from '../../stream/channel/shared-channels.ts';
 import { KeepAlive } from '../../stream/clients/keepalive.ts';
 import { StreamCounts } from '../../stream/counts.ts';
 import type { StreamPlan } from '../../stream/plan.ts';
-import type { SharedSources } from '../../stream/sources/source.ts';
+import type {
+  ClientIdentity,
+  MessageAnswer,
+  SharedSource,
+  SharedSourceEvents,
+  SharedSources,
+} from '../../stream/sources/source.ts';
 import { Stream } from '../../stream/stream.ts';
-import { TickingSource } from './ticking.ts';
 
 /** Bytes of a message that the page sends: an echo of its own. */
 const MAX_MESSAGE = 1024;
+/** Milliseconds. */
+const TICK = 1000;
 
 const PLAN: StreamPlan = {
   share: 'all',
@@ -42,4 +49,30 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
   };
   const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
   return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));
+}
+
+/** Ticks, and answers each message with itself. */
+class TickingSource implements SharedSource {
+  private readonly timer: NodeJS.Timeout;
+
+  /** Each message says when it was sent: milliseconds since 1970. */
+  constructor(events: SharedSourceEvents) {
+    this.timer = setInterval(() => events.messages([Buffer.from(String(Date.now()))]), TICK);
+  }
+
+  send(_sender: ClientIdentity | undefined, data: Buffer, type: string | undefined): Promise<MessageAnswer> {
+    return Promise.resolve({ data, type, status: 200 });
+  }
+
+  joined(): void {}
+
+  left(): void {}
+
+  snapshot(): undefined {}
+
+  currentNotice(): undefined {}
+
+  release(): void {
+    clearInterval(this.timer);
+  }
 }
