@@ -1,5 +1,5 @@
 /**
- * Termination a program: one table of steps, walked against the whole process group until nobody is left in it. The leader's
+ * The termination of a program: one table of steps, walked against the whole process group until nobody is left in it. The leader's
  * exit does not end the walk: what it left behind and what ignored every word is killed at the last step.
  */
 
