@@ -35,8 +35,7 @@ export class ConcurrencyLimit {
     if (permit === undefined) throw signal.reason;
     const run = await start(permit);
     // While it was being started nothing could be done about it.
-    if (signal.aborted) run.leave();
-    else signal.addEventListener('abort', () => run.leave());
+    run.leaveWith(signal);
     return run.answer;
   }
 

@@ -72,6 +72,7 @@ export class CgiRun {
   private responderEnd: ResponderEnd | undefined;
   private readonly answered = new Deferred<Answer>();
   private readonly headerTimer: NodeJS.Timeout;
+  private stopListening: (() => void) | undefined;
 
   constructor(private readonly options: CgiRunOptions) {
     const { responder, timeout, totalTimeout } = options;
@@ -84,6 +85,7 @@ export class CgiRun {
     void responder.over.then(() => {
       clearTimeout(this.headerTimer);
       clearTimeout(totalTimer);
+      this.stopListening?.();
     });
     this.stdout.on('data', (chunk: Buffer) => this.take(chunk));
     // Without an 'end' before it, 'close' comes after an error or when the responder was ended.
@@ -102,8 +104,19 @@ export class CgiRun {
     return this.answered.promise;
   }
 
+  /** It ends when the client leaves. The signal outlives it: a local redirect starts another run for the same call. */
+  leaveWith(signal: AbortSignal): void {
+    const leave = (): void => this.leave();
+    if (signal.aborted) {
+      leave();
+      return;
+    }
+    signal.addEventListener('abort', leave);
+    this.stopListening = () => signal.removeEventListener('abort', leave);
+  }
+
   /** The client has left: nobody wants the rest. */
-  leave(): void {
+  private leave(): void {
     this.body?.close();
     this.fail(499, 'its client left');
     this.abandon();

@@ -1,5 +1,6 @@
 /** The CGI handler with real programs: what the client gets, what the log gets, what is left. */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import {
   chmodSync,
   closeSync,
@@ -226,6 +227,13 @@ test('redirects', async () => {
   assert.deepEqual([reply.status, reply.headers], [302, [['location', 'http://other/']]]);
   await bodyOf(reply);
   await nothingRuns();
+});
+
+test('of a program that is over nothing listens for the client to leave: a local redirect starts another for the same call', async () => {
+  script('local', 'printf "Location: /a?b\\n\\n"');
+  const call = callFor('local');
+  for (let redirects = 0; redirects < 3; redirects++) await handler.handle(call);
+  await until('nothing listens', () => getEventListeners(call.signal, 'abort').length === 0, 10_000);
 });
 
 test('HEAD, 204 and 304: the program runs to its end, nobody gets its document', async () => {
