@@ -16,10 +16,10 @@ const FOLDERS = [
 ] as const;
 
 /** The values of each setting of `[Service]`, in order; an empty one has taken back those before it. */
-export type Settings = ReadonlyMap<string, readonly string[]>;
+export type ServiceSettings = ReadonlyMap<string, readonly string[]>;
 
 /** The unit with its drop-ins; undefined where none is installed. `root` is where the file system begins. */
-export function readUnit(root = '/'): Settings | undefined {
+export function readUnit(root = '/'): ServiceSettings | undefined {
   const found = FOLDERS.map((folder) => textOf(join(root, folder, UNIT))).find((text) => text !== undefined);
   if (found === undefined) return undefined;
   const dropIns = new Map<string, string>();
@@ -30,7 +30,7 @@ export function readUnit(root = '/'): Settings | undefined {
   return parseUnit([found, ...texts]);
 }
 
-export function parseUnit(texts: readonly string[]): Settings {
+export function parseUnit(texts: readonly string[]): ServiceSettings {
   const settings = new Map<string, readonly string[]>();
   for (const text of texts) {
     let section = '';
@@ -46,24 +46,24 @@ export function parseUnit(texts: readonly string[]): Settings {
 }
 
 /** The configuration that the unit starts the gateway with. */
-export function configOf(settings: Settings): string | undefined {
+export function configOf(settings: ServiceSettings): string | undefined {
   const words = (last(settings, 'ExecStart') ?? '').split(/\s+/);
   const at = words.findIndex((word) => word === '-c' || word === '--config');
   return at === -1 ? undefined : words[at + 1];
 }
 
 /** The user whose rights the service has: a name or a number. */
-export function userOf(settings: Settings): string {
+export function userOf(settings: ServiceSettings): string {
   return last(settings, 'User') ?? 'root';
 }
 
 /** The values of a setting that is a list of words. */
-export function wordsOf(settings: Settings, name: string): readonly string[] {
+export function wordsOf(settings: ServiceSettings, name: string): readonly string[] {
   return (settings.get(name) ?? []).flatMap((value) => value.split(/\s+/));
 }
 
 /** Whether systemd hands the service a credential of this name. */
-export function hasCredential(settings: Settings, name: string): boolean {
+export function hasCredential(settings: ServiceSettings, name: string): boolean {
   return ['LoadCredential', 'LoadCredentialEncrypted', 'SetCredential', 'SetCredentialEncrypted'].some((setting) =>
     (settings.get(setting) ?? []).some((value) => value.split(':', 1)[0] === name),
   );
@@ -98,7 +98,7 @@ export interface Sandbox {
   protects(path: string): DiskFailure | undefined;
 }
 
-export function sandboxOf(settings: Settings): Sandbox {
+export function sandboxOf(settings: ServiceSettings): Sandbox {
   const given = paths(settings, 'BindPaths', 'BindReadOnlyPaths').map((path) => path.split(':')[1] ?? path);
   const hidden: (readonly [folder: string, because: string])[] = paths(settings, 'InaccessiblePaths').map((path) => [
     path,
@@ -132,7 +132,7 @@ export function sandboxOf(settings: Settings): Sandbox {
 }
 
 /** The setting that makes a path read-only. */
-function readOnlyBy(settings: Settings, path: string): string | undefined {
+function readOnlyBy(settings: ServiceSettings, path: string): string | undefined {
   const own = [
     ...paths(settings, 'ReadWritePaths', 'BindPaths'),
     ...wordsOf(settings, 'StateDirectory').map((name) => `/var/lib/${name}`),
@@ -156,7 +156,7 @@ function readOnlyBy(settings: Settings, path: string): string | undefined {
 }
 
 /** Paths without the signs that may stand before them. */
-function paths(settings: Settings, ...names: readonly string[]): readonly string[] {
+function paths(settings: ServiceSettings, ...names: readonly string[]): readonly string[] {
   return names.flatMap((name) => wordsOf(settings, name)).map((path) => path.replace(/^[-+]+/, ''));
 }
 
@@ -168,7 +168,7 @@ function isOn(value: string | undefined): boolean {
   return value !== undefined && /^(1|yes|true|on|y|t)$/i.test(value);
 }
 
-function last(settings: Settings, name: string): string | undefined {
+function last(settings: ServiceSettings, name: string): string | undefined {
   return settings.get(name)?.at(-1);
 }
 

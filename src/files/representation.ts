@@ -52,7 +52,7 @@ export interface Representation {
 }
 
 /** What a representation is made of. */
-export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'varies' | 'stats' | 'type'> {
+export interface RepresentationFacts extends Pick<Representation, 'segments' | 'coding' | 'varies' | 'stats' | 'type'> {
   /** All of it; only when they have been read. */
   readonly bytes: Buffer | undefined;
   readonly cacheControl: string | undefined;
@@ -62,7 +62,7 @@ export interface Facts extends Pick<Representation, 'segments' | 'coding' | 'var
 const DATE_LAG = 3000;
 
 /** What is known of a located file. `now` in milliseconds since 1970. */
-export function represent(facts: Facts, now: number): Representation {
+export function represent(facts: RepresentationFacts, now: number): Representation {
   const { segments, coding, varies, stats, type, bytes, cacheControl } = facts;
   const size = Number(stats.size);
   // RFC 9110 section 8.8.2.1: never later than the Date of the answer. A board without a clock of its own has such files.

@@ -9,7 +9,7 @@ export interface Body {
   readonly length: number;
   /** All of it, when it was small enough to stay in memory. */
   readonly bytes: Buffer | undefined;
-  /** An open descriptor of a nameless file that holds all of it, position 0, when it was not. Closed by the pipeline. */
+  /** An open descriptor of an unnamed file that holds all of it, position 0, when it was not. Closed by the pipeline. */
   readonly descriptor: number | undefined;
 }
 

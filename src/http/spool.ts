@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import type { Limits } from '../config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
-import { openNameless } from '../ops/system/nameless.ts';
+import { openUnnamedFile } from '../ops/system/unnamed-file.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
 
@@ -169,7 +169,7 @@ class BodySpool implements Spool, BodyReceiver {
     if (this.writing) return;
     this.writing = true;
     try {
-      this.file ??= await openNameless(tmpdir());
+      this.file ??= await openUnnamedFile(tmpdir());
       while (this.unwritten.length > 0) {
         const batch = this.unwritten;
         this.unwritten = [];

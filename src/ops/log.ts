@@ -3,7 +3,7 @@
  * write; what the reader of our standard output does not take is held to a bound, then dropped and counted, and the log says how many were.
  */
 import { write } from 'node:fs';
-import { type Unblocked, unblocked } from './system/unblocked.ts';
+import { type NonblockingOutput, nonblockingOutput } from './system/nonblocking.ts';
 import { visible } from './visible.ts';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
@@ -38,12 +38,12 @@ export class Log {
   /** When the reader last took something, by `performance.now`. */
   private progress = 0;
   private retry = RETRY.first;
-  private readonly output: Unblocked;
+  private readonly output: NonblockingOutput;
   private level: Level;
 
   constructor(private readonly options: LogOptions) {
     this.level = options.level;
-    this.output = unblocked(options.descriptor);
+    this.output = nonblockingOutput(options.descriptor);
   }
 
   /** Another level from now on. */

@@ -69,7 +69,7 @@ export interface Proxies {
 }
 
 /** What a trusted proxy says of the client; undefined when the peer is none, or says nothing. */
-export interface Forwarded {
+export interface ForwardedClient {
   /** Undefined where it names nobody. */
   readonly address: string | undefined;
   /** Whether the client speaks TLS; undefined when the proxy does not say. */
@@ -77,10 +77,10 @@ export interface Forwarded {
 }
 
 /** A client can write anything into these fields, but a proxy adds what it sees at the end: so the list is read from there. */
-export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): Forwarded | undefined {
+export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): ForwardedClient | undefined {
   if (!proxies.trusted.has(peer)) return undefined;
   const hops = proxies.header === 'forwarded' ? elements(headers) : addresses(headers);
-  let best: Forwarded | undefined;
+  let best: ForwardedClient | undefined;
   // Only as far as it is believed: each reading costs, and a client can write thousands.
   for (const read of hops.reverse()) {
     const hop = read();
@@ -92,7 +92,7 @@ export function forwarded(peer: string, headers: HeaderList, proxies: Proxies): 
   return best;
 }
 
-function addresses(headers: HeaderList): (() => Forwarded)[] {
+function addresses(headers: HeaderList): (() => ForwardedClient)[] {
   const proto = list(headers, 'x-forwarded-proto').at(-1)?.toLowerCase();
   const secure = proto === undefined ? undefined : proto === 'https' || proto === 'wss';
   const hops = list(headers, 'x-forwarded-for').map((text) => () => ({ address: bare(text), secure }));
@@ -100,7 +100,7 @@ function addresses(headers: HeaderList): (() => Forwarded)[] {
 }
 
 /** RFC 7239 section 4. */
-function elements(headers: HeaderList): (() => Forwarded)[] {
+function elements(headers: HeaderList): (() => ForwardedClient)[] {
   return list(headers, 'forwarded').map((element) => () => {
     const pairs = new Map<string, string>();
     for (const part of element.split(';')) {

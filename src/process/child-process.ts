@@ -7,7 +7,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
-import { openNamelessSync } from '../ops/system/nameless.ts';
+import { openUnnamedFileSync } from '../ops/system/unnamed-file.ts';
 import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } from './spawn.ts';
 import { ProcessGroup } from './termination/group.ts';
 
@@ -17,10 +17,10 @@ export function childProcessSpawner(): Spawner {
 
 function memoryFile(): number {
   try {
-    return openNamelessSync('/dev/shm');
+    return openUnnamedFileSync('/dev/shm');
   } catch {
     // Not everywhere is there a file system in memory.
-    return openNamelessSync(tmpdir());
+    return openUnnamedFileSync(tmpdir());
   }
 }
 

@@ -15,7 +15,7 @@ import {
   hasCredential,
   readUnit,
   type Sandbox,
-  type Settings,
+  type ServiceSettings,
   sandboxOf,
   UNIT,
   userOf,
@@ -63,7 +63,7 @@ function place(isInside: boolean, sandbox: Sandbox | undefined): string {
 }
 
 /** The unit, if it is this file that it starts the gateway with. */
-export function serviceOf(file: string): Settings | undefined {
+export function serviceOf(file: string): ServiceSettings | undefined {
   const unit = readUnit();
   const config = unit === undefined ? undefined : configOf(unit);
   return config !== undefined && samePath(config, file) ? unit : undefined;
@@ -78,7 +78,7 @@ function samePath(one: string, other: string): boolean {
 }
 
 /** Undefined: the user who runs this command. */
-function accountFor(file: string, as: string | undefined, unit: Settings | undefined): Account | undefined {
+function accountFor(file: string, as: string | undefined, unit: ServiceSettings | undefined): Account | undefined {
   const passwd = textOf('/etc/passwd');
   if (as !== undefined) {
     const account = findUser(passwd, as);
@@ -97,7 +97,10 @@ function accountFor(file: string, as: string | undefined, unit: Settings | undef
 }
 
 /** The primary group first. */
-function groupIds({ name, id, group = id }: Account, unit: Settings | undefined): readonly [number, ...number[]] {
+function groupIds(
+  { name, id, group = id }: Account,
+  unit: ServiceSettings | undefined,
+): readonly [number, ...number[]] {
   const file = textOf('/etc/group');
   const own = name === undefined ? [] : groupsOf(file, name);
   const named = (setting: string): readonly number[] =>
@@ -106,7 +109,7 @@ function groupIds({ name, id, group = id }: Account, unit: Settings | undefined)
   return [primary, ...own, ...named('SupplementaryGroups')];
 }
 
-function diskFor(account: Account | undefined, groups: readonly number[], unit: Settings | undefined): Disk {
+function diskFor(account: Account | undefined, groups: readonly number[], unit: ServiceSettings | undefined): Disk {
   const path = unit === undefined ? undefined : (pathOf(unit) ?? DEFAULT_PATH);
   if (account === undefined || account.id === process.geteuid?.()) return realDisk(path);
   if (process.geteuid?.() !== 0) return modeDisk(realDisk(path), account, groups);
@@ -122,7 +125,7 @@ function diskFor(account: Account | undefined, groups: readonly number[], unit: 
 }
 
 /** PATH as the unit sets it. */
-function pathOf(unit: Settings): string | undefined {
+function pathOf(unit: ServiceSettings): string | undefined {
   return /(?:^|[\s"'])PATH=([^\s"']+)/.exec((unit.get('Environment') ?? []).join(' '))?.[1];
 }
 
@@ -149,7 +152,7 @@ const CAPABILITIES: { readonly [name: string]: number } = {
 };
 const ALL = (1n << 41n) - 1n;
 
-function systemFor(account: Account | undefined, unit: Settings | undefined): SystemFacts {
+function systemFor(account: Account | undefined, unit: ServiceSettings | undefined): SystemFacts {
   const system = readSystem();
   const user = account?.id ?? system.user;
   if (unit === undefined && user === system.user) return { ...system, attempt: confinementTrial() };
@@ -157,7 +160,7 @@ function systemFor(account: Account | undefined, unit: Settings | undefined): Sy
   return { ...system, user, capabilities, inherited: capabilities };
 }
 
-function capabilitiesOf(unit: Settings, user: number): bigint {
+function capabilitiesOf(unit: ServiceSettings, user: number): bigint {
   const setting = user === 0 ? 'CapabilityBoundingSet' : 'AmbientCapabilities';
   if (!unit.has(setting)) return user === 0 ? ALL : 0n;
   const words = wordsOf(unit, setting);

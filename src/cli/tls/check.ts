@@ -7,7 +7,7 @@ import { visible, visibleLines } from '../../ops/visible.ts';
 import { chainFrom, parseCertificates } from '../../tls/chain.ts';
 import { day, validity } from '../../tls/identity.ts';
 import { DEVICES } from '../../tls/judging/devices.ts';
-import { anchorsOf, generalTrouble, type Served, verdictFor } from '../../tls/judging/verdict.ts';
+import { anchorsOf, generalTrouble, type ServedChain, verdictFor } from '../../tls/judging/verdict.ts';
 import { commonName, namesOf, titleOf } from '../../tls/names.ts';
 import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
 import { EXIT, UsageError } from '../verb.ts';
@@ -32,7 +32,7 @@ export async function checkChain(target: string): Promise<number> {
 }
 
 interface Target {
-  readonly served: Served;
+  readonly served: ServedChain;
   /** Undefined for a file. */
   readonly host: string | undefined;
 }
@@ -103,7 +103,7 @@ function sentCertificates(
   return found;
 }
 
-function wrongName({ chain }: Served, host: string | undefined): string | undefined {
+function wrongName({ chain }: ServedChain, host: string | undefined): string | undefined {
   const [leaf] = chain;
   if (leaf === undefined || host === undefined) return undefined;
   const fits = isIP(host) === 0 ? leaf.checkHost(host) : leaf.checkIP(host);
@@ -112,7 +112,7 @@ function wrongName({ chain }: Served, host: string | undefined): string | undefi
     : undefined;
 }
 
-function describe({ chain, anchors, tls12 }: Served, host: string | undefined): string {
+function describe({ chain, anchors, tls12 }: ServedChain, host: string | undefined): string {
   const lines = chain.map((certificate, index) => {
     const { from, to } = validity(certificate);
     const key = certificate.publicKey;
@@ -126,7 +126,7 @@ function describe({ chain, anchors, tls12 }: Served, host: string | undefined): 
   return `${host === undefined ? '' : `${host} `}${versions}chain:\n${lines.join('')}root: ${leads === '' ? 'no public root' : leads}\n\n`;
 }
 
-function report(served: Served, trouble: string | undefined, now: number): string {
+function report(served: ServedChain, trouble: string | undefined, now: number): string {
   if (trouble !== undefined) return `refused by every device: ${trouble}\n`;
   const rows = DEVICES.map((device) => {
     const { answer, because } = verdictFor(device, served, now);

@@ -9,11 +9,11 @@ import { day, validity } from '../../tls/identity.ts';
 import type { Issuer } from '../../tls/making/issue.ts';
 import {
   type AuthorityFiles,
+  type CertificatePair,
   MAX_SERVER_DAYS,
   makeAuthority,
   makeServer,
   openAuthority,
-  type Pair,
 } from '../../tls/making/lan.ts';
 import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
 import { type ServiceGroup, serviceGroup } from '../service-unit.ts';
@@ -74,7 +74,7 @@ function checkedName(word: string): string {
 }
 
 /** Undefined where there is none yet. Half of one is not replaced: devices trust it already. */
-function knownAuthority({ certificate, key }: AuthorityFiles): Pair | undefined {
+function knownAuthority({ certificate, key }: AuthorityFiles): CertificatePair | undefined {
   const [hasCertificate, hasKey] = [certificate, key].map((file) => existsSync(file));
   if (hasCertificate === true && hasKey === true)
     return { certificate: readTlsFile(certificate, 'certificate'), key: readTlsFile(key, 'key') };
@@ -100,7 +100,12 @@ function makeFolder(folder: string): void {
 }
 
 /** Each file appears whole: a gateway that runs may be reading them. The key is for its owner only, and for the group that serves. */
-function writePair(folder: string, name: string, { certificate, key }: Pair, reader: ServiceGroup | undefined): void {
+function writePair(
+  folder: string,
+  name: string,
+  { certificate, key }: CertificatePair,
+  reader: ServiceGroup | undefined,
+): void {
   writeWhole(join(folder, `${name}.key`), key, reader === undefined ? 0o600 : 0o640, reader);
   writeWhole(join(folder, `${name}.pem`), certificate, 0o644);
 }
@@ -118,7 +123,7 @@ function writeWhole(path: string, content: string, mode: number, group?: Service
 function advice(
   folder: string,
   { certificate: ca }: Issuer,
-  server: Pair,
+  server: CertificatePair,
   known: boolean,
   reader: ServiceGroup | undefined,
 ): string {

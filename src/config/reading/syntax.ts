@@ -1,10 +1,10 @@
 /** Why a text is not TOML, in words. The parser knows where it stopped; what the writer had in mind is read from around there. */
 
 import { visible } from '../../ops/visible.ts';
+import { firstDefinition } from './first-definition.ts';
 import { positionAt, type TextPosition } from './positions.ts';
 import { cut, isSecret } from './problems.ts';
 import type { Statement } from './toml-tree.ts';
-import { firstDefinition } from './twice.ts';
 
 /** Where the parser stopped. What it could have gone on with is `expected`, or it has `said` what is wrong. */
 export interface Stop {

@@ -10,12 +10,12 @@ export interface SyntaxTrouble {
   readonly hint?: string;
 }
 
-export type Parsed =
+export type TomlResult =
   | { readonly ok: true; readonly table: RawTable; readonly statements: readonly Statement[] }
   | { readonly ok: false; readonly trouble: SyntaxTrouble };
 
 /** The tables of a TOML text, and the syntax tree they were made from. */
-export function parseToml(source: string): Parsed {
+export function parseToml(source: string): TomlResult {
   let statements: readonly Statement[] = [];
   try {
     statements = parseTree(source);

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { dlopen } from 'node:process';
 import type { Assets } from '../assets.ts';
-import { openNamelessSync } from '../system/nameless.ts';
+import { openUnnamedFileSync } from '../system/unnamed-file.ts';
 import { systemCode } from '../system-errors.ts';
 import { codeDirectories } from './code-directories.ts';
 import { readMounts, refusesCode } from './mounts.ts';
@@ -41,7 +41,7 @@ function dlopenFile(path: string): unknown {
 }
 
 /**
- * Loads an add-on out of the single executable: through a nameless file, so that nothing in a shared folder can be guessed or
+ * Loads an add-on out of the single executable: through an unnamed file, so that nothing in a shared folder can be guessed or
  * replaced and nothing is left behind. Throws with what was tried when no folder may hold code.
  */
 function dlopenAsset(assets: Assets, name: string): unknown {
@@ -68,7 +68,7 @@ function dlopenAsset(assets: Assets, name: string): unknown {
 }
 
 function dlopenIn(directory: string, assets: Assets, name: string): unknown {
-  const descriptor = openNamelessSync(directory);
+  const descriptor = openUnnamedFileSync(directory);
   try {
     const place = assets.copy(name, descriptor);
     // glibc compares the paths of libraries as text: a second add-on that met the same descriptor number would answer with

@@ -27,7 +27,7 @@ export interface KeepAliveTimes {
 }
 
 /** Whose client it is. */
-export interface Owner {
+export interface WatchOwner {
   /** Closes the stream in good order. */
   end(ending: Ending): void;
   /** The peer has vanished. */
@@ -46,7 +46,7 @@ export class Watch {
 
   constructor(
     readonly client: PingedClient,
-    readonly owner: Owner,
+    readonly owner: WatchOwner,
     readonly since: number,
     pingInterval: number,
   ) {
@@ -80,7 +80,7 @@ export class KeepAlive {
     this.period = Math.max(10, Math.min(pingInterval, idleTimeout, maxLifetime) / 4);
   }
 
-  add(client: PingedClient, owner: Owner): Watch {
+  add(client: PingedClient, owner: WatchOwner): Watch {
     const watch = new Watch(client, owner, performance.now(), this.times.pingInterval);
     this.watches.add(watch);
     this.timer ??= setInterval(() => this.look(performance.now()), this.period);

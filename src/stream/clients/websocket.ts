@@ -12,7 +12,7 @@ import {
   noticeText,
   type Reservation,
 } from './client.ts';
-import { earlyPings, type Owner, type PingedClient, type Watch } from './keepalive.ts';
+import { earlyPings, type PingedClient, type Watch, type WatchOwner } from './keepalive.ts';
 
 /**
  * A plain client gets the messages and nothing else: those from stdout are of the framing's type, text or binary, those from stderr
@@ -114,7 +114,7 @@ export function acceptWebSocket(
  * What a WebSocket of a stream keeps in memory, and there may be very many: an object without closures, and nothing of the request
  * but its path and its id.
  */
-class StreamSocket implements SocketHandlers, Owner {
+class StreamSocket implements SocketHandlers, WatchOwner {
   private events: ClientEvents | undefined;
   private watch: Watch | undefined;
   private reservation: Reservation | undefined;

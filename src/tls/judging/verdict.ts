@@ -42,7 +42,7 @@ function rootName(subject: string): string {
     : `GlobalSign ${generation}`;
 }
 
-export interface Served {
+export interface ServedChain {
   /** As the server sends it, the server's own certificate first. */
   readonly chain: readonly X509Certificate[];
   readonly anchors: readonly Anchor[];
@@ -51,7 +51,7 @@ export interface Served {
 }
 
 /** What holds for every device, old and new: undefined when nothing is wrong. */
-export function generalTrouble({ chain, anchors }: Served, now: number): string | undefined {
+export function generalTrouble({ chain, anchors }: ServedChain, now: number): string | undefined {
   const [leaf] = chain;
   if (leaf === undefined) return 'there is no certificate';
   const { from, to } = validity(leaf);
@@ -76,7 +76,7 @@ export function generalTrouble({ chain, anchors }: Served, now: number): string 
 }
 
 /** For a device that gets updates no more. */
-export function verdictFor(device: Device, served: Served, now: number): Verdict {
+export function verdictFor(device: Device, served: ServedChain, now: number): Verdict {
   const trouble = generalTrouble(served, now);
   if (trouble !== undefined) return { answer: 'refused', because: trouble };
   if (served.tls12 === false && !device.tls13)

@@ -10,7 +10,7 @@ const DAY = 86_400_000;
 export const MAX_SERVER_DAYS = 397;
 const AUTHORITY_DAYS = 3650;
 
-export interface Pair {
+export interface CertificatePair {
   /** PEM. */
   readonly certificate: string;
   /** PEM, PKCS#8, not encrypted. */
@@ -18,7 +18,7 @@ export interface Pair {
 }
 
 /** A new authority. Devices that are told to trust it trust whatever its key signs: keep that safe. */
-export function makeAuthority(name: string, now: number): Pair {
+export function makeAuthority(name: string, now: number): CertificatePair {
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const certificate = issueCertificate({
     commonName: name,
@@ -31,7 +31,7 @@ export function makeAuthority(name: string, now: number): Pair {
 }
 
 /** An authority that may have been made by anything, seen to be one that can sign. Throws a `TlsError`. */
-export function openAuthority({ certificate, key }: Pair, files: AuthorityFiles, now: number): Issuer {
+export function openAuthority({ certificate, key }: CertificatePair, files: AuthorityFiles, now: number): Issuer {
   if (pemBlocks(key).some(({ encrypted }) => encrypted))
     throw new TlsError(
       'key',
@@ -58,7 +58,7 @@ export interface AuthorityFiles {
 }
 
 /** A server's certificate for names and IP addresses, of `days` at most `MAX_SERVER_DAYS`, less what is left of the authority's. */
-export function makeServer(names: readonly string[], authority: Issuer, days: number, now: number): Pair {
+export function makeServer(names: readonly string[], authority: Issuer, days: number, now: number): CertificatePair {
   const { certificate: issuer } = authority;
   const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
   const from = start(now);

@@ -3,7 +3,13 @@ import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { chainFrom } from '../../../src/tls/chain.ts';
 import { DEVICES } from '../../../src/tls/judging/devices.ts';
-import { type Anchor, anchorsOf, generalTrouble, type Served, verdictFor } from '../../../src/tls/judging/verdict.ts';
+import {
+  type Anchor,
+  anchorsOf,
+  generalTrouble,
+  type ServedChain,
+  verdictFor,
+} from '../../../src/tls/judging/verdict.ts';
 import { Authority, type Made } from '../../support/certificates.ts';
 
 // Names of real roots with keys of our own: the table goes by names.
@@ -23,12 +29,12 @@ const EXPIRED = new RegExp(
 const parsed = (made: Made) => new X509Certificate(made.certificate);
 const ROOTS = [x1, g2, young].map(parsed);
 
-function served(leaf: Made, others: readonly Made[], tls12?: boolean): Served {
+function served(leaf: Made, others: readonly Made[], tls12?: boolean): ServedChain {
   const chain = chainFrom(parsed(leaf), [leaf, ...others].map(parsed));
   return { chain, anchors: anchorsOf(chain, ROOTS), tls12 };
 }
 
-const CHAINS: { readonly [what: string]: Served } = {
+const CHAINS: { readonly [what: string]: ServedChain } = {
   "Let's Encrypt": served(r11.server(['a.test']), [r11]),
   'with the cross-sign that has expired': served(r11.server(['a.test']), [r11, x1ByDst]),
   'DigiCert G2': served(g2.server(['a.test']), []),
@@ -75,7 +81,7 @@ describe('verdicts', () => {
 });
 
 describe('what holds for every device', () => {
-  const cases: readonly (readonly [string, Served, RegExp | undefined])[] = [
+  const cases: readonly (readonly [string, ServedChain, RegExp | undefined])[] = [
     ['nothing', served(g2.server(['a.test']), []), undefined],
     ['expired', served(g2.server(['a.test'], { from: -9, to: -2 }), []), /^the certificate expired on /],
     ['not yet valid', served(g2.server(['a.test'], { from: 2, to: 9 }), []), /is not valid before /],

@@ -4,13 +4,13 @@ import { Socket } from 'node:net';
 import { isatty } from 'node:tty';
 
 /** A descriptor for the same output on which a write that cannot be done now fails with EAGAIN. */
-export interface Unblocked {
+export interface NonblockingOutput {
   readonly descriptor: number;
   /** To be kept as long as the descriptor is used: whoever forgets it closes that. */
   readonly holder: Socket | undefined;
 }
 
-export function unblocked(descriptor: number): Unblocked {
+export function nonblockingOutput(descriptor: number): NonblockingOutput {
   const stat = fstatSync(descriptor);
   // Opened again it is ours alone: the flag belongs to the open file, and others may have the same one. Not a file, which would lose its position.
   if (stat.isFIFO() || isatty(descriptor)) {

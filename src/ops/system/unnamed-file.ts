@@ -7,17 +7,17 @@ import { systemCode } from '../system-errors.ts';
 
 /** open(2): not among Node's constants. It contains O_DIRECTORY, whose value differs between x64 and arm, as Node knows. */
 const O_TMPFILE = 0o20000000 | constants.O_DIRECTORY;
-const NAMELESS = O_TMPFILE | constants.O_RDWR;
+const UNNAMED = O_TMPFILE | constants.O_RDWR;
 /** Never a file that is there already, and never through a link. */
 const NEW = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW | constants.O_RDWR;
 const OWNER_ONLY = 0o600;
 
-/** Opens a new nameless file in `directory` for reading and writing. Throws the system's error. */
-export function openNamelessSync(directory: string): number {
+/** Opens a new unnamed file in `directory` for reading and writing. Throws the system's error. */
+export function openUnnamedFileSync(directory: string): number {
   try {
-    return openSync(directory, NAMELESS, OWNER_ONLY);
+    return openSync(directory, UNNAMED, OWNER_ONLY);
   } catch (error) {
-    if (!lacksNameless(error)) throw error;
+    if (!lacksUnnamedFiles(error)) throw error;
   }
   const path = unguessable(directory);
   const descriptor = openSync(path, NEW, OWNER_ONLY);
@@ -31,11 +31,11 @@ export function openNamelessSync(directory: string): number {
 }
 
 /** The same, beside the event loop. */
-export async function openNameless(directory: string): Promise<FileHandle> {
+export async function openUnnamedFile(directory: string): Promise<FileHandle> {
   try {
-    return await open(directory, NAMELESS, OWNER_ONLY);
+    return await open(directory, UNNAMED, OWNER_ONLY);
   } catch (error) {
-    if (!lacksNameless(error)) throw error;
+    if (!lacksUnnamedFiles(error)) throw error;
   }
   return await openAndUnlink(directory);
 }
@@ -58,7 +58,7 @@ export async function openAndUnlink(directory: string): Promise<FileHandle> {
  * file systems such as NFS, JFFS2 and overlays before Linux 6.1, EISDIR from kernels before 3.11, EINVAL from some emulated ones. Anything
  * else, no room or no permission, would be the same with a name.
  */
-export function lacksNameless(error: unknown): boolean {
+export function lacksUnnamedFiles(error: unknown): boolean {
   return ['ENOTSUP', 'EISDIR', 'EINVAL'].includes(systemCode(error) ?? '');
 }
 
