@@ -234,7 +234,7 @@ grep -q 'tokens.*may not be read by the user runnel' "$work/check" || fail "$(ca
 inside chgrp runnel /etc/runnel/tokens
 [ "$(judged)" = ok ] || fail "a file of the service's group: $(cat "$work/check")"
 asked=$(inside setpriv --reuid=1 --regid=1 --clear-groups runnel check 2>&1) || fail "asked by somebody else: $asked"
-echo "$asked" | grep -q 'was not looked at' || fail "asked by somebody else: $asked"
+echo "$asked" | grep -q 'was not checked, because' || fail "asked by somebody else: $asked"
 reload
 expect 401 http://127.0.0.1/secret/copyright
 inside cp /srv/good.toml /etc/runnel/runnel.toml
