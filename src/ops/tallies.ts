@@ -118,7 +118,7 @@ export class Tallies {
   readonly policyRefused = new Tally(
     'runnel_policy_refused_total',
     'counter',
-    'Requests that a policy refused, by policy: origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
+    'Requests that a policy refused, by policy: host, origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
     ['route', 'policy'],
   );
   readonly connectionsRefused = new Tally(

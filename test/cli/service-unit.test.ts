@@ -34,7 +34,8 @@ const PATHS: readonly (readonly [
 ])[] = [
   ['/home/pi/prog.sh', '', /is below \/home, .*ProtectHome=yes/, /ProtectSystem=strict/],
   ['/homes/pi', '', undefined, /ProtectSystem=strict/],
-  ['/root/x', '', /ProtectHome/, /ProtectSystem=strict/],
+  ['/root', '', /ProtectHome/, /ProtectSystem=strict/],
+  ['/run/user/1000/x', '', /ProtectHome/, /ProtectSystem=strict/],
   ['/home/pi/prog.sh', 'ProtectHome=read-only', undefined, /ProtectSystem=strict/],
   ['/home/pi/www/x', 'BindReadOnlyPaths=/home/pi/www', undefined, /ProtectSystem=strict/],
   ['/tmp/x', '', /PrivateTmp=yes/, undefined],

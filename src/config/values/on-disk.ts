@@ -14,46 +14,23 @@ function absolute(value: unknown, directory: string): string | undefined {
   return isAbsolute(value) ? value : resolve(directory, value);
 }
 
-/** A folder that exists, made absolute from the folder of the configuration file. */
-export const folder: ValueType<string> = {
-  expected: 'the path of a folder',
-  json: { type: 'string', minLength: 1 },
-  read(value, at, reading) {
-    const path = absolute(value, reading.directory);
-    if (path === undefined) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const what = `the folder ${named(String(value), path)}`;
-    return canBeUsed(what, folderTrouble(reading.disk, path), at, reading, tilde(value)) ? path : undefined;
-  },
-};
+/** A path of the configuration, and where what is wrong with it is told. */
+interface WrittenPath {
+  /** Absolute. */
+  readonly path: string;
+  readonly written: string;
+  /** For messages: "the file "x" (/etc/x)". */
+  readonly name: string;
+  readonly at: KeyPath;
+  readonly reading: Reading;
+  /** Tells what speaks against it, and answers whether it is good enough all the same. */
+  allows(trouble: DiskFailure | undefined): boolean;
+}
 
-/** A file that exists, made absolute from the folder of the configuration file. */
-export const file: ValueType<string> = {
-  expected: 'the path of a file',
-  json: { type: 'string', minLength: 1 },
-  read(value, at, reading) {
-    const path = absolute(value, reading.directory);
-    if (path === undefined) {
-      reading.wrong(at, value, this.expected);
-      return undefined;
-    }
-    const what = `the file ${named(String(value), path)}`;
-    const seen = fileOn(reading, path);
-    const head = 'failed' in seen ? seen : reading.disk.head(path);
-    return canBeUsed(what, 'failed' in head ? head : undefined, at, reading, tilde(value)) ? path : undefined;
-  },
-};
-
-/**
- * A file of lines that exists and has nothing wrong in it, made absolute from the folder of the configuration file.
- *
- * @param parse tells what is wrong with the text
- */
-export function fileOf(what: string, parse: (text: string) => Credentials): ValueType<string> {
+/** A path, made absolute from the folder of the configuration file. `judge` says whether what is there will do, and reports why not. */
+function pathTo(thing: string, kind: 'folder' | 'file', judge: (path: WrittenPath) => boolean): ValueType<string> {
   return {
-    expected: `the path of a file of ${what}`,
+    expected: `the path of a ${thing}`,
     json: { type: 'string', minLength: 1 },
     read(value, at, reading) {
       const path = absolute(value, reading.directory);
@@ -61,18 +38,43 @@ export function fileOf(what: string, parse: (text: string) => Credentials): Valu
         reading.wrong(at, value, this.expected);
         return undefined;
       }
-      const seen = fileOn(reading, path);
-      const text = 'failed' in seen ? seen : reading.disk.read(path);
-      if (typeof text !== 'string')
-        return canBeUsed(`the file ${named(String(value), path)}`, text, at, reading, tilde(value)) ? path : undefined;
-      const { entries, problems } = parse(text);
-      for (const { line, sentence } of problems.slice(0, 20))
-        reading.problem(at, `line ${line} of ${quote(String(value))}: ${sentence}`);
-      if (problems.length === 0 && entries.size === 0)
-        reading.problem(at, `the file ${named(String(value), path)} contains no ${what}, so nobody could sign in`);
-      return problems.length === 0 && entries.size > 0 ? path : undefined;
+      const written = String(value);
+      const name = `the ${kind} ${named(written, path)}`;
+      const allows = (trouble: DiskFailure | undefined) => canBeUsed(name, trouble, at, reading, tilde(value));
+      return judge({ path, written, name, at, reading, allows }) ? path : undefined;
     },
   };
+}
+
+/** A folder that exists. */
+export const folder = pathTo('folder', 'folder', ({ path, reading, allows }) =>
+  allows(folderTrouble(reading.disk, path)),
+);
+
+/** A file that exists and can be read. */
+export const file = pathTo('file', 'file', ({ path, reading, allows }) => {
+  const seen = fileOn(reading, path);
+  const head = 'failed' in seen ? seen : reading.disk.head(path);
+  return allows('failed' in head ? head : undefined);
+});
+
+/**
+ * A file of lines that exists and has nothing wrong in it.
+ *
+ * @param parse tells what is wrong with the text
+ */
+export function fileOf(what: string, parse: (text: string) => Credentials): ValueType<string> {
+  return pathTo(`file of ${what}`, 'file', ({ path, written, name, at, reading, allows }) => {
+    const seen = fileOn(reading, path);
+    const text = 'failed' in seen ? seen : reading.disk.read(path);
+    if (typeof text !== 'string') return allows(text);
+    const { entries, problems } = parse(text);
+    for (const { line, sentence } of problems.slice(0, 20))
+      reading.problem(at, `line ${line} of ${quote(written)}: ${sentence}`);
+    if (problems.length === 0 && entries.size === 0)
+      reading.problem(at, `${name} contains no ${what}, so nobody could sign in`);
+    return problems.length === 0 && entries.size > 0;
+  });
 }
 
 /** That a path is a regular file, or why not. */

@@ -22,12 +22,13 @@ export async function answerLongPoll(call: Call, longPolls: LongPolls, clientPar
   const { signal, request } = call;
   const { counts, binary } = clientParts;
   const cursor = queryValue(request.query, 'cursor');
+  // A client that has gone leaves its position as it was, for its next request.
+  signal.throwIfAborted();
   // From here on it holds its position, and what comes meanwhile.
   const start = longPolls.start(cursor);
   const answer = (ending: Ending | undefined): Answer => reply(longPolls.content(start, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.
   if (hasNews(start) || cursor === undefined || cursor === '') return answer(undefined);
-  signal.throwIfAborted();
   counts.joined('poll');
   const news = new Deferred<Ending | undefined>();
   const timer = setTimeout(() => news.resolve(undefined), Math.min(MAX_WAIT, preferredWait(call) ?? MAX_WAIT));

@@ -3,6 +3,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { Log } from '../../../src/ops/log.ts';
+import { Tallies } from '../../../src/ops/tallies.ts';
+import { LongPolls } from '../../../src/stream/channel/long-polls.ts';
+import { KeepAlive } from '../../../src/stream/clients/keepalive.ts';
+import { answerLongPoll } from '../../../src/stream/clients/long-poll.ts';
+import { StreamCounts } from '../../../src/stream/counts.ts';
+import { History } from '../../../src/stream/history/history.ts';
+import { Replay } from '../../../src/stream/history/replay.ts';
+import { Message } from '../../../src/stream/message.ts';
+import { fakeCall } from '../../support/call.ts';
 import { ask } from '../../support/client.ts';
 import { startGateway } from '../../support/gateway.ts';
 
@@ -113,3 +123,33 @@ for (const engine of ['uws', 'node'])
       assert.deepEqual(data(await poll('/rooms?k=a', cursor)), ['one']);
     });
   });
+
+test('a request whose client has gone before it is looked at takes nothing from the next one', async (t) => {
+  const history = new History('run', { messages: 0, bytes: 1024, age: undefined });
+  const replay = new Replay({ history, rule: 'none', binary: false, snapshot: () => undefined });
+  const longPolls = new LongPolls({ history, replay, maxBehind: 1024, used: () => {}, unused: () => {} });
+  t.after(() => longPolls.close({ code: 1001, reason: 'the test is over' }));
+  const clientParts = {
+    log: new Log({ format: 'json', level: 'error', colour: false, descriptor: 1 }),
+    counts: new StreamCounts(new Tallies(), '/x'),
+    keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: undefined }),
+    maxMessage: 1024,
+    binary: false,
+  };
+  const poll = async (query: string, gone = false): Promise<{ cursor: string; messages: { data: string }[] }> => {
+    const call = fakeCall({ query });
+    if (gone) call.abort();
+    const answer = await answerLongPoll(call, longPolls, clientParts);
+    assert.ok('body' in answer && typeof answer.body === 'string');
+    return JSON.parse(answer.body) as { cursor: string; messages: { data: string }[] };
+  };
+  const { cursor } = await poll('cursor=');
+  const { id, sequence } = history.next();
+  history.add(new Message(Buffer.from('kept for one'), false, id, sequence));
+  // Nothing is in the history: only the position of the first request keeps the message.
+  await assert.rejects(poll(`cursor=${cursor}`, true), /left/);
+  assert.deepEqual(
+    (await poll(`cursor=${cursor}`)).messages.map(({ data }) => data),
+    ['kept for one'],
+  );
+});
