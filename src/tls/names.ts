@@ -41,9 +41,14 @@ export function covers(name: string, host: string): boolean {
   return dot > 0 && host.slice(dot) === name.slice(1);
 }
 
+/** The one form of a host's name that is compared: in lower case, without the dot of the root. */
+export function comparedName(host: string): string {
+  return host.toLowerCase().replace(/\.$/, '');
+}
+
 /** The index of the entry for `host`: an exact name before a wildcard, the first of equals; undefined when there is none. */
 export function findByName(entries: readonly (readonly string[])[], host: string): number | undefined {
-  const wanted = host.toLowerCase().replace(/\.$/, '');
+  const wanted = comparedName(host);
   const exact = entries.findIndex((names) => names.includes(wanted));
   if (exact !== -1) return exact;
   const wild = entries.findIndex((names) => names.some((name) => covers(name, wanted)));

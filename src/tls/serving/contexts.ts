@@ -1,5 +1,5 @@
-/** What OpenSSL serves with: one context for each certificate, and which of them a client gets. */
-import { constants, createHash, type X509Certificate } from 'node:crypto';
+/** What is served with: for OpenSSL one context for each certificate, and which of them a client gets. */
+import { constants, createHash, type KeyObject, type X509Certificate } from 'node:crypto';
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import { type ClientAuthority, loadClientAuthority } from '../client-authority.ts';
 import { type Identity, isValidAt, loadIdentity } from '../identity.ts';
@@ -7,7 +7,21 @@ import { findByName } from '../names.ts';
 import type { Environment } from '../passphrase.ts';
 import { TlsError } from '../tls-file.ts';
 import type { TlsSettings } from './settings.ts';
-import { policyOptions } from './suites.ts';
+import { only13, policyOptions } from './suites.ts';
+
+/** One certificate with its key and the policy that it is served with. Immutable. */
+export interface ServedIdentity {
+  /** Equal for what serves the same: chain, key and policy. */
+  readonly digest: string;
+  /** What a person calls it. */
+  readonly title: string;
+  /** PEM, in the order in which it is sent. */
+  readonly chain: string;
+  /** Decrypted. */
+  readonly key: KeyObject;
+  /** TLS 1.3 and nothing older. */
+  readonly only13: boolean;
+}
 
 /** One consistent reading of all files. Immutable: a reload makes another. */
 export class Contexts {
@@ -18,6 +32,7 @@ export class Contexts {
     /** Of the first certificate, for the server itself. */
     readonly defaults: SecureContextOptions,
     private readonly contexts: readonly SecureContext[],
+    private readonly served: readonly ServedIdentity[],
   ) {}
 
   /** Throws a `TlsError`. */
@@ -26,17 +41,32 @@ export class Contexts {
     const client = settings.client === undefined ? undefined : loadClientAuthority(settings.client, Date.now());
     const options = identities.map((identity) => contextOptions(settings, identity, client));
     const contexts = options.map((option, index) => make(option, settings.identities[index]?.certificate ?? ''));
-    const digest = createHash('sha256').update(JSON.stringify(options)).digest('hex');
-    return new Contexts(digest, identities, options[0] ?? {}, contexts);
+    const served = identities.map((identity, index) => ({
+      digest: digestOf(options[index]),
+      title: identity.title,
+      chain: identity.chain.map(String).join(''),
+      key: identity.key,
+      only13: only13(settings.ciphers, settings.minimumVersion),
+    }));
+    return new Contexts(digestOf(options), identities, options[0] ?? {}, contexts, served);
   }
 
   /** For a client that names `host`; undefined when no certificate is for it: the default is to be used. */
   find(host: string): SecureContext | undefined {
-    const index = findByName(
+    const index = this.indexFor(host);
+    return index === undefined ? undefined : this.contexts[index];
+  }
+
+  /** The same choice, without OpenSSL's context, and with the default. */
+  identityFor(host: string | undefined): ServedIdentity | undefined {
+    return this.served[(host === undefined ? undefined : this.indexFor(host)) ?? 0];
+  }
+
+  private indexFor(host: string): number | undefined {
+    return findByName(
       this.identities.map(({ names }) => names),
       host,
     );
-    return index === undefined ? undefined : this.contexts[index];
   }
 
   /** The first certificate of any chain that is not valid at `now`. */
@@ -68,6 +98,10 @@ function contextOptions(
           secureOptions: (policy.secureOptions ?? 0) | constants.SSL_OP_NO_TICKET,
         }),
   };
+}
+
+function digestOf(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }
 
 function make(options: SecureContextOptions, path: string): SecureContext {

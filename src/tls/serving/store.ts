@@ -9,7 +9,7 @@ import { systemCode } from '../../ops/system-errors.ts';
 import { day, firstToEnd, inChain, validity } from '../identity.ts';
 import type { Environment } from '../passphrase.ts';
 import { TlsError } from '../tls-file.ts';
-import { Contexts } from './contexts.ts';
+import { Contexts, type ServedIdentity } from './contexts.ts';
 import { milestone } from './expiry.ts';
 import { filesOf, type TlsSettings } from './settings.ts';
 
@@ -53,7 +53,8 @@ export interface CertificateFacts {
 
 export class CertificateStore {
   private server: TlsServer | undefined;
-  private readonly timers: NodeJS.Timeout[] = [];
+  private looks: NodeJS.Timeout | undefined;
+  private rotations: NodeJS.Timeout | undefined;
   /** Files that differ from the served ones and could not be used. */
   private pending: { readonly state: string; readonly tried: number; readonly told: boolean } | undefined;
   /** The last problem that was told. */
@@ -98,14 +99,26 @@ export class CertificateStore {
     return this.settings.client?.mode === 'required';
   }
 
-  /** Keeps `server` supplied from now on, until `close`. */
+  /**
+   * What a client is served with that names `host`, or none: the same choice as a server of Node's makes. Undefined where clients are asked for
+   * certificates: only Node's TLS tells what they have sent.
+   */
+  identityFor(host: string | undefined): ServedIdentity | undefined {
+    return this.settings.client === undefined ? this.current.identityFor(host) : undefined;
+  }
+
+  /** Looks at the files from now on, until `close`. */
+  watch(lookEvery = LOOK_EVERY): void {
+    clearInterval(this.looks);
+    this.looks = setInterval(() => void this.look(false), lookEvery).unref();
+  }
+
+  /** The same, and keeps `server` supplied instead of any other. */
   attach(server: TlsServer, lookEvery = LOOK_EVERY): void {
-    // A listener that is opened again has another server.
-    this.close();
     this.server = server;
-    const rotate = setInterval(() => server.setTicketKeys(randomBytes(48)), ROTATE_EVERY);
-    const look = setInterval(() => void this.look(false), lookEvery);
-    this.timers.push(rotate.unref(), look.unref());
+    clearInterval(this.rotations);
+    this.rotations = setInterval(() => server.setTicketKeys(randomBytes(48)), ROTATE_EVERY).unref();
+    this.watch(lookEvery);
   }
 
   /**
@@ -138,7 +151,8 @@ export class CertificateStore {
   }
 
   close(): void {
-    for (const timer of this.timers.splice(0)) clearInterval(timer);
+    clearInterval(this.looks);
+    clearInterval(this.rotations);
     this.server = undefined;
   }
 

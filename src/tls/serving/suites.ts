@@ -33,19 +33,24 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 `;
 
+/** Whether TLS 1.2 is refused. */
+export function only13(policy: CipherPolicy, minimum: MinimumVersion): boolean {
+  return policy === 'modern' || minimum === '1.3';
+}
+
 /**
  * The policy as Node takes it. Other than in the guideline our order of preference holds, which testers insist on; but a client
  * that prefers ChaCha20, as phones without AES in hardware do, gets it.
  */
 export function policyOptions(policy: CipherPolicy, minimum: MinimumVersion): SecureContextOptions {
-  const only13 = policy === 'modern' || minimum === '1.3';
+  const no12 = only13(policy, minimum);
   return {
-    minVersion: only13 ? 'TLSv1.3' : 'TLSv1.2',
+    minVersion: no12 ? 'TLSv1.3' : 'TLSv1.2',
     maxVersion: 'TLSv1.3',
-    ciphers: [...TLS13, ...(only13 ? [] : TLS12)].join(':'),
+    ciphers: [...TLS13, ...(no12 ? [] : TLS12)].join(':'),
     ecdhCurve: 'X25519:prime256v1:secp384r1',
     honorCipherOrder: true,
-    ...(only13 ? {} : { dhparam: DIFFIE_HELLMAN }),
+    ...(no12 ? {} : { dhparam: DIFFIE_HELLMAN }),
     // A client can use renegotiation only to cost us processor time.
     secureOptions:
       constants.SSL_OP_NO_RENEGOTIATION |

@@ -262,3 +262,49 @@ test('milestones', () => {
   assert.equal(daysLeft(1.9 * DAY, 0), 1);
   assert.equal(daysLeft(-0.5 * DAY, 0), -1);
 });
+
+test('without a server of Node’s it serves identities all the same: by name, without regard to case, and new ones when files change', () =>
+  bench(async (b) => {
+    const [first, wild, exact] = [['one.test'], ['*.board.test'], ['a.board.test']].map((names) =>
+      authority.server(names),
+    );
+    assert(first !== undefined && wild !== undefined && exact !== undefined);
+    b.put(first);
+    const others = [wild, exact].map((made, index) => {
+      const file = join(b.folder, `${index}.pem`);
+      writeFileSync(file, made.certificate + made.pem);
+      return { certificate: file, key: file, passphrase: undefined };
+    });
+    const settings = { identities: [b.files, ...others] as const, minimumVersion: '1.2', ciphers: 'modern' } as const;
+    const quiet = { reloaded: () => b.events.push('reloaded'), failed() {}, expiring() {}, serving() {} };
+    const store = await CertificateStore.open({ ...settings, client: undefined }, {}, quiet);
+    b.store = store;
+    store.watch(10);
+    const titles = ['A.Board.Test.', 'b.board.TEST', 'a.b.board.test', 'one.test', undefined].map(
+      (host) => store.identityFor(host)?.title,
+    );
+    assert.deepEqual(titles, ['a.board.test', '*.board.test', 'one.test', 'one.test', 'one.test']);
+    const before = store.identityFor('a.board.test');
+    assert.equal(before?.chain, exact.certificate);
+    assert(before?.only13 && before.key.equals(exact.key));
+
+    const next = authority.server(['one.test']);
+    b.put(next);
+    await b.told('reloaded');
+    assert.equal(store.identityFor('one.test')?.chain, next.certificate);
+    // What has not changed is the same for whoever keeps something by it.
+    assert.equal(store.identityFor('a.board.test')?.digest, before.digest);
+    const changed = store.identityFor('one.test')?.digest;
+    b.put(first);
+    await store.reload();
+    assert.notEqual(store.identityFor('one.test')?.digest, changed);
+    await store.prepare({ ...settings, ciphers: 'intermediate', client: undefined }).then((use) => use());
+    const policy = store.identityFor('a.board.test');
+    assert(policy !== undefined && !policy.only13 && policy.digest !== before.digest);
+    store.close();
+
+    writeFileSync(join(b.folder, 'ca.pem'), authority.certificate);
+    const client = { mode: 'optional', ca: join(b.folder, 'ca.pem'), crl: undefined } as const;
+    const asking = await CertificateStore.open({ ...settings, client }, {}, quiet);
+    assert.equal(asking.identityFor('one.test'), undefined);
+  }));
