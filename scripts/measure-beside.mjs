@@ -5,7 +5,7 @@
 // A viewer of runnel is a WebSocket on one stream that all share. For websocketd it is a WebSocket, too, and each has a program of its own,
 // as websocketd does it. The others have no streams: there it is a connection that has got a page and is kept open. "Private" is anonymous
 // memory; RSS counts pages of files as well, which the kernel can drop, and PSS shares those among the processes that have them. Servers that are not installed
-// are left out. Needs root, to see the memory of processes of other users.
+// are left out. Each comes plain and with TLS (the same certificate, ECDSA on P-256). Needs root, to see the memory of processes of other users.
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -25,58 +25,84 @@ const www = join(folder, 'www');
 mkdirSync(www);
 writeFileSync(join(www, 'index.html'), '<!doctype html><title>a page</title><p>hello\n');
 
+// Nobody checks it.
+execFileSync(resolve('dist/runnel-linux-x64'), ['tls', 'self-signed', 'localhost', '127.0.0.1', '--out', folder]);
+const certificate = join(folder, 'server.pem');
+const key = join(folder, 'server.key');
+
 function file(name, text) {
   const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 }
 
-const runnel = (port) =>
+const runnel = (port, secure) =>
   file(
     'runnel.toml',
-    `[[listen]]\naddress = "127.0.0.1:${port}"\n[static."/"]\nroot = "www"\n[stream."/live"]\ncommand = ["cat"]\nshare = "all"\n[log]\nrequests = false\n`,
+    `[[listen]]\naddress = "127.0.0.1:${port}"\n${secure ? `tls = { certificate = "${certificate}", key = "${key}" }\n` : ''}[static."/"]\nroot = "www"\n[stream."/live"]\ncommand = ["cat"]\nshare = "all"\n[log]\nrequests = false\n`,
   );
 
-/** Each gives the command for a port. */
+/** Each gives the command for a port, plain or with TLS. */
 const SERVERS = [
-  ['runnel, the executable', '/live', (port) => [resolve('dist/runnel-linux-x64'), 'serve', '-c', runnel(port)]],
-  ['runnel with Node', '/live', (port) => [process.execPath, 'dist/src/main.js', 'serve', '-c', runnel(port)]],
-  ['websocketd', '/', (port) => ['websocketd', '--address=127.0.0.1', `--port=${port}`, 'cat']],
+  [
+    'runnel, the executable',
+    '/live',
+    (port, secure) => [resolve('dist/runnel-linux-x64'), 'serve', '-c', runnel(port, secure)],
+  ],
+  [
+    'runnel with Node',
+    '/live',
+    (port, secure) => [process.execPath, 'dist/src/main.js', 'serve', '-c', runnel(port, secure)],
+  ],
+  [
+    'websocketd',
+    '/',
+    (port, secure) => [
+      'websocketd',
+      '--address=127.0.0.1',
+      `--port=${port}`,
+      ...(secure ? ['--ssl', `--sslcert=${certificate}`, `--sslkey=${key}`] : []),
+      'cat',
+    ],
+  ],
   [
     'lighttpd',
     undefined,
-    (port) => [
+    (port, secure) => [
       'lighttpd',
       '-D',
       '-f',
       file(
         'lighttpd.conf',
-        `server.document-root = "${www}"\nserver.bind = "127.0.0.1"\nserver.port = ${port}\nindex-file.names = ("index.html")\nserver.max-fds = 8192\nserver.max-connections = 4096\nserver.max-keep-alive-idle = 120\nmimetype.assign = (".html" => "text/html")\n`,
+        `server.document-root = "${www}"\nserver.bind = "127.0.0.1"\nserver.port = ${port}\nindex-file.names = ("index.html")\nserver.max-fds = 8192\nserver.max-connections = 4096\nserver.max-keep-alive-idle = 120\nmimetype.assign = (".html" => "text/html")\n${secure ? `server.modules = ("mod_openssl")\nssl.engine = "enable"\nssl.pemfile = "${certificate}"\nssl.privkey = "${key}"\n` : ''}`,
       ),
     ],
   ],
   [
     'nginx',
     undefined,
-    (port) => [
+    (port, secure) => [
       'nginx',
       '-c',
       file(
         'nginx.conf',
-        `daemon off;\nworker_processes 1;\nworker_rlimit_nofile 8192;\npid ${folder}/nginx.pid;\nerror_log /dev/null;\nevents { worker_connections 4096; }\nhttp { access_log off; keepalive_timeout 120s; server { listen 127.0.0.1:${port}; root ${www}; } }\n`,
+        `daemon off;\nworker_processes 1;\nworker_rlimit_nofile 8192;\npid ${folder}/nginx.pid;\nerror_log /dev/null;\nevents { worker_connections 4096; }\nhttp { access_log off; keepalive_timeout 120s; server { listen 127.0.0.1:${port}${secure ? ` ssl; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate ${certificate}; ssl_certificate_key ${key}` : ''}; root ${www}; } }\n`,
       ),
     ],
   ],
   [
     'Caddy',
     undefined,
-    (port) => [
+    (port, secure) => [
       'caddy',
       'run',
       '--adapter',
       'caddyfile',
       '--config',
-      file('Caddyfile', `{\n\tadmin off\n}\nhttp://127.0.0.1:${port} {\n\troot * ${www}\n\tfile_server\n}\n`),
+      file(
+        'Caddyfile',
+        `{\n\tadmin off\n\tauto_https off\n}\n${secure ? 'https' : 'http'}://127.0.0.1:${port} {\n${secure ? `\ttls ${certificate} ${key}\n` : ''}\troot * ${www}\n\tfile_server\n}\n`,
+      ),
     ],
   ],
 ];
@@ -87,21 +113,23 @@ try {
     '| | idle: RSS | PSS | private | with viewers: RSS | PSS | private | its programs: how many | PSS | private |',
   );
   console.log(`|${' --- |'.repeat(10)}`);
-  for (const [name, path, command] of SERVERS) console.log(await row(name, path, command));
+  for (const secure of [false, true])
+    for (const [name, path, command] of SERVERS)
+      console.log(await row(`${name}${secure ? ', TLS' : ''}`, path, command, secure));
 } finally {
   rmSync(folder, { recursive: true });
 }
 
-async function row(name, path, command) {
+async function row(name, path, command, secure) {
   const port = await freePort();
-  const [program, ...args] = command(port);
+  const [program, ...args] = command(port, secure);
   const missing = program.startsWith('/') ? !existsSync(program) : !installed(program);
   if (missing) return `| ${name} | not there${' |'.repeat(9)}`;
   const server = spawn(program, args, { stdio: 'ignore', env: { ...process.env, HOME: folder } });
   const exited = new Promise((done) => server.once('exit', done));
-  const viewers = new Waiting();
+  const viewers = new Waiting(secure);
   try {
-    await answers(port, server);
+    await answers(port, secure, server);
     await delay(REST);
     const idle = memory(server.pid);
     const head = path === undefined ? PAGE : upgrade(path);
@@ -135,15 +163,14 @@ function freePort() {
   });
 }
 
-async function answers(port, server) {
+async function answers(port, secure, server) {
   for (let left = 1000; left > 0; left -= 1) {
     if (server.exitCode !== null) throw new Error(`${server.spawnfile} ended at once`);
     // websocketd has no page: any answer will do.
-    const reply = await fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
-    if (reply !== undefined) {
-      await reply.arrayBuffer();
-      return;
-    }
+    const one = new Waiting(secure);
+    await one.open(port, 1, () => PAGE);
+    one.close();
+    if (one.refused === 0) return;
     await delay(10);
   }
   throw new Error(`${server.spawnfile} does not answer`);

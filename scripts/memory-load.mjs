@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 
 /** Asks for `url` over and over. Answers with requests per second and how many there were; throws when one was refused. */
 export async function request(url, connections, seconds) {
@@ -25,6 +26,11 @@ export class Waiting {
   refused = 0;
   sockets = [];
 
+  /** @param secure whether the connections speak TLS. */
+  constructor(secure = false) {
+    this.secure = secure;
+  }
+
   /** @param head the request of the connection with this index. */
   async open(port, count, head) {
     // Not all at once: the queue of a listener is shorter than a thousand.
@@ -36,7 +42,10 @@ export class Waiting {
 
   openOne(port, head) {
     return new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => socket.write(head));
+      const ready = () => socket.write(head);
+      const socket = this.secure
+        ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }, ready)
+        : connect(port, '127.0.0.1', ready);
       this.sockets.push(socket);
       const refuse = () => {
         this.refused += 1;

@@ -4,32 +4,32 @@ import { once } from 'node:events';
 import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BenchCase, column } from './case.ts';
-import { lighttpd, nginx, type Peer, runnel } from './peers.ts';
+import { type BenchCase, column, running } from './case.ts';
+import { lighttpd, lighttpdTls, nginx, nginxTls, type Peer, runnel } from './peers.ts';
 import { cpuOf, type Memory, memoryOf } from './proc.ts';
 import { whereIs } from './programs.ts';
 import { type Service, startService } from './service.ts';
 import type { Site } from './site.ts';
 
 const BYTES = 1_000_000_000;
+const TLS_BYTES = 200_000_000;
 /** Bytes a second of the slow client. */
 const SLOWLY = 20_000_000;
 /** Milliseconds between two looks at the server's memory, and until it has come to rest. */
 const LOOK_EVERY = 10;
 const SETTLE = 1000;
-/** As the packaged executable starts itself (`scripts/package/targets.mjs`): memory counts here. */
-const AS_PACKAGED = { NODE_OPTIONS: '--max-semi-space-size=1' };
 const MIB = 2 ** 20;
 
 /** A file that takes no room on the disk. @returns its path on the servers */
-function largeFile(site: Site): string {
-  const file = join(site.www, '1g.bin');
+function sparseFile(site: Site, bytes: number): string {
+  const name = `${bytes / 1e6}m.bin`;
+  const file = join(site.www, name);
   if (!existsSync(file)) {
     const descriptor = openSync(file, 'w');
-    ftruncateSync(descriptor, BYTES);
+    ftruncateSync(descriptor, bytes);
     closeSync(descriptor);
   }
-  return '/1g.bin';
+  return `/${name}`;
 }
 
 interface Download {
@@ -40,9 +40,11 @@ interface Download {
 }
 
 /** @param limits for curl(1) */
-async function download(service: Service, path: string, limits: readonly string[]): Promise<Download> {
-  const url = `http://127.0.0.1:${service.port}${path}`;
-  const args = ['-s', '-o', '/dev/null', '-w', '%{size_download} %{time_total}', ...limits, url];
+async function download(service: Service, path: string, limits: readonly string[], secure = false): Promise<Download> {
+  const url = `${secure ? 'https' : 'http'}://127.0.0.1:${service.port}${path}`;
+  // One suite, so that all encrypt alike.
+  const tls = secure ? ['--insecure', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256'] : [];
+  const args = ['-s', '-o', '/dev/null', '-w', '%{size_download} %{time_total}', ...tls, ...limits, url];
   const child = spawn(whereIs('curl') ?? 'curl', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   let said = '';
   child.stdout.on('data', (bytes: Buffer) => {
@@ -65,7 +67,7 @@ async function download(service: Service, path: string, limits: readonly string[
 }
 
 async function measured(peer: Peer, site: Site, seconds: number): Promise<readonly number[]> {
-  const path = largeFile(site);
+  const path = sparseFile(site, BYTES);
   const service = await startService(await peer.prepare(site));
   try {
     // So that what it keeps for every first request is there.
@@ -107,7 +109,26 @@ export const downloadCase: BenchCase = {
     column('MB/s', 0),
     column('server CPU s', 2),
   ],
-  peers: [runnel('uws', AS_PACKAGED), runnel('node', AS_PACKAGED), lighttpd, nginx],
+  peers: [runnel('uws', { packaged: true }), runnel('node', { packaged: true }), lighttpd, nginx],
   startsItself: true,
   measure: (peer, _service, { site, seconds }) => measured(peer, site, seconds),
+};
+
+/** Sending what is encrypted: how fast, and at which cost; TLS beside one row without. */
+export const downloadTlsCase: BenchCase = {
+  name: 'tls-download',
+  title: `A file of ${TLS_BYTES / 1e6} MB over TLS (AES-128-GCM), for one client`,
+  needs: ['curl'],
+  columns: [column('MB/s', 0), column('server CPU ms for 100 MB', 0), column('private MiB above idle', 1, false)],
+  peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls],
+  async measure({ name, secure }, service, { site }) {
+    const server = running(service);
+    const path = sparseFile(site, TLS_BYTES);
+    const idle = memoryOf(server.processes()).anonymous;
+    const before = cpuOf(server.processes()).own;
+    const { bytes, seconds, peak } = await download(server, path, [], secure);
+    const cpu = cpuOf(server.processes()).own - before;
+    if (bytes !== TLS_BYTES) throw new Error(`${name}: ${bytes} bytes came`);
+    return [bytes / seconds / 1e6, (cpu / bytes) * 1e11, (peak.anonymous - idle) / MIB];
+  },
 };

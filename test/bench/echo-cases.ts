@@ -2,7 +2,7 @@
 import { type BenchCase, column, running } from './case.ts';
 import type { EchoOrder, EchoReport } from './echo-load.ts';
 import { runLoad } from './load-process.ts';
-import { bareEcho, runnel, websocketd } from './peers.ts';
+import { bareEcho, type Peer, runnel, websocketd, websocketdTls } from './peers.ts';
 import { type Cpu, cpuOf } from './proc.ts';
 import type { Service } from './service.ts';
 
@@ -37,10 +37,10 @@ async function echo(service: Service, order: EchoOrder): Promise<EchoResult> {
   return { ...end, server: each(after.own - before.own), programs: each(after.programs - before.programs) };
 }
 
-function echoCase(connections: number): BenchCase {
+function echoCase(connections: number, name: string, what: string, peers: readonly Peer[]): BenchCase {
   return {
-    name: `echo-${connections}`,
-    title: `WebSocket echo through cat, 64 bytes, ${connections} connection${connections === 1 ? '' : 's'}`,
+    name,
+    title: `${what} through cat, 64 bytes, ${connections} connection${connections === 1 ? '' : 's'}`,
     needs: [],
     columns: [
       column(`messages/s, ${WINDOW} under way`, 0),
@@ -48,19 +48,33 @@ function echoCase(connections: number): BenchCase {
       column('cat µs each', 1, false),
       column('client CPU %', 0, false),
       column('messages/s, 1 under way', 0),
+      column('server CPU µs each', 1),
       column('p50 ms', 3),
       column('p99 ms', 3),
     ],
-    peers: [runnel('uws'), runnel('node'), websocketd, bareEcho],
-    async measure(_peer, service, { seconds }) {
+    peers,
+    async measure({ secure }, service, { seconds }) {
       const server = running(service);
-      const order = { port: server.port, path: '/echo', connections, warmUp: 0.5, seconds };
+      const order = { port: server.port, path: '/echo', secure, connections, warmUp: 0.5, seconds };
       const many = await echo(server, { ...order, window: WINDOW });
       const one = await echo(server, { ...order, window: 1 });
       const programs = many.programs || Number.NaN;
-      return [many.rate, many.server, programs, many.share * 100, one.rate, one.p50, one.p99];
+      return [many.rate, many.server, programs, many.share * 100, one.rate, one.server, one.p50, one.p99];
     },
   };
 }
 
-export const echoCases: readonly BenchCase[] = [echoCase(1), echoCase(50)];
+const PLAIN = [runnel('uws'), runnel('node'), websocketd, bareEcho];
+/** The first row is plain: what TLS adds. */
+const SECURE = [
+  runnel('auto', { schemes: true }),
+  runnel('auto', { secure: true, schemes: true }),
+  runnel('node', { secure: true, schemes: true }),
+  websocketdTls,
+];
+
+export const echoCases: readonly BenchCase[] = [
+  echoCase(1, 'echo-1', 'WebSocket echo', PLAIN),
+  echoCase(50, 'echo-50', 'WebSocket echo', PLAIN),
+  echoCase(50, 'tls-echo', 'WebSocket echo over TLS, beside one row without,', SECURE),
+];

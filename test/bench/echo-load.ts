@@ -3,11 +3,13 @@
  * made once, answers are counted by their headers, and what is sent at once goes out in one write.
  */
 import { connect, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { percentile } from './table.ts';
 
 export interface EchoOrder {
   readonly port: number;
   readonly path: string;
+  readonly secure: boolean;
   readonly connections: number;
   /** Messages that each connection has under way. */
   readonly window: number;
@@ -75,8 +77,10 @@ class Load {
   }
 
   private open(): Promise<Socket> {
-    const { port, path } = this.order;
-    const socket = connect(port, '127.0.0.1').setNoDelay();
+    const { port, path, secure } = this.order;
+    const socket = secure
+      ? connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false }).setNoDelay()
+      : connect(port, '127.0.0.1').setNoDelay();
     this.sockets.push(socket);
     socket.write(
       `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +

@@ -1,6 +1,16 @@
 /** CGI starts a second and static files, under load by wrk. */
 import { type BenchCase, column, running } from './case.ts';
-import { bareFile, lighttpd, nginx, nginxFcgiwrap, type Peer, runnel, websocketdCgi } from './peers.ts';
+import {
+  bareFile,
+  lighttpd,
+  lighttpdTls,
+  nginx,
+  nginxFcgiwrap,
+  nginxTls,
+  type Peer,
+  runnel,
+  websocketdCgi,
+} from './peers.ts';
 import { cpuOf } from './proc.ts';
 import { wrk } from './wrk.ts';
 
@@ -38,7 +48,7 @@ function httpCase({ name, title, connections, path, peers, needs = [] }: HttpCas
     peers,
     async measure(peer, service, { seconds }) {
       const { port, processes } = running(service);
-      const url = `http://127.0.0.1:${port}${pathFor(peer, path)}`;
+      const url = `${peer.secure ? 'https' : 'http'}://127.0.0.1:${port}${pathFor(peer, path)}`;
       await wrk(url, connections, 1);
       const before = cpuOf(processes());
       const load = await wrk(url, connections, seconds);
@@ -79,5 +89,12 @@ export const httpCases: readonly BenchCase[] = [
     connections: 16,
     path: '/100k.bin',
     peers: FILE_PEERS,
+  }),
+  httpCase({
+    name: 'tls-1k',
+    title: 'Static file of 1 KiB over TLS, 50 connections that stay',
+    connections: 50,
+    path: '/1k.bin',
+    peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls],
   }),
 ];

@@ -1,13 +1,16 @@
 /** `npm run bench`: measures runnel and its peers side by side. See docs/bench.md. */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { BenchCase } from './case.ts';
-import { downloadCase } from './download-case.ts';
+import { connectionCases } from './connection-cases.ts';
+import { downloadCase, downloadTlsCase } from './download-case.ts';
 import { echoCases } from './echo-cases.ts';
 import { machineFacts } from './facts.ts';
-import { fanoutCase } from './fanout-case.ts';
+import { fanoutCase, fanoutTlsCase } from './fanout-case.ts';
 import { httpCases } from './http-cases.ts';
-import { idleCase } from './idle-case.ts';
+import { idleCase, idleTlsCase } from './idle-case.ts';
 import { notModifiedCase } from './not-modified-case.ts';
+import type { Peer } from './peers.ts';
 import { installMissing, missingPrograms } from './programs.ts';
 import { runCase } from './rounds.ts';
 import { makeSite } from './site.ts';
@@ -24,15 +27,28 @@ const CASES: readonly BenchCase[] = [
   idleCase,
   stallCase,
   startCase,
+  ...connectionCases,
+  downloadTlsCase,
+  fanoutTlsCase,
+  idleTlsCase,
 ];
 
-const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds N] [--install] [CASE…]
+const USAGE = `npm run bench -- [--quick] [--rounds N] [--seconds N] [--program FILE] [--before FILE] [--install] [CASE…]
   CASE       runs the cases whose name begins so: ${CASES.map(({ name }) => name).join(' ')}
   --quick    two rounds of one second
   --rounds   how often each server is measured (5)
   --seconds  how long each time (3)
+  --program  what is measured as runnel, a main.js or an executable (dist/src/main.js)
+  --before   an older one, measured beside as "runnel (…) before"
   --install  installs peers and tools that are missing, with apt-get
 `;
+
+/** A server, and where it is ourselves and an older build was named, that beside it. */
+function versions(peer: Peer, { program, before }: { readonly program?: string; readonly before?: string }): Peer[] {
+  if (peer.built === undefined) return [peer];
+  const ours = program === undefined ? peer : peer.built(resolve(program), '');
+  return before === undefined ? [ours] : [ours, peer.built(resolve(before), ' before')];
+}
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -41,13 +57,15 @@ async function main(): Promise<number> {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
+      program: { type: 'string' },
+      before: { type: 'string' },
       install: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
   const wanted = CASES.filter(
     ({ name }) => positionals.length === 0 || positionals.some((part) => name.startsWith(part)),
-  );
+  ).map((bench) => ({ ...bench, peers: bench.peers.flatMap((peer) => versions(peer, values)) }));
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
   if (values.help || wanted.length === 0 || !(rounds >= 1) || !(seconds >= 1)) {

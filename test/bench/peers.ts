@@ -8,6 +8,7 @@ import type { Site } from './site.ts';
 
 /** How many viewers a server must be ready for. */
 const CONNECTIONS = 12_000;
+const LIGHTTPD_TLS = '/usr/lib/lighttpd/mod_openssl.so';
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const BARE = fileURLToPath(new URL('./bare-uws.js', import.meta.url));
@@ -16,23 +17,45 @@ export interface Peer {
   readonly name: string;
   /** What has to be installed for it; empty for ourselves. */
   readonly needs: readonly string[];
+  /** Whether it speaks TLS. */
+  readonly secure: boolean;
   /** What to start, once its configuration is written. */
   prepare(site: Site): Promise<ServiceOptions>;
   start(site: Site): Promise<Service>;
+  /** Of ourselves: the same by another build, `main.js` or an executable. */
+  built?(program: string, suffix: string): Peer;
 }
 
-function peer(name: string, needs: readonly string[], prepare: Peer['prepare']): Peer {
-  return { name, needs, prepare, start: async (site) => await startService(await prepare(site)) };
+interface PeerOptions {
+  readonly needs?: readonly string[];
+  readonly secure?: boolean;
 }
 
-/** @param env for measuring from within */
-export function runnel(engine: 'uws' | 'node', env: NodeJS.ProcessEnv = {}): Peer {
-  const name = `runnel (${engine})`;
-  return peer(name, [], async (site) => {
+function peer(name: string, { needs = [], secure = false }: PeerOptions, prepare: Peer['prepare']): Peer {
+  return { name, needs, secure, prepare, start: async (site) => await startService(await prepare(site)) };
+}
+
+export interface RunnelOptions {
+  readonly secure?: boolean;
+  /** As the packaged executable starts itself (`scripts/package/targets.mjs`): where memory counts. */
+  readonly packaged?: boolean;
+  /** For measuring from within. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** Whether its name says what it speaks. */
+  readonly schemes?: boolean;
+}
+
+/** @param engine "auto" is a listener without the key. */
+export function runnel(engine: 'auto' | 'uws' | 'node', options: RunnelOptions = {}, program = MAIN): Peer {
+  const { secure = false, packaged = false, schemes = false } = options;
+  const name = `runnel (${engine}${schemes ? (secure ? ', wss' : ', ws') : ''})`;
+  const env = { ...options.env, ...(packaged ? { NODE_OPTIONS: '--max-semi-space-size=1' } : {}) };
+  const made = peer(name, { secure }, async (site) => {
     const port = await freePort();
     const file = join(site.folder, `runnel-${engine}-${port}.toml`);
+    const tls = secure ? `, tls = { certificate = "${site.certificate}", key = "${site.key}" }` : '';
     const lines = [
-      `listen = [{ address = "127.0.0.1:${port}", engine = "${engine}" }]`,
+      `listen = [{ address = "127.0.0.1:${port}", engine = "${engine}"${tls} }]`,
       'log = { level = "error", requests = false }',
       `static."/" = { root = "${site.www}" }`,
       `cgi."/cgi-bin/" = { root = "${site.cgiBin}" }`,
@@ -42,15 +65,29 @@ export function runnel(engine: 'uws' | 'node', env: NodeJS.ProcessEnv = {}): Pee
       `connections = { max = ${CONNECTIONS} }`,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
-    return { name, port, folder: site.folder, command: [process.execPath, MAIN, 'serve', '-c', file], env };
+    const start: [string, ...string[]] = program.endsWith('.js') ? [process.execPath, program] : [program];
+    return { name, port, folder: site.folder, command: [...start, 'serve', '-c', file], env };
+  });
+  return { ...made, built: (other, suffix) => ({ ...runnel(engine, options, other), name: `${name}${suffix}` }) };
+}
+
+export const lighttpd = lighttpdWith(false);
+export const lighttpdTls = lighttpdWith(true);
+
+function lighttpdWith(secure: boolean): Peer {
+  const needs = ['lighttpd', ...(secure ? [LIGHTTPD_TLS] : [])];
+  return peer('lighttpd', { needs, secure }, async (site) => {
+    const port = await freePort();
+    const file = join(site.folder, `lighttpd-${port}.conf`);
+    writeFileSync(file, `${lighttpdLines(site, port, secure).join('\n')}\n`);
+    return { name: 'lighttpd', port, folder: site.folder, command: [path('lighttpd'), '-D', '-f', file] };
   });
 }
 
-export const lighttpd = peer('lighttpd', ['lighttpd'], async (site) => {
-  const port = await freePort();
-  const file = join(site.folder, `lighttpd-${port}.conf`);
-  const lines = [
-    'server.modules = ("mod_cgi")',
+function lighttpdLines(site: Site, port: number, secure: boolean): string[] {
+  return [
+    `server.modules = ("mod_cgi"${secure ? ', "mod_openssl"' : ''})`,
+    ...(secure ? ['ssl.engine = "enable"', `ssl.pemfile = "${site.certificate}"`, `ssl.privkey = "${site.key}"`] : []),
     `server.document-root = "${site.www}"`,
     'server.bind = "127.0.0.1"',
     `server.port = ${port}`,
@@ -60,20 +97,24 @@ export const lighttpd = peer('lighttpd', ['lighttpd'], async (site) => {
     'mimetype.assign = (".bin" => "application/octet-stream")',
     '$HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }',
   ];
-  writeFileSync(file, `${lines.join('\n')}\n`);
-  return { name: 'lighttpd', port, folder: site.folder, command: [path('lighttpd'), '-D', '-f', file] };
-});
+}
 
-export const nginx = peer('nginx', ['nginx'], async (site) => {
-  const port = await freePort();
-  const command = [path('nginx'), '-c', nginxConfig(site, port)] as const;
-  return { name: 'nginx', port, folder: site.folder, command, workers: true };
-});
+export const nginx = nginxWith(false);
+export const nginxTls = nginxWith(true);
+
+function nginxWith(secure: boolean): Peer {
+  return peer('nginx', { needs: ['nginx'], secure }, async (site) => {
+    const port = await freePort();
+    const command = [path('nginx'), '-c', nginxConfig(site, port, secure)] as const;
+    return { name: 'nginx', port, folder: site.folder, command, workers: true };
+  });
+}
 
 /** CGI behind nginx: it asks fcgiwrap, with four processes for a load of four. */
 export const nginxFcgiwrap: Peer = {
   name: 'nginx+fcgiwrap',
   needs: ['nginx', 'fcgiwrap'],
+  secure: false,
   prepare: (site) => nginx.prepare(site),
   async start(site) {
     // It does not remove its socket.
@@ -92,44 +133,54 @@ export const nginxFcgiwrap: Peer = {
   },
 };
 
-export const websocketd = peer('websocketd', ['websocketd'], async (site) => {
-  const port = await freePort();
-  const command = [path('websocketd'), ...WEBSOCKETD_FLAGS, `--port=${port}`, 'cat'] as const;
-  return { name: 'websocketd', port, folder: site.folder, command };
-});
+export const websocketd = websocketdWith(false);
+export const websocketdTls = websocketdWith(true);
+
+function websocketdWith(secure: boolean): Peer {
+  return peer('websocketd', { needs: ['websocketd'], secure }, async (site) => {
+    const port = await freePort();
+    const tls = secure ? ['--ssl', `--sslcert=${site.certificate}`, `--sslkey=${site.key}`] : [];
+    const command = [path('websocketd'), ...WEBSOCKETD_FLAGS, ...tls, `--port=${port}`, 'cat'] as const;
+    return { name: 'websocketd', port, folder: site.folder, command };
+  });
+}
 
 /** One process for each viewer. */
-export const websocketdTicker = peer('websocketd', ['websocketd'], async (site) => {
+export const websocketdTicker = peer('websocketd', { needs: ['websocketd'] }, async (site) => {
   const port = await freePort();
   const flags = ['--loglevel=fatal', '--address=127.0.0.1', `--maxforks=${CONNECTIONS}`, `--port=${port}`];
   return { name: 'websocketd', port, folder: site.folder, command: [path('websocketd'), ...flags, ticker(site)] };
 });
 
 /** nginx's broadcaster. It starts no programs: what they would print is posted to it, over one connection that stays. */
-export const nchan: Peer = {
-  name: 'nchan',
-  needs: ['nginx', NCHAN],
-  async prepare(site) {
-    const port = await freePort();
-    const command = [path('nginx'), '-c', nchanConfig(site, port)] as const;
-    return { name: 'nchan', port, folder: site.folder, command, workers: true };
-  },
-  async start(site) {
-    const server = await startService(await nchan.prepare(site));
-    const publisher = spawnGroup({
-      name: 'nchan publisher',
-      folder: site.folder,
-      command: [ticker(site), String(server.port)],
-    });
-    const stop = async (): Promise<void> => {
-      await endGroup(publisher);
-      await server.stop();
-    };
-    return { ...server, stop };
-  },
-};
+export const nchan = nchanWith(false);
+export const nchanTls = nchanWith(true);
 
-export const websocketdCgi = peer('websocketd --cgidir', ['websocketd'], async (site) => {
+function nchanWith(secure: boolean): Peer {
+  const made = peer('nchan', { needs: ['nginx', NCHAN], secure }, async (site) => {
+    const port = await freePort();
+    const command = [path('nginx'), '-c', nchanConfig(site, port, secure)] as const;
+    return { name: 'nchan', port, folder: site.folder, command, workers: true };
+  });
+  return {
+    ...made,
+    async start(site) {
+      const server = await made.start(site);
+      const publisher = spawnGroup({
+        name: 'nchan publisher',
+        folder: site.folder,
+        command: [ticker(site), publishingSocket(site, server.port)],
+      });
+      const stop = async (): Promise<void> => {
+        await endGroup(publisher);
+        await server.stop();
+      };
+      return { ...server, stop };
+    },
+  };
+}
+
+export const websocketdCgi = peer('websocketd --cgidir', { needs: ['websocketd'] }, async (site) => {
   const port = await freePort();
   const command = [path('websocketd'), ...WEBSOCKETD_FLAGS, `--port=${port}`, `--cgidir=${site.cgiBin}`] as const;
   return { name: 'websocketd --cgidir', port, folder: site.folder, command };
@@ -141,7 +192,7 @@ export const bareEcho = bare('uWS alone, no program');
 export const bareFile = bare('uWS alone, no file');
 
 function bare(name: string): Peer {
-  return peer(name, [], async (site) => {
+  return peer(name, {}, async (site) => {
     const port = await freePort();
     return { name, port, folder: site.folder, command: [process.execPath, BARE, String(port)] };
   });
@@ -149,7 +200,7 @@ function bare(name: string): Peer {
 
 const WEBSOCKETD_FLAGS = ['--loglevel=fatal', '--address=127.0.0.1', '--maxforks=1000'] as const;
 
-function nginxConfig(site: Site, port: number): string {
+function nginxConfig(site: Site, port: number, secure: boolean): string {
   const file = join(site.folder, `nginx-${port}.conf`);
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
     .map((kind) => `${kind}_temp_path ${site.folder}/nginx-${kind};`)
@@ -170,7 +221,7 @@ http {
   keepalive_requests 100000000;
   ${temporary}
   server {
-    listen 127.0.0.1:${port};
+    ${nginxListenLines(site, port, secure)}
     root ${site.www};
     location /cgi-bin/ {
       fastcgi_pass unix:${fcgiSocket(site)};
@@ -187,7 +238,7 @@ http {
   return file;
 }
 
-function nchanConfig(site: Site, port: number): string {
+function nchanConfig(site: Site, port: number, secure: boolean): string {
   const file = join(site.folder, `nchan-${port}.conf`);
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   writeFileSync(
@@ -205,16 +256,33 @@ http {
   keepalive_requests 100000000;
   client_body_temp_path ${site.folder}/nchan-body;
   server {
-    listen 127.0.0.1:${port};
+    ${nginxListenLines(site, port, secure)}
     tcp_nodelay on;
-    location = /pub { nchan_publisher; nchan_channel_id bench; }
     location = /watch { nchan_subscriber websocket; nchan_channel_id bench; nchan_subscriber_first_message newest; }
     location = /quiet { nchan_subscriber websocket; nchan_channel_id quiet; nchan_subscriber_first_message newest; }
+  }
+  # The publisher's side is the same whatever the viewers speak.
+  server {
+    listen unix:${publishingSocket(site, port)};
+    location = /pub { nchan_publisher; nchan_channel_id bench; }
   }
 }
 `,
   );
   return file;
+}
+
+function nginxListenLines(site: Site, port: number, secure: boolean): string {
+  if (!secure) return `listen 127.0.0.1:${port};`;
+  // Without its protocols nginx 1.22 speaks TLS 1.0 to 1.2.
+  return `listen 127.0.0.1:${port} ssl;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_certificate ${site.certificate};
+    ssl_certificate_key ${site.key};`;
+}
+
+function publishingSocket(site: Site, port: number): string {
+  return join(site.folder, `nchan-${port}.sock`);
 }
 
 function ticker(site: Site): string {

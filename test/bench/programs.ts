@@ -3,15 +3,20 @@ import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
+/** Of OpenSSL, for the load clients in C. */
+export const OPENSSL = '/usr/include/openssl/ssl.h';
+
 /** Program, or file with its path → Debian's package. */
 const PACKAGES: { readonly [program: string]: string } = {
   websocketd: 'websocketd',
   lighttpd: 'lighttpd',
+  '/usr/lib/lighttpd/mod_openssl.so': 'lighttpd-mod-openssl',
   nginx: 'nginx-light',
   '/usr/lib/nginx/modules/ngx_nchan_module.so': 'libnginx-mod-nchan',
   fcgiwrap: 'fcgiwrap',
   wrk: 'wrk',
   gcc: 'gcc libc6-dev',
+  [OPENSSL]: 'libssl-dev',
 };
 
 /** Its path; undefined when it is not there. Servers are where ordinary users do not look. */

@@ -1,10 +1,11 @@
-/** The folder that every server of a run serves: two files, two CGI programs. */
+/** The folder that every server of a run serves: two files, two CGI programs; and the certificate that all of them have. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { whereIs } from './programs.ts';
+import { Authority } from '../support/certificates.ts';
+import { OPENSSL, whereIs } from './programs.ts';
 
 const HELLO_C = `#include <unistd.h>
 int main(void) {
@@ -24,8 +25,9 @@ export interface Site {
   readonly www: string;
   /** Has the programs hello (C, static, where there is a compiler) and hello.sh. */
   readonly cgiBin: string;
-  /** Whether hello is there, and in `folder` the programs ticker and viewers. */
-  readonly compiled: boolean;
+  /** Files in PEM: ECDSA on P-256, the certificate alone. */
+  readonly certificate: string;
+  readonly key: string;
   remove(): void;
 }
 
@@ -39,13 +41,26 @@ export function makeSite(): Site {
   writeFileSync(join(www, '1k.bin'), Buffer.alloc(1024, 'x'));
   writeFileSync(join(www, '100k.bin'), Buffer.alloc(102_400, 'x'));
   writeFileSync(join(cgiBin, 'hello.sh'), HELLO_SH, { mode: 0o755 });
-  const gcc = whereIs('gcc');
-  if (gcc !== undefined) {
-    writeFileSync(join(folder, 'hello.c'), HELLO_C);
-    execFileSync(gcc, ['-O2', '-static', '-o', join(cgiBin, 'hello'), join(folder, 'hello.c')]);
-    for (const name of ['ticker', 'viewers'])
-      execFileSync(gcc, ['-O2', '-static', '-o', join(folder, name), join(SOURCES, `${name}.c`)]);
-  }
+  const made = new Authority().server(['bench.test', '127.0.0.1']);
+  const certificate = join(folder, 'certificate.pem');
+  const key = join(folder, 'key.pem');
+  writeFileSync(certificate, made.certificate);
+  writeFileSync(key, made.pem);
+  compile(folder, cgiBin);
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
-  return { folder, www, cgiBin, compiled: gcc !== undefined, remove };
+  return { folder, www, cgiBin, certificate, key, remove };
+}
+
+/** In `folder` then: ticker, viewers, connections, and of the last two another that speaks TLS (tls-…); in `cgiBin`: hello. What cannot be compiled is not there. */
+function compile(folder: string, cgiBin: string): void {
+  const gcc = whereIs('gcc');
+  if (gcc === undefined) return;
+  writeFileSync(join(folder, 'hello.c'), HELLO_C);
+  execFileSync(gcc, ['-O2', '-static', '-o', join(cgiBin, 'hello'), join(folder, 'hello.c')]);
+  const source = (name: string): string => join(SOURCES, `${name}.c`);
+  for (const name of ['ticker', 'viewers', 'connections'])
+    execFileSync(gcc, ['-O2', '-static', '-o', join(folder, name), source(name)]);
+  if (whereIs(OPENSSL) === undefined) return;
+  for (const name of ['viewers', 'connections'])
+    execFileSync(gcc, ['-O2', '-DTLS', '-o', join(folder, `tls-${name}`), source(name), '-lssl', '-lcrypto']);
 }

@@ -20,13 +20,16 @@ function delayFile(site: Site): string {
 
 /** A gateway that knows its own delay. */
 function watched(engine: 'uws' | 'node'): Peer {
-  const { name, needs } = runnel(engine);
+  const { name, needs, secure } = runnel(engine);
   const within = (site: Site): Peer =>
     runnel(engine, {
-      NODE_OPTIONS: `--import=${new URL('./loop-delay.js', import.meta.url).href}`,
-      BENCH_LOOP_DELAY: delayFile(site),
+      env: {
+        NODE_OPTIONS: `--import=${new URL('./loop-delay.js', import.meta.url).href}`,
+        BENCH_LOOP_DELAY: delayFile(site),
+      },
     });
-  return { name, needs, prepare: (site) => within(site).prepare(site), start: (site) => within(site).start(site) };
+  const prepare: Peer['prepare'] = (site) => within(site).prepare(site);
+  return { name, needs, secure, prepare, start: (site) => within(site).start(site) };
 }
 
 /** The delay since this was called last. */

@@ -1,29 +1,28 @@
 /*
  * Prints 100 lines a second of 100 bytes each, at a steady pace: its number in 10 digits, a space, the time in 16 digits (microseconds of
- * CLOCK_MONOTONIC), and filling. With a port it posts each line to /pub there instead, for a server that starts no programs.
+ * CLOCK_MONOTONIC), and filling. With the path of a Unix socket it posts each line to /pub there instead, for a server that starts no programs.
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { LINE = 100, PERIOD = 10000000 };
 
-static int connection(int port) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-  int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;
+static int connection(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
   if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) < 0) exit(1);
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   return fd;
 }
 
 int main(int count, char **words) {
-  int posts = count > 1, fd = posts ? connection(atoi(words[1])) : 1;
+  int posts = count > 1, fd = posts ? connection(words[1]) : 1;
   char line[LINE + 2], request[400], answer[4096];
   struct timespec due, now;
   clock_gettime(CLOCK_MONOTONIC, &due);

@@ -4,6 +4,8 @@
  *   viewers PORT PATH COUNT WARM-UP SECONDS   watches what ticker.c prints; checks that every line comes, once and in order
  *   viewers PORT PATH COUNT                   only stays connected, until its standard input ends
  *
+ * Compiled with -DTLS -lssl -lcrypto it speaks TLS, and checks no certificate. With TLS 1.3 it has one suite, so that all servers encrypt alike.
+ *
  * Says on its standard output, one JSON object a line: {"kind":"connected",...}, then for the first form {"kind":"begin"} and {"kind":"end",...}.
  */
 #define _GNU_SOURCE
@@ -20,11 +22,20 @@
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef TLS
+#include <openssl/ssl.h>
+static SSL_CTX *context;
+#endif
 
+/* Microseconds until all must be connected: a server that cannot keep up does not hold up the run. */
+enum { PATIENCE = 120000000 };
 enum { HEAD = 2, LARGEST = 125, NUMBER = 10, EVENTS = 512 };
 
 struct viewer {
   int fd;
+#ifdef TLS
+  SSL *ssl;
+#endif
   uint32_t last;      /* the number of the newest line */
   uint8_t have;       /* bytes of an unfinished frame */
   char rest[HEAD + LARGEST];
@@ -49,11 +60,53 @@ static uint64_t digits(const char *at, int size) {
   return value;
 }
 
-static int open_viewer(int port, const char *path) {
+/* Like read(2) and write(2): -1 with EAGAIN where there is nothing yet. */
+static ssize_t take(struct viewer *viewer, char *into, size_t room) {
+#ifdef TLS
+  size_t have = 0;
+  /* A record brings 16 KiB at most: until there is no more of them. */
+  while (have < room) {
+    int size = SSL_read(viewer->ssl, into + have, (int)(room - have));
+    if (size > 0) {
+      have += (size_t)size;
+      if (room == 1) break;
+      continue;
+    }
+    if (have > 0) break;
+    int why = SSL_get_error(viewer->ssl, size);
+    if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) return 0;
+    errno = EAGAIN;
+    return -1;
+  }
+  return (ssize_t)have;
+#else
+  return read(viewer->fd, into, room);
+#endif
+}
+
+static ssize_t give(struct viewer *viewer, const void *bytes, size_t size) {
+#ifdef TLS
+  return SSL_write(viewer->ssl, bytes, (int)size);
+#else
+  return write(viewer->fd, bytes, size);
+#endif
+}
+
+static void leave(struct viewer *viewer) {
+#ifdef TLS
+  SSL_free(viewer->ssl);
+  viewer->ssl = 0;
+#endif
+  if (viewer->fd >= 0) close(viewer->fd);
+  viewer->fd = -1;
+}
+
+static int open_viewer(struct viewer *viewer, int port, const char *path) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   struct timeval patience = {.tv_sec = 10};
   char text[1024];
   int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1, size, have = 0;
+  viewer->fd = fd;
   if (fd < 0) return -1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
@@ -61,15 +114,21 @@ static int open_viewer(int port, const char *path) {
                   "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
                   path, port);
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0 || write(fd, text, size) != size) goto failed;
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) goto failed;
+#ifdef TLS
+  viewer->ssl = SSL_new(context);
+  SSL_set_fd(viewer->ssl, fd);
+  if (SSL_connect(viewer->ssl) != 1) goto failed;
+#endif
+  if (give(viewer, text, (size_t)size) != size) goto failed;
   /* Byte by byte, so that the first frame stays where it is. */
   while (have < 4 || memcmp(text + have - 4, "\r\n\r\n", 4) != 0)
-    if (have == sizeof text || read(fd, text + have++, 1) != 1) goto failed;
+    if (have == sizeof text || take(viewer, text + have++, 1) != 1) goto failed;
   if (memcmp(text, "HTTP/1.1 101", 12) != 0) goto failed;
   fcntl(fd, F_SETFL, O_NONBLOCK);
-  return fd;
+  return 0;
 failed:
-  close(fd);
+  leave(viewer);
   return -1;
 }
 
@@ -91,12 +150,11 @@ static void readable(struct viewer *viewer) {
   static char space[HEAD + LARGEST + 65536];
   static const unsigned char pong[6] = {0x8a, 0x80, 0, 0, 0, 0};
   memcpy(space, viewer->rest, viewer->have);
-  ssize_t size = read(viewer->fd, space + viewer->have, 65536);
+  ssize_t size = take(viewer, space + viewer->have, 65536);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
     gone++;
-    close(viewer->fd);
-    viewer->fd = -1;
+    leave(viewer);
     return;
   }
   int64_t at = now_us();
@@ -105,11 +163,13 @@ static void readable(struct viewer *viewer) {
     unsigned char kind = (unsigned char)from[0], length = (unsigned char)from[1];
     if (length > LARGEST) exit(3);
     if (kind == 0x81 && length > NUMBER + 17) line(viewer, from + HEAD, at);
-    else if (kind == 0x89 && write(viewer->fd, pong, sizeof pong) < 0) wrong++;
+    else if (kind == 0x89 && give(viewer, pong, sizeof pong) < 0) wrong++;
     from += HEAD + length;
   }
   viewer->have = (uint8_t)(end - from);
   memcpy(viewer->rest, from, viewer->have);
+  /* OpenSSL may hold more, of which epoll knows nothing. */
+  if (size == 65536) readable(viewer);
 }
 
 static void turn(int milliseconds) {
@@ -149,13 +209,17 @@ int main(int words, char **word) {
   files.rlim_cur = files.rlim_max;
   setrlimit(RLIMIT_NOFILE, &files);
   count = atoi(word[3]);
+#ifdef TLS
+  context = SSL_CTX_new(TLS_client_method());
+  SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256");
+  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
+#endif
   viewers = calloc((size_t)count, sizeof *viewers);
   epoll = epoll_create1(0);
   int64_t began = now_us();
   for (int at = 0; at < count; at++) {
     struct epoll_event interest = {.events = EPOLLIN, .data.ptr = &viewers[at]};
-    viewers[at].fd = open_viewer(atoi(word[1]), word[2]);
-    if (viewers[at].fd < 0) failures++;
+    if (now_us() - began > PATIENCE || open_viewer(&viewers[at], atoi(word[1]), word[2]) < 0) failures++;
     else epoll_ctl(epoll, EPOLL_CTL_ADD, viewers[at].fd, &interest);
     if (at % 32 == 0) turn(0);
   }

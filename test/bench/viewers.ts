@@ -13,6 +13,8 @@ export interface ViewersOrder {
   readonly port: number;
   readonly path: string;
   readonly viewers: number;
+  /** Whether they speak TLS. */
+  readonly secure?: boolean;
 }
 
 export interface Watching extends ViewersOrder {
@@ -81,8 +83,10 @@ export async function idle(site: Compiled, order: ViewersOrder): Promise<Idle> {
   return { failures: report.failures, seconds: report.seconds, leave };
 }
 
-function start(site: Compiled, { port, path, viewers }: ViewersOrder, more: readonly number[]) {
+function start(site: Compiled, { port, path, viewers, secure = false }: ViewersOrder, more: readonly number[]) {
   const args = [port, path, viewers, ...more].map(String);
-  const child = spawn(join(site.folder, 'viewers'), args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(join(site.folder, secure ? 'tls-viewers' : 'viewers'), args, {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   return { child, lines: createInterface({ input: child.stdout }) };
 }
