@@ -29,7 +29,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
     ['net'],
   ],
   cli: [['check', 'tls'], [REST]],
-  engine: [['choose'], ['uws', 'node'], [REST]],
+  engine: [['choose'], ['door'], ['uws', 'node'], [REST]],
   handlers: [['kinds'], ['own'], [REST], ['cgi']],
   'stream/sources': [['sources'], ['poll'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],

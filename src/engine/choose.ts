@@ -1,7 +1,14 @@
-/** Which engine serves: the one that is configured, or the best that can be loaded here. */
+/** Which engines serve: those that are configured, or the best that can be loaded here. */
+import { loadKoffi, loadUws } from '../ops/addons/addon.ts';
 import type { Assets } from '../ops/assets.ts';
-import type { Engine } from './engine.ts';
-import { uwsEngine } from './uws/uws.ts';
+import { openDescriptors } from './descriptors.ts';
+import { Door, type NativeParts } from './door/door.ts';
+import type { Engine, EngineWish } from './engine.ts';
+
+/** What its types leave out. */
+interface Untyped {
+  _cfg(setting: 'silent'): void;
+}
 
 export interface EngineChoice {
   readonly engine: Engine;
@@ -11,26 +18,39 @@ export interface EngineChoice {
 
 /**
  * `maxHeaderBytes` is the largest of all listeners: uWebSockets.js knows one for the whole process. Rejects when "uws" is asked for
- * and cannot be loaded.
+ * and cannot be had.
  */
-export async function chooseEngine(
-  wanted: 'auto' | 'uws' | 'node',
-  assets: Assets,
-  maxHeaderBytes: number,
-): Promise<EngineChoice> {
-  if (wanted === 'node') return { engine: await nodeEngine(), fallback: undefined };
-  try {
-    return { engine: await uwsEngine(assets, maxHeaderBytes), fallback: undefined };
-  } catch (error) {
-    const reason = `uWebSockets.js cannot be loaded: ${lastLine(error)}`;
-    if (wanted === 'uws') throw new Error(reason, { cause: error });
-    return { engine: await nodeEngine(), fallback: reason };
-  }
+export async function chooseEngine(wish: EngineWish, assets: Assets, maxHeaderBytes: number): Promise<EngineChoice> {
+  if (wish === 'node') return { engine: engineOf(wish, undefined), fallback: undefined };
+  const native = await loadNative(assets, maxHeaderBytes);
+  if (typeof native !== 'string') return { engine: engineOf(wish, native), fallback: undefined };
+  if (wish === 'uws') throw new Error(native);
+  return { engine: engineOf('node', undefined), fallback: native };
 }
 
-/** Loaded only where it serves: node:http takes 0.8 MiB. */
-async function nodeEngine(): Promise<Engine> {
-  return (await import('./node/node.ts')).nodeEngine();
+function engineOf(name: EngineWish, native: NativeParts | undefined): Engine {
+  return {
+    name,
+    listen: (options, events) => new Door(name, native, options, events).listen(),
+  };
+}
+
+/** The reason, where it cannot be had. */
+async function loadNative(assets: Assets, maxHeaderBytes: number): Promise<NativeParts | string> {
+  let uws: NativeParts['uws'];
+  try {
+    uws = await loadUws(assets, maxHeaderBytes);
+  } catch (error) {
+    return `uWebSockets.js cannot be loaded: ${lastLine(error)}`;
+  }
+  try {
+    // A TLS hello can have 16 KiB.
+    const descriptors = openDescriptors(loadKoffi(assets), Math.max(maxHeaderBytes, 16 * 1024) + 1);
+    (uws as unknown as Untyped)._cfg('silent');
+    return { uws, descriptors };
+  } catch (error) {
+    return `koffi, which hands connections to uWebSockets.js, cannot be loaded: ${lastLine(error)}`;
+  }
 }
 
 /** Of uWebSockets.js's own advice and the system's reason, the last line is the reason. */

@@ -1,6 +1,6 @@
 /**
- * The engine: the small interface under the pipeline. Two files implement it (`uws.ts`, `node.ts`) and one contract
- * suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
+ * The engine: the small interface under the pipeline. Two servers implement it (`uws/uws.ts`, `node/node.ts`) behind one door (`door/door.ts`) that
+ * accepts for both, and one contract suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
  * what an engine hands up is a copy, what it takes down is data.
  */
 import type { CertificateStore } from '../tls/serving/store.ts';
@@ -23,11 +23,11 @@ export interface Request {
   readonly headers: HeaderList;
   /** In the one form of `net/address.ts`: "unix" over a Unix socket, "" when the peer had gone before it could be asked for. */
   readonly remoteAddress: string;
-  /** Undefined where the engine cannot tell (`uws`) and over a Unix socket. */
+  /** Undefined over a Unix socket, and where the engine cannot tell: `uws`, over TLS and of an address with many connections at once. */
   readonly remotePort: number | undefined;
   /**
    * The address of this machine that the connection was made to, in the form of `remoteAddress`. Undefined over a Unix socket, and where the
-   * engine cannot tell: `uws` knows it only of a listener with an address of its own.
+   * engine cannot tell: `uws` knows it where it knows `remotePort`, or the listener has one address.
    */
   readonly localAddress?: string | undefined;
   readonly listener: ListenerFacts;
@@ -240,8 +240,8 @@ export interface Exchange {
 /** What an engine calls. */
 export interface EngineEvents {
   /**
-   * A connection was accepted. False: it is one too many, and the engine lets it go: with a 503 where it can (`node`, without
-   * TLS), else without a word. `closed` is not called for that one.
+   * A connection was accepted. False: it is one too many, and is let go: with a 503 where that needs no handshake, else without a word.
+   * `closed` is not called for that one.
    */
   opened(remoteAddress: string): boolean;
   /** A connection has ended, also one that became a WebSocket. Undefined where the engine cannot tell whose (`uws`). */
@@ -269,11 +269,11 @@ export interface ListenOptions {
   readonly keepAliveTimeout: number;
   /** Largest `maxMessage` of any route, bytes: an engine that needs one number for all takes this. */
   readonly maxMessage: number;
-  /** Undefined: plain. Only the engine `node` speaks TLS. */
+  /** Undefined: plain. */
   readonly tls?: CertificateStore | undefined;
   /**
    * Set: every connection begins with a PROXY preface, and only a peer of whom this says yes may send one; others are closed and
-   * reported to `refused`. Only the engine `node` can do this.
+   * reported to `refused`. The engine `node` serves them.
    */
   readonly isProxy?: ((remoteAddress: string) => boolean) | undefined;
 }
@@ -281,12 +281,13 @@ export interface ListenOptions {
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
-  /** A socket that systemd has opened, by its name. Only the engine `node` can take it over. */
+  /** A socket that systemd has opened, by its name. */
   | { readonly kind: 'systemd'; readonly socket: string };
 
 /** A listener at work. */
 export interface Listening {
-  readonly engine: EngineName;
+  /** "auto": each connection has the engine that serves it best. */
+  readonly engine: EngineWish;
   readonly name: string;
   readonly secure: boolean;
   /** The port really bound; undefined for a Unix socket. */
@@ -300,9 +301,12 @@ export interface Listening {
 }
 
 export type EngineName = 'uws' | 'node';
+/** Which engine a listener is to have: one of them, or for each connection the one that serves it best. */
+export type EngineWish = EngineName | 'auto';
 
 export interface Engine {
-  readonly name: EngineName;
+  /** "node" also where nothing else can be had. */
+  readonly name: EngineWish;
   /** Rejects with a `ListenError`. */
   listen(options: ListenOptions, events: EngineEvents): Promise<Listening>;
 }

@@ -1,6 +1,6 @@
 /** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
 import { formatPath } from '../config/reading/problems.ts';
-import { listeningUrl } from '../engine/listening.ts';
+import { listeningUrl } from '../engine/door/listening.ts';
 import { FileCache } from '../files/cache.ts';
 import { ReadBuffers } from '../files/file-body.ts';
 import type { Resource } from '../files/resources.ts';
@@ -308,7 +308,7 @@ function elsewhere({ listen: { address } }: OpenListener): string {
 /** Streams with larger messages than the engine of a listener was told of when that was opened. */
 function tooLarge(config: Config, kept: readonly OpenListener[]): readonly string[] {
   const bounds = kept.flatMap(({ admin, listening, maxMessage }) =>
-    admin || listening.engine !== 'uws' ? [] : [maxMessage],
+    admin || listening.engine === 'node' ? [] : [maxMessage],
   );
   const least = Math.min(...bounds);
   return everyRoute(config).flatMap((route) =>

@@ -3,8 +3,8 @@
 import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import { tlsSettings } from '../config/keys/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
+import { listenEverywhere } from '../engine/door/listening.ts';
 import type { EngineEvents, Request } from '../engine/engine.ts';
-import { listenEverywhere } from '../engine/listening.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
@@ -37,8 +37,9 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
   return {
     async prepare({ listen }) {
       const { address, tls, proxy_protocol } = listen;
-      const needsNode = tls !== undefined || proxy_protocol || address.kind === 'systemd';
-      const { engine, fallback } = await chooseEngine(needsNode ? 'node' : listen.engine, assets, header_bytes);
+      // Who is behind a proxy is known to `node` alone, so uWebSockets.js need not be loaded for it.
+      const wish = proxy_protocol ? 'node' : listen.engine;
+      const { engine, fallback } = await chooseEngine(wish, assets, header_bytes);
       if (fallback !== undefined) parts.slower(fallback);
       return { engine, store: tls && (await certificates.open(address.text, tlsSettings(tls))) };
     },

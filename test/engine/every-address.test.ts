@@ -1,6 +1,7 @@
 /** ":8080" where the kernel has no IPv6: an engine that says what such a system says. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { listenEverywhere } from '../../src/engine/door/listening.ts';
 import {
   type Engine,
   type EngineEvents,
@@ -8,7 +9,6 @@ import {
   type Listening,
   type ListenOptions,
 } from '../../src/engine/engine.ts';
-import { listenEverywhere } from '../../src/engine/listening.ts';
 
 /** Refuses "::" with this code. */
 function engineWithout(code: string, asked: string[]): Engine {

@@ -1,5 +1,6 @@
 /** An engine at work on a free port for one test. What it tells is recorded. */
 import assert from 'node:assert/strict';
+import { chooseEngine } from '../../src/engine/choose.ts';
 import type {
   BodySink,
   BodySource,
@@ -13,8 +14,6 @@ import type {
   Reply,
   Request,
 } from '../../src/engine/engine.ts';
-import { nodeEngine } from '../../src/engine/node/node.ts';
-import { uwsEngine } from '../../src/engine/uws/uws.ts';
 import { openAssets } from '../../src/ops/assets.ts';
 import { markSecure, testStore } from './secure.ts';
 
@@ -30,8 +29,8 @@ export function engineName(row: Row): EngineName {
   return row === 'tls' ? 'node' : row;
 }
 
-export function engineOf(name: EngineName): Promise<Engine> {
-  return name === 'uws' ? uwsEngine(openAssets(), MAX_HEADER_BYTES) : Promise.resolve(nodeEngine());
+export async function engineOf(name: EngineName): Promise<Engine> {
+  return (await chooseEngine(name, openAssets(), MAX_HEADER_BYTES)).engine;
 }
 
 export class RecordingEvents implements EngineEvents {

@@ -2,25 +2,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Reply, Request } from '../engine.ts';
+import type { Peer } from '../peer.ts';
 import { closingText } from '../replies.ts';
 
 /** What every request of one connection says of its TLS. */
 export type SecureFacts = Pick<Request, 'tls' | 'peerCertificate'>;
-
-/** The other end of a connection: the client, as far as one can know. */
-export interface Peer {
-  /** As engines write addresses. */
-  readonly address: string;
-  readonly port: number | undefined;
-  /** The address of ours that the connection was made to, by a proxy where there is one. */
-  readonly local: string | undefined;
-  /** A proxy in front says that it speaks TLS with the client. */
-  readonly secure: boolean;
-  /** It is the proxy that is known, not whose connection it has passed on (a PROXY preface that names nobody). */
-  readonly anonymous: boolean;
-  /** Bytes that the proxy wrote before the client's first. */
-  readonly preface: number;
-}
 
 /** How long a refused or early-answered client may go on sending before it is cut, so that it reads the answer first. Milliseconds. */
 export const LINGER = 2000;

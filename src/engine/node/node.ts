@@ -1,18 +1,16 @@
 /**
- * The engine on node:http and `ws`: it speaks TLS and HTTP/1.0, pipelines, knows the client's port, and serves where the native
- * engine cannot be loaded.
+ * The engine on node:http and `ws`: it serves what uWebSockets.js does not, in every corner, and everything where that cannot be loaded.
  */
 import { createServer, IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { parseHost, sameHost } from '../../net/host.ts';
 import { usualPort } from '../../net/origin.ts';
-import type { Engine, EngineEvents, ListenerFacts, Listening, ListenOptions, Request } from '../engine.ts';
+import type { ExchangeParts } from '../base-exchange.ts';
+import type { EngineEvents, ListenerFacts, ListenOptions, Request } from '../engine.ts';
 import { readFacts, readOpening, splitTarget } from '../heads.ts';
-import { checkPort, freeUnixPath, listenError, nodeAddress } from '../listen-check.ts';
-import { OpenConnections } from '../open-connections.ts';
+import type { AcceptedConnection, Peer } from '../peer.ts';
 import { headRefusal, REFUSED_TOO_OFTEN, refusalReply, TOO_MANY_CONNECTIONS } from '../refusals.ts';
-import { type AcceptedConnection, Acceptor } from './acceptor.ts';
-import { Connection, type Peer } from './connection.ts';
+import { Connection } from './connection.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
 import { PendingUpgrade } from './pending-upgrade.ts';
 import { routeSecure, secureServer, strangerReason } from './tls.ts';
@@ -23,38 +21,25 @@ const LOOK_EVERY = 1000;
 /** Connections that may be reading their 503 at once. */
 const MAX_TURNED_AWAY = 16;
 
-export function nodeEngine(): Engine {
-  return {
-    name: 'node',
-    async listen(options, events) {
-      const { tls } = options;
-      const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout);
-      return await new NodeListener(makeServer, options, events).listen();
-    },
-  };
-}
-
-class NodeListener {
+/** Serves the connections of one listener that the door has accepted. */
+export class NodeServer {
   private readonly server: Server;
-  private readonly acceptor: Acceptor;
-  /** Those that speak HTTP. Over TLS they come only after the handshake, and their sockets are others than those of `acceptor`. */
+  /** Those that speak HTTP. Over TLS they come only after the handshake, and their sockets are others than those that were accepted. */
   private readonly connections = new Map<Socket, Connection>();
   private readonly shared: NodeShared;
-  private facts: ListenerFacts;
+  private readonly events: EngineEvents;
   private stopped = false;
   private turnedAway = 0;
 
-  constructor(
+  private constructor(
     makeServer: (settings: ServerOptions) => Server,
     private readonly options: ListenOptions,
-    private readonly events: EngineEvents,
+    shared: ExchangeParts,
+    private readonly facts: ListenerFacts,
+    private readonly peerOf: (accepted: Socket) => Peer | undefined,
   ) {
-    this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
-    this.shared = { events, connections: new OpenConnections(() => this.acceptor.dropAll()), upgrader: new Upgrader() };
-    this.acceptor = new Acceptor(events, this.shared.connections, this.serve, (socket, { admitted }) => {
-      this.connections.delete(socket);
-      if (!admitted) this.turnedAway--;
-    });
+    this.events = shared.events;
+    this.shared = { ...shared, upgrader: new Upgrader() };
     this.server = makeServer({
       IncomingMessage: Incoming,
       maxHeaderSize: options.maxHeaderBytes,
@@ -74,42 +59,42 @@ class NodeListener {
     this.route();
   }
 
-  async listen(): Promise<Listening> {
-    const { name, address } = this.options;
-    checkPort(name, address);
-    if (address.kind === 'unix') await freeUnixPath(name, address.path);
-    await new Promise<void>((resolve, reject) => {
-      const refused = (error: Error) => reject(listenError(name, error));
-      this.server.once('error', refused);
-      this.server.listen(nodeAddress(name, address), () => {
-        this.server.off('error', refused);
-        resolve();
-      });
+  /** @param peerOf who is at the other end of a connection that was accepted; undefined once that is closed */
+  static async start(
+    options: ListenOptions,
+    shared: ExchangeParts,
+    facts: ListenerFacts,
+    peerOf: (accepted: Socket) => Peer | undefined,
+  ): Promise<NodeServer> {
+    const { tls } = options;
+    const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout);
+    const server = new NodeServer(makeServer, options, shared, facts, peerOf);
+    // The door listens; but this is what Node's HTTP begins to look after its deadlines with.
+    server.server.emit('listening');
+    return server;
+  }
+
+  /** Takes a paused connection whose first byte for HTTP or TLS is next. One that was not admitted is told so, where that is cheap. */
+  serve(socket: Socket, { peer, admitted }: AcceptedConnection): void {
+    const isPlain = this.options.tls === undefined;
+    socket.setNoDelay(true);
+    this.server.emit('connection', socket);
+    const connection = isPlain ? new Connection(socket, peer) : undefined;
+    if (connection !== undefined) this.connections.set(socket, connection);
+    socket.once('close', () => {
+      this.connections.delete(socket);
+      if (!admitted) this.turnedAway--;
     });
-    this.server.on('error', (error) => this.events.failed(error));
-    const bound = this.server.address();
-    const port = typeof bound === 'object' ? bound?.port : undefined;
-    this.facts = { name, secure: this.facts.secure, port };
-    const stop = () => {
-      if (this.stopped) return;
-      this.stopped = true;
-      // Closes the connections that wait for a next request, too.
-      this.server.close();
-      this.shared.connections.stop();
-    };
-    const close = () => {
-      stop();
-      this.acceptor.dropAll();
-    };
-    return {
-      engine: 'node',
-      name,
-      secure: this.facts.secure,
-      port,
-      stop,
-      finished: this.shared.connections.finished,
-      close,
-    };
+    // TLS reads by itself, from what lies under this socket.
+    if (isPlain) socket.resume();
+    if (!admitted) this.turnAway(socket, connection);
+  }
+
+  /** Closes the connections that wait for a next request; the others are served on. */
+  stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.server.close();
   }
 
   /** One connection too many is told so, while there is room even for that. */
@@ -120,22 +105,13 @@ class NodeListener {
     else connection.refuse(TOO_MANY_CONNECTIONS);
   }
 
-  /** From here on it is Node's HTTP that reads from it, or its TLS. */
-  private readonly serve = (socket: Socket, { peer, admitted }: AcceptedConnection): void => {
-    const connection = this.options.tls === undefined ? new Connection(socket, peer) : undefined;
-    if (connection !== undefined) this.connections.set(socket, connection);
-    if (!admitted) this.turnAway(socket, connection);
-  };
-
   private route(): void {
     const { server } = this;
-    const { tls, isProxy, headerTimeout: deadline } = this.options;
-    const isUnix = (): boolean => server.listening && this.facts.port === undefined;
-    this.acceptor.watch(server, isUnix, isProxy && { isProxy, deadline });
+    const { tls } = this.options;
     if (tls !== undefined)
       routeSecure(server, {
         opened: (socket, raw, facts) => {
-          const peer = this.acceptor.peerOf(raw);
+          const peer = raw && this.peerOf(raw);
           // Its connection has ended while the handshake did.
           if (peer === undefined) {
             socket.destroy();
@@ -144,7 +120,7 @@ class NodeListener {
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },
-        refused: (reason, raw) => this.events.refused(reason, this.acceptor.peerOf(raw)?.address ?? ''),
+        refused: (reason, raw) => this.events.refused(reason, (raw && this.peerOf(raw))?.address ?? ''),
       });
     server.on('request', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('checkContinue', (incoming, response) => this.accept(incoming, response, undefined, true));

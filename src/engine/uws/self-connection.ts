@@ -9,42 +9,36 @@
  */
 
 import type { HttpResponse } from 'uWebSockets.js';
-import { randomBytes } from 'node:crypto';
-import { connect, type Socket } from 'node:net';
-import type { ListenAddress } from '../engine.ts';
+import { Socket } from 'node:net';
+import type { Descriptors } from '../descriptors.ts';
+import type { AdoptingApp } from './shared.ts';
 
 export class SelfConnection {
-  /** Of the request that this connection makes: nobody else can know it. */
-  private readonly path = `/.runnel/self-${randomBytes(16).toString('hex')}`;
   private client: Socket | undefined;
   private response: HttpResponse | undefined;
-  private opened: (() => void) | undefined;
 
-  /** Resolves when the connection is open, or cannot be: then switches are as right, but each prints the warning. */
-  open(address: Exclude<ListenAddress, { kind: 'systemd' }>, port: number | undefined): Promise<void> {
+  /** Resolves when the connection is open, or cannot be: then switches are as right, but each prints the warning. `app` is for nothing else. */
+  open(app: AdoptingApp, descriptors: Descriptors): Promise<void> {
+    const [ours, its] = descriptors.pair() ?? [];
+    if (ours === undefined || its === undefined) return Promise.resolve();
     return new Promise((resolve) => {
-      this.opened = resolve;
-      const client = connect(
-        address.kind === 'unix' ? { path: address.path } : { host: reachable(address.host), port: port ?? 0 },
-      );
+      app.any('/*', (response) => {
+        // It is kept, and not answered.
+        this.response = response;
+        response.onAborted(() => {
+          this.response = undefined;
+        });
+        resolve();
+      });
+      const client = new Socket({ fd: ours });
       this.client = client;
       client.on('error', () => undefined);
-      client.on('close', resolve);
-      client.write(`GET ${this.path} HTTP/1.1\r\nHost: self\r\n\r\n`);
+      client.on('close', () => resolve());
+      app.adoptSocket(its);
+      client.write('GET / HTTP/1.1\r\nHost: self\r\n\r\n');
       // It must not keep a process alive that has nothing else to do.
       client.unref();
     });
-  }
-
-  /** True for the request that this connection makes. It is kept, and not answered. */
-  accepts(path: string, response: HttpResponse): boolean {
-    if (path !== this.path) return false;
-    this.response = response;
-    response.onAborted(() => {
-      this.response = undefined;
-    });
-    this.opened?.();
-    return true;
   }
 
   /** Runs `act` while this connection is corked. */
@@ -55,13 +49,7 @@ export class SelfConnection {
 
   close(): void {
     this.client?.destroy();
-    // uWebSockets.js never forgets a listener, nor what hangs on it.
+    // uWebSockets.js never forgets an app, nor what hangs on it.
     this.client = undefined;
   }
-}
-
-/** "Every address" is none that one can connect to. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  return host === '::' ? '::1' : host;
 }

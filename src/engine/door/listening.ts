@@ -1,5 +1,5 @@
 /** Listeners of either engine: every address, also on a system without IPv6, and what a person types to get there. */
-import { type Engine, type EngineEvents, ListenError, type Listening, type ListenOptions } from './engine.ts';
+import { type Engine, type EngineEvents, ListenError, type Listening, type ListenOptions } from '../engine.ts';
 
 /** What the system says of "::" when IPv6 is not in the kernel or was switched off (ipv6.disable=1), and when no interface may have it. */
 const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);

@@ -1,21 +1,6 @@
 /** Takes the PROXY preface off a connection of Node before anything else reads from it. */
-import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { type Preface, readPreface } from './proxy-preface.ts';
-
-/**
- * Puts `gate` between a server and what serves its connections: each goes to `gate` alone, and to what listened before (Node's HTTP,
- * or its TLS) once `pass` is called.
- */
-export function gateConnections(server: Server, gate: (socket: Socket, pass: () => void) => void): void {
-  const behind = server.listeners('connection');
-  server.removeAllListeners('connection');
-  server.on('connection', (socket: Socket) =>
-    gate(socket, () => {
-      for (const listener of behind) listener.call(server, socket);
-    }),
-  );
-}
 
 export type CompletePreface = Extract<Preface, { readonly state: 'complete' }>;
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { inheritedDescriptor } from '../../src/engine/systemd-sockets.ts';
+import { inheritedDescriptor } from '../../../src/engine/door/systemd-sockets.ts';
 
 const LISTEN_PID = String(process.pid);
 

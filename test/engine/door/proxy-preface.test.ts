@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readPreface } from '../../../src/engine/node/proxy-preface.ts';
+import { readPreface } from '../../../src/engine/door/proxy-preface.ts';
 import { block, tlv } from '../../support/preface.ts';
 
 type Wanted = string | { readonly client: readonly [address: string, port: number, secure?: boolean] | undefined };

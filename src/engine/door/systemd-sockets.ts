@@ -1,5 +1,5 @@
 /** Sockets that systemd has opened for the gateway (sd_listen_fds(3)): descriptors 3 and up, named in the environment. */
-import { ListenError } from './engine.ts';
+import { ListenError } from '../engine.ts';
 
 /** The first descriptor that is handed over. */
 const FIRST = 3;

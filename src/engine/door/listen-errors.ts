@@ -1,8 +1,8 @@
 /** What stands in the way of a listener, told apart by the system's error codes. */
-import { existsSync, lstatSync, type Stats, statSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type ListenOptions } from 'node:net';
+import { existsSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
+import { connect, type ListenOptions } from 'node:net';
 import { dirname } from 'node:path';
-import { type ListenAddress, ListenError } from './engine.ts';
+import { type ListenAddress, ListenError } from '../engine.ts';
 import { inheritedDescriptor } from './systemd-sockets.ts';
 
 /** sockaddr_un holds 108 bytes with the NUL (unix(7)). */
@@ -30,20 +30,6 @@ function refusal(name: string, code: string, otherwise: string): ListenError {
   return new ListenError(name, code, SAYINGS[code] ?? otherwise);
 }
 
-/**
- * Finds out why an address is refused, by listening on it with Node: the engine `uws` does not say. Resolves to the error;
- * "UNKNOWN" when it is not refused any more.
- */
-export function whyRefused(name: string, address: ListenAddress): Promise<ListenError> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', (error) => resolve(listenError(name, error)));
-    probe.listen(nodeAddress(name, address), () =>
-      probe.close(() => resolve(refusal(name, 'UNKNOWN', 'refused for a reason that the system does not give'))),
-    );
-  });
-}
-
 /** An address as node:net takes it. Throws a `ListenError` for a socket that systemd has not handed over. */
 export function nodeAddress(name: string, address: ListenAddress): ListenOptions | { fd: number } {
   if (address.kind === 'unix') return { path: address.path };
@@ -51,7 +37,7 @@ export function nodeAddress(name: string, address: ListenAddress): ListenOptions
   return { host: address.host, port: address.port, exclusive: true };
 }
 
-/** Throws for a port that does not exist: `uws` would take it modulo 65536. */
+/** Throws for a port that does not exist. */
 export function checkPort(name: string, address: ListenAddress): void {
   if (address.kind !== 'tcp') return;
   const { port } = address;
@@ -95,13 +81,4 @@ function connectCode(path: string): Promise<string | undefined> {
     });
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code));
   });
-}
-
-/** Removes the socket file at `path` once its listener is closed, unless another program has put its own there. */
-export function unixPathRemover(path: string): () => void {
-  const inode = statSync(path).ino;
-  return () => {
-    const now = lstatSync(path, { throwIfNoEntry: false });
-    if (now?.ino === inode) unlinkSync(path);
-  };
 }

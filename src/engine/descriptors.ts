@@ -1,0 +1,116 @@
+/**
+ * The calls of the C library that Node has no functions for and that a connection needs on its way from Node to uWebSockets.js: looking at
+ * bytes without taking them, a second descriptor of one connection, socket options. Constants are those of Linux on x64, arm64 and arm.
+ */
+
+const AF_UNIX = 1;
+const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
+const SOL_SOCKET = 1;
+const SO_RCVBUF = 8;
+const IPPROTO_TCP = 6;
+const TCP_DEFER_ACCEPT = 9;
+const F_DUPFD_CLOEXEC = 1030;
+const MSG_PEEK = 0x02;
+const MSG_DONTWAIT = 0x40;
+const EAGAIN = 11;
+const EINTR = 4;
+/** sockaddr_storage. */
+const ADDRESS_BYTES = 128;
+/** The first that a second descriptor may have: 0 to 2 are never connections. */
+const FIRST = 3;
+
+/** The part of koffi's bare add-on that is used here. */
+interface Koffi {
+  load(library: string): { func(prototype: string): unknown };
+  errno(): number;
+}
+
+/** What `peek` answers when nothing has come yet. */
+export const NOTHING_YET = -1;
+/** What `peek` answers when the connection is broken. */
+export const BROKEN = -2;
+
+export interface Descriptors {
+  /** Where `peek` puts what it sees. Overwritten by the next one. */
+  readonly seen: Buffer;
+  /** How many bytes have come, at most as many as `seen` holds; 0 when the other side has shut its sending side before any; or a constant above. Takes nothing. */
+  peek(descriptor: number): number;
+  /** A second descriptor of the same connection, close-on-exec; -1 when there is none to be had. */
+  duplicate(descriptor: number): number;
+  close(descriptor: number): void;
+  /** The port at the other end of a TCP connection; undefined when the descriptor is none, or not connected any more. */
+  peerPort(descriptor: number): number | undefined;
+  /** A connection is accepted only once its first bytes are there, or after so many seconds (TCP_DEFER_ACCEPT, tcp(7)). */
+  deferAccept(listening: number, seconds: number): void;
+  /** Bytes; the kernel doubles it. Accepted connections inherit it. */
+  limitReceiveBuffer(listening: number, bytes: number): void;
+  /** Two descriptors that are connected with each other; undefined when there are none to be had. */
+  pair(): readonly [number, number] | undefined;
+}
+
+/**
+ * @param addon koffi's exports (`loadKoffi`)
+ * @param most bytes that `peek` can see
+ * Throws with the reason where the C library is another.
+ */
+export function openDescriptors(addon: unknown, most: number): Descriptors {
+  const koffi = addon as Koffi;
+  const library = koffi.load('libc.so.6');
+  const recv = library.func('intptr_t recv(int, void *, size_t, int)') as (
+    descriptor: number,
+    into: Buffer,
+    most: number,
+    flags: number,
+  ) => number;
+  const fcntl = library.func('int fcntl(int, int, int)') as (descriptor: number, what: number, value: number) => number;
+  const close = library.func('int close(int)') as (descriptor: number) => number;
+  const getpeername = library.func('int getpeername(int, void *, void *)') as (
+    descriptor: number,
+    address: Buffer,
+    length: Int32Array,
+  ) => number;
+  const setsockopt = library.func('int setsockopt(int, int, int, void *, unsigned int)') as (
+    descriptor: number,
+    level: number,
+    option: number,
+    value: Int32Array,
+    length: number,
+  ) => number;
+  const socketpair = library.func('int socketpair(int, int, int, void *)') as (
+    family: number,
+    type: number,
+    protocol: number,
+    two: Int32Array,
+  ) => number;
+  const seen = Buffer.alloc(most);
+  const address = Buffer.alloc(ADDRESS_BYTES);
+  const length = new Int32Array(1);
+  const set = (descriptor: number, level: number, option: number, value: number): void => {
+    setsockopt(descriptor, level, option, Int32Array.of(value), 4);
+  };
+  return {
+    seen,
+    peek(descriptor) {
+      const count = Number(recv(descriptor, seen, most, MSG_PEEK | MSG_DONTWAIT));
+      if (count >= 0) return count;
+      const error = koffi.errno();
+      return error === EAGAIN || error === EINTR ? NOTHING_YET : BROKEN;
+    },
+    duplicate: (descriptor) => fcntl(descriptor, F_DUPFD_CLOEXEC, FIRST),
+    close: (descriptor) => {
+      close(descriptor);
+    },
+    peerPort(descriptor) {
+      length[0] = ADDRESS_BYTES;
+      // In both families the port stands behind the family, in network order.
+      return getpeername(descriptor, address, length) === 0 ? address.readUInt16BE(2) : undefined;
+    },
+    deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
+    limitReceiveBuffer: (listening, bytes) => set(listening, SOL_SOCKET, SO_RCVBUF, bytes),
+    pair() {
+      const two = new Int32Array(2);
+      const [one = -1, other = -1] = socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0, two) === 0 ? two : [];
+      return one < 0 ? undefined : [one, other];
+    },
+  };
+}

@@ -1,0 +1,265 @@
+/**
+ * The door: one socket of Node's accepts every connection of a listener. The first bytes are looked at without being taken, and the
+ * connection goes to the engine that serves it best.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { UwsModule } from '../../ops/addons/addon.ts';
+import { BROKEN, type Descriptors, NOTHING_YET } from '../descriptors.ts';
+import type { EngineEvents, EngineWish, ListenerFacts, Listening, ListenOptions } from '../engine.ts';
+import type { NodeServer } from '../node/node.ts';
+import { OpenConnections } from '../open-connections.ts';
+import { type AcceptedConnection, directPeer, type Peer } from '../peer.ts';
+import { UwsServer } from '../uws/uws.ts';
+import { judgeFirstRequest } from './first-request.ts';
+import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-errors.ts';
+import { takePreface } from './preface.ts';
+
+/**
+ * How long the kernel keeps a connection on which nothing has come, before it is accepted all the same, seconds. A preconnection of a browser
+ * is mostly used by then, and meets `uws`; one that stays silent gets to `node`, which has a deadline for that.
+ */
+const DEFER = 3;
+/**
+ * When a head that has not come whole is looked at again, milliseconds. The pieces of one come together, or from a client that writes word by word:
+ * that one is served by `node`, which can wait without looking.
+ */
+const LOOK_AGAIN_AFTER = [0, 1, 2, 4, 8, 16] as const;
+
+/** What a connection can be handed to uWebSockets.js with. */
+export interface NativeParts {
+  readonly uws: UwsModule;
+  readonly descriptors: Descriptors;
+}
+
+/** Accepts, and hands on. */
+export class Door {
+  private readonly server: Server;
+  /** Those that are Node's: being served by its engine, or being loaded for. */
+  private readonly open = new Map<Socket, AcceptedConnection>();
+  /** Those whose first bytes have not all come. */
+  private readonly waiting = new Map<Socket, Peer>();
+  private readonly connections: OpenConnections;
+  private readonly facts: { -readonly [K in keyof ListenerFacts]: ListenerFacts[K] };
+  private uws: UwsServer | undefined;
+  private node: NodeServer | undefined;
+  private loading: Promise<NodeServer> | undefined;
+  private stopped = false;
+
+  /** @param native undefined where `node` serves everything */
+  constructor(
+    private readonly wish: EngineWish,
+    private readonly native: NativeParts | undefined,
+    private readonly options: ListenOptions,
+    private readonly events: EngineEvents,
+  ) {
+    this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
+    this.connections = new OpenConnections(() => this.dropAll());
+    // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`.
+    this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.accept(socket));
+  }
+
+  /** Rejects with a `ListenError`. */
+  async listen(): Promise<Listening> {
+    const { name, address } = this.options;
+    checkPort(name, address);
+    if (address.kind === 'unix') await freeUnixPath(name, address.path);
+    // Whatever can fail does so before anybody can connect.
+    if (this.native === undefined) await this.loadNode();
+    else this.uws = await UwsServer.start(this.native, this.options, this.shared(), this.facts);
+    await new Promise<void>((resolve, reject) => {
+      const refused = (error: Error): void => {
+        this.uws?.stop();
+        reject(listenError(name, error));
+      };
+      this.server.once('error', refused);
+      this.server.listen(nodeAddress(name, address), () => {
+        this.server.off('error', refused);
+        resolve();
+      });
+    });
+    this.server.on('error', (error) => this.events.failed(error));
+    const bound = this.server.address();
+    const port = typeof bound === 'object' ? bound?.port : undefined;
+    this.facts.port = port;
+    if (port !== undefined) this.setOptions();
+    const stop = () => this.stop();
+    const close = () => {
+      stop();
+      this.dropAll();
+    };
+    const engine = this.native === undefined ? 'node' : this.wish;
+    return { engine, name, secure: this.facts.secure, port, stop, finished: this.connections.finished, close };
+  }
+
+  private setOptions(): void {
+    const { native, options, server } = this;
+    const listening = descriptorOf(server);
+    if (native === undefined || listening === undefined || !this.looks) return;
+    if (options.isProxy === undefined) native.descriptors.deferAccept(listening, DEFER);
+  }
+
+  /** Whether the first bytes decide. */
+  private get looks(): boolean {
+    return this.native !== undefined && this.wish === 'auto';
+  }
+
+  private accept(socket: Socket): void {
+    const { events, options } = this;
+    const peer = directPeer(socket, this.facts.port === undefined);
+    // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
+    if (peer.address === '') {
+      socket.destroy();
+      return;
+    }
+    if (options.isProxy !== undefined) {
+      if (options.isProxy(peer.address)) this.awaitPreface(socket, peer);
+      else {
+        socket.destroy();
+        events.refused('a connection from an address that connections.trusted_proxies does not list', peer.address);
+      }
+      return;
+    }
+    const admitted = events.opened(peer.address);
+    this.connections.opened();
+    if (!admitted || this.uws === undefined || options.tls !== undefined) this.serveByNode(socket, { peer, admitted });
+    else if (this.looks) this.look(socket, peer, this.uws, this.native?.descriptors, 0);
+    else this.handOver(socket, peer, this.uws);
+  }
+
+  /** Decides by what has come, or looks again. */
+  private look(socket: Socket, peer: Peer, uws: UwsServer, descriptors: Descriptors | undefined, looks: number): void {
+    const descriptor = descriptorOf(socket);
+    // It was dropped meanwhile.
+    if (descriptor === undefined || descriptors === undefined) return;
+    const length = descriptors.peek(descriptor);
+    if (length === 0 || length === BROKEN) {
+      this.waiting.delete(socket);
+      socket.destroy();
+      this.gone(peer.address);
+      return;
+    }
+    const judgement =
+      length === NOTHING_YET ? 'more' : judgeFirstRequest(descriptors.seen, length, this.options.maxHeaderBytes);
+    const wait = LOOK_AGAIN_AFTER[looks];
+    if (judgement === 'uws') this.handOver(socket, peer, uws);
+    else if (judgement === 'node' || wait === undefined) this.serveByNode(socket, { peer, admitted: true });
+    else {
+      this.waiting.set(socket, peer);
+      const again = (): void => this.look(socket, peer, uws, descriptors, looks + 1);
+      if (wait === 0) setImmediate(again);
+      else setTimeout(again, wait);
+    }
+  }
+
+  /** Gives uWebSockets.js a descriptor of its own, and closes Node's. */
+  private handOver(socket: Socket, peer: Peer, uws: UwsServer): void {
+    const descriptor = descriptorOf(socket);
+    const copy = descriptor === undefined ? -1 : (this.native?.descriptors.duplicate(descriptor) ?? -1);
+    if (copy < 0) {
+      this.serveByNode(socket, { peer, admitted: true });
+      return;
+    }
+    this.waiting.delete(socket);
+    socket.destroy();
+    uws.adopt(copy, peer);
+  }
+
+  private serveByNode(socket: Socket, accepted: AcceptedConnection): void {
+    this.keep(socket, accepted);
+    this.giveToNode(socket, accepted);
+  }
+
+  private giveToNode(socket: Socket, accepted: AcceptedConnection): void {
+    if (this.node !== undefined) this.node.serve(socket, accepted);
+    else
+      this.loadNode().then(
+        (node) => !socket.destroyed && node.serve(socket, accepted),
+        (error: unknown) => {
+          this.events.failed(error);
+          socket.destroy();
+        },
+      );
+  }
+
+  /** It is Node's from here on, and counts until it is closed. */
+  private keep(socket: Socket, accepted: AcceptedConnection): void {
+    this.waiting.delete(socket);
+    this.open.set(socket, accepted);
+    socket.once('close', () => {
+      this.open.delete(socket);
+      this.connections.closed();
+      if (accepted.admitted) this.events.closed(accepted.peer.address);
+    });
+  }
+
+  private gone(address: string): void {
+    this.connections.closed();
+    this.events.closed(address);
+  }
+
+  /** Until the client is known the connection counts as the proxy's. */
+  private awaitPreface(socket: Socket, direct: Peer): void {
+    // An error is always followed by the close, which is what counts.
+    socket.on('error', () => {});
+    const accepted = { peer: direct, admitted: this.events.opened(direct.address) };
+    this.connections.opened();
+    if (!accepted.admitted) {
+      this.serveByNode(socket, accepted);
+      return;
+    }
+    this.keep(socket, accepted);
+    takePreface(socket, this.options.headerTimeout, {
+      taken: ({ client, length }) => {
+        if (client !== undefined) {
+          this.events.closed(direct.address);
+          accepted.admitted = this.events.opened(client.address);
+        }
+        accepted.peer = { ...direct, ...client, anonymous: client === undefined, preface: length };
+        // Not `uws`: it does not tell whose connection a request came by.
+        this.giveToNode(socket, accepted);
+      },
+      refused: (reason) => this.events.refused(reason, direct.address),
+    });
+  }
+
+  /** Loaded only where it serves: node:http takes 0.8 MiB. */
+  private loadNode(): Promise<NodeServer> {
+    this.loading ??= import('../node/node.ts').then(async ({ NodeServer: Class }) => {
+      this.node = await Class.start(this.options, this.shared(), this.facts, (socket) => this.open.get(socket)?.peer);
+      if (this.stopped) this.node.stop();
+      return this.node;
+    });
+    return this.loading;
+  }
+
+  private shared(): { readonly events: EngineEvents; readonly connections: OpenConnections } {
+    return { events: this.events, connections: this.connections };
+  }
+
+  private stop(): void {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.server.close();
+    // Closes the connections that wait for a next request, too.
+    this.node?.stop();
+    this.uws?.stop();
+    this.connections.stop();
+  }
+
+  private dropAll(): void {
+    for (const socket of this.open.keys()) socket.destroy();
+    for (const [socket, { address }] of this.waiting) {
+      socket.destroy();
+      this.gone(address);
+    }
+    this.waiting.clear();
+    this.uws?.close();
+  }
+}
+
+/** Undefined once it is closed. Node has no public way to it. */
+function descriptorOf(owner: Socket | Server): number | undefined {
+  const handle: unknown = Reflect.get(owner, '_handle');
+  const descriptor: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
+  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
+}

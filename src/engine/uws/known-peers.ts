@@ -1,0 +1,55 @@
+/**
+ * An app of uWebSockets.js and the connections that it was given. A request tells nothing of its connection but the client's address; so where of each
+ * address there is only one connection in an app, the address says which one it is.
+ */
+import type { Descriptors } from '../descriptors.ts';
+import type { Peer } from '../peer.ts';
+import type { AdoptingApp } from './shared.ts';
+
+/** Behind so many that may be gone, those that are gone are looked for. */
+const LOOK_BEHIND = 64;
+
+interface KnownPeer extends Peer {
+  readonly descriptor: number;
+}
+
+export class KnownPeers {
+  /** How many connections speak HTTP. */
+  connections = 0;
+  private readonly peers = new Map<string, KnownPeer>();
+
+  /** @param remembers false: it takes any number of an address, and knows none of them */
+  constructor(
+    readonly app: AdoptingApp,
+    private readonly remembers: boolean,
+    private readonly descriptors: Descriptors,
+  ) {}
+
+  /** Whether a connection of this address is here. uWebSockets.js does not tell which one has gone, so it is asked for now. */
+  has(address: string): boolean {
+    const peer = this.peers.get(address);
+    return peer !== undefined && this.isThere(peer);
+  }
+
+  remember(descriptor: number, peer: Peer): void {
+    if (!this.remembers) return;
+    this.peers.set(peer.address, { ...peer, descriptor });
+    if (this.peers.size > LOOK_BEHIND + 2 * this.connections)
+      for (const [address, each] of this.peers) if (!this.isThere(each)) this.peers.delete(address);
+  }
+
+  of(address: string): Peer | undefined {
+    return this.peers.get(address);
+  }
+
+  /** A connection has gone, of this address where that is known. */
+  left(address?: string): void {
+    this.connections--;
+    if (this.connections === 0) this.peers.clear();
+    else if (address !== undefined) this.peers.delete(address);
+  }
+
+  private isThere({ descriptor, port }: KnownPeer): boolean {
+    return this.descriptors.peerPort(descriptor) === port;
+  }
+}
