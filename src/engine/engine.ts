@@ -253,6 +253,8 @@ export interface EngineEvents {
    * read. False: its client has had its answers for this second, and where it is answered at all that is with 429.
    */
   refused(reason: string, remoteAddress: string, request?: Request): boolean;
+  /** Something is served otherwise than it could be: a sentence for the log. */
+  limited(sentence: string): void;
   /** An exception out of a callback: the connection it belonged to is gone, the process lives. */
   failed(error: unknown): void;
 }

@@ -56,6 +56,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
           log.info(`refused: ${why}`, { listener: name, client });
           return parts.countRefused(client, request);
         },
+        limited: (sentence) => log.warn(sentence, { listener: name }),
         failed: (error) => {
           if (error instanceof CutReply) return;
           const text = error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -10,7 +10,7 @@ import { connect as connectSecure } from 'node:tls';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { after, Ledger } from '../support/ledger.ts';
 import { RawClient } from '../support/raw.ts';
-import { CONTRACT, type Row, Trial, text } from '../support/trial.ts';
+import { CONTRACT, isSecure, type Row, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const ROUNDS = Number(process.env['RUNNEL_ABORTS'] ?? 600);
@@ -130,9 +130,9 @@ async function leave(row: Row, port: number, { kind, number, turns, way, seen }:
   const raw = connect(port, '127.0.0.1');
   raw.on('error', () => undefined);
   const closed = new Promise((resolve) => raw.once('close', resolve));
-  const socket: NetSocket = row === 'tls' ? connectSecure({ socket: raw, rejectUnauthorized: false }) : raw;
+  const socket: NetSocket = isSecure(row) ? connectSecure({ socket: raw, rejectUnauthorized: false }) : raw;
   socket.on('error', () => undefined);
-  await new Promise((resolve) => socket.once(row === 'tls' ? 'secureConnect' : 'connect', resolve));
+  await new Promise((resolve) => socket.once(isSecure(row) ? 'secureConnect' : 'connect', resolve));
   for (const piece of kind.sends) {
     socket.write(Buffer.from(piece.replaceAll('/N ', `/${number} `), 'latin1'));
     await new Promise<void>((resolve) => after(turns % 3, resolve));

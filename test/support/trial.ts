@@ -17,15 +17,20 @@ import type {
 import { openAssets } from '../../src/ops/assets.ts';
 import { markSecure, testStore } from './secure.ts';
 
-/** What the contract is held against: each engine, and `node` with TLS. */
-export type Row = EngineName | 'tls';
-export const CONTRACT: readonly Row[] = ['uws', 'node', 'tls'];
+/** What the contract is held against: each engine, plain and with TLS, all through the door. */
+export type Row = EngineName | 'tls' | 'uws-tls';
+export const CONTRACT: readonly Row[] = ['uws', 'node', 'tls', 'uws-tls'];
 /** Where TLS makes no difference, or its own buffers would be what is measured. */
 export const ENGINES: readonly EngineName[] = ['uws', 'node'];
 export const MAX_HEADER_BYTES = 16 * 1024;
 
+export function isSecure(row: Row): boolean {
+  return row === 'tls' || row === 'uws-tls';
+}
+
 /** The engine of a row. */
 export function engineName(row: Row): EngineName {
+  if (row === 'uws-tls') return 'uws';
   return row === 'tls' ? 'node' : row;
 }
 
@@ -72,6 +77,10 @@ export class RecordingEvents implements EngineEvents {
     this.refusals.push(reason);
     return this.refusals.length <= this.patience;
   }
+  readonly limits: string[] = [];
+  limited(sentence: string): void {
+    this.limits.push(sentence);
+  }
   failed(error: unknown): void {
     this.failures.push(error instanceof Error ? error.message : String(error));
   }
@@ -90,7 +99,7 @@ export class Trial {
   ): Promise<Trial> {
     const engine = await engineOf(engineName(row));
     const events = new RecordingEvents(answer);
-    const tls = row === 'tls' ? await testStore() : undefined;
+    const tls = isSecure(row) ? await testStore() : undefined;
     const options = listenOptions({ tls, ...changes });
     const trial = new Trial(events, await engine.listen(options, events));
     if (tls !== undefined) markSecure(options.address.kind === 'unix' ? options.address.path : trial.port);

@@ -10,9 +10,11 @@ import type { NodeServer } from '../node/node.ts';
 import { OpenConnections } from '../open-connections.ts';
 import { type AcceptedConnection, directPeer, type Peer } from '../peer.ts';
 import { UwsServer } from '../uws/uws.ts';
+import { readClientHello } from './client-hello.ts';
 import { judgeFirstRequest } from './first-request.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-errors.ts';
 import { takePreface } from './preface.ts';
+import { uwsCanServe } from './tls-choice.ts';
 
 /**
  * How long the kernel keeps a connection on which nothing has come, before it is accepted all the same, seconds. A preconnection of a browser
@@ -24,6 +26,14 @@ const DEFER = 3;
  * that one is served by `node`, which can wait without looking.
  */
 const LOOK_AGAIN_AFTER = [0, 1, 2, 4, 8, 16] as const;
+/**
+ * What may wait to be read of a TLS connection, bytes; the kernel doubles it. uWebSockets.js decrypts 512 KiB at once at most: of a read with more it
+ * loses track as soon as something is written meanwhile, and the connection is torn (measured). One read brings no more than this.
+ */
+const SECURE_RECEIVE_BUFFER = 128 * 1024;
+
+/** Puts a connection's second descriptor where it is served. */
+type Adopt = (descriptor: number, peer: Peer) => void;
 
 /** What a connection can be handed to uWebSockets.js with. */
 export interface NativeParts {
@@ -82,6 +92,7 @@ export class Door {
     const port = typeof bound === 'object' ? bound?.port : undefined;
     this.facts.port = port;
     if (port !== undefined) this.setOptions();
+    this.options.tls?.watch();
     const stop = () => this.stop();
     const close = () => {
       stop();
@@ -94,13 +105,15 @@ export class Door {
   private setOptions(): void {
     const { native, options, server } = this;
     const listening = descriptorOf(server);
-    if (native === undefined || listening === undefined || !this.looks) return;
-    if (options.isProxy === undefined) native.descriptors.deferAccept(listening, DEFER);
+    if (native === undefined || listening === undefined) return;
+    if (this.looks) native.descriptors.deferAccept(listening, DEFER);
+    if (options.tls !== undefined) native.descriptors.limitReceiveBuffer(listening, SECURE_RECEIVE_BUFFER);
   }
 
-  /** Whether the first bytes decide. */
+  /** Whether the first bytes decide. Of TLS they do in any case: they say which certificate is wanted. */
   private get looks(): boolean {
-    return this.native !== undefined && this.wish === 'auto';
+    const { tls, isProxy } = this.options;
+    return this.native !== undefined && isProxy === undefined && (this.wish === 'auto' || tls !== undefined);
   }
 
   private accept(socket: Socket): void {
@@ -121,16 +134,16 @@ export class Door {
     }
     const admitted = events.opened(peer.address);
     this.connections.opened();
-    if (!admitted || this.uws === undefined || options.tls !== undefined) this.serveByNode(socket, { peer, admitted });
-    else if (this.looks) this.look(socket, peer, this.uws, this.native?.descriptors, 0);
-    else this.handOver(socket, peer, this.uws);
+    if (!admitted || this.uws === undefined || this.native === undefined) this.serveByNode(socket, { peer, admitted });
+    else if (this.looks) this.look(socket, peer, this.uws, this.native.descriptors, 0);
+    else this.handOver(socket, peer, this.uws.adopt);
   }
 
   /** Decides by what has come, or looks again. */
-  private look(socket: Socket, peer: Peer, uws: UwsServer, descriptors: Descriptors | undefined, looks: number): void {
+  private look(socket: Socket, peer: Peer, uws: UwsServer, descriptors: Descriptors, looks: number): void {
     const descriptor = descriptorOf(socket);
     // It was dropped meanwhile.
-    if (descriptor === undefined || descriptors === undefined) return;
+    if (descriptor === undefined) return;
     const length = descriptors.peek(descriptor);
     if (length === 0 || length === BROKEN) {
       this.waiting.delete(socket);
@@ -138,10 +151,9 @@ export class Door {
       this.gone(peer.address);
       return;
     }
-    const judgement =
-      length === NOTHING_YET ? 'more' : judgeFirstRequest(descriptors.seen, length, this.options.maxHeaderBytes);
+    const judgement = length === NOTHING_YET ? 'more' : this.judge(descriptors.seen, length, uws);
     const wait = LOOK_AGAIN_AFTER[looks];
-    if (judgement === 'uws') this.handOver(socket, peer, uws);
+    if (typeof judgement === 'function') this.handOver(socket, peer, judgement);
     else if (judgement === 'node' || wait === undefined) this.serveByNode(socket, { peer, admitted: true });
     else {
       this.waiting.set(socket, peer);
@@ -151,8 +163,23 @@ export class Door {
     }
   }
 
+  /** Who serves it: where to put it, or `node`; or whether more has to come first. */
+  private judge(seen: Buffer, length: number, uws: UwsServer): Adopt | 'node' | 'more' {
+    const { tls, maxHeaderBytes } = this.options;
+    if (tls === undefined) {
+      const judgement = judgeFirstRequest(seen, length, maxHeaderBytes);
+      return judgement === 'uws' ? uws.adopt : judgement;
+    }
+    const hello = readClientHello(seen, length);
+    if (hello === 'more') return 'more';
+    if (hello === undefined) return 'node';
+    const identity = tls.identityFor(hello.serverName);
+    if (identity === undefined || (this.wish === 'auto' && !uwsCanServe(hello, identity))) return 'node';
+    return uws.adopterOf(identity) ?? 'node';
+  }
+
   /** Gives uWebSockets.js a descriptor of its own, and closes Node's. */
-  private handOver(socket: Socket, peer: Peer, uws: UwsServer): void {
+  private handOver(socket: Socket, peer: Peer, adopt: Adopt): void {
     const descriptor = descriptorOf(socket);
     const copy = descriptor === undefined ? -1 : (this.native?.descriptors.duplicate(descriptor) ?? -1);
     if (copy < 0) {
@@ -161,7 +188,7 @@ export class Door {
     }
     this.waiting.delete(socket);
     socket.destroy();
-    uws.adopt(copy, peer);
+    adopt(copy, peer);
   }
 
   private serveByNode(socket: Socket, accepted: AcceptedConnection): void {

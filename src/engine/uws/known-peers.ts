@@ -31,7 +31,9 @@ export class KnownPeers {
     return peer !== undefined && this.isThere(peer);
   }
 
+  /** It is about to be served here. */
   remember(descriptor: number, peer: Peer): void {
+    this.connections++;
     if (!this.remembers) return;
     this.peers.set(peer.address, { ...peer, descriptor });
     if (this.peers.size > LOOK_BEHIND + 2 * this.connections)

@@ -5,6 +5,7 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { addressText, readAddress, UNIX_PEER } from '../../net/address.ts';
 import type { UwsModule } from '../../ops/addons/addon.ts';
+import type { ServedIdentity } from '../../tls/serving/contexts.ts';
 import type { ExchangeParts } from '../base-exchange.ts';
 import type { Descriptors } from '../descriptors.ts';
 import type { ListenerFacts, ListenOptions, Request } from '../engine.ts';
@@ -15,6 +16,7 @@ import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
 import { KnownPeers } from './known-peers.ts';
 import { Liveness } from './liveness.ts';
+import { SecureApps } from './secure-apps.ts';
 import { SelfConnection } from './self-connection.ts';
 import {
   type AdoptingApp,
@@ -47,6 +49,7 @@ export class UwsServer {
   /** The app of most connections that are known, then the next; the last one has those whose port is not known. */
   private readonly apps: KnownPeers[] = [];
   private readonly shared: UwsShared;
+  private readonly secure: SecureApps;
   private readonly localAddress: string | undefined;
   private stopped = false;
   /** The handle of the request that is just being passed on to the second route. */
@@ -59,6 +62,12 @@ export class UwsServer {
     private readonly facts: ListenerFacts,
   ) {
     this.localAddress = ownAddress(options.address);
+    this.secure = new SecureApps(parts.uws, {
+      // One app for each identity, so that sessions can be resumed whatever the address: none of its connections is known.
+      route: (app) => this.route(new KnownPeers(app as AdoptingApp, false, parts.descriptors)),
+      unable: (title, reason) =>
+        shared.events.limited(`TLS for ${title} is served by the engine "node" from now on: ${reason}`),
+    });
     this.shared = {
       ...shared,
       liveness: new Liveness(),
@@ -81,11 +90,16 @@ export class UwsServer {
   }
 
   /** Takes over a connection that is counted already. The descriptor is uWebSockets.js's from here on. */
-  adopt(descriptor: number, peer: Peer): void {
+  readonly adopt = (descriptor: number, peer: Peer): void => {
     const known = this.appFor(peer);
-    known.connections++;
     known.remember(descriptor, peer);
     known.app.adoptSocket(descriptor);
+  };
+
+  /** The same for TLS with this identity; undefined where that cannot be served here. */
+  adopterOf(identity: ServedIdentity): ((descriptor: number, peer: Peer) => void) | undefined {
+    const app = this.secure.appFor(identity) as AdoptingApp | undefined;
+    return app && ((descriptor) => app.adoptSocket(descriptor));
   }
 
   /** Nothing that closes the listener's connections: those are served on. */
@@ -99,6 +113,7 @@ export class UwsServer {
   close(): void {
     this.stop();
     for (const { app } of this.apps) app.close();
+    this.secure.close();
   }
 
   /** Also of a socket from systemd, which is known once the listener is open. */
