@@ -11,7 +11,7 @@ import WebSocket from 'ws';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
 import { RawClient } from '../support/raw.ts';
-import { engineOf, listenOptions, RecordingEvents, Trial, text } from '../support/trial.ts';
+import { Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
 
 const REQUEST = 'GET /a?b HTTP/1.1\r\nHost: x\r\n\r\n';
@@ -319,14 +319,6 @@ describe('the PROXY preface on the wire', () => {
 });
 
 describe('uws and the PROXY protocol', () => {
-  test('it does not serve a listener that asks for it', async () => {
-    const engine = await engineOf('uws');
-    await assert.rejects(
-      engine.listen(listenOptions({ isProxy: local }), new RecordingEvents(answer)),
-      /PROXY protocol/,
-    );
-  });
-
   // uWebSockets.js reads a preface of version 2 from everybody. That must not make anybody somebody else.
   test('a preface that nobody asked for changes nothing', async () => {
     const trial = await Trial.start('uws', answer);

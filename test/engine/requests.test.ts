@@ -50,8 +50,10 @@ function asChunks(body: Buffer, size: number): Buffer {
 
 for (const name of CONTRACT) {
   describe(`${name}: requests`, { concurrency: true }, () => {
+    // Over TLS all connections of an identity are in one app of uWebSockets.js.
+    const knowsConnection = engineName(name) === 'node' || !isSecure(name);
     test('the address of ours that the client has reached, as far as the engine can tell', async () => {
-      const everywhere = engineName(name) === 'node' ? '127.0.0.1' : undefined;
+      const everywhere = knowsConnection ? '127.0.0.1' : undefined;
       for (const [host, expected] of [
         ['127.0.0.1', '127.0.0.1'],
         ['0.0.0.0', everywhere],
@@ -107,15 +109,12 @@ for (const name of CONTRACT) {
       await trial.close();
     });
 
-    test('the client port is known to one engine only', async () => {
+    test('the client port is known, as far as the engine can tell', async () => {
       const trial = await Trial.start(name, (exchange) => exchange.reply(text('ok')));
       const client = await RawClient.connect(trial.port);
       client.send(`GET / HTTP/1.1\r\n${HOST}\r\n`);
       await client.reply();
-      assert.equal(
-        trial.events.requests[0]?.remotePort,
-        { uws: undefined, node: client.socket.localPort }[engineName(name)],
-      );
+      assert.equal(trial.events.requests[0]?.remotePort, knowsConnection ? client.socket.localPort : undefined);
       client.destroy();
       await trial.close();
     });

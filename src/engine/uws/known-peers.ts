@@ -2,9 +2,14 @@
  * An app of uWebSockets.js and the connections that it was given. A request tells nothing of its connection but the client's address; so where of each
  * address there is only one connection in an app, the address says which one it is.
  */
+import type { TemplatedApp } from 'uWebSockets.js';
 import type { Descriptors } from '../descriptors.ts';
 import type { Peer } from '../peer.ts';
-import type { AdoptingApp } from './shared.ts';
+
+/** What the types of uWebSockets.js leave out: an app can take over a connection that somebody else has accepted. */
+export interface AdoptingApp extends TemplatedApp {
+  adoptSocket(descriptor: number): void;
+}
 
 /** Behind so many that may be gone, those that are gone are looked for. */
 const LOOK_BEHIND = 64;

@@ -11,7 +11,7 @@
 import type { HttpResponse } from 'uWebSockets.js';
 import { Socket } from 'node:net';
 import type { Descriptors } from '../descriptors.ts';
-import type { AdoptingApp } from './shared.ts';
+import type { AdoptingApp } from './known-peers.ts';
 
 export class SelfConnection {
   private client: Socket | undefined;

@@ -1,5 +1,5 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
-import type { HttpResponse, TemplatedApp, us_socket_context_t } from 'uWebSockets.js';
+import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import type { ExchangeParts } from '../base-exchange.ts';
 import type { Handshake } from '../engine.ts';
 import type { LastingHeads } from './head.ts';
@@ -10,11 +10,6 @@ import type { SelfConnection } from './self-connection.ts';
 const UNCONFIRMED = 512 * 1024;
 /** What is reckoned for a head. Bytes. */
 const HEAD = 512;
-
-/** What the types of uWebSockets.js leave out: an app can take over a connection that somebody else has accepted. */
-export interface AdoptingApp extends TemplatedApp {
-  adoptSocket(descriptor: number): void;
-}
 
 /** What the exchanges of one listener share. */
 export interface UwsShared extends ExchangeParts {

@@ -14,18 +14,11 @@ import type { Peer } from '../peer.ts';
 import { headRefusal } from '../refusals.ts';
 import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
-import { KnownPeers } from './known-peers.ts';
+import { type AdoptingApp, KnownPeers } from './known-peers.ts';
 import { Liveness } from './liveness.ts';
 import { SecureApps } from './secure-apps.ts';
 import { SelfConnection } from './self-connection.ts';
-import {
-  type AdoptingApp,
-  LoopIterations,
-  UnconfirmedAnswers,
-  type UwsLast,
-  type UwsOpening,
-  type UwsShared,
-} from './shared.ts';
+import { LoopIterations, UnconfirmedAnswers, type UwsLast, type UwsOpening, type UwsShared } from './shared.ts';
 import type { SocketData } from './socket.ts';
 
 /** What a connection can be adopted with. */
