@@ -12,6 +12,7 @@ import { openAssets } from '../ops/assets.ts';
 import { Log } from '../ops/log.ts';
 import { VERSION } from '../ops/version.ts';
 import { visible } from '../ops/visible.ts';
+import { findFileOwner } from '../process/confinement/accounts.ts';
 import { planConfinement, readSystem } from '../process/confinement/confine.ts';
 import { TlsError } from '../tls/tls-file.ts';
 import { type CommandLine, EXIT, type Verb } from './verb.ts';
@@ -80,6 +81,10 @@ export function reread(file: string, surroundings: Surroundings = {}, system = r
       if ('problems' in plan) return plan.problems;
       const message = plan.capabilities.length === 0 ? undefined : system.attempt?.(plan.wrapper);
       return message === undefined ? [] : [{ key: [confinement.user === undefined ? 'group' : 'user'], message }];
+    },
+    socketObjections(names) {
+      const found = findFileOwner(names, system);
+      return 'problems' in found ? found.problems : [];
     },
   });
   return result.ok

@@ -1,6 +1,12 @@
 /** A configuration file to a frozen configuration, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
-import { checkAddresses, checkListeners, doubtHosts } from './checks/listeners.ts';
+import {
+  checkAddresses,
+  checkListeners,
+  checkSocketFiles,
+  doubtHosts,
+  type SocketObjections,
+} from './checks/listeners.ts';
 import { checkAuth, checkCors } from './checks/policies.ts';
 import { checkPrograms } from './checks/programs.ts';
 import { doubtRoutes } from './checks/route-doubts.ts';
@@ -32,6 +38,8 @@ export interface Surroundings {
   readonly service?: Service;
   /** What speaks against the user and the limits of a program on this machine; not asked when left out. */
   readonly objections?: Objections;
+  /** The same of the owner and the group of a socket. */
+  readonly socketObjections?: SocketObjections;
 }
 
 /** Reads and checks a file. Does not throw for anything that the file or the file system can do. */
@@ -102,6 +110,8 @@ export function readConfig<C extends CommonConfig>(
   const raw = rawFile(table, kinds);
   check(raw, kinds, reading, positionOf);
   if (surroundings.objections !== undefined) checkPrograms(raw, reading, surroundings.objections);
+  if (config !== undefined && surroundings.socketObjections !== undefined)
+    checkSocketFiles(config, reading, surroundings.socketObjections);
   if (config !== undefined) doubt(config, kinds, reading);
   if (problems.length === 0 && raw.routes.length === 0)
     report([], 'there is no route: nothing would be served', 'add one, such as [static."/"]');

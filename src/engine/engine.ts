@@ -282,9 +282,16 @@ export interface ListenOptions {
 
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+  | ({ readonly kind: 'unix'; readonly path: string } & SocketFile)
   /** A socket that systemd has opened, by its name. */
   | { readonly kind: 'systemd'; readonly socket: string };
+
+/** Who may open the path of a Unix socket, by numbers. What is left out is as the system makes it: the process's own user and group, and its umask. */
+export interface SocketFile {
+  readonly mode?: number | undefined;
+  readonly owner?: number | undefined;
+  readonly group?: number | undefined;
+}
 
 /** A listener at work. */
 export interface Listening {

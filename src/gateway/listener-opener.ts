@@ -1,15 +1,18 @@
 /** How the gateway's listeners are opened: engine, certificates, limits, counts. */
 
+import type { ListenerConfig } from '../config/keys/listen.ts';
 import type { ConnectionsConfig } from '../config/keys/policies.ts';
 import { tlsSettings } from '../config/keys/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import { listenEverywhere } from '../engine/door/listening.ts';
-import type { EngineEvents, Request } from '../engine/engine.ts';
+import { type EngineEvents, type ListenAddress, ListenError, type Request } from '../engine/engine.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { type ConnectionGuard, UNGUARDED } from '../policy/connection-guard.ts';
+import { findFileOwner } from '../process/confinement/accounts.ts';
+import { readSystem } from '../process/confinement/confine.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
 import type { ListenerOpener } from './listeners.ts';
 
@@ -66,7 +69,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
       const maxMessage = parts.maxMessage();
       const options = {
         name,
-        address: listen.address,
+        address: socketAddress(listen),
         maxHeaderBytes: header_bytes,
         headerTimeout: header_time,
         keepAliveTimeout: keep_alive,
@@ -83,4 +86,14 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
     gone: (name) => tallies.connections.remove(name),
     lost: (error) => log.error(`a listener is gone: ${error instanceof Error ? error.message : String(error)}`),
   };
+}
+
+/** Where a listener is, with the owner of a Unix socket in numbers. Throws a `ListenError` for a name that nobody has any more. */
+function socketAddress({ address, mode, owner, group }: ListenerConfig): ListenAddress {
+  if (address.kind !== 'unix') return address;
+  if (owner === undefined && group === undefined) return { ...address, mode };
+  const found = findFileOwner({ owner, group }, readSystem());
+  if ('problems' in found)
+    throw new ListenError(address.text, 'UNKNOWN', found.problems.map(({ message }) => message).join('; '));
+  return { ...address, mode, ...found };
 }

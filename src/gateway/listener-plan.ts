@@ -72,7 +72,14 @@ function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
 
 function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
   const { proxy_protocol: preface = false } = a;
-  return same(a.address, b.address) && a.engine === b.engine && preface === (b.proxy_protocol ?? false);
+  return (
+    same(a.address, b.address) &&
+    a.engine === b.engine &&
+    preface === (b.proxy_protocol ?? false) &&
+    a.mode === b.mode &&
+    a.owner === b.owner &&
+    a.group === b.group
+  );
 }
 
 /** Whether all that differs is TLS, and can be changed while it runs: certificates, versions, which clients are trusted. */

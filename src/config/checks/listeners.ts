@@ -5,7 +5,8 @@ import { parseHost } from '../../net/host.ts';
 import { HostPatterns } from '../../net/host-patterns.ts';
 import { hostOf } from '../../routing/route-key.ts';
 import { covers } from '../../tls/names.ts';
-import { USUAL_LISTEN } from '../keys/listen.ts';
+import { type ListenConfig, USUAL_LISTEN } from '../keys/listen.ts';
+import type { Objection } from '../keys/programs.ts';
 import { formatPath, quote } from '../reading/problems.ts';
 import type { ReadRoute } from '../route-schema.ts';
 import type { CommonConfig } from '../schema.ts';
@@ -112,6 +113,15 @@ function trustedProxies(file: RawTable): readonly unknown[] {
   const connections = file['connections'];
   const proxies = isTable(connections) ? connections['trusted_proxies'] : undefined;
   return Array.isArray(proxies) ? proxies : [UNIX_PEER];
+}
+
+/** What speaks against them on this machine; who knows that is above this layer. */
+export type SocketObjections = (names: Pick<ListenConfig, 'owner' | 'group'>) => readonly Objection[];
+
+/** The owners and groups of sockets. */
+export function checkSocketFiles({ listen }: CommonConfig, reading: Reading, objections: SocketObjections): void {
+  for (const [index, names] of listen.entries())
+    for (const { key, message } of objections(names)) reading.problem(['listen', index, ...key], message);
 }
 
 /** Hosts of routes that no listener answers for, those that no certificate of a TLS listener is for, and certificates that are for none of the hosts. */

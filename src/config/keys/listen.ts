@@ -3,6 +3,7 @@ import { hostPattern } from '../values/names.ts';
 import { address, boolean, choice } from '../values/simple.ts';
 import { listOf, type Rule, table, together } from '../values/tables.ts';
 import { optional, preset, required, type Values, type ValueType } from '../values/value.ts';
+import { confinementTypes } from './programs.ts';
 import { tls } from './tls.ts';
 
 /** What a file without `[[listen]]` has. */
@@ -22,6 +23,39 @@ const redirect: ValueType<Redirect> = {
     if (match !== null && (port === undefined || (port > 0 && port < 65536))) return { port };
     reading.wrong(at, value, this.expected);
     return undefined;
+  },
+};
+
+const ANYBODY_WRITES = 0o222;
+
+/** Permissions, as chmod(1) takes them in digits. Kept as a number. */
+const permissions: ValueType<number> = {
+  expected: 'permissions in octal digits, as a string such as "0660"',
+  json: { type: 'string', pattern: '^0?[0-7]{3}$' },
+  read(value, at, reading) {
+    if (typeof value !== 'string' || !/^0?[0-7]{3}$/.test(value)) {
+      reading.wrong(at, value, this.expected);
+      return undefined;
+    }
+    const mode = Number.parseInt(value, 8);
+    if ((mode & ANYBODY_WRITES) !== 0) return mode;
+    reading.problem(at, 'lets nobody connect: that takes the permission to write, as in "0660"');
+    return undefined;
+  },
+};
+
+/** Only the path of a Unix socket that we make has an owner and permissions of ours. */
+const fileNeedsPath: Rule = {
+  note: '`mode`, `owner` and `group` only with an address `"unix:PATH"`.',
+  json: {},
+  check(value, at, reading) {
+    const { address } = value;
+    if (typeof address !== 'string' || address.startsWith('unix:')) return;
+    const [why, hint] = address.startsWith('systemd:')
+      ? ['systemd has made this socket', 'set SocketMode=, SocketUser= and SocketGroup= in its .socket unit']
+      : ['only a Unix socket ("unix:PATH") has a file', undefined];
+    for (const name of ['mode', 'owner', 'group'])
+      if (Object.hasOwn(value, name)) reading.problem([...at, name], `has no effect: ${why}`, hint);
   },
 };
 
@@ -63,6 +97,18 @@ export const listen = table(
       false,
       'Whether every connection begins with a PROXY preface (version 1 or 2: `send-proxy` in HAProxy, `proxy_protocol on` in nginx), in which a proxy names the client. Only `connections.trusted_proxies` may connect then. Served by "node".',
     ),
+    mode: optional(
+      permissions,
+      'The permissions of a Unix socket, in octal digits. Who may write may connect. The default is what the umask leaves.',
+    ),
+    owner: optional(
+      confinementTypes.user,
+      'The owner of a Unix socket: a name or a number of /etc/passwd. Only root can set it. The default is the user of the gateway.',
+    ),
+    group: optional(
+      confinementTypes.group,
+      'The group of a Unix socket: a name or a number of /etc/group, such as that of the proxy in front. Without root it must be one of the groups of the user of the gateway. The default is their primary group.',
+    ),
     hosts: preset(
       listOf(hostPattern, 'hosts'),
       ['*'],
@@ -73,7 +119,7 @@ export const listen = table(
       'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
-  together(socketNeedsNode, proxyNeedsNode),
+  together(socketNeedsNode, proxyNeedsNode, fileNeedsPath),
 );
 
 export type ListenConfig = Values<(typeof listen)['fields']>;

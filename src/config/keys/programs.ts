@@ -79,7 +79,7 @@ export interface Confinement {
 
 /** Why something cannot be done here. */
 export interface Objection {
-  /** The key that asks for it, below a route; `["limits"]` for the limits together. */
+  /** The key that asks for it, below a route or a listener; `["limits"]` for the limits together. */
   readonly key: readonly [string, ...string[]];
   /** Without a full stop. */
   readonly message: string;

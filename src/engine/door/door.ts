@@ -14,6 +14,7 @@ import { readClientHello } from './client-hello.ts';
 import { judgeFirstRequest } from './first-request.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-errors.ts';
 import { takePreface } from './preface.ts';
+import { listenOnPath } from './socket-file.ts';
 import { uwsCanServe } from './tls-choice.ts';
 
 /**
@@ -77,15 +78,21 @@ export class Door {
     if (this.native === undefined) await this.loadNode();
     else this.uws = await UwsServer.start(this.native, this.options, this.shared(), this.facts);
     await new Promise<void>((resolve, reject) => {
-      const refused = (error: Error): void => {
+      const refused = (error: unknown): void => {
         this.uws?.stop();
         reject(listenError(name, error));
       };
       this.server.once('error', refused);
-      this.server.listen(nodeAddress(name, address), () => {
+      this.server.once('listening', () => {
         this.server.off('error', refused);
         resolve();
       });
+      try {
+        if (address.kind === 'unix') listenOnPath(this.server, address.path, address);
+        else this.server.listen(nodeAddress(name, address));
+      } catch (error) {
+        refused(error);
+      }
     });
     this.server.on('error', (error) => this.events.failed(error));
     const bound = this.server.address();

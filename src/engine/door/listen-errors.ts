@@ -30,9 +30,11 @@ function refusal(name: string, code: string, otherwise: string): ListenError {
   return new ListenError(name, code, SAYINGS[code] ?? otherwise);
 }
 
-/** An address as node:net takes it. Throws a `ListenError` for a socket that systemd has not handed over. */
-export function nodeAddress(name: string, address: ListenAddress): ListenOptions | { fd: number } {
-  if (address.kind === 'unix') return { path: address.path };
+/** An address without a path, as node:net takes it. Throws a `ListenError` for a socket that systemd has not handed over. */
+export function nodeAddress(
+  name: string,
+  address: Exclude<ListenAddress, { kind: 'unix' }>,
+): ListenOptions | { fd: number } {
   if (address.kind === 'systemd') return { fd: inheritedDescriptor(name, address.socket, process.env) };
   return { host: address.host, port: address.port, exclusive: true };
 }
