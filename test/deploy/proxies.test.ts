@@ -47,7 +47,7 @@ const WAYS = [
   },
   {
     way: 'over a Unix socket',
-    listen: 'address = "unix:http.sock"\nengine = "node"',
+    listen: 'address = "unix:http.sock"\nmode = "0666"',
     connections: '',
     /** As the comments in the files say it. */
     to: (text: string, { folder }: Running) =>

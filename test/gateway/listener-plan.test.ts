@@ -70,6 +70,16 @@ test('a listener that expects another beginning is another one', () => {
   assert.equal(planListeners([open], [said]).kept.get(said), open);
 });
 
+test('a socket with another owner or other permissions is another one', () => {
+  const open = spec({ address: 'unix:/run/a', engine: 'auto' });
+  for (const key of [{ mode: 0o660 }, { owner: 'ann' }, { group: 'http' }]) {
+    const wanted = { ...open, listen: { ...open.listen, ...key } };
+    assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open] }]);
+    const again = { ...open, listen: { ...open.listen, ...key } };
+    assert.equal(planListeners([wanted], [again]).kept.get(again), wanted);
+  }
+});
+
 test('two listeners on ports of the system are two', () => {
   const [a, b] = [0, 1].map(() => spec({ address: '127.0.0.1:0', engine: 'auto' }));
   assert(a !== undefined && b !== undefined);

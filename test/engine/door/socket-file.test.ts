@@ -62,7 +62,10 @@ describe('the file of a Unix socket', () => {
     const given = join(folder, 's');
     process.seteuid?.(NOBODY);
     try {
-      assert.throws(() => listenOnPath(server, given, { mode: 0o660, owner: 1 }), { code: 'EPERM' });
+      assert.throws(() => listenOnPath(server, given, { mode: 0o660, owner: 1 }), {
+        code: 'EPERM',
+        message: /only root can give it to another user/,
+      });
     } finally {
       process.seteuid?.(0);
     }
