@@ -39,8 +39,10 @@ type Target = { readonly host: string; readonly port: number } | { readonly path
 /** What trials listen on with TLS: ports and paths. So a test connects to a trial without knowing which row it is in. */
 const secure = new Set<number | string>();
 
-export function markSecure(where: number | string): void {
-  secure.add(where);
+/** Also that a place is plain: a port comes back. */
+export function markSecure(where: number | string, isSecure: boolean): void {
+  if (isSecure) secure.add(where);
+  else secure.delete(where);
 }
 
 export function isSecure(where: number | string): boolean {

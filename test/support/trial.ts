@@ -102,7 +102,8 @@ export class Trial {
     const tls = isSecure(row) ? await testStore() : undefined;
     const options = listenOptions({ tls, ...changes });
     const trial = new Trial(events, await engine.listen(options, events));
-    if (tls !== undefined) markSecure(options.address.kind === 'unix' ? options.address.path : trial.port);
+    const where = options.address.kind === 'unix' ? options.address.path : trial.listening.port;
+    if (where !== undefined) markSecure(where, tls !== undefined);
     return trial;
   }
 

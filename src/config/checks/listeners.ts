@@ -61,7 +61,7 @@ export function overlap(a: Address, b: Address): boolean {
   return (one === '0.0.0.0' && isIPv4(other)) || (other === '0.0.0.0' && isIPv4(one));
 }
 
-/** TLS with an engine that does not speak it, a redirect of TLS, a redirect to nowhere, proxies of which there are none. */
+/** Client certificates with an engine that cannot ask for them, a redirect of TLS, a redirect to nowhere, proxies of which there are none. */
 export function checkListeners(file: RawTable, reading: Reading): void {
   const listen = file['listen'];
   if (!Array.isArray(listen)) return;
@@ -71,8 +71,12 @@ export function checkListeners(file: RawTable, reading: Reading): void {
     if (!isTable(entry)) continue;
     checkProxies(entry, ['listen', index], trustedProxies(file), reading);
     const hasTls = Object.hasOwn(entry, 'tls');
-    if (hasTls && entry['engine'] === 'uws')
-      reading.problem(['listen', index, 'engine'], '"uws" does not serve TLS', 'leave it out, or write "node"');
+    if (entry['engine'] === 'uws' && asksClients(entry['tls']))
+      reading.problem(
+        ['listen', index, 'engine'],
+        '"uws" cannot ask clients for certificates',
+        'leave it out, or write "node"',
+      );
     if (hasTls && Object.hasOwn(entry, 'redirect'))
       reading.problem(
         ['listen', index, 'redirect'],
@@ -85,6 +89,12 @@ export function checkListeners(file: RawTable, reading: Reading): void {
         'add one, or name the port where something else serves HTTPS, such as "https:443"',
       );
   }
+}
+
+/** Whether a table of TLS settings, as it was read, asks for client certificates. */
+function asksClients(tls: unknown): boolean {
+  const client = isTable(tls) ? tls['client'] : undefined;
+  return isTable(client) && client['mode'] !== 'off';
 }
 
 /** Whether proxies that could connect to this listener are trusted at all. */

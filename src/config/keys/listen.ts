@@ -59,20 +59,9 @@ const fileNeedsPath: Rule = {
   },
 };
 
-/** A socket that systemd has opened can only be taken over by the engine `node`. */
-const socketNeedsNode: Rule = {
-  note: 'An address `"systemd:NAME"` is served by the engine `node`.',
-  json: {},
-  check(value, at, reading) {
-    const { address, engine } = value;
-    if (engine === 'uws' && typeof address === 'string' && address.startsWith('systemd:'))
-      reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" can take a socket from systemd');
-  },
-};
-
-/** uWebSockets.js would read a preface of version 2 from everybody, and none of version 1. */
+/** uWebSockets.js does not tell whose connection a request came by, so who is behind the proxy would be lost. */
 const proxyNeedsNode: Rule = {
-  note: 'With `proxy_protocol` it is served by the engine `node`, too.',
+  note: 'With `proxy_protocol` it is served by the engine `node`.',
   json: {},
   check(value, at, reading) {
     if (value['proxy_protocol'] === true && value['engine'] === 'uws')
@@ -89,7 +78,7 @@ export const listen = table(
     engine: preset(
       choice('auto', 'uws', 'node'),
       'auto',
-      'The network engine. "auto" is uWebSockets.js if it can be loaded, otherwise that of Node; "node" also speaks HTTP/1.0. TLS is always served by "node".',
+      'The network engine. "auto" gives each connection the one that serves it best: mostly "uws" (uWebSockets.js), and "node" for what that does not do, such as HTTP/1.0 and client certificates.',
     ),
     tls: optional(tls, 'Makes the listener speak TLS (HTTPS). Without this key it speaks plain HTTP.'),
     proxy_protocol: preset(
@@ -119,7 +108,7 @@ export const listen = table(
       'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
-  together(socketNeedsNode, proxyNeedsNode, fileNeedsPath),
+  together(proxyNeedsNode, fileNeedsPath),
 );
 
 export type ListenConfig = Values<(typeof listen)['fields']>;

@@ -223,14 +223,14 @@ export class NodeServer {
     const { code = '' } = error;
     const connection = this.connections.get(socket);
     if (connection?.last) return;
-    // Somebody who left in the middle of something, or who has not said a word yet, is not malformed.
-    const before = connection?.secure === undefined ? (connection?.peer.preface ?? 0) : 0;
-    const silent = code === 'ERR_HTTP_REQUEST_TIMEOUT' && socket.bytesRead <= before;
-    if (silent || code === 'HPE_INVALID_EOF_STATE' || !/^(HPE_|ERR_HTTP_)/.test(code)) {
+    // Somebody who left in the middle of something is not malformed.
+    if (code === 'HPE_INVALID_EOF_STATE' || !/^(HPE_|ERR_HTTP_)/.test(code)) {
       socket.destroy();
       return;
     }
-    this.refuse(socket, STATUS_OF_ERROR[code] ?? 400, reasonOfError(error));
+    const before = connection?.secure === undefined ? (connection?.peer.preface ?? 0) : 0;
+    const isSilent = socket.bytesRead <= before;
+    this.refuse(socket, STATUS_OF_ERROR[code] ?? 400, reasonOfError(error, isSilent));
   }
 }
 
@@ -240,8 +240,9 @@ const STATUS_OF_ERROR: { readonly [code: string]: number } = {
   HPE_HEADER_OVERFLOW: 431,
 };
 
-function reasonOfError(error: NodeJS.ErrnoException): string {
-  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'a head that took too long';
+function reasonOfError(error: NodeJS.ErrnoException, isSilent: boolean): string {
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return isSilent ? 'a connection without a request' : 'a head that took too long';
   if (error.code === 'HPE_HEADER_OVERFLOW') return 'a head that is too large';
   return error.message;
 }

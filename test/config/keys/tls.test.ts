@@ -121,7 +121,10 @@ describe('one listener', () => {
       'tls = { certificate = "both.pem", ciphers = "old" }',
       'r:3:35: listen[0].tls.ciphers: must be "intermediate" or "modern" (got "old")',
     ],
-    [`${TLS}\nengine = "uws"`, 'r:4:1: listen[0].engine: "uws" does not serve TLS; leave it out, or write "node"'],
+    [
+      'tls = { certificate = "both.pem", client = { ca = "ca.pem" } }\nengine = "uws"',
+      'r:4:1: listen[0].engine: "uws" cannot ask clients for certificates; leave it out, or write "node"',
+    ],
     [
       `${TLS}\nredirect = "https"`,
       'r:4:1: listen[0].redirect: cannot be set together with "tls": this listener is HTTPS already',
