@@ -42,12 +42,12 @@ export interface Request {
   readonly peerCertificate?: PeerCertificate | undefined;
 }
 
-/** How a connection is encrypted. */
+/** How a connection is encrypted. Each is undefined where the engine does not tell (`uws`). */
 export interface ConnectionTls {
   /** "TLSv1.2" or "TLSv1.3". */
-  readonly protocol: string;
+  readonly protocol: string | undefined;
   /** OpenSSL's name of the suite. */
-  readonly cipher: string;
+  readonly cipher: string | undefined;
   /** The host that the client asked for in the handshake (RFC 6066 section 3). */
   readonly serverName: string | undefined;
 }

@@ -8,7 +8,7 @@ import type { UwsModule } from '../../ops/addons/addon.ts';
 import type { ServedIdentity } from '../../tls/serving/contexts.ts';
 import type { ExchangeParts } from '../base-exchange.ts';
 import type { Descriptors } from '../descriptors.ts';
-import type { ListenerFacts, ListenOptions, Request } from '../engine.ts';
+import type { ConnectionTls, ListenerFacts, ListenOptions, Request } from '../engine.ts';
 import { type HeadFacts, type Opening, readFacts, readOpening } from '../heads.ts';
 import type { Peer } from '../peer.ts';
 import { headRefusal } from '../refusals.ts';
@@ -32,6 +32,8 @@ const MESSAGE_MARGIN = 64 * 1024;
 const MAX_PAYLOAD = 0x7fffffff;
 /** Of one address: how many connections that wait for requests are known by their ports, at once. Each next one costs an app, 28 KiB, once. */
 const MOST_KNOWN = 8;
+/** Of a connection with TLS it tells nothing. */
+const UNTOLD: ConnectionTls = { protocol: undefined, cipher: undefined, serverName: undefined };
 const NOT_ASCII = /[^\x00-\x7f]/;
 /** Their requests can be passed on from a first route to a second, which gives two handles of one response. Others go without. */
 const TWICE = ['get', 'head', 'post', 'put', 'patch', 'del', 'options'] as const;
@@ -241,6 +243,7 @@ export class UwsServer {
       remotePort: peer?.port,
       localAddress: this.localAddress ?? peer?.local,
       listener: this.facts,
+      tls: this.options.tls === undefined ? undefined : UNTOLD,
     };
   }
 }

@@ -55,6 +55,7 @@ export class CertificateStore {
   private server: TlsServer | undefined;
   private looks: NodeJS.Timeout | undefined;
   private rotations: NodeJS.Timeout | undefined;
+  private closed = false;
   /** Files that differ from the served ones and could not be used. */
   private pending: { readonly state: string; readonly tried: number; readonly told: boolean } | undefined;
   /** The last problem that was told. */
@@ -109,12 +110,15 @@ export class CertificateStore {
 
   /** Looks at the files from now on, until `close`. */
   watch(lookEvery = LOOK_EVERY): void {
+    if (this.closed) return;
     clearInterval(this.looks);
     this.looks = setInterval(() => void this.look(false), lookEvery).unref();
   }
 
   /** The same, and keeps `server` supplied instead of any other. */
   attach(server: TlsServer, lookEvery = LOOK_EVERY): void {
+    // A server that was made for the last connections of a listener that has stopped.
+    if (this.closed) return;
     this.server = server;
     clearInterval(this.rotations);
     this.rotations = setInterval(() => server.setTicketKeys(randomBytes(48)), ROTATE_EVERY).unref();
@@ -151,6 +155,7 @@ export class CertificateStore {
   }
 
   close(): void {
+    this.closed = true;
     clearInterval(this.looks);
     clearInterval(this.rotations);
     this.server = undefined;
