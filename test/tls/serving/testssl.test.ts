@@ -19,71 +19,79 @@ const SEVERE: ReadonlySet<string> = new Set(['MEDIUM', 'HIGH', 'CRITICAL', 'FATA
 /** About the test's own certificate, which no public authority has issued; none of our settings changes these. */
 const OF_THE_CERTIFICATE = /^(cert_|cert$|DNS_CAArecord|OCSP)/;
 
-test('testssl finds nothing of severity MEDIUM or above', { timeout: 540_000 }, async (t) => {
-  if (spawnSync('testssl', ['--version']).error !== undefined) return t.skip('needs testssl (Debian: testssl.sh)');
-  const authority = new Authority();
-  // RSA, because more can be wrong with it: finite fields, Bleichenbacher.
-  const { privateKey: key } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const board = authority.server(['localhost', '127.0.0.1'], { key });
-  const running = await startGateway(t, {
-    config: `
+/** BoringSSL within uWebSockets.js takes the client's order, as Mozilla's guideline wants it where every suite is good. */
+const OF_UWS = /^cipher_order(_|$)/;
+
+for (const engine of ['auto', 'node'] as const)
+  test(`${engine}: testssl finds nothing of severity MEDIUM or above`, { timeout: 540_000 }, async (t) => {
+    if (spawnSync('testssl', ['--version']).error !== undefined) return t.skip('needs testssl (Debian: testssl.sh)');
+    const authority = new Authority();
+    // RSA, because more can be wrong with it: finite fields, Bleichenbacher.
+    const { privateKey: key } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const board = authority.server(['localhost', '127.0.0.1'], { key });
+    const running = await startGateway(t, {
+      config: `
 [[listen]]
 address = "127.0.0.1:0"
+engine = "${engine}"
 tls = { certificate = "board.pem", key = "board.key", hsts = "365d" }
 [defaults]
 headers = { X-Content-Type-Options = "nosniff" }
 [static."/"]
 root = "www"
 `,
-    files: {
-      'board.pem': board.certificate,
-      'board.key': board.pem,
-      'ca.pem': authority.certificate,
-      'www/index.html': 'hello',
-    },
-  });
-  const results = join(running.folder, 'results.json');
-  // Protocols, cipher categories, forward secrecy, preferences, the server's defaults, header fields, vulnerabilities.
-  const checks = ['-p', '-s', '-f', '-P', '-S', '-h', '-U'];
-  const quiet = [
-    '--quiet',
-    '--warnings',
-    'batch',
-    '--color',
-    '0',
-    '--nodns',
-    'none',
-    '--add-ca',
-    join(running.folder, 'ca.pem'),
-  ];
-  const program = spawn('testssl', [...checks, ...quiet, '--jsonfile', results, `localhost:${running.port}`], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  t.after(() => program.kill('SIGKILL'));
-  let said = '';
-  for (const stream of [program.stdout, program.stderr])
-    stream.on('data', (chunk: Buffer) => {
-      said += chunk.toString();
+      files: {
+        'board.pem': board.certificate,
+        'board.key': board.pem,
+        'ca.pem': authority.certificate,
+        'www/index.html': 'hello',
+      },
     });
-  await once(program, 'close');
-  const findings = JSON.parse(readFileSync(results, 'utf8')) as readonly Finding[];
-  for (const id of [
-    'TLS1_2',
-    'TLS1_3',
-    'PFS',
-    'cipher_order',
-    'heartbleed',
-    'ROBOT',
-    'HSTS_time',
-    'secure_client_renego',
-  ])
-    assert(
-      findings.some((finding) => finding.id === id),
-      `${id} was looked at\n${said}`,
+    const results = join(running.folder, 'results.json');
+    // Protocols, cipher categories, forward secrecy, preferences, the server's defaults, header fields, vulnerabilities.
+    const checks = ['-p', '-s', '-f', '-P', '-S', '-h', '-U'];
+    const quiet = [
+      '--quiet',
+      '--warnings',
+      'batch',
+      '--color',
+      '0',
+      '--nodns',
+      'none',
+      '--add-ca',
+      join(running.folder, 'ca.pem'),
+    ];
+    const program = spawn('testssl', [...checks, ...quiet, '--jsonfile', results, `localhost:${running.port}`], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    t.after(() => program.kill('SIGKILL'));
+    let said = '';
+    for (const stream of [program.stdout, program.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        said += chunk.toString();
+      });
+    await once(program, 'close');
+    const findings = JSON.parse(readFileSync(results, 'utf8')) as readonly Finding[];
+    for (const id of [
+      'TLS1_2',
+      'TLS1_3',
+      'PFS',
+      'cipher_order',
+      'heartbleed',
+      'ROBOT',
+      'HSTS_time',
+      'secure_client_renego',
+    ])
+      assert(
+        findings.some((finding) => finding.id === id),
+        `${id} was looked at\n${said}`,
+      );
+    assert.deepEqual(
+      findings.filter(
+        ({ id, severity }) =>
+          SEVERE.has(severity) && !OF_THE_CERTIFICATE.test(id) && !(engine === 'auto' && OF_UWS.test(id)),
+      ),
+      [],
     );
-  assert.deepEqual(
-    findings.filter(({ id, severity }) => SEVERE.has(severity) && !OF_THE_CERTIFICATE.test(id)),
-    [],
-  );
-  assert.equal(await running.stop(), 0);
-});
+    assert.equal(await running.stop(), 0);
+  });

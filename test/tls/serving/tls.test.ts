@@ -1,8 +1,13 @@
 /** TLS from the outside: the real gateway, real clients. */
 import assert from 'node:assert/strict';
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { once } from 'node:events';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { Duplex } from 'node:stream';
 import { test } from 'node:test';
+import { type ConnectionOptions, connect as connectSecurely } from 'node:tls';
 import type { ClientOptions } from 'ws';
 import { Authority, type Made, revocationList } from '../../support/certificates.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
@@ -14,10 +19,19 @@ import { rawRequest } from '../../support/raw.ts';
 const authority = new Authority();
 const board = authority.server(['board.test', '127.0.0.1']);
 const LISTEN = '[[listen]]\naddress = "127.0.0.1:0"\n';
+/** `auto` brings to `uws` whom it can serve. Its TLS does not answer ALPN, so that tells whose a connection is. */
+const ENGINES = ['auto', 'node'] as const;
 const ENVIRONMENT = '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n"; env\n';
 
 function pair(name: string, made: Made): { readonly [path: string]: string } {
   return { [`${name}.pem`]: made.certificate, [`${name}.key`]: made.pem };
+}
+
+async function resumes(port: number, options: ConnectionOptions): Promise<boolean> {
+  const socket = await handshake(port, options);
+  const reused = socket.isSessionReused();
+  socket.destroy();
+  return reused;
 }
 
 test('a page that came over plain HTTP is of another origin', async (t) => {
@@ -78,10 +92,12 @@ trusted_proxies = ["127.0.0.2"]
   await running.logged((line) => /send X-Forwarded-Proto/.test(String(line['because'])));
 });
 
-test('pages, programs and WebSockets over TLS; plain HTTP is sent there', async (t) => {
-  const running = await startGateway(t, {
-    config: `
-${LISTEN}tls = { certificate = "board.pem", key = "board.key", hsts = "180d" }
+for (const engine of ENGINES)
+  test(`${engine}: pages, programs and WebSockets over TLS; plain HTTP is sent there`, async (t) => {
+    const running = await startGateway(t, {
+      config: `
+${LISTEN}engine = "${engine}"
+tls = { certificate = "board.pem", key = "board.key", hsts = "180d" }
 ${LISTEN}redirect = "https"
 ${LISTEN}redirect = "https:443"
 [static."/"]
@@ -93,172 +109,193 @@ command = ["cat"]
 [admin]
 listen = "127.0.0.1:0"
 `,
-    files: { 'www/index.html': 'hello', 'env.cgi': ENVIRONMENT, ...pair('board', board) },
+      files: { 'www/index.html': 'hello', 'env.cgi': ENVIRONMENT, ...pair('board', board) },
+    });
+    const [secure = 0, plain = 0, mapped = 0, admin = 0] = running.ports;
+    const page = await askSecurely(secure, '/', { ca: authority.certificate, rejectUnauthorized: true });
+    assert.deepEqual([page.status, page.body, page.shown], [200, 'hello', 'board.test']);
+    assert.equal(page.headers['strict-transport-security'], 'max-age=15552000');
+    const missing = await askSecurely(secure, '/nothing');
+    assert.deepEqual([missing.status, missing.headers['strict-transport-security']], [404, 'max-age=15552000']);
+
+    const { body: environment } = await askSecurely(secure, '/env');
+    for (const line of [
+      'HTTPS=on',
+      'REQUEST_SCHEME=https',
+      'SSL_CLIENT_VERIFY=NONE',
+      ...(engine === 'node' ? ['SSL_PROTOCOL=TLSv1.3', 'SSL_CIPHER=TLS_[A-Z0-9_]+', 'SSL_TLS_SNI=board.test'] : []),
+    ])
+      assert.match(environment, new RegExp(`^${line}$`, 'm'));
+    if (engine === 'auto') assert.doesNotMatch(environment, /^SSL_(PROTOCOL|CIPHER|TLS_SNI)=/m);
+
+    const socket = await TestSocket.open(`wss://127.0.0.1:${secure}/cat`, { ca: authority.certificate });
+    socket.ws.send('hello');
+    assert.deepEqual(await socket.first(1), ['hello']);
+    socket.ws.close();
+    await socket.closed;
+
+    const get = await ask(plain, '/a/b%20c?d=e&f', { headers: { host: 'board.test:8080' } });
+    assert.equal(get.status, 301);
+    assert.equal(get.headers['location'], `https://board.test:${secure}/a/b%20c?d=e&f`);
+    assert.equal(get.headers['strict-transport-security'], undefined);
+    const post = await ask(mapped, '/form', { method: 'POST', body: 'x=1', headers: { host: '[::1]:80' } });
+    assert.deepEqual([post.status, post.headers['location']], [308, 'https://[::1]/form']);
+    assert.equal((await rawRequest(plain, 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n')).status, 400);
+    assert.equal(
+      (await ask(plain, '//evil.test/', { headers: { host: 'board.test' } })).headers['location'],
+      `https://board.test:${secure}/evil.test/`,
+    );
+
+    const wrong = await rawRequest(secure, 'GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');
+    assert.equal(wrong.status, 400);
+    assert.match(wrong.body.toString(), /This port accepts HTTPS only/);
+    await running.logged(({ message }) => message === 'refused: plain HTTP on a TLS port');
+
+    const ready = await ask(admin, '/readyz');
+    assert.equal(ready.status, 200);
+    assert.match(
+      ready.body,
+      /^ready\ncertificate board\.test on 127\.0\.0\.1:0: valid until \d{4}-\d\d-\d\d \(89 days\)\n$/,
+    );
+    const metrics = (await ask(admin, '/metrics')).body;
+    const expiry = Number(
+      /^runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="board\.test"\} (\d+)$/m.exec(
+        metrics,
+      )?.[1],
+    );
+    assert(Math.abs(expiry - (Date.now() / 1000 + 90 * 86_400)) < 3600);
+    assert.match(metrics, /^runnel_http_refused_total\{listener="127\.0\.0\.1:0"\} 1$/m);
+    assert.equal(await running.stop(), 0);
   });
-  const [secure = 0, plain = 0, mapped = 0, admin = 0] = running.ports;
-  const page = await askSecurely(secure, '/', { ca: authority.certificate, rejectUnauthorized: true });
-  assert.deepEqual([page.status, page.body, page.shown], [200, 'hello', 'board.test']);
-  assert.equal(page.headers['strict-transport-security'], 'max-age=15552000');
-  const missing = await askSecurely(secure, '/nothing');
-  assert.deepEqual([missing.status, missing.headers['strict-transport-security']], [404, 'max-age=15552000']);
 
-  const { body: environment } = await askSecurely(secure, '/env');
-  for (const line of [
-    'HTTPS=on',
-    'REQUEST_SCHEME=https',
-    'SSL_PROTOCOL=TLSv1.3',
-    'SSL_TLS_SNI=board.test',
-    'SSL_CLIENT_VERIFY=NONE',
-  ])
-    assert.match(environment, new RegExp(`^${line}$`, 'm'));
-  assert.match(environment, /^SSL_CIPHER=TLS_/m);
-
-  const socket = await TestSocket.open(`wss://127.0.0.1:${secure}/cat`, { ca: authority.certificate });
-  socket.ws.send('hello');
-  assert.deepEqual(await socket.first(1), ['hello']);
-  socket.ws.close();
-  await socket.closed;
-
-  const get = await ask(plain, '/a/b%20c?d=e&f', { headers: { host: 'board.test:8080' } });
-  assert.equal(get.status, 301);
-  assert.equal(get.headers['location'], `https://board.test:${secure}/a/b%20c?d=e&f`);
-  assert.equal(get.headers['strict-transport-security'], undefined);
-  const post = await ask(mapped, '/form', { method: 'POST', body: 'x=1', headers: { host: '[::1]:80' } });
-  assert.deepEqual([post.status, post.headers['location']], [308, 'https://[::1]/form']);
-  assert.equal((await rawRequest(plain, 'GET / HTTP/1.1\r\nHost: a b\r\n\r\n')).status, 400);
-  assert.equal(
-    (await ask(plain, '//evil.test/', { headers: { host: 'board.test' } })).headers['location'],
-    `https://board.test:${secure}/evil.test/`,
-  );
-
-  const wrong = await rawRequest(secure, 'GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');
-  assert.equal(wrong.status, 400);
-  assert.match(wrong.body.toString(), /This port accepts HTTPS only/);
-  await running.logged(({ message }) => message === 'refused: plain HTTP on a TLS port');
-
-  const ready = await ask(admin, '/readyz');
-  assert.equal(ready.status, 200);
-  assert.match(
-    ready.body,
-    /^ready\ncertificate board\.test on 127\.0\.0\.1:0: valid until \d{4}-\d\d-\d\d \(89 days\)\n$/,
-  );
-  const metrics = (await ask(admin, '/metrics')).body;
-  const expiry = Number(
-    /^runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="board\.test"\} (\d+)$/m.exec(metrics)?.[1],
-  );
-  assert(Math.abs(expiry - (Date.now() / 1000 + 90 * 86_400)) < 3600);
-  assert.match(metrics, /^runnel_http_refused_total\{listener="127\.0\.0\.1:0"\} 1$/m);
-  assert.equal(await running.stop(), 0);
-});
-
-test('several certificates: by name, by wildcard, and a default', async (t) => {
-  const names = ['default.test', 'a.test', '*.b.test'] as const;
-  const [first, ...others] = names.map((name, at) => ({ file: `c${at}`, made: authority.server([name]) }));
-  assert(first !== undefined);
-  const further = others.map(({ file }) => `{ certificate = "${file}.pem", key = "${file}.key" }`).join(', ');
-  const running = await startGateway(t, {
-    config: `${LISTEN}tls = { certificate = "${first.file}.pem", key = "${first.file}.key", certificates = [${further}] }\n[static."/"]\nroot = "."\n`,
-    files: Object.assign({}, ...[first, ...others].map(({ file, made }) => pair(file, made))),
+for (const engine of ENGINES)
+  test(`${engine}: several certificates: by name, by wildcard, and a default`, async (t) => {
+    const names = ['default.test', 'a.test', '*.b.test'] as const;
+    const [first, ...others] = names.map((name, at) => ({ file: `c${at}`, made: authority.server([name]) }));
+    assert(first !== undefined);
+    const further = others.map(({ file }) => `{ certificate = "${file}.pem", key = "${file}.key" }`).join(', ');
+    const running = await startGateway(t, {
+      config: `${LISTEN}engine = "${engine}"\ntls = { certificate = "${first.file}.pem", key = "${first.file}.key", certificates = [${further}] }\n[static."/"]\nroot = "."\n`,
+      files: Object.assign({}, ...[first, ...others].map(({ file, made }) => pair(file, made))),
+    });
+    const cases: readonly (readonly [string | undefined, string])[] = [
+      ['a.test', 'a.test'],
+      ['A.TEST', 'a.test'],
+      ['x.b.test', '*.b.test'],
+      ['b.test', 'default.test'],
+      ['x.y.b.test', 'default.test'],
+      ['other.test', 'default.test'],
+      [undefined, 'default.test'],
+    ];
+    for (const [asked, expected] of cases)
+      assert.equal(await shownTo(running.port, asked), expected, `asked for ${asked}`);
+    assert.equal(await running.stop(), 0);
   });
-  const cases: readonly (readonly [string | undefined, string])[] = [
-    ['a.test', 'a.test'],
-    ['A.TEST', 'a.test'],
-    ['x.b.test', '*.b.test'],
-    ['b.test', 'default.test'],
-    ['x.y.b.test', 'default.test'],
-    ['other.test', 'default.test'],
-    [undefined, 'default.test'],
-  ];
-  for (const [asked, expected] of cases)
-    assert.equal(await shownTo(running.port, asked), expected, `asked for ${asked}`);
-  assert.equal(await running.stop(), 0);
-});
 
-test('versions, suites, ALPN and resumption', async (t) => {
-  const tls = 'certificate = "board.pem", key = "board.key"';
-  const running = await startGateway(t, {
-    config: `${LISTEN}tls = { ${tls} }\n${LISTEN}tls = { ${tls}, ciphers = "modern" }\n${LISTEN}tls = { ${tls}, minimum_version = "1.3" }\n[static."/"]\nroot = "."\n`,
-    files: pair('board', board),
+for (const engine of ENGINES)
+  test(`${engine}: versions, suites, ALPN and resumption`, async (t) => {
+    const listen = `${LISTEN}engine = "${engine}"\n`;
+    const tls = 'certificate = "board.pem", key = "board.key"';
+    const running = await startGateway(t, {
+      config: `${listen}tls = { ${tls} }\n${listen}tls = { ${tls}, ciphers = "modern" }\n${listen}tls = { ${tls}, minimum_version = "1.3" }\n[static."/"]\nroot = "."\n`,
+      files: pair('board', board),
+    });
+    const [intermediate = 0, modern = 0, only13 = 0] = running.ports;
+    const version = async (port: number, wanted: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') => {
+      const ciphers = wanted === 'TLSv1.1' ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {};
+      const socket = await handshake(port, { minVersion: wanted, maxVersion: wanted, ...ciphers }).catch(
+        () => undefined,
+      );
+      socket?.destroy();
+      return socket !== undefined;
+    };
+    for (const [port, ...expected] of [
+      [intermediate, false, true, true],
+      [modern, false, false, true],
+      [only13, false, false, true],
+    ] as const)
+      for (const [at, wanted] of (['TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const).entries())
+        assert.equal(await version(port, wanted), expected[at], `${wanted} on listener ${port}`);
+
+    for (const [ciphers, works] of [
+      ['ECDHE-ECDSA-AES128-GCM-SHA256', true],
+      ['ECDHE-ECDSA-CHACHA20-POLY1305', true],
+      ['ECDHE-ECDSA-AES128-SHA', false],
+      ['ECDHE-ECDSA-AES256-SHA384', false],
+    ] as const) {
+      const socket = await handshake(intermediate, { maxVersion: 'TLSv1.2', ciphers }).catch(() => undefined);
+      assert.equal(socket !== undefined, works, ciphers);
+      socket?.destroy();
+    }
+    const prefers = await handshake(intermediate, {
+      maxVersion: 'TLSv1.2',
+      ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256',
+    });
+    assert.equal(prefers.getCipher().name, 'ECDHE-ECDSA-CHACHA20-POLY1305', 'who prefers ChaCha20 gets it');
+    prefers.destroy();
+
+    const alpn = await handshake(intermediate, { ALPNProtocols: ['h2', 'http/1.1'] });
+    assert.equal(alpn.alpnProtocol, engine === 'node' ? 'http/1.1' : false);
+    alpn.destroy();
+    await assert.rejects(handshake(intermediate, { ALPNProtocols: ['h2'] }), /no application protocol/);
+
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const session = await sessionOf(intermediate, { maxVersion });
+      assert.equal(await resumes(intermediate, { maxVersion, session }), true, maxVersion);
+    }
+    assert.equal(await running.stop(), 0);
   });
-  const [intermediate = 0, modern = 0, only13 = 0] = running.ports;
-  const version = async (port: number, wanted: 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3') => {
-    const ciphers = wanted === 'TLSv1.1' ? { ciphers: 'DEFAULT@SECLEVEL=0' } : {};
-    const socket = await handshake(port, { minVersion: wanted, maxVersion: wanted, ...ciphers }).catch(() => undefined);
-    socket?.destroy();
-    return socket !== undefined;
-  };
-  for (const [port, ...expected] of [
-    [intermediate, false, true, true],
-    [modern, false, false, true],
-    [only13, false, false, true],
-  ] as const)
-    for (const [at, wanted] of (['TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const).entries())
-      assert.equal(await version(port, wanted), expected[at], `${wanted} on listener ${port}`);
 
-  for (const [ciphers, works] of [
-    ['ECDHE-ECDSA-AES128-GCM-SHA256', true],
-    ['ECDHE-ECDSA-CHACHA20-POLY1305', true],
-    ['ECDHE-ECDSA-AES128-SHA', false],
-    ['ECDHE-ECDSA-AES256-SHA384', false],
-  ] as const) {
-    const socket = await handshake(intermediate, { maxVersion: 'TLSv1.2', ciphers }).catch(() => undefined);
-    assert.equal(socket !== undefined, works, ciphers);
-    socket?.destroy();
-  }
-  const prefers = await handshake(intermediate, {
-    maxVersion: 'TLSv1.2',
-    ciphers: 'ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256',
+for (const engine of ENGINES)
+  test(`${engine}: HUP: new connections get the new certificate, open ones go on, a broken one changes nothing`, async (t) => {
+    const old = authority.server(['old.test']);
+    const running = await startGateway(t, {
+      config: `${LISTEN}engine = "${engine}"\ntls = { certificate = "board.pem", key = "board.key" }\n[static."/"]\nroot = "."\n[stream."/cat"]\ncommand = ["cat"]\n[admin]\nlisten = "127.0.0.1:0"\n`,
+      files: pair('board', old),
+    });
+    const [port = 0, admin = 0] = running.ports;
+    const socket = await TestSocket.open(`wss://127.0.0.1:${port}/cat`, { rejectUnauthorized: false });
+    const put = (content: string, name: string) => {
+      writeFileSync(join(running.folder, 'next'), content);
+      renameSync(join(running.folder, 'next'), join(running.folder, name));
+    };
+    const before = await sessionOf(port, {});
+    assert.equal(await resumes(port, { session: before }), true);
+    const next = authority.server(['new.test']);
+    put(next.pem, 'board.key');
+    put(next.certificate, 'board.pem');
+    running.process.kill('SIGHUP');
+    await running.logged(({ message }) => message === 'new certificates are served: new.test');
+    assert.equal(await shownTo(port, 'old.test'), 'new.test');
+    socket.ws.send('still here');
+    assert.deepEqual(await socket.first(1), ['still here']);
+    // Only sessions that began with the new certificate are resumed.
+    assert.equal(await resumes(port, { session: before }), false);
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const)
+      assert.equal(await resumes(port, { maxVersion, session: await sessionOf(port, { maxVersion }) }), true);
+
+    put('nonsense', 'board.pem');
+    running.process.kill('SIGHUP');
+    const line = await running.logged(({ message }) => message.startsWith('the new certificate files cannot be used'));
+    assert.match(line.message, /the old certificates stay in use: there is no certificate in .*board\.pem/);
+    assert.equal(line.level, 'error');
+    assert.equal(await shownTo(port, 'old.test'), 'new.test');
+    const metrics = (await ask(admin, '/metrics')).body;
+    assert.match(metrics, /^runnel_tls_certificate_reloads_total\{listener="127\.0\.0\.1:0",result="failed"\} 1$/m);
+    assert.match(metrics, /runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="new\.test"\}/);
+    assert(!metrics.includes('name="old.test"'));
+    socket.ws.send('and still');
+    assert.deepEqual(await socket.first(2), ['still here', 'and still']);
+
+    put(old.pem, 'board.key');
+    put(old.certificate, 'board.pem');
+    running.process.kill('SIGHUP');
+    await running.logged(({ message }) => message === 'new certificates are served: old.test');
+    assert.equal(await shownTo(port, 'old.test'), 'old.test');
+    socket.ws.send('all the time');
+    assert.deepEqual((await socket.first(3))[2], 'all the time');
+    assert.equal(await running.stop(), 0);
   });
-  assert.equal(prefers.getCipher().name, 'ECDHE-ECDSA-CHACHA20-POLY1305', 'who prefers ChaCha20 gets it');
-  prefers.destroy();
-
-  const alpn = await handshake(intermediate, { ALPNProtocols: ['h2', 'http/1.1'] });
-  assert.equal(alpn.alpnProtocol, 'http/1.1');
-  alpn.destroy();
-
-  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
-    const session = await sessionOf(intermediate, { maxVersion });
-    const second = await handshake(intermediate, { maxVersion, session });
-    assert.equal(second.isSessionReused(), true, maxVersion);
-    second.destroy();
-  }
-  assert.equal(await running.stop(), 0);
-});
-
-test('HUP: new connections get the new certificate, open ones go on, a broken one changes nothing', async (t) => {
-  const running = await startGateway(t, {
-    config: `${LISTEN}tls = { certificate = "board.pem", key = "board.key" }\n[static."/"]\nroot = "."\n[stream."/cat"]\ncommand = ["cat"]\n[admin]\nlisten = "127.0.0.1:0"\n`,
-    files: pair('board', authority.server(['old.test'])),
-  });
-  const [port = 0, admin = 0] = running.ports;
-  const socket = await TestSocket.open(`wss://127.0.0.1:${port}/cat`, { rejectUnauthorized: false });
-  const put = (content: string, name: string) => {
-    writeFileSync(join(running.folder, 'next'), content);
-    renameSync(join(running.folder, 'next'), join(running.folder, name));
-  };
-  const next = authority.server(['new.test']);
-  put(next.pem, 'board.key');
-  put(next.certificate, 'board.pem');
-  running.process.kill('SIGHUP');
-  await running.logged(({ message }) => message === 'new certificates are served: new.test');
-  assert.equal(await shownTo(port, 'old.test'), 'new.test');
-  socket.ws.send('still here');
-  assert.deepEqual(await socket.first(1), ['still here']);
-
-  put('nonsense', 'board.pem');
-  running.process.kill('SIGHUP');
-  const line = await running.logged(({ message }) => message.startsWith('the new certificate files cannot be used'));
-  assert.match(line.message, /the old certificates stay in use: there is no certificate in .*board\.pem/);
-  assert.equal(line.level, 'error');
-  assert.equal(await shownTo(port, 'old.test'), 'new.test');
-  const metrics = (await ask(admin, '/metrics')).body;
-  assert.match(metrics, /^runnel_tls_certificate_reloads_total\{listener="127\.0\.0\.1:0",result="failed"\} 1$/m);
-  assert.match(metrics, /runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="new\.test"\}/);
-  assert(!metrics.includes('name="old.test"'));
-  socket.ws.send('and still');
-  assert.deepEqual(await socket.first(2), ['still here', 'and still']);
-  assert.equal(await running.stop(), 0);
-});
 
 test('a reload with other certificate files drops nobody, and can be refused', async (t) => {
   const config = (tls: string, more = '') =>
@@ -406,6 +443,96 @@ test('client certificates: required, optional, of another authority, revoked', a
     const again = await handshake(required, { cert: alice.certificate, key: alice.pem, session });
     assert.equal(again.isSessionReused(), false);
     again.destroy();
+  }
+  assert.equal(await running.stop(), 0);
+});
+
+test('keys of every kind and form, decrypted and given to each engine', async (t) => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
+  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey;
+  const ed25519 = generateKeyPairSync('ed25519').privateKey;
+  const pss = generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey;
+  const locked = { format: 'pem', cipher: 'aes-256-cbc', passphrase: 'secret' } as const;
+  const plain = { format: 'pem' } as const;
+  // Whose TLS the client meets: OpenSSL answers ALPN.
+  const cases: readonly (readonly [name: string, key: KeyObject, pem: string | Buffer, served: false | 'http/1.1'])[] =
+    [
+      ['pkcs1', rsa, rsa.export({ type: 'pkcs1', ...plain }), false],
+      ['pkcs1-locked', rsa, rsa.export({ type: 'pkcs1', ...locked }), false],
+      [
+        'rsa-4096',
+        rsa,
+        generateKeyPairSync('rsa', { modulusLength: 4096 }).privateKey.export({ type: 'pkcs8', ...plain }),
+        false,
+      ],
+      ['rsa-locked', rsa, rsa.export({ type: 'pkcs8', ...locked }), false],
+      ['sec1', board.key, board.key.export({ type: 'sec1', ...plain }), false],
+      ['sec1-locked', board.key, board.key.export({ type: 'sec1', ...locked }), false],
+      ['p384', p384, p384.export({ type: 'sec1', ...plain }), false],
+      ['p384-locked', p384, p384.export({ type: 'pkcs8', ...locked }), false],
+      ['ed25519', ed25519, ed25519.export({ type: 'pkcs8', ...plain }), false],
+      ['ed25519-locked', ed25519, ed25519.export({ type: 'pkcs8', ...locked }), false],
+      ['rsa-pss', pss, pss.export({ type: 'pkcs8', ...plain }), 'http/1.1'],
+    ];
+  const files: Record<string, string> = { secret: 'secret' };
+  const listeners = cases.map(([name, key, pem]) => {
+    const text = String(pem);
+    const made = authority.server([`${name}.test`], { key: name === 'rsa-4096' ? createPrivateKey(text) : key });
+    files[`${name}.pem`] = made.certificate + text;
+    const passphrase = text.includes('ENCRYPTED') ? ', passphrase_file = "secret"' : '';
+    return `${LISTEN}tls = { certificate = "${name}.pem"${passphrase} }\n`;
+  });
+  const running = await startGateway(t, { config: `${listeners.join('')}[static."/"]\nroot = "."\n`, files });
+  for (const [at, [name, , , served]] of cases.entries())
+    for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+      const port = running.ports[at] ?? 0;
+      const socket = await handshake(port, { maxVersion, ALPNProtocols: ['http/1.1'] });
+      const facts = [socket.getPeerCertificate().subject.CN, socket.alpnProtocol, socket.getProtocol()];
+      assert.deepEqual(facts, [`${name}.test`, served, maxVersion]);
+      socket.destroy();
+      assert.equal((await askSecurely(port, '/secret', { maxVersion })).body, 'secret');
+    }
+  // Only OpenSSL has finite fields, and heeds a client's small buffers.
+  const ciphers = 'DHE-RSA-AES128-GCM-SHA256';
+  const fields = await handshake(running.port, { maxVersion: 'TLSv1.2', ciphers });
+  assert.equal(fields.getCipher().name, ciphers);
+  fields.destroy();
+  assert.equal(await running.stop(), 0);
+});
+
+test('a hello in pieces, and a client that speaks no TLS, are served all the same', async (t) => {
+  const running = await startGateway(t, {
+    config: `${LISTEN}tls = { certificate = "board.pem", key = "board.key" }\n[static."/"]\nroot = "www"\n`,
+    files: { 'www/index.html': 'hello', ...pair('board', board) },
+  });
+  for (const size of [1, 5, 6, 100, 200]) {
+    const raw = connect({ host: '127.0.0.1', port: running.port });
+    await once(raw, 'connect');
+    // What TLS writes goes out in pieces of this size, each in a packet of its own.
+    const slow = new Duplex({
+      read() {},
+      write(bytes: Buffer, _, done) {
+        void (async () => {
+          for (let at = 0; at < bytes.length; at += size) {
+            raw.write(bytes.subarray(at, at + size));
+            if (at < 4 * size) await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+        })().then(() => done(), done);
+      },
+    });
+    raw.setNoDelay(true);
+    raw.on('data', (bytes: Buffer) => slow.push(bytes));
+    const secure = connectSecurely({ socket: slow, servername: 'board.test', ca: authority.certificate });
+    await once(secure, 'secureConnect');
+    secure.write('GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');
+    const [answer] = (await once(secure, 'data')) as [Buffer];
+    assert.match(answer.toString(), /^HTTP\/1\.1 200 /, `pieces of ${size}`);
+    secure.destroy();
+    raw.destroy();
+  }
+  for (const method of ['GET', 'HEAD', 'POST', 'PUT']) {
+    const wrong = await rawRequest(running.port, `${method} / HTTP/1.1\r\nHost: board.test\r\n\r\n`, method);
+    assert.equal(wrong.status, 400, method);
   }
   assert.equal(await running.stop(), 0);
 });
