@@ -75,7 +75,6 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
         keepAliveTimeout: keep_alive,
         maxMessage,
         tls: store,
-        http2: listen.http2,
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
       return {

@@ -71,15 +71,14 @@ function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
 }
 
 function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
-  const { proxy_protocol: preface = false, http2 = false } = a;
+  const { proxy_protocol: preface = false } = a;
   return (
     same(a.address, b.address) &&
     a.engine === b.engine &&
     preface === (b.proxy_protocol ?? false) &&
     a.mode === b.mode &&
     a.owner === b.owner &&
-    a.group === b.group &&
-    http2 === (b.http2 ?? false)
+    a.group === b.group
   );
 }
 

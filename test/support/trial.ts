@@ -7,6 +7,7 @@ import type {
   Engine,
   EngineEvents,
   EngineName,
+  EngineWish,
   Exchange,
   HeaderList,
   Listening,
@@ -20,21 +21,26 @@ import { markSecure, testStore } from './secure.ts';
 /** What the contract is held against: each engine, plain and with TLS, all through the door. */
 export type Row = EngineName | 'tls' | 'uws-tls';
 export const CONTRACT: readonly Row[] = ['uws', 'node', 'tls', 'uws-tls'];
+/** The door chooses for each connection. */
+export type Choosing = 'auto' | 'auto-tls';
 /** Where TLS makes no difference, or its own buffers would be what is measured. */
 export const ENGINES: readonly EngineName[] = ['uws', 'node'];
 export const MAX_HEADER_BYTES = 16 * 1024;
 
-export function isSecure(row: Row): boolean {
-  return row === 'tls' || row === 'uws-tls';
+export function isSecure(row: Row | Choosing): boolean {
+  return row === 'tls' || row === 'uws-tls' || row === 'auto-tls';
 }
 
 /** The engine of a row. */
-export function engineName(row: Row): EngineName {
+export function engineName(row: Row): EngineName;
+export function engineName(row: Row | Choosing): EngineWish;
+export function engineName(row: Row | Choosing): EngineWish {
   if (row === 'uws-tls') return 'uws';
+  if (row === 'auto-tls') return 'auto';
   return row === 'tls' ? 'node' : row;
 }
 
-export async function engineOf(name: EngineName): Promise<Engine> {
+export async function engineOf(name: EngineWish): Promise<Engine> {
   return (await chooseEngine(name, openAssets(), MAX_HEADER_BYTES)).engine;
 }
 
@@ -93,7 +99,7 @@ export class Trial {
   ) {}
 
   static async start(
-    row: Row,
+    row: Row | Choosing,
     answer: (exchange: Exchange) => void,
     changes: Partial<ListenOptions> = {},
   ): Promise<Trial> {

@@ -1,5 +1,6 @@
-/** A reply's body on its way to a slow client through node:http or node:http2, in bounded memory. */
-import type { Writable } from 'node:stream';
+/** A reply's body on its way to a slow client through node:http, in bounded memory. */
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { BodySink, BodySource } from '../engine.ts';
 import { STALLED_REPLY } from '../replies.ts';
 
@@ -16,9 +17,8 @@ export class NodeBodyWriter implements BodySink {
   private over = false;
 
   constructor(
-    private readonly response: Writable,
-    /** Gives the client up that takes nothing for so many milliseconds; 0 for never. */
-    private readonly socket: { setTimeout(patience: number): unknown },
+    private readonly response: ServerResponse,
+    private readonly socket: Socket,
     private readonly owner: NodeBodyWriterOwner,
     private readonly source: BodySource,
   ) {}
