@@ -19,7 +19,7 @@ export interface Request {
   readonly path: string;
   /** What follows "?", exactly as sent; undefined without a "?". */
   readonly query: string | undefined;
-  readonly version: '1.0' | '1.1';
+  readonly version: '1.0' | '1.1' | '2.0';
   readonly headers: HeaderList;
   /** In the one form of `net/address.ts`: "unix" over a Unix socket, "" when the peer had gone before it could be asked for. */
   readonly remoteAddress: string;
@@ -273,6 +273,8 @@ export interface ListenOptions {
   readonly maxMessage: number;
   /** Undefined: plain. */
   readonly tls?: CertificateStore | undefined;
+  /** Offers HTTP/2 beside HTTP/1.1 over TLS. Only the engine `node` can do this. */
+  readonly http2?: boolean | undefined;
   /**
    * Set: every connection begins with a PROXY preface, and only a peer of whom this says yes may send one; others are closed and
    * reported to `refused`. The engine `node` serves them.

@@ -107,11 +107,23 @@ function lists(value: string, word: string): boolean {
 
 /** A client's opening handshake: well-formed, or the status and reason to refuse it with. */
 export type Opening =
+  /** `key` is "" in HTTP/2, which needs none. */
   | { readonly handshake: Handshake; readonly key: string; readonly refused: undefined }
   | { readonly refused: 400 | 426; readonly reason: string };
 
 /** RFC 6455 section 4.2.1, for a request whose facts say `asksUpgrade`. */
 export function readOpening(headers: HeaderList, hasBody: boolean): Opening {
+  return openingOf(headers, hasBody, true);
+}
+
+/** RFC 8441 section 5, for an extended CONNECT of HTTP/2. `ended`: its stream says nothing more. */
+export function readConnectOpening(headers: HeaderList, ended: boolean): Opening {
+  return ended
+    ? { refused: 400, reason: 'a WebSocket handshake that ends its stream' }
+    : openingOf(headers, false, false);
+}
+
+function openingOf(headers: HeaderList, hasBody: boolean, needsKey: boolean): Opening {
   const keys: string[] = [];
   const versions: string[] = [];
   const protocols: string[] = [];
@@ -123,14 +135,14 @@ export function readOpening(headers: HeaderList, hasBody: boolean): Opening {
   if (versions.length !== 1 || versions[0] !== '13') {
     return { refused: 426, reason: 'a Sec-WebSocket-Version other than 13' };
   }
-  const key = keys[0];
-  if (keys.length !== 1 || key === undefined || !KEY.test(key)) {
+  const key = needsKey ? keys[0] : '';
+  if (needsKey && (keys.length !== 1 || key === undefined || !KEY.test(key))) {
     return { refused: 400, reason: 'a bad Sec-WebSocket-Key' };
   }
   if (hasBody) return { refused: 400, reason: 'a WebSocket handshake with a body' };
   const named = protocols.filter((protocol) => protocol !== '');
   if (!named.every(isToken)) return { refused: 400, reason: 'a bad Sec-WebSocket-Protocol' };
-  return { handshake: { protocols: [...new Set(named)] }, key, refused: undefined };
+  return { handshake: { protocols: [...new Set(named)] }, key: key ?? '', refused: undefined };
 }
 
 /** A target in parts. */

@@ -75,6 +75,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
         keepAliveTimeout: keep_alive,
         maxMessage,
         tls: store,
+        http2: listen.http2,
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
       return {

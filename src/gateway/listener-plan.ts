@@ -71,14 +71,15 @@ function sameOpening(a: ListenerConfig, b: ListenerConfig): boolean {
 }
 
 function sameSocket(a: ListenerConfig, b: ListenerConfig): boolean {
-  const { proxy_protocol: preface = false } = a;
+  const { proxy_protocol: preface = false, http2 = false } = a;
   return (
     same(a.address, b.address) &&
     a.engine === b.engine &&
     preface === (b.proxy_protocol ?? false) &&
     a.mode === b.mode &&
     a.owner === b.owner &&
-    a.group === b.group
+    a.group === b.group &&
+    http2 === (b.http2 ?? false)
   );
 }
 

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { parseHtpasswd, parseTokens } from '../../src/config/credentials.ts';
 import { formatProblem } from '../../src/config/reading/problems.ts';
+import { MAX_HELLO, readClientHello } from '../../src/engine/door/client-hello.ts';
 import { readPreface } from '../../src/engine/door/proxy-preface.ts';
 import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { isFieldValue, isToken, readFacts, readOpening, splitTarget } from '../../src/engine/heads.ts';
@@ -25,6 +26,7 @@ import { elements } from '../../src/tls/der.ts';
 import { doubtsAbout, parseIdentity } from '../../src/tls/identity.ts';
 import { findByName } from '../../src/tls/names.ts';
 import { TlsError } from '../../src/tls/tls-file.ts';
+import { HELLO_NAMES, recordedHello } from '../engine/door/hellos.ts';
 import { Authority, revocationList } from '../support/certificates.ts';
 import { configOf } from '../support/config.ts';
 import { binary, block, line, tlv } from '../support/preface.ts';
@@ -237,6 +239,18 @@ export const TARGETS: readonly Target[] = [
         assert(range === undefined || (range.bytes.length === 16 && range.bits >= 0 && range.bits <= 128));
         assert([undefined, 16].includes(addressBytes(text)?.length));
       }
+    },
+  },
+  {
+    name: 'hello',
+    seeds: HELLO_NAMES.map(recordedHello),
+    run(bytes, chance) {
+      const hello = readClientHello(bytes, bytes.length);
+      const cut = chance.below(bytes.length + 1);
+      const before = readClientHello(bytes, cut);
+      if (before !== 'more') assert.deepEqual(before, hello, 'what has been decided stays');
+      if (hello === 'more') assert(bytes.length < MAX_HELLO);
+      if (typeof hello === 'object') assert(hello.suites.length > 0 && hello.versions.length > 0);
     },
   },
   {

@@ -69,6 +69,19 @@ const proxyNeedsNode: Rule = {
   },
 };
 
+/** Browsers speak it only over TLS. */
+const http2NeedsTls: Rule = {
+  note: '`http2` is for a listener with `tls`, and not for one with `engine = "uws"`.',
+  json: {},
+  check(value, at, reading) {
+    if (value['http2'] !== true) return;
+    if (!Object.hasOwn(value, 'tls'))
+      reading.problem([...at, 'http2'], 'needs "tls": browsers speak HTTP/2 only over TLS');
+    if (value['engine'] === 'uws')
+      reading.problem([...at, 'engine'], 'cannot be "uws" here: only the engine "node" speaks HTTP/2');
+  },
+};
+
 export const listen = table(
   {
     address: required(
@@ -81,6 +94,11 @@ export const listen = table(
       'The network engine. "auto" gives each connection the one that serves it best: mostly "uws" (uWebSockets.js), and "node" for what that does not do, such as HTTP/1.0 and client certificates.',
     ),
     tls: optional(tls, 'Makes the listener speak TLS (HTTPS). Without this key it speaks plain HTTP.'),
+    http2: preset(
+      boolean,
+      false,
+      'Whether HTTP/2 is offered beside HTTP/1.1, WebSocket over HTTP/2 included. A browser then has all event streams of a page on one connection, instead of at most six. Served by "node".',
+    ),
     proxy_protocol: preset(
       boolean,
       false,
@@ -108,7 +126,7 @@ export const listen = table(
       'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
     ),
   },
-  together(proxyNeedsNode, fileNeedsPath),
+  together(proxyNeedsNode, fileNeedsPath, http2NeedsTls),
 );
 
 export type ListenConfig = Values<(typeof listen)['fields']>;

@@ -172,14 +172,14 @@ export class Door {
 
   /** Who serves it: where to put it, or `node`; or whether more has to come first. */
   private judge(seen: Buffer, length: number, uws: UwsServer): Adopt | 'node' | 'more' {
-    const { tls, maxHeaderBytes } = this.options;
+    const { tls, maxHeaderBytes, http2 = false } = this.options;
     if (tls === undefined) {
       const judgement = judgeFirstRequest(seen, length, maxHeaderBytes);
       return judgement === 'uws' ? uws.adopt : judgement;
     }
     const hello = readClientHello(seen, length);
     if (hello === 'more') return 'more';
-    if (hello === undefined) return 'node';
+    if (hello === undefined || (http2 && hello.protocols.includes('h2'))) return 'node';
     const identity = tls.identityFor(hello.serverName);
     if (identity === undefined || (this.wish === 'auto' && !uwsCanServe(hello, identity))) return 'node';
     return uws.adopterOf(identity) ?? 'node';

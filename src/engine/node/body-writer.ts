@@ -1,6 +1,5 @@
-/** A reply's body on its way to a slow client through node:http, in bounded memory. */
-import type { ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+/** A reply's body on its way to a slow client through node:http or node:http2, in bounded memory. */
+import type { Writable } from 'node:stream';
 import type { BodySink, BodySource } from '../engine.ts';
 import { STALLED_REPLY } from '../replies.ts';
 
@@ -17,8 +16,9 @@ export class NodeBodyWriter implements BodySink {
   private over = false;
 
   constructor(
-    private readonly response: ServerResponse,
-    private readonly socket: Socket,
+    private readonly response: Writable,
+    /** Gives the client up that takes nothing for so many milliseconds; 0 for never. */
+    private readonly socket: { setTimeout(patience: number): unknown },
     private readonly owner: NodeBodyWriterOwner,
     private readonly source: BodySource,
   ) {}

@@ -1,4 +1,5 @@
 /** The WebSocket of `ws` with what it does not tell by itself: that the client has begun to close. */
+import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 
 /** Reasons of the codes that `ws` closes with by itself, where the code alone would not say it. */
@@ -12,6 +13,8 @@ export interface NativeSocket extends WebSocket {
   onLeave: ((code: number, reason: string) => void) | undefined;
   /** The client has broken the protocol, and is being told so with this code. */
   onBroken: ((code: number) => void) | undefined;
+  /** Speaks WebSocket over `stream` from now on. Not in the types of `ws`. */
+  setSocket(stream: Duplex, head: Buffer, options: object): void;
   /** Closes because we want to. */
   leave(code?: number, reason?: string): void;
 }
@@ -23,6 +26,7 @@ export function nativeClass(Base: typeof WebSocket): NativeClass {
   return class extends Base implements NativeSocket {
     onLeave: NativeSocket['onLeave'] = undefined;
     onBroken: NativeSocket['onBroken'] = undefined;
+    declare setSocket: NativeSocket['setSocket'];
 
     /**
      * `ws` itself calls this: for a close frame of the client with what that had in it, code and reason or neither; for a mistake of the

@@ -12,6 +12,7 @@ import type { AcceptedConnection, Peer } from '../peer.ts';
 import { headRefusal, REFUSED_TOO_OFTEN, refusalReply, TOO_MANY_CONNECTIONS } from '../refusals.ts';
 import { Connection } from './connection.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
+import type { Http2Sessions } from './http2/server.ts';
 import { PendingUpgrade } from './pending-upgrade.ts';
 import { routeSecure, secureServer, strangerReason } from './tls.ts';
 import { Upgrader } from './upgrade.ts';
@@ -28,6 +29,7 @@ export class NodeServer {
   private readonly connections = new Map<Socket, Connection>();
   private readonly shared: NodeShared;
   private readonly events: EngineEvents;
+  private readonly http2: Http2Sessions | undefined;
   private stopped = false;
   private turnedAway = 0;
 
@@ -37,6 +39,7 @@ export class NodeServer {
     shared: ExchangeParts,
     private readonly facts: ListenerFacts,
     private readonly peerOf: (accepted: Socket) => Peer | undefined,
+    http2: typeof import('./http2/server.ts') | undefined,
   ) {
     this.events = shared.events;
     this.shared = { ...shared, upgrader: new Upgrader() };
@@ -56,6 +59,8 @@ export class NodeServer {
     Reflect.set(this.server, 'httpAllowHalfOpen', true);
     // Without this, fields above 1000 are dropped in silence; the bound in bytes is enough.
     this.server.maxHeadersCount = 0;
+    this.http2 = http2 && new http2.Http2Sessions(options, this.shared);
+    http2?.keepFromHttp1(this.server);
     this.route();
   }
 
@@ -66,9 +71,10 @@ export class NodeServer {
     facts: ListenerFacts,
     peerOf: (accepted: Socket) => Peer | undefined,
   ): Promise<NodeServer> {
-    const { tls } = options;
-    const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout);
-    const server = new NodeServer(makeServer, options, shared, facts, peerOf);
+    const { tls, http2 = false } = options;
+    const makeServer = tls === undefined ? createServer : await secureServer(tls, options.headerTimeout, http2);
+    const Http2 = tls !== undefined && http2 ? await import('./http2/server.ts') : undefined;
+    const server = new NodeServer(makeServer, options, shared, facts, peerOf, Http2);
     // The door listens; but this is what Node's HTTP begins to look after its deadlines with.
     server.server.emit('listening');
     return server;
@@ -95,6 +101,7 @@ export class NodeServer {
     if (this.stopped) return;
     this.stopped = true;
     this.server.close();
+    this.http2?.stop();
   }
 
   /** One connection too many is told so, while there is room even for that. */
@@ -117,6 +124,7 @@ export class NodeServer {
             socket.destroy();
             return;
           }
+          if (this.http2?.takes({ socket, peer, secure: facts, listener: this.factsFor(peer) })) return;
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));
         },

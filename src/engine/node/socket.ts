@@ -1,5 +1,5 @@
 /** A WebSocket of `ws` behind our interface. */
-import type { Socket as NetSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
 import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
 import { LINGER } from './connection.ts';
@@ -18,7 +18,8 @@ export class NodeSocket implements Socket {
 
   constructor(
     private readonly native: NativeSocket,
-    private readonly connection: NetSocket,
+    /** The connection, or its stream in HTTP/2. */
+    private readonly connection: Duplex,
     private readonly handlers: SocketHandlers,
     private readonly events: EngineEvents,
     private readonly remoteAddress: string,

@@ -11,18 +11,20 @@ import { LINGER, type SecureFacts } from './connection.ts';
 
 /** What this engine speaks over TLS (RFC 7301). */
 const PROTOCOLS = ['http/1.1'];
+const PROTOCOLS_WITH_HTTP2 = ['h2', ...PROTOCOLS];
 
 /** Makes servers that speak TLS with the store's certificates. node:https is loaded only here. */
 export async function secureServer(
   store: CertificateStore,
   handshakeTimeout: number,
+  http2: boolean,
 ): Promise<(settings: ServerOptions) => Server> {
   const { createServer } = await import('node:https');
   return (settings) => {
     const server = createServer({
       ...settings,
       ...store.serverOptions(),
-      ALPNProtocols: PROTOCOLS,
+      ALPNProtocols: http2 ? PROTOCOLS_WITH_HTTP2 : PROTOCOLS,
       handshakeTimeout,
       // As without TLS, where Node does so by itself.
       allowHalfOpen: true,

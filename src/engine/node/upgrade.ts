@@ -1,6 +1,7 @@
 /** Switches a connection of Node to WebSocket with `ws`, which is loaded when the first client asks for it. */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Server } from 'ws';
 import type { Upgrade } from '../engine.ts';
 import { type NativeClass, type NativeSocket, nativeClass } from './native.ts';
@@ -14,6 +15,8 @@ const CLOSE_TIMEOUT = 10_000;
  */
 const FREE_PARTS = 1024;
 const PART_SIZE = 256;
+
+type ServerEnd = new (address: null, protocols: undefined, options: object) => NativeSocket;
 
 export class Upgrader {
   /** By the largest message, which is an option of `ws`'s server; there are as many as routes at most. */
@@ -44,6 +47,26 @@ export class Upgrader {
     }
     // `takeHead` paused it, and a listener for data does not wake a socket that was paused on purpose.
     socket.resume();
+  }
+
+  /**
+   * Speaks WebSocket over a stream of HTTP/2, for which `accept` sends the head. When the client has gone by then neither that nor `opened` is
+   * called.
+   */
+  async adopt(
+    stream: Duplex,
+    maxMessage: number,
+    accept: () => void,
+    opened: (native: NativeSocket) => void,
+  ): Promise<void> {
+    const { options } = this.servers.get(maxMessage) ?? (await this.load(maxMessage));
+    // The types have no options for a server's end.
+    const Native = this.native as ServerEnd | undefined;
+    if (Native === undefined || stream.destroyed || !stream.writable) return;
+    accept();
+    const native = new Native(null, undefined, options);
+    native.setSocket(stream, Buffer.alloc(0), options);
+    opened(native);
   }
 
   private async load(maxPayload: number): Promise<Server<NativeClass>> {

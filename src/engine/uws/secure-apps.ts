@@ -9,15 +9,20 @@ import { openUnnamedFileSync } from '../../ops/system/unnamed-file.ts';
 import type { ServedIdentity } from '../../tls/serving/contexts.ts';
 
 /**
- * An app is never freed: 36 KB with an ECDSA key, 42 KB with an RSA key of 4096 bits (measured). A certificate is renewed every two months, so
- * these are years; who renews every hour restarts before.
+ * An app is never freed: 40 KiB with an ECDSA key, 44 with RSA (measured, with its routes), so these are 2.8 MiB. A certificate is renewed every two
+ * months; who renews every hour is served by Node's TLS after two and a half days, and until a restart.
  */
 export const MAX_APPS = 64;
+
+const FULL = `this listener has had ${MAX_APPS} certificates since the start, and uWebSockets.js frees none of them before a restart; so for every further one`;
 
 /** Of TLS 1.2; those of 1.3 cannot be chosen. Forward secrecy and AEAD, as in `tls/serving/suites.ts`; it has no finite fields. */
 const SUITES12 = 'ECDHE+AESGCM:ECDHE+CHACHA20';
 /** Needs a shared secret that nobody has, so TLS 1.2 is refused. There is no other way to set a least version. */
 const NO_SUITE12 = 'ECDHE-PSK-AES128-CBC-SHA';
+
+/** Descriptors, or room for the file, may be there later. Milliseconds. */
+const TRY_AGAIN_AFTER = 60_000;
 
 /** Folders that may lie in memory, best first. */
 const FOLDERS: readonly string[] = ['/dev/shm', '/run', '/tmp'];
@@ -28,15 +33,17 @@ const RAMFS = 0x858458f6;
 export interface SecureAppEvents {
   /** Installs the routes of a new app. */
   route(app: TemplatedApp): void;
-  /** Connections for this certificate cannot be served by an app: why, in words. Told once for each. */
+  /** Connections for this certificate cannot be served by an app: why, in words. Told once for each, and once when there is room for no more. */
   unable(title: string, reason: string): void;
 }
 
 /** The apps of one listener. */
 export class SecureApps {
-  /** By the identity's digest; undefined where there can be none. One of a replaced certificate stays: its connections go on, and it may come back. */
-  private readonly apps = new Map<string, TemplatedApp | undefined>();
-  private made = 0;
+  /** By the identity's digest. One of a replaced certificate stays: its connections go on, and it may come back. */
+  private readonly apps = new Map<string, TemplatedApp>();
+  /** When making one has failed, milliseconds. */
+  private readonly failures = new Map<string, number>();
+  private full = false;
 
   constructor(
     private readonly uws: UwsModule,
@@ -47,23 +54,34 @@ export class SecureApps {
   /** The app that serves `identity`, made when it is first asked for; undefined where there can be none. */
   appFor(identity: ServedIdentity): TemplatedApp | undefined {
     const { digest, title } = identity;
-    if (this.apps.has(digest)) return this.apps.get(digest);
+    const known = this.apps.get(digest);
+    if (known !== undefined) return known;
+    if (this.apps.size >= MAX_APPS) {
+      if (!this.full) this.events.unable(title, FULL);
+      this.full = true;
+      return undefined;
+    }
+    const failed = this.failures.get(digest);
+    const now = performance.now();
+    if (failed !== undefined && now - failed < TRY_AGAIN_AFTER) return undefined;
     const app = this.make(identity);
-    if (typeof app === 'string') this.events.unable(title, app);
-    const usable = typeof app === 'string' ? undefined : app;
-    this.apps.set(digest, usable);
-    return usable;
+    if (typeof app === 'string') {
+      if (failed === undefined) this.events.unable(title, app);
+      this.failures.set(digest, now);
+      return undefined;
+    }
+    this.failures.delete(digest);
+    this.apps.set(digest, app);
+    return app;
   }
 
   /** Closes every connection. */
   close(): void {
-    for (const app of this.apps.values()) app?.close();
+    for (const app of this.apps.values()) app.close();
   }
 
   /** Or says why not. */
   private make(identity: ServedIdentity): TemplatedApp | string {
-    if (this.made >= MAX_APPS)
-      return `this process has served ${MAX_APPS} certificates at this listener, and uWebSockets.js frees none of them before a restart`;
     const file = this.openInMemory();
     if (file === undefined) return `the key needs a folder in memory, and none of ${this.folders().join(', ')} is one`;
     const content = Buffer.from(identity.chain + String(identity.key.export({ type: 'pkcs8', format: 'pem' })));
@@ -73,7 +91,6 @@ export class SecureApps {
       const path = `/proc/self/fd/${file}`;
       const ssl_ciphers = identity.only13 ? NO_SUITE12 : SUITES12;
       const app = this.uws.SSLApp({ key_file_name: path, cert_file_name: path, ssl_ciphers });
-      this.made++;
       this.events.route(app);
       return app;
     } catch (error) {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ClientHello, MAX_HELLO, readClientHello } from '../../../src/engine/door/client-hello.ts';
-import { Chance, mutated } from '../../fuzz/mutate.ts';
 import { HELLO_NAMES, recordedHello } from './hellos.ts';
 import { extension, helloBytes, list, records } from './made-hello.ts';
 
@@ -130,19 +129,4 @@ test('one that is larger than 16 KiB is not waited for', () => {
   const inBytes = records(padding(12_000).subarray(5), 1);
   assert.equal(readClientHello(inBytes, MAX_HELLO - 1), 'more');
   assert.equal(readClientHello(inBytes, MAX_HELLO), undefined);
-});
-
-test('bytes by chance are read, waited for or refused, and nothing else', () => {
-  const seeds = HELLO_NAMES.map(recordedHello);
-  const start = Math.floor(Math.random() * 1e9);
-  for (let number = start; number < start + 3000; number++) {
-    const bytes = mutated(seeds, new Chance(number));
-    const hello = readClientHello(bytes, bytes.length);
-    if (hello === 'more') assert(bytes.length < MAX_HELLO, `case ${number}`);
-    if (typeof hello !== 'object') continue;
-    assert(hello.suites.length > 0 && hello.versions.length > 0, `case ${number}`);
-    // What is complete stays so, whatever comes behind it.
-    const longer = Buffer.concat([bytes, Buffer.from([0])]);
-    if (longer.length <= MAX_HELLO) assert.deepEqual(readClientHello(longer, longer.length), hello, `case ${number}`);
-  }
 });
