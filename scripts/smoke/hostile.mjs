@@ -19,12 +19,12 @@ const CLOSED = 'mount -t tmpfs -o noexec tmpfs';
 const WORLDS = {
   'noexec /tmp, nobody without a home': {
     mounts: `${CLOSED} /tmp`,
-    engine: 'uws',
+    engine: 'auto',
   },
   'a root that is read-only, with /run': {
     mounts: 'mount -t tmpfs tmpfs /run && mkdir -m 1777 /run/code && mount -o remount,bind,ro /',
     env: { RUNNEL_TMP: '/run/code' },
-    engine: 'uws',
+    engine: 'auto',
   },
   'nothing that can be written and executed': {
     mounts: `for d in /tmp /run /dev/shm; do ${CLOSED} $d; done; mount -o remount,bind,ro /`,
@@ -107,8 +107,8 @@ async function inWorld(folder, world) {
       .output()
       .split('\n')
       .filter((line) => /cannot be (loaded|used)/.test(line));
-    assert.equal(lines.length, world.engine === 'uws' ? 0 : 1, gateway.output());
-    assert.equal(slower.length, world.engine === 'uws' ? 0 : 2, gateway.output());
+    assert.equal(lines.length, world.engine === 'auto' ? 0 : 1, gateway.output());
+    assert.equal(slower.length, world.engine === 'auto' ? 0 : 2, gateway.output());
   } finally {
     await gateway.end();
   }
@@ -119,7 +119,7 @@ async function twoAtOnce(folder) {
   try {
     for (const gateway of both) {
       assert.equal(await get(await gateway.port(), '/hello'), 'hello\n');
-      assert.equal(gateway.engine(), 'uws');
+      assert.equal(gateway.engine(), 'auto');
     }
     for (const place of ['/var/tmp', '/tmp', folder])
       assert.equal(execFileSync('find', [place, '-maxdepth', '1', '-name', '.runnel-*'], { encoding: 'utf8' }), '');

@@ -22,7 +22,7 @@ process.on('SIGUSR2', () => {
 /** What of Node's own a plain configuration may load, beyond what Node has at its start; `docs/memory.md` says what for. */
 const NODE_MODULES = new Set(
   (
-    'child_process crypto dgram diagnostics_channel fs fs/promises module net os path perf_hooks process stream stream/promises ' +
+    'child_process cluster crypto dgram diagnostics_channel dns dns/promises fs fs/promises module net os path perf_hooks process stream stream/promises ' +
     'string_decoder timers tty url util v8 vm'
   ).split(' '),
 );
@@ -79,7 +79,7 @@ test('a module is loaded when it is needed, and not before', async (t) => {
   const plain = await usual.loaded();
   assert.ok(has(plain, 'uWebSockets.js') && has(plain, 'toml'));
   for (const name of ['ws', 'prom-client', 'koffi']) assert.ok(!has(plain, name), name);
-  for (const name of ['http', 'https', 'tls', 'http2', 'zlib', 'dns', 'worker_threads', 'inspector'])
+  for (const name of ['http', 'https', 'tls', 'http2', 'zlib', 'worker_threads', 'inspector'])
     assert.ok(!plain.node.includes(name), name);
   assert.ok(plain.added.includes('net'));
   assert.deepEqual(

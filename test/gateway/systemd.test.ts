@@ -50,7 +50,7 @@ test('a socket of systemd is taken over, by name', async (t) => {
     asking.end();
   });
   assert.equal(text, 'here it is');
-  assert.match(output, /"message":"listening on systemd:web".*"engine":"node"/);
+  assert.match(output, /"message":"listening on systemd:web".*"engine":"auto"/);
   child.kill('SIGTERM');
   assert.equal(await exited, 0, output);
 });

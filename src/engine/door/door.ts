@@ -5,7 +5,14 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { UwsModule } from '../../ops/addons/addon.ts';
 import { BROKEN, type Descriptors, NOTHING_YET } from '../descriptors.ts';
-import type { EngineEvents, EngineWish, ListenerFacts, Listening, ListenOptions } from '../engine.ts';
+import {
+  type EngineEvents,
+  type EngineWish,
+  ListenError,
+  type ListenerFacts,
+  type Listening,
+  type ListenOptions,
+} from '../engine.ts';
 import type { NodeServer } from '../node/node.ts';
 import { OpenConnections } from '../open-connections.ts';
 import { type AcceptedConnection, directPeer, type Peer } from '../peer.ts';
@@ -80,7 +87,7 @@ export class Door {
     await new Promise<void>((resolve, reject) => {
       const refused = (error: unknown): void => {
         this.uws?.stop();
-        reject(listenError(name, error));
+        reject(error instanceof ListenError ? error : listenError(name, error));
       };
       this.server.once('error', refused);
       this.server.once('listening', () => {

@@ -22,7 +22,7 @@ listen = "127.0.0.1:0"
   assert.deepEqual((await ask(adminPort, '/healthz')).body, 'ok\n');
   await ask(running.port, '/');
   await ask(running.port, '/gone');
-  await ask(running.port, '/', { method: 'BREW' });
+  await ask(running.port, '/', { method: 'PURGE' });
   const socket = await TestSocket.open(`ws://127.0.0.1:${running.port}/cat`);
   socket.ws.send('hello');
   await socket.first(1);
