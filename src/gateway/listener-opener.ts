@@ -6,6 +6,7 @@ import { tlsSettings } from '../config/keys/tls.ts';
 import { chooseEngine } from '../engine/choose.ts';
 import { listenEverywhere } from '../engine/door/listening.ts';
 import { type EngineEvents, type ListenAddress, ListenError, type Request } from '../engine/engine.ts';
+import { isHttp2Sound } from '../engine/node/http2/limits.ts';
 import { CutReply } from '../http/errors.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
@@ -75,7 +76,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
         keepAliveTimeout: keep_alive,
         maxMessage,
         tls: store,
-        http2: listen.http2,
+        http2: offersHttp2(listen, log),
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
       return {
@@ -87,6 +88,14 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
     gone: (name) => tallies.connections.remove(name),
     lost: (error) => log.error(`a listener is gone: ${error instanceof Error ? error.message : String(error)}`),
   };
+}
+
+/** Whether HTTP/2 is wanted, and this Node can be trusted with it. */
+function offersHttp2({ address, http2 = false }: ListenerConfig, log: Log): boolean {
+  if (!http2 || isHttp2Sound()) return http2;
+  const why = `Node ${process.versions.node} can be ended by an HTTP/2 client that leaves at the wrong moment (CVE-2024-27983)`;
+  log.warn(`"${address.text}" speaks HTTP/1.1 only: ${why}; 20.12.1 and later can not`);
+  return false;
 }
 
 /** Where a listener is, with the owner of a Unix socket in numbers. Throws a `ListenError` for a name that nobody has any more. */

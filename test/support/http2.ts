@@ -168,7 +168,10 @@ export class FrameClient {
   async next(type: number, stream?: number): Promise<Frame> {
     const find = (): Frame | undefined =>
       this.frames.find((one) => one.type === type && (stream === undefined || one.stream === stream));
-    await until(() => find() !== undefined || this.socket.destroyed, `a frame of type ${type}`);
+    await until(
+      () => find() !== undefined || this.socket.readableEnded || this.socket.destroyed,
+      `a frame of type ${type}`,
+    );
     const found = find();
     if (found === undefined) throw new Error(`the connection ended without a frame of type ${type}`);
     this.frames.splice(this.frames.indexOf(found), 1);
