@@ -19,7 +19,7 @@ for (const target of TARGETS) {
   });
 }
 
-for (const engine of ['uws', 'node'] as const) {
+for (const engine of ['auto', 'uws', 'node'] as const) {
   test(`fuzz: what comes over the wire, ${engine}`, async (t) => {
     const { cases } = await sendRubbish(engine, start, { cases: 2000, milliseconds: 2500 });
     t.diagnostic(`${cases} cases from ${start}`);

@@ -1,7 +1,7 @@
 /** Sends bytes by chance to an engine, and now and then a proper request, which must be answered. */
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
-import type { EngineName } from '../../src/engine/engine.ts';
+import type { EngineWish } from '../../src/engine/engine.ts';
 import { rawRequest } from '../support/raw.ts';
 import { Trial, text } from '../support/trial.ts';
 import type { Hunted } from './hunt.ts';
@@ -21,7 +21,7 @@ const AT_ONCE = 20;
 const PATIENCE = 15;
 
 export async function sendRubbish(
-  engine: EngineName,
+  engine: EngineWish,
   start: number,
   until: { readonly cases: number; readonly milliseconds: number },
 ): Promise<Hunted> {
