@@ -88,7 +88,7 @@ function readMessage(bytes: Buffer): Buffer | 'more' | undefined {
 function readHello(reader: Reader): ClientHello {
   const highest = Math.min(reader.number(2), TLS12);
   reader.skip(RANDOM);
-  reader.expect(reader.vector(1).bytes.length <= MAX_SESSION_ID);
+  reader.expect(reader.vector(1).length <= MAX_SESSION_ID);
   const suites = reader.vector(2).numbers(2);
   const compressions = reader.vector(1).numbers(1);
   const extensions = readExtensions(reader);
@@ -124,8 +124,8 @@ function readExtensions(reader: Reader): ReadonlyMap<number, Reader> {
 function readServerName(data: Reader): string {
   const list = data.vector(2);
   const type = list.number(1);
-  const name = list.vector(2).bytes.toString('latin1');
-  list.expect(list.atEnd && type === 0 && name !== '' && !name.includes('\0'));
+  const name = list.vector(2).text();
+  list.expect(list.atEnd && type === 0 && !name.includes('\0'));
   return comparedName(name);
 }
 
@@ -133,55 +133,61 @@ function readServerName(data: Reader): string {
 function readProtocols(data: Reader): readonly string[] {
   const list = data.vector(2);
   const protocols: string[] = [];
-  while (!list.atEnd) {
-    const protocol = list.vector(1).bytes.toString('latin1');
-    list.expect(protocol !== '');
-    protocols.push(protocol);
-  }
+  while (!list.atEnd) protocols.push(list.vector(1).text());
   list.expect(protocols.length > 0);
   return protocols;
 }
 
-/** Reads the structures of RFC 8446 section 3. What does not fit makes it fail, with all that it is a part of, and reads as nothing. */
+/**
+ * Reads the structures of RFC 8446 section 3. What does not fit makes it fail, with all that it is a part of, and reads as nothing. It keeps
+ * positions, because a view of the bytes for each part costs more than all the rest.
+ */
 class Reader {
-  private at = 0;
   private broken = false;
 
   constructor(
-    readonly bytes: Buffer,
+    private readonly bytes: Buffer,
+    private at = 0,
+    private readonly end = bytes.length,
     private readonly whole?: Reader,
   ) {}
 
   get failed(): boolean {
-    return this.whole === undefined ? this.broken : this.whole.failed;
+    return this.whole === undefined ? this.broken : this.whole.broken;
   }
 
   /** True for one that has failed, so that every loop ends. */
   get atEnd(): boolean {
-    return this.failed || this.at === this.bytes.length;
+    return this.at === this.end || this.failed;
+  }
+
+  /** Bytes that are left. */
+  get length(): number {
+    return this.end - this.at;
   }
 
   expect(condition: boolean): void {
-    if (condition) return;
-    if (this.whole === undefined) this.broken = true;
-    else this.whole.expect(false);
+    if (!condition) (this.whole ?? this).broken = true;
   }
 
   number(width: number): number {
-    const part = this.skip(width);
-    return part.length === width ? part.readUIntBE(0, width) : 0;
+    const start = this.skip(width);
+    return this.failed ? 0 : this.bytes.readUIntBE(start, width);
   }
 
-  skip(length: number): Buffer {
-    this.expect(this.at + length <= this.bytes.length);
-    if (this.failed) return Buffer.alloc(0);
-    this.at += length;
-    return this.bytes.subarray(this.at - length, this.at);
+  /** Where what was left out begins. */
+  skip(length: number): number {
+    const start = this.at;
+    if (length <= this.end - start) this.at += length;
+    else this.expect(false);
+    return start;
   }
 
   /** Bytes with their number in front. */
   vector(lengthBytes: number): Reader {
-    return new Reader(this.skip(this.number(lengthBytes)), this.whole ?? this);
+    const length = this.number(lengthBytes);
+    const start = this.skip(length);
+    return new Reader(this.bytes, start, this.at, this.whole ?? this);
   }
 
   /** All that is left, at least one. */
@@ -190,6 +196,14 @@ class Reader {
     const found: number[] = [];
     while (!this.atEnd) found.push(this.number(width));
     return found;
+  }
+
+  /** All that is left, a character for each byte; not nothing. */
+  text(): string {
+    this.expect(!this.atEnd);
+    const text = this.bytes.toString('latin1', this.at, this.end);
+    this.at = this.end;
+    return text;
   }
 
   /** What `read` finds, which must be all that there is. */
