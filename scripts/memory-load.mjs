@@ -4,6 +4,9 @@ import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
+/** Milliseconds until a connection that has had no answer counts as refused. */
+const ANSWER = 20_000;
+
 /** Asks for `url` over and over. Answers with requests per second and how many there were; throws when one was refused. */
 export async function request(url, connections, seconds) {
   const child = spawn('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, url], {
@@ -31,10 +34,10 @@ export class Waiting {
     this.secure = secure;
   }
 
-  /** @param head the request of the connection with this index. */
+  /** No more are opened once one was refused. @param head the request of the connection with this index. */
   async open(port, count, head) {
     // Not all at once: the queue of a listener is shorter than a thousand.
-    for (let from = 0; from < count; from += 50)
+    for (let from = 0; from < count && this.refused === 0; from += 50)
       await Promise.all(
         Array.from({ length: Math.min(50, count - from) }, (_, index) => this.openOne(port, head(from + index))),
       );
@@ -48,11 +51,18 @@ export class Waiting {
         : connect(port, '127.0.0.1', ready);
       this.sockets.push(socket);
       const refuse = () => {
+        clearTimeout(timer);
+        socket.off('error', refuse).off('close', refuse);
+        socket.on('error', () => undefined).destroy();
         this.refused += 1;
         resolve();
       };
-      socket.once('error', refuse);
+      // A server that is out of memory may accept and never answer.
+      const timer = setTimeout(refuse, ANSWER);
+      socket.once('error', refuse).once('close', refuse);
       socket.once('data', (first) => {
+        clearTimeout(timer);
+        socket.off('close', refuse);
         socket.off('error', refuse);
         socket.on('error', () => undefined);
         if (!/^HTTP\/1\.1 (101|200)?/.test(first.toString('latin1'))) this.refused += 1;
