@@ -84,6 +84,8 @@ export class NodeServer {
   serve(socket: Socket, { peer, admitted }: AcceptedConnection): void {
     const isPlain = this.options.tls === undefined;
     socket.setNoDelay(true);
+    // Within a handshake a client that shuts its sending side has left. It would count until the handshake's time is over.
+    if (!isPlain) socket.allowHalfOpen = false;
     this.server.emit('connection', socket);
     const connection = isPlain ? new Connection(socket, peer) : undefined;
     if (connection !== undefined) this.connections.set(socket, connection);
@@ -124,6 +126,8 @@ export class NodeServer {
             socket.destroy();
             return;
           }
+          // From here on it may wait for its answer: see `Connection.halfClosed`.
+          socket.allowHalfOpen = true;
           if (this.http2?.takes({ socket, peer, secure: facts, listener: this.factsFor(peer) })) return;
           this.connections.set(socket, new Connection(socket, peer, facts));
           socket.once('close', () => this.connections.delete(socket));

@@ -51,6 +51,25 @@ for (const row of ['uws-tls', 'tls'] as const satisfies readonly Row[]) {
         await allGone(trial);
       });
 
+    test('a client that leaves within its handshake counts no longer than it stays', async () => {
+      // Longer than any test waits.
+      const trial = await Trial.start(row, (exchange) => exchange.reply(text('hello')), { headerTimeout: 600_000 });
+      for (const length of [0, 6, 200, HELLO.length]) {
+        const socket = connect({ host: '127.0.0.1', port: trial.port });
+        await once(socket, 'connect');
+        socket.write(HELLO.subarray(0, length));
+        // The engine has it by now.
+        if (length === HELLO.length) await once(socket, 'data');
+        else if (length > 0) await until(() => trial.events.connections === 1, 'the connection to be counted');
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        socket.resume();
+        socket.end();
+        await once(socket, 'close');
+        await until(() => trial.events.connections === 0, `the end of one that left behind ${length} bytes`);
+      }
+      await allGone(trial);
+    });
+
     test('something else behind a whole hello', async () => {
       const trial = await start();
       for (const [what, bytes] of Object.entries(BEHIND))
