@@ -216,7 +216,9 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
   }
 
   private switchNow(upgrade: Upgrade, { key, context }: UwsOpening): void {
-    const socket = new UwsSocket(upgrade.handlers, upgrade.maxMessage, this.shared.events, this.request.remoteAddress);
+    const { remoteAddress, remotePort } = this.request;
+    const { handlers, maxMessage } = upgrade;
+    const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort);
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');

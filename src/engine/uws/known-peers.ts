@@ -49,11 +49,14 @@ export class KnownPeers {
     return this.peers.get(address);
   }
 
-  /** A connection has gone, of this address where that is known. */
-  left(address?: string): void {
+  /**
+   * A connection has gone, with this address and port where they are known. The address is its successor's by now where it had broken off
+   * before: it was asked for then, and not found.
+   */
+  left(address?: string, port?: number): void {
     this.connections--;
     if (this.connections === 0) this.peers.clear();
-    else if (address !== undefined) this.peers.delete(address);
+    else if (address !== undefined && this.peers.get(address)?.port === port) this.peers.delete(address);
   }
 
   private isThere({ descriptor, port }: KnownPeer): boolean {

@@ -28,6 +28,7 @@ export class UwsSocket implements Socket {
     private readonly events: EngineEvents,
     /** Kept, because a closed socket does not tell it any more. */
     readonly remoteAddress: string,
+    readonly remotePort: number | undefined,
   ) {}
 
   opened(native: WebSocket<SocketData>): void {

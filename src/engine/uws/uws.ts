@@ -154,7 +154,7 @@ export class UwsServer {
       open: (socket) => {
         const { socket: ours } = socket.getUserData();
         // The filter does not tell of a connection's end once it has become a WebSocket.
-        known.left(ours.remoteAddress);
+        known.left(ours.remoteAddress, ours.remotePort);
         ours.opened(socket);
       },
       message: (socket, message, binary) => socket.getUserData().socket.received(message, binary),
