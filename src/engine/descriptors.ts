@@ -4,6 +4,8 @@
  */
 
 const AF_UNIX = 1;
+/** AF_INET and AF_INET6. */
+const IP_FAMILIES: ReadonlySet<number> = new Set([2, 10]);
 const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
@@ -102,8 +104,9 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     },
     peerPort(descriptor) {
       length[0] = ADDRESS_BYTES;
+      if (getpeername(descriptor, address, length) !== 0 || !IP_FAMILIES.has(address.readUInt16LE(0))) return undefined;
       // In both families the port stands behind the family, in network order.
-      return getpeername(descriptor, address, length) === 0 ? address.readUInt16BE(2) : undefined;
+      return address.readUInt16BE(2);
     },
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
     limitReceiveBuffer: (listening, bytes) => set(listening, SOL_SOCKET, SO_RCVBUF, bytes),

@@ -30,6 +30,7 @@ export interface ClientHello {
 export const MAX_HELLO = 16 * 1024;
 
 const RECORD_HEADER = 5;
+const MAX_NAME = 255;
 const HANDSHAKE = 22;
 const MAX_FRAGMENT = 1 << 14;
 const MESSAGE_HEADER = 4;
@@ -125,7 +126,8 @@ function readServerName(data: Reader): string {
   const list = data.vector(2);
   const type = list.number(1);
   const name = list.vector(2).text();
-  list.expect(list.atEnd && type === 0 && !name.includes('\0'));
+  // A host name has 255 bytes at most (RFC 1035 section 3.1).
+  list.expect(list.atEnd && type === 0 && !name.includes('\0') && name.length <= MAX_NAME);
   return comparedName(name);
 }
 

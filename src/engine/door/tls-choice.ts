@@ -26,6 +26,8 @@ const RSA_PKCS1: readonly number[] = [0x0401, 0x0501, 0x0601];
 
 /** session_ticket (RFC 5077). Without it BoringSSL would keep the session: 20,480 of them. */
 const SESSION_TICKET = 35;
+/** key_share (RFC 8446 section 4.2.8). Without it there is no TLS 1.3. */
+const KEY_SHARE = 51;
 /** max_fragment_length (RFC 6066 section 4): a small device with small buffers, which only OpenSSL heeds. */
 const MAX_FRAGMENT_LENGTH = 1;
 
@@ -37,8 +39,8 @@ export function uwsCanServe(hello: ClientHello, identity: ServedIdentity): boole
 }
 
 /** A client that offers it gets it: there is no way back to 1.2. */
-function canServe13({ suites, compressions, signatures }: ClientHello, { key }: ServedIdentity): boolean {
-  if (compressions.length !== 1 || compressions[0] !== 0) return false;
+function canServe13({ suites, compressions, signatures, extensions }: ClientHello, { key }: ServedIdentity): boolean {
+  if (compressions.length !== 1 || compressions[0] !== 0 || !extensions.has(KEY_SHARE)) return false;
   if (!suites.some((suite) => SUITES13.includes(suite))) return false;
   const fitting = schemesOf(key, RSA_PSS);
   return signatures.some((scheme) => fitting.includes(scheme));
