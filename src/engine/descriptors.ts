@@ -39,7 +39,6 @@ export interface Descriptors {
   peek(descriptor: number): number;
   /** A second descriptor of the same connection, close-on-exec; -1 when there is none to be had. */
   duplicate(descriptor: number): number;
-  close(descriptor: number): void;
   /** The port at the other end of a TCP connection; undefined when the descriptor is none, or not connected any more. */
   peerPort(descriptor: number): number | undefined;
   /** A connection is accepted only once its first bytes are there, or after so many seconds (TCP_DEFER_ACCEPT, tcp(7)). */
@@ -65,7 +64,6 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     flags: number,
   ) => number;
   const fcntl = library.func('int fcntl(int, int, int)') as (descriptor: number, what: number, value: number) => number;
-  const close = library.func('int close(int)') as (descriptor: number) => number;
   const getpeername = library.func('int getpeername(int, void *, void *)') as (
     descriptor: number,
     address: Buffer,
@@ -99,9 +97,6 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
       return error === EAGAIN || error === EINTR ? NOTHING_YET : BROKEN;
     },
     duplicate: (descriptor) => fcntl(descriptor, F_DUPFD_CLOEXEC, FIRST),
-    close: (descriptor) => {
-      close(descriptor);
-    },
     peerPort(descriptor) {
       length[0] = ADDRESS_BYTES;
       if (getpeername(descriptor, address, length) !== 0 || !IP_FAMILIES.has(address.readUInt16LE(0))) return undefined;

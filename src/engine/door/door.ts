@@ -86,7 +86,9 @@ export class Door {
     else this.uws = await UwsServer.start(this.native, this.options, this.shared(), this.facts);
     await new Promise<void>((resolve, reject) => {
       const refused = (error: unknown): void => {
+        // Neither may look after anything any more: the listener is tried again with others.
         this.uws?.stop();
+        this.node?.stop();
         reject(error instanceof ListenError ? error : listenError(name, error));
       };
       this.server.once('error', refused);
