@@ -41,10 +41,10 @@ export interface Descriptors {
   duplicate(descriptor: number): number;
   /** The port at the other end of a TCP connection; undefined when the descriptor is none, or not connected any more. */
   peerPort(descriptor: number): number | undefined;
-  /** A connection is accepted only once its first bytes are there, or after so many seconds (TCP_DEFER_ACCEPT, tcp(7)). */
+  /** A connection is accepted only once its first bytes are there, or after so many seconds; 0: at once (TCP_DEFER_ACCEPT, tcp(7)). */
   deferAccept(listening: number, seconds: number): void;
-  /** Bytes; the kernel doubles it. Accepted connections inherit it. */
-  limitReceiveBuffer(listening: number, bytes: number): void;
+  /** Of a connection on which no more than this has come yet. Bytes; the kernel doubles it. */
+  limitReceiveBuffer(descriptor: number, bytes: number): void;
   /** Two descriptors that are connected with each other; undefined when there are none to be had. */
   pair(): readonly [number, number] | undefined;
 }
@@ -104,7 +104,7 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
       return address.readUInt16BE(2);
     },
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
-    limitReceiveBuffer: (listening, bytes) => set(listening, SOL_SOCKET, SO_RCVBUF, bytes),
+    limitReceiveBuffer: (descriptor, bytes) => set(descriptor, SOL_SOCKET, SO_RCVBUF, bytes),
     pair() {
       const two = new Int32Array(2);
       const [one = -1, other = -1] = socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0, two) === 0 ? two : [];

@@ -3,6 +3,7 @@
  * accepts for both, and one contract suite (`test/engine/`) runs over both. Nothing above this folder ever holds an engine's own request, response or buffer:
  * what an engine hands up is a copy, what it takes down is data.
  */
+import type { Server } from 'node:net';
 import type { CertificateStore } from '../tls/serving/store.ts';
 
 /**
@@ -263,6 +264,11 @@ export interface ListenOptions {
   /** As configured: names the listener in logs and metrics. */
   readonly name: string;
   readonly address: ListenAddress;
+  /**
+   * A listener that is open at this very address. The socket goes on under the new one, so nobody is refused meanwhile, and
+   * what waits in it to be accepted is not lost: the kernel resets that when a socket is closed. When `listen` rejects, the old one goes on.
+   */
+  readonly inPlaceOf?: Listening | undefined;
   /** Largest request head in bytes. */
   readonly maxHeaderBytes: number;
   /** Milliseconds from a connection's start (or the last reply) to a complete head, where the engine lets one choose. */
@@ -305,6 +311,11 @@ export interface Listening {
   readonly port: number | undefined;
   /** Accepts no more connections; each open one is closed after the reply it is waiting for. */
   stop(): void;
+  /**
+   * Gives the listening socket to another listener (`ListenOptions.inPlaceOf`). Each open connection is closed behind its next reply, or when its
+   * idle time is over: none has to go at once. Throws when it does not listen any more.
+   */
+  handOn(): Server;
   /** Resolves when no connection is left. */
   readonly finished: Promise<void>;
   /** Drops every connection that is left. */

@@ -9,6 +9,8 @@ export class OpenConnections {
   stopping = false;
   private connections = 0;
   private busy = 0;
+  /** Those that wait for nothing are not kept until their own time is over. */
+  private hurried = false;
   private grace: NodeJS.Timeout | undefined;
   private resolve: () => void = () => {};
 
@@ -40,9 +42,16 @@ export class OpenConnections {
     this.look();
   }
 
-  stop(): void {
+  /** No more come. Each is closed behind its next answer, or by its own idle time. */
+  leave(): void {
     this.stopping = true;
     this.look();
+  }
+
+  /** No more come, and those that wait for nothing are dropped soon. */
+  stop(): void {
+    this.hurried = true;
+    this.leave();
   }
 
   private look(): void {
@@ -50,7 +59,7 @@ export class OpenConnections {
     if (this.connections === 0) {
       clearTimeout(this.grace);
       this.resolve();
-    } else if (this.busy === 0) {
+    } else if (this.hurried && this.busy === 0) {
       clearTimeout(this.grace);
       this.grace = setTimeout(() => this.dropAll(), GRACE);
     }

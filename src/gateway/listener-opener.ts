@@ -50,7 +50,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
     async otherTls(store, { listen: { tls } }) {
       return tls === undefined ? () => undefined : await store.prepare(tlsSettings(tls));
     },
-    async open({ listen, admin }, { engine, store }, serve) {
+    async open({ listen, admin }, { engine, store }, serve, inPlaceOf) {
       const name = listen.address.text;
       const events: EngineEvents = {
         ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
@@ -71,6 +71,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
       const options = {
         name,
         address: socketAddress(listen),
+        inPlaceOf,
         maxHeaderBytes: header_bytes,
         headerTimeout: header_time,
         keepAliveTimeout: keep_alive,

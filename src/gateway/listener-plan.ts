@@ -14,8 +14,12 @@ export interface ListenerSpec {
 export interface ListenerPlan<Open extends ListenerSpec, Wanted extends ListenerSpec> {
   /** Open already. */
   readonly kept: ReadonlyMap<Wanted, Open>;
-  /** To be opened, in this order: those first that nothing stands in the way of. */
-  readonly opening: readonly { readonly wanted: Wanted; readonly inTheWay: readonly Open[] }[];
+  /** To be opened, in this order: those first that nothing stands in the way of. Of those that do, `before` is in the very same place. */
+  readonly opening: readonly {
+    readonly wanted: Wanted;
+    readonly inTheWay: readonly Open[];
+    readonly before: Open | undefined;
+  }[];
   /** Nobody wants them any more; those in the way are among them. */
   readonly unwanted: readonly Open[];
   /** Kept, with other certificates or other rules about them. */
@@ -44,16 +48,23 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
   }
   const opening = wanted
     .filter((want) => !kept.has(want))
-    .map((want) => ({
-      wanted: want,
-      inTheWay: [...left].filter((one) => mayClash(bound(one), want.listen.address)),
-    }))
+    .map((want) => {
+      const inTheWay = [...left].filter((one) => mayClash(bound(one), want.listen.address));
+      const before = inTheWay.find((one) => samePlace({ ...one.listen, address: bound(one) }, want.listen));
+      return { wanted: want, inTheWay, before };
+    })
     .sort((a, b) => a.inTheWay.length - b.inTheWay.length);
   return { kept, otherTls: changing, opening, unwanted: [...left], unchangeable };
 }
 
 function bound({ listen: { address }, port }: ListenerSpec): ListenerConfig['address'] {
   return address.kind === 'tcp' && port !== undefined ? { ...address, port } : address;
+}
+
+/** Whether one can go on with the socket of the other. */
+function samePlace(a: ListenerConfig, b: ListenerConfig): boolean {
+  const [one, other] = [a, b].map(({ address }) => ({ ...address, text: undefined }));
+  return same(one, other) && a.mode === b.mode && a.owner === b.owner && a.group === b.group;
 }
 
 /** A socket of systemd is handed over once: closed, it could not be opened otherwise. */

@@ -43,6 +43,8 @@ export interface ListenerOpener {
     spec: ListenerSpec,
     resources: ListenerResources,
     serve: Serve,
+    /** Open at the same place: it hands its socket on. */
+    inPlaceOf: Listening | undefined,
   ): Promise<Pick<OpenListener, 'listening' | 'maxMessage'>>;
   release(store: CertificateStore): void;
   /** It accepts nothing any more, and no other one has its name. */
@@ -91,7 +93,8 @@ export class Listeners {
   }
 
   /**
-   * Opens what is wanted and not there. Where another one is in the place, that is closed first, after everything else is open.
+   * Opens what is wanted and not there. One that is in the very same place hands its socket on; one that is only in the way is closed
+   * first, after everything else is open.
    * Rejects with a `ListenError` or a `TlsError`; then everything is as it was.
    */
   async prepare(wanted: readonly WantedListener[]): Promise<PreparedListeners> {
@@ -99,6 +102,8 @@ export class Listeners {
     const undo: (() => void | Promise<void>)[] = [];
     const listeners = new Map<WantedListener, OpenListener>(plan.kept);
     const tls: (() => void)[] = [];
+    /** Those that accept no more. */
+    const stopped = new Set<OpenListener>();
     try {
       for (const { open: listener, wanted: want } of plan.otherTls) {
         const { store } = listener.resources;
@@ -110,19 +115,20 @@ export class Listeners {
         resources.set(want, made);
         undo.push(() => this.release(made));
       }
-      const stopped = new Set<OpenListener>();
-      for (const { wanted: want, inTheWay } of plan.opening) {
+      for (const { wanted: want, inTheWay, before } of plan.opening) {
         for (const old of inTheWay) {
-          if (stopped.has(old)) continue;
+          if (old === before || stopped.has(old)) continue;
           stopped.add(old);
           old.listening.stop();
-          undo.push(() => this.reopen(old));
+          undo.push(() => this.reopen(old, undefined));
         }
         const made = resources.get(want);
         if (made === undefined) continue;
-        const listener = await this.openOne(want, made);
+        const from = before !== undefined && !stopped.has(before) ? before : undefined;
+        const listener = await this.openOne(want, made, from?.listening);
+        if (from !== undefined) stopped.add(from);
         listeners.set(want, listener);
-        undo.push(() => listener.listening.close());
+        undo.push(() => (from === undefined ? listener.listening.close() : this.handBack(listener, from)));
       }
     } catch (error) {
       // Backwards: what has taken a place leaves it before the old one comes back.
@@ -144,7 +150,7 @@ export class Listeners {
         for (const apply of tls) apply();
         for (const { open: listener, wanted: want } of plan.otherTls) listener.listen = want.listen;
         this.listeners = wanted.flatMap((want) => listeners.get(want) ?? []);
-        for (const listener of plan.unwanted) this.letGo(listener, patience);
+        for (const listener of plan.unwanted) this.letGo(listener, patience, stopped.has(listener));
       },
     };
   }
@@ -169,11 +175,15 @@ export class Listeners {
     return await this.opener.prepare(want);
   }
 
-  private async openOne(want: WantedListener, resources: ListenerResources): Promise<OpenListener> {
+  private async openOne(
+    want: WantedListener,
+    resources: ListenerResources,
+    inPlaceOf: Listening | undefined,
+  ): Promise<OpenListener> {
     const { listen, admin, serve } = want;
     // Asked for each request, because the next configuration has another one.
     const current: { serve: Serve } = { serve };
-    const opened = await this.openPatiently(want, resources, (exchange) => current.serve(exchange));
+    const opened = await this.openPatiently(want, resources, (exchange) => current.serve(exchange), inPlaceOf);
     return Object.assign(current, { listen, admin, port: opened.listening.port, resources, ...opened });
   }
 
@@ -185,11 +195,12 @@ export class Listeners {
     want: WantedListener,
     resources: ListenerResources,
     serve: Serve,
+    inPlaceOf: Listening | undefined,
   ): ReturnType<ListenerOpener['open']> {
     const deadline = performance.now() + (this.listeners.length === 0 ? 0 : ADDRESS_TIME);
     for (;;) {
       try {
-        return await this.opener.open(want, resources, serve);
+        return await this.opener.open(want, resources, serve, inPlaceOf);
       } catch (error) {
         const inUse = error instanceof ListenError && error.code === 'EADDRINUSE';
         if (!inUse || performance.now() > deadline) throw error;
@@ -199,10 +210,10 @@ export class Listeners {
   }
 
   /** It was closed for nothing. Its connections go on, for as long as they would have without that. */
-  private async reopen(old: OpenListener): Promise<void> {
+  private async reopen(old: OpenListener, inPlaceOf: Listening | undefined): Promise<void> {
     this.linger(old);
     try {
-      const again = await this.openOne(old, old.resources);
+      const again = await this.openOne(old, old.resources, inPlaceOf);
       this.listeners = this.listeners.map((listener) => (listener === old ? again : listener));
     } catch (error) {
       this.listeners = this.listeners.filter((listener) => listener !== old);
@@ -211,11 +222,20 @@ export class Listeners {
     }
   }
 
-  private letGo(listener: OpenListener, patience: number): void {
+  /** Those who have come to `listener` meanwhile stay, and are served as they would have been without it. */
+  private async handBack(listener: OpenListener, to: OpenListener): Promise<void> {
+    listener.serve = to.serve;
+    await this.reopen(to, listener.listening);
+    this.linger(listener);
+  }
+
+  private letGo(listener: OpenListener, patience: number, isStopped: boolean): void {
     const { listening, listen, resources } = listener;
     const { name } = listening;
-    if (listen.address.kind === 'systemd') this.givenBack.add(listen.address.socket);
-    listening.stop();
+    if (!isStopped) {
+      if (listen.address.kind === 'systemd') this.givenBack.add(listen.address.socket);
+      listening.stop();
+    }
     this.linger(listener, patience);
     this.release(resources);
     this.forget(name);

@@ -53,10 +53,10 @@ test('listeners: what stays, what is opened, and in which order', () => {
     ],
   );
   assert.deepEqual(plan.opening, [
-    { wanted: wanted.fresh, inTheWay: [] },
-    { wanted: wanted.b, inTheWay: [b] },
+    { wanted: wanted.fresh, inTheWay: [], before: undefined },
+    { wanted: wanted.b, inTheWay: [b], before: undefined },
     // The operator's own has become everybody's: another listener.
-    { wanted: wanted.metrics, inTheWay: [metrics] },
+    { wanted: wanted.metrics, inTheWay: [metrics], before: metrics },
   ]);
   assert.deepEqual(plan.unwanted, [b, c, metrics]);
   assert.deepEqual(plan.unchangeable, [inherited]);
@@ -65,7 +65,7 @@ test('listeners: what stays, what is opened, and in which order', () => {
 test('a listener that expects another beginning is another one', () => {
   const open = spec({ address: ':80', engine: 'node' });
   const wanted = { ...open, listen: { ...open.listen, proxy_protocol: true } };
-  assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open] }]);
+  assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open], before: open }]);
   const said = { ...open, listen: { ...open.listen, proxy_protocol: false } };
   assert.equal(planListeners([open], [said]).kept.get(said), open);
 });
@@ -74,7 +74,7 @@ test('a socket with another owner or other permissions is another one', () => {
   const open = spec({ address: 'unix:/run/a', engine: 'auto' });
   for (const key of [{ mode: 0o660 }, { owner: 'ann' }, { group: 'http' }]) {
     const wanted = { ...open, listen: { ...open.listen, ...key } };
-    assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open] }]);
+    assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open], before: undefined }]);
     const again = { ...open, listen: { ...open.listen, ...key } };
     assert.equal(planListeners([wanted], [again]).kept.get(again), wanted);
   }

@@ -2,6 +2,7 @@
  * The door: one socket of Node's accepts every connection of a listener. The first bytes are looked at without being taken, and the
  * connection goes to the engine that serves it best.
  */
+import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
 import type { UwsModule } from '../../ops/addons/addon.ts';
 import { BROKEN, type Descriptors, NOTHING_YET } from '../descriptors.ts';
@@ -34,11 +35,6 @@ const DEFER = 3;
  * that one is served by `node`, which can wait without looking.
  */
 const LOOK_AGAIN_AFTER = [0, 1, 2, 4, 8, 16] as const;
-/**
- * What may wait to be read of a TLS connection, bytes; the kernel doubles it. uWebSockets.js decrypts 512 KiB at once at most: of a read with more it
- * loses track as soon as something is written meanwhile, and the connection is torn (measured). One read brings no more than this.
- */
-const SECURE_RECEIVE_BUFFER = 128 * 1024;
 
 /** Puts a connection's second descriptor where it is served. */
 type Adopt = (descriptor: number, peer: Peer) => void;
@@ -51,7 +47,8 @@ export interface NativeParts {
 
 /** Accepts, and hands on. */
 export class Door {
-  private readonly server: Server;
+  /** Undefined once it is another door's. */
+  private server: Server | undefined;
   /** Those that are Node's: being served by its engine, or being loaded for. */
   private readonly open = new Map<Socket, AcceptedConnection>();
   /** Those whose first bytes have not all come. */
@@ -72,58 +69,78 @@ export class Door {
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
     this.connections = new OpenConnections(() => this.dropAll());
-    // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`.
-    this.server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => this.accept(socket));
   }
 
   /** Rejects with a `ListenError`. */
   async listen(): Promise<Listening> {
-    const { name, address } = this.options;
+    const { name, address, inPlaceOf } = this.options;
     checkPort(name, address);
-    if (address.kind === 'unix') await freeUnixPath(name, address.path);
+    if (address.kind === 'unix' && inPlaceOf === undefined) await freeUnixPath(name, address.path);
     // Whatever can fail does so before anybody can connect.
     if (this.native === undefined) await this.loadNode();
     else this.uws = await UwsServer.start(this.native, this.options, this.shared(), this.facts);
-    await new Promise<void>((resolve, reject) => {
-      const refused = (error: unknown): void => {
-        // Neither may look after anything any more: the listener is tried again with others.
-        this.uws?.stop();
-        this.node?.stop();
-        reject(error instanceof ListenError ? error : listenError(name, error));
-      };
-      this.server.once('error', refused);
-      this.server.once('listening', () => {
-        this.server.off('error', refused);
-        resolve();
-      });
-      try {
-        if (address.kind === 'unix') listenOnPath(this.server, address.path, address);
-        else this.server.listen(nodeAddress(name, address));
-      } catch (error) {
-        refused(error);
-      }
-    });
-    this.server.on('error', (error) => this.events.failed(error));
-    const bound = this.server.address();
+    const server = await this.openSocket();
+    this.server = server;
+    server.on('connection', this.accepts);
+    server.on('error', this.failed);
+    const bound = server.address();
     const port = typeof bound === 'object' ? bound?.port : undefined;
     this.facts.port = port;
-    if (port !== undefined) this.setOptions();
+    if (port !== undefined && this.looks) this.deferAccept(server, DEFER);
     this.options.tls?.watch();
     const stop = () => this.stop();
     const close = () => {
       stop();
       this.dropAll();
     };
+    const handOn = () => this.handOn();
+    const { finished } = this.connections;
+    // What was left for the last connections.
+    void finished.then(stop);
     const engine = this.native === undefined ? 'node' : this.wish;
-    return { engine, name, secure: this.facts.secure, port, stop, finished: this.connections.finished, close };
+    return { engine, name, secure: this.facts.secure, port, stop, handOn, finished, close };
   }
 
-  private setOptions(): void {
-    const { native, options, server } = this;
+  private async openSocket(): Promise<Server> {
+    const { name, address, inPlaceOf } = this.options;
+    try {
+      if (inPlaceOf !== undefined) return inPlaceOf.handOn();
+      // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`.
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
+      const listening = once(server, 'listening');
+      // Not when the next line throws.
+      listening.catch(() => undefined);
+      if (address.kind === 'unix') listenOnPath(server, address.path, address);
+      else server.listen(nodeAddress(name, address));
+      await listening;
+      return server;
+    } catch (error) {
+      // Neither may look after anything any more: the listener is tried again with others.
+      this.uws?.stop();
+      this.node?.stop();
+      throw error instanceof ListenError ? error : listenError(name, error);
+    }
+  }
+
+  /** For the next door. Whatever this one has set up on the socket is taken off again. */
+  private handOn(): Server {
+    const { server } = this;
+    if (server === undefined || this.stopped) throw new Error(`${this.options.name} does not listen any more`);
+    this.server = undefined;
+    server.off('connection', this.accepts);
+    server.off('error', this.failed);
+    if (this.facts.port !== undefined && this.looks) this.deferAccept(server, 0);
+    this.node?.leave();
+    this.connections.leave();
+    return server;
+  }
+
+  private readonly accepts = (socket: Socket): void => this.accept(socket);
+  private readonly failed = (error: Error): void => this.events.failed(error);
+
+  private deferAccept(server: Server, seconds: number): void {
     const listening = descriptorOf(server);
-    if (native === undefined || listening === undefined) return;
-    if (this.looks) native.descriptors.deferAccept(listening, DEFER);
-    if (options.tls !== undefined) native.descriptors.limitReceiveBuffer(listening, SECURE_RECEIVE_BUFFER);
+    if (listening !== undefined) this.native?.descriptors.deferAccept(listening, seconds);
   }
 
   /** Whether the first bytes decide. Of TLS they do in any case: they say which certificate is wanted. */
@@ -282,7 +299,7 @@ export class Door {
   private stop(): void {
     if (this.stopped) return;
     this.stopped = true;
-    this.server.close();
+    this.server?.close();
     // Closes the connections that wait for a next request, too.
     this.node?.stop();
     this.uws?.stop();

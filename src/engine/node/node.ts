@@ -98,12 +98,17 @@ export class NodeServer {
     if (!admitted) this.turnAway(socket, connection);
   }
 
+  /** Lets HTTP/2 clients know that they are to go. The others learn it from their next answer. */
+  leave(): void {
+    this.http2?.stop();
+  }
+
   /** Closes the connections that wait for a next request; the others are served on. */
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
     this.server.close();
-    this.http2?.stop();
+    this.leave();
   }
 
   /** One connection too many is told so, while there is room even for that. */

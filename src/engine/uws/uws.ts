@@ -32,6 +32,11 @@ const MESSAGE_MARGIN = 64 * 1024;
 const MAX_PAYLOAD = 0x7fffffff;
 /** Of one address: how many connections that wait for requests are known by their ports, at once. Each next one costs an app, 28 KiB, once. */
 const MOST_KNOWN = 8;
+/**
+ * What may wait to be read of a TLS connection, bytes; the kernel doubles it. uWebSockets.js decrypts 512 KiB at once at most: of a read with more it
+ * loses track as soon as something is written meanwhile, and the connection is torn (measured). One read brings no more than this.
+ */
+const SECURE_RECEIVE_BUFFER = 128 * 1024;
 /** Of a connection with TLS it tells nothing. */
 const UNTOLD: ConnectionTls = { protocol: undefined, cipher: undefined, serverName: undefined };
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -94,7 +99,13 @@ export class UwsServer {
   /** The same for TLS with this identity; undefined where that cannot be served here. */
   adopterOf(identity: ServedIdentity): ((descriptor: number, peer: Peer) => void) | undefined {
     const app = this.secure.appFor(identity) as AdoptingApp | undefined;
-    return app && ((descriptor) => app.adoptSocket(descriptor));
+    return (
+      app &&
+      ((descriptor) => {
+        this.parts.descriptors.limitReceiveBuffer(descriptor, SECURE_RECEIVE_BUFFER);
+        app.adoptSocket(descriptor);
+      })
+    );
   }
 
   /** Nothing that closes the listener's connections: those are served on. */

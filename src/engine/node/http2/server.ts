@@ -16,6 +16,7 @@ export class Http2Sessions {
   private readonly server: Http2Server;
   private readonly sessions = new Set<Session>();
   private readonly shared: SessionShared;
+  private stopped = false;
 
   constructor(options: ListenOptions, shared: Http2Shared) {
     const { maxHeaderBytes, headerTimeout, keepAliveTimeout, tls } = options;
@@ -62,12 +63,14 @@ export class Http2Sessions {
       const session = new Session(native, client, this.shared);
       this.sessions.add(session);
       socket.once('close', () => this.sessions.delete(session));
+      if (this.stopped) session.stop();
     }
     return true;
   }
 
-  /** Lets every client know that it is to go. */
+  /** Lets every client know that it is to go, and whoever is still within its handshake. */
   stop(): void {
+    this.stopped = true;
     for (const session of this.sessions) session.stop();
   }
 }
