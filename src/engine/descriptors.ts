@@ -1,12 +1,14 @@
 /**
- * The calls of the C library that Node has no functions for and that a connection needs on its way from Node to uWebSockets.js: looking at
- * bytes without taking them, a second descriptor of one connection, socket options. Constants are those of Linux on x64, arm64 and arm.
+ * The calls of the C library that Node has no functions for and that a connection needs on its way to an engine: accepting it, looking at
+ * bytes without taking them, a second descriptor of one connection, addresses, socket options. Constants are those of Linux on x64, arm64 and arm.
  */
+import { addressText } from '../net/address.ts';
 
 const AF_UNIX = 1;
-/** AF_INET and AF_INET6. */
-const IP_FAMILIES: ReadonlySet<number> = new Set([2, 10]);
-const SOCK_STREAM_CLOEXEC_NONBLOCK = 1 | 0o2000000 | 0o4000;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const IPPROTO_TCP = 6;
@@ -32,6 +34,13 @@ export const NOTHING_YET = -1;
 /** What `peek` answers when the connection is broken. */
 export const BROKEN = -2;
 
+/** One end of a connection over TCP. */
+export interface SocketAddress {
+  /** In the form of `net/address.ts`. */
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface Descriptors {
   /** Where `peek` puts what it sees. Overwritten by the next one. */
   readonly seen: Buffer;
@@ -39,8 +48,13 @@ export interface Descriptors {
   peek(descriptor: number): number;
   /** A second descriptor of the same connection, close-on-exec; -1 when there is none to be had. */
   duplicate(descriptor: number): number;
-  /** The port at the other end of a TCP connection; undefined when the descriptor is none, or not connected any more. */
-  peerPort(descriptor: number): number | undefined;
+  /** The next connection of a listening socket, close-on-exec and not blocking; -1 when there is none, or no descriptor for it. */
+  accept(listening: number): number;
+  /** The other end of a TCP connection; undefined when the descriptor is none, or not connected any more. */
+  peerOf(descriptor: number): SocketAddress | undefined;
+  /** The same, of this end. */
+  localOf(descriptor: number): SocketAddress | undefined;
+  close(descriptor: number): void;
   /** A connection is accepted only once its first bytes are there, or after so many seconds; 0: at once (TCP_DEFER_ACCEPT, tcp(7)). */
   deferAccept(listening: number, seconds: number): void;
   /** Of a connection on which no more than this has come yet. Bytes; the kernel doubles it. */
@@ -64,11 +78,16 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     flags: number,
   ) => number;
   const fcntl = library.func('int fcntl(int, int, int)') as (descriptor: number, what: number, value: number) => number;
-  const getpeername = library.func('int getpeername(int, void *, void *)') as (
-    descriptor: number,
-    address: Buffer,
-    length: Int32Array,
+  type AddressCall = (descriptor: number, address: Buffer, length: Int32Array) => number;
+  const getpeername = library.func('int getpeername(int, void *, void *)') as AddressCall;
+  const getsockname = library.func('int getsockname(int, void *, void *)') as AddressCall;
+  const accept4 = library.func('int accept4(int, void *, void *, int)') as (
+    listening: number,
+    address: null,
+    length: null,
+    flags: number,
   ) => number;
+  const closeDescriptor = library.func('int close(int)') as (descriptor: number) => number;
   const setsockopt = library.func('int setsockopt(int, int, int, void *, unsigned int)') as (
     descriptor: number,
     level: number,
@@ -88,6 +107,15 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
   const set = (descriptor: number, level: number, option: number, value: number): void => {
     setsockopt(descriptor, level, option, Int32Array.of(value), 4);
   };
+  const addressBy = (call: AddressCall, descriptor: number): SocketAddress | undefined => {
+    length[0] = ADDRESS_BYTES;
+    if (call(descriptor, address, length) !== 0) return undefined;
+    const family = address.readUInt16LE(0);
+    if (family !== AF_INET && family !== AF_INET6) return undefined;
+    // In both families the port stands behind the family, in network order; the address is behind that, or behind the flow information (ip(7), ipv6(7)).
+    const bytes = family === AF_INET ? address.subarray(4, 8) : address.subarray(8, 24);
+    return { address: addressText(bytes), port: address.readUInt16BE(2) };
+  };
   return {
     seen,
     peek(descriptor) {
@@ -97,17 +125,15 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
       return error === EAGAIN || error === EINTR ? NOTHING_YET : BROKEN;
     },
     duplicate: (descriptor) => fcntl(descriptor, F_DUPFD_CLOEXEC, FIRST),
-    peerPort(descriptor) {
-      length[0] = ADDRESS_BYTES;
-      if (getpeername(descriptor, address, length) !== 0 || !IP_FAMILIES.has(address.readUInt16LE(0))) return undefined;
-      // In both families the port stands behind the family, in network order.
-      return address.readUInt16BE(2);
-    },
+    accept: (listening) => accept4(listening, null, null, SOCK_CLOEXEC_NONBLOCK),
+    peerOf: (descriptor) => addressBy(getpeername, descriptor),
+    localOf: (descriptor) => addressBy(getsockname, descriptor),
+    close: (descriptor) => void closeDescriptor(descriptor),
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
     limitReceiveBuffer: (descriptor, bytes) => set(descriptor, SOL_SOCKET, SO_RCVBUF, bytes),
     pair() {
       const two = new Int32Array(2);
-      const [one = -1, other = -1] = socketpair(AF_UNIX, SOCK_STREAM_CLOEXEC_NONBLOCK, 0, two) === 0 ? two : [];
+      const [one = -1, other = -1] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC_NONBLOCK, 0, two) === 0 ? two : [];
       return one < 0 ? undefined : [one, other];
     },
   };

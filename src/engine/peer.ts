@@ -1,6 +1,8 @@
 /** Who is at the other end of a connection, from the moment it is accepted. */
 import type { Socket } from 'node:net';
 import { readAddress, UNIX_PEER } from '../net/address.ts';
+import type { Descriptors } from './descriptors.ts';
+import type { ListenAddress } from './engine.ts';
 
 /** The other end of a connection: the client, as far as one can know. */
 export interface Peer {
@@ -24,9 +26,38 @@ export interface AcceptedConnection {
   admitted: boolean;
 }
 
+/**
+ * Who is at the other end of a connection that is a descriptor; undefined when it has gone by now.
+ * @param local this end's address where it is known without asking
+ */
+export function peerAt(
+  descriptor: number,
+  descriptors: Descriptors,
+  isUnix: boolean,
+  local: string | undefined,
+): Peer | undefined {
+  const end = isUnix ? { address: UNIX_PEER, port: undefined } : descriptors.peerOf(descriptor);
+  if (end === undefined || end.address === '') return undefined;
+  return {
+    address: end.address,
+    port: end.port,
+    local: isUnix ? undefined : (local ?? descriptors.localOf(descriptor)?.address),
+    secure: false,
+    anonymous: false,
+    preface: 0,
+  };
+}
+
 /** Who is at the other end of the connection itself; its address is "" when it has gone by now. */
 export function directPeer(socket: Socket, isUnix: boolean): Peer {
   const address = isUnix ? UNIX_PEER : (readAddress(socket.remoteAddress ?? '') ?? '');
   const local = isUnix ? undefined : readAddress(socket.localAddress ?? '');
   return { address, port: socket.remotePort, local, secure: false, anonymous: false, preface: 0 };
+}
+
+/** The one address that a listener has; undefined for a listener on all of them, and where it is not known beforehand. */
+export function ownAddress(address: ListenAddress): string | undefined {
+  if (address.kind !== 'tcp') return undefined;
+  const host = readAddress(address.host);
+  return host === '::' || host === '0.0.0.0' ? undefined : host;
 }

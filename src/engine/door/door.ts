@@ -1,10 +1,11 @@
 /**
  * The door: one socket of Node's accepts every connection of a listener. The first bytes are looked at without being taken, and the
- * connection goes to the engine that serves it best.
+ * connection goes to the engine that serves it best. Until then it is a descriptor that belongs to the door.
  */
 import { once } from 'node:events';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, Socket } from 'node:net';
 import type { UwsModule } from '../../ops/addons/addon.ts';
+import { openFilesLimit } from '../../ops/system/proc.ts';
 import { BROKEN, type Descriptors, NOTHING_YET } from '../descriptors.ts';
 import {
   type EngineEvents,
@@ -16,8 +17,9 @@ import {
 } from '../engine.ts';
 import type { NodeServer } from '../node/node.ts';
 import { OpenConnections } from '../open-connections.ts';
-import { type AcceptedConnection, directPeer, type Peer } from '../peer.ts';
+import { type AcceptedConnection, directPeer, ownAddress, type Peer, peerAt } from '../peer.ts';
 import { UwsServer } from '../uws/uws.ts';
+import { acceptDescriptors, descriptorOf } from './accepting.ts';
 import { readClientHello } from './client-hello.ts';
 import { judgeFirstRequest } from './first-request.ts';
 import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-errors.ts';
@@ -36,7 +38,13 @@ const DEFER = 3;
  */
 const LOOK_AGAIN_AFTER = [0, 1, 2, 4, 8, 16] as const;
 
-/** Puts a connection's second descriptor where it is served. */
+/**
+ * Connections beyond the limit are told so only while this many files can still be opened: the first ones of all have the engine loaded that tells
+ * them, file by file, and Node never loads again what it could not open.
+ */
+const FILES_KEPT = 40;
+
+/** Puts a connection's descriptor where it is served. */
 type Adopt = (descriptor: number, peer: Peer) => void;
 
 /** What a connection can be handed to uWebSockets.js with. */
@@ -51,14 +59,19 @@ export class Door {
   private server: Server | undefined;
   /** Those that are Node's: being served by its engine, or being loaded for. */
   private readonly open = new Map<Socket, AcceptedConnection>();
-  /** Those whose first bytes have not all come. */
-  private readonly waiting = new Map<Socket, Peer>();
+  /** Those that are nobody's yet, by their descriptors: the first bytes have not all come, or the engine is being loaded. */
+  private readonly waiting = new Map<number, AcceptedConnection>();
   private readonly connections: OpenConnections;
+  private readonly local: string | undefined;
   private readonly facts: { -readonly [K in keyof ListenerFacts]: ListenerFacts[K] };
   private uws: UwsServer | undefined;
   private node: NodeServer | undefined;
   private loading: Promise<NodeServer> | undefined;
   private stopped = false;
+  /** Has Node accept again. */
+  private acceptSockets: () => void = () => {};
+  /** A descriptor from this number on is one of the last. */
+  private readonly lastDescriptors = (openFilesLimit() ?? Number.POSITIVE_INFINITY) - FILES_KEPT;
 
   /** @param native undefined where `node` serves everything */
   constructor(
@@ -68,6 +81,7 @@ export class Door {
     private readonly events: EngineEvents,
   ) {
     this.facts = { name: options.name, secure: options.tls !== undefined, port: undefined };
+    this.local = ownAddress(options.address);
     this.connections = new OpenConnections(() => this.dropAll());
   }
 
@@ -86,7 +100,7 @@ export class Door {
     const bound = server.address();
     const port = typeof bound === 'object' ? bound?.port : undefined;
     this.facts.port = port;
-    if (port !== undefined && this.looks) this.deferAccept(server, DEFER);
+    if (this.native !== undefined) this.setUp(server, this.native.descriptors);
     this.options.tls?.watch();
     const stop = () => this.stop();
     const close = () => {
@@ -129,14 +143,24 @@ export class Door {
     this.server = undefined;
     server.off('connection', this.accepts);
     server.off('error', this.failed);
+    this.acceptSockets();
     if (this.facts.port !== undefined && this.looks) this.deferAccept(server, 0);
     this.node?.leave();
     this.connections.leave();
     return server;
   }
 
-  private readonly accepts = (socket: Socket): void => this.accept(socket);
+  private readonly accepts = (socket: Socket): void => this.acceptSocket(socket);
   private readonly failed = (error: Error): void => this.events.failed(error);
+
+  private setUp(server: Server, descriptors: Descriptors): void {
+    if (this.facts.port !== undefined && this.looks) this.deferAccept(server, DEFER);
+    if (this.options.isProxy !== undefined) return;
+    this.acceptSockets = acceptDescriptors(server, descriptors, {
+      taken: (descriptor) => this.accept(descriptor, descriptors),
+      lost: () => this.noDescriptor(),
+    });
+  }
 
   private deferAccept(server: Server, seconds: number): void {
     const listening = descriptorOf(server);
@@ -149,51 +173,52 @@ export class Door {
     return this.native !== undefined && isProxy === undefined && (this.wish === 'auto' || tls !== undefined);
   }
 
-  private accept(socket: Socket): void {
-    const { events, options } = this;
-    const peer = directPeer(socket, this.facts.port === undefined);
+  private accept(descriptor: number, descriptors: Descriptors): void {
+    const { events, uws } = this;
+    const peer = peerAt(descriptor, descriptors, this.facts.port === undefined, this.local);
     // Over TCP a peer that has gone by now has no address, but what it has sent could still be read: by no rule for addresses.
-    if (peer.address === '') {
-      socket.destroy();
+    if (peer === undefined) {
+      descriptors.close(descriptor);
       return;
     }
-    if (options.isProxy !== undefined) {
-      if (options.isProxy(peer.address)) this.awaitPreface(socket, peer);
-      else {
-        socket.destroy();
-        events.refused('a connection from an address that connections.trusted_proxies does not list', peer.address);
-      }
-      return;
-    }
-    const admitted = events.opened(peer.address);
+    const accepted = { peer, admitted: events.opened(peer.address) };
     this.connections.opened();
-    if (!admitted || this.uws === undefined || this.native === undefined) this.serveByNode(socket, { peer, admitted });
-    else if (this.looks) this.look(socket, peer, this.uws, this.native.descriptors, 0);
-    else this.handOver(socket, peer, this.uws.adopt);
+    if (!accepted.admitted && descriptor >= this.lastDescriptors) this.drop(descriptor, accepted);
+    else if (!accepted.admitted || uws === undefined) this.passToNode(descriptor, accepted);
+    else if (this.looks) this.look(descriptor, accepted, uws, descriptors, 0);
+    else uws.adopt(descriptor, peer);
   }
 
   /** Decides by what has come, or looks again. */
-  private look(socket: Socket, peer: Peer, uws: UwsServer, descriptors: Descriptors, looks: number): void {
-    const descriptor = descriptorOf(socket);
-    // It was dropped meanwhile.
-    if (descriptor === undefined) return;
+  private look(
+    descriptor: number,
+    accepted: AcceptedConnection,
+    uws: UwsServer,
+    descriptors: Descriptors,
+    looks: number,
+  ): void {
     const length = descriptors.peek(descriptor);
     if (length === 0 || length === BROKEN) {
-      this.waiting.delete(socket);
-      socket.destroy();
-      this.gone(peer.address);
+      this.drop(descriptor, accepted);
       return;
     }
     const judgement = length === NOTHING_YET ? 'more' : this.judge(descriptors.seen, length, uws);
     const wait = LOOK_AGAIN_AFTER[looks];
-    if (typeof judgement === 'function') this.handOver(socket, peer, judgement);
-    else if (judgement === 'node' || wait === undefined) this.serveByNode(socket, { peer, admitted: true });
+    if (typeof judgement === 'function') judgement(descriptor, accepted.peer);
+    else if (judgement === 'node' || wait === undefined) this.passToNode(descriptor, accepted);
     else {
-      this.waiting.set(socket, peer);
-      const again = (): void => this.look(socket, peer, uws, descriptors, looks + 1);
+      this.waiting.set(descriptor, accepted);
+      const again = (): void => {
+        if (this.leavesWaiting(descriptor, accepted)) this.look(descriptor, accepted, uws, descriptors, looks + 1);
+      };
       if (wait === 0) setImmediate(again);
       else setTimeout(again, wait);
     }
+  }
+
+  /** False where it was dropped meanwhile: the number may be another connection's. */
+  private leavesWaiting(descriptor: number, accepted: AcceptedConnection): boolean {
+    return this.waiting.get(descriptor) === accepted && this.waiting.delete(descriptor);
   }
 
   /** Who serves it: where to put it, or `node`; or whether more has to come first. */
@@ -211,22 +236,71 @@ export class Door {
     return uws.adopterOf(identity) ?? 'node';
   }
 
-  /** Gives uWebSockets.js a descriptor of its own, and closes Node's. */
-  private handOver(socket: Socket, peer: Peer, adopt: Adopt): void {
-    const descriptor = descriptorOf(socket);
-    const copy = descriptor === undefined ? -1 : (this.native?.descriptors.duplicate(descriptor) ?? -1);
-    if (copy < 0) {
-      this.serveByNode(socket, { peer, admitted: true });
+  /** Makes it a socket of Node's, once that engine is loaded. */
+  private passToNode(descriptor: number, accepted: AcceptedConnection): void {
+    const { node } = this;
+    if (node === undefined) {
+      this.waiting.set(descriptor, accepted);
+      this.loadNode().then(
+        () => this.leavesWaiting(descriptor, accepted) && this.passToNode(descriptor, accepted),
+        (error: unknown) => {
+          this.events.failed(error);
+          if (this.leavesWaiting(descriptor, accepted)) this.drop(descriptor, accepted);
+        },
+      );
       return;
     }
-    this.waiting.delete(socket);
-    socket.destroy();
-    adopt(copy, peer);
+    let socket: Socket;
+    try {
+      socket = new Socket({ fd: descriptor, allowHalfOpen: true });
+    } catch (error) {
+      this.events.failed(error);
+      this.drop(descriptor, accepted);
+      return;
+    }
+    this.keep(socket, accepted);
+    node.serve(socket, accepted);
   }
 
-  private serveByNode(socket: Socket, accepted: AcceptedConnection): void {
+  /** Closes what is the door's. */
+  private drop(descriptor: number, { peer, admitted }: AcceptedConnection): void {
+    this.native?.descriptors.close(descriptor);
+    this.connections.closed();
+    if (admitted) this.events.closed(peer.address);
+  }
+
+  /** Where descriptors cannot be had otherwise, where every connection is Node's, and where a proxy says whose each is. */
+  private acceptSocket(socket: Socket): void {
+    const { events, native, options } = this;
+    if (native !== undefined && options.isProxy === undefined) {
+      const descriptor = descriptorOf(socket);
+      const copy = descriptor === undefined ? -1 : native.descriptors.duplicate(descriptor);
+      socket.destroy();
+      if (copy < 0) this.noDescriptor();
+      else this.accept(copy, native.descriptors);
+      return;
+    }
+    const peer = directPeer(socket, this.facts.port === undefined);
+    if (peer.address === '') {
+      socket.destroy();
+      return;
+    }
+    if (options.isProxy !== undefined) {
+      if (options.isProxy(peer.address)) this.awaitPreface(socket, peer);
+      else {
+        socket.destroy();
+        events.refused('a connection from an address that connections.trusted_proxies does not list', peer.address);
+      }
+      return;
+    }
+    const accepted = { peer, admitted: events.opened(peer.address) };
+    this.connections.opened();
     this.keep(socket, accepted);
     this.giveToNode(socket, accepted);
+  }
+
+  private noDescriptor(): void {
+    this.events.refused('a connection for which no descriptor is left', '');
   }
 
   private giveToNode(socket: Socket, accepted: AcceptedConnection): void {
@@ -243,7 +317,6 @@ export class Door {
 
   /** It is Node's from here on, and counts until it is closed. */
   private keep(socket: Socket, accepted: AcceptedConnection): void {
-    this.waiting.delete(socket);
     this.open.set(socket, accepted);
     socket.once('close', () => {
       this.open.delete(socket);
@@ -252,22 +325,17 @@ export class Door {
     });
   }
 
-  private gone(address: string): void {
-    this.connections.closed();
-    this.events.closed(address);
-  }
-
   /** Until the client is known the connection counts as the proxy's. */
   private awaitPreface(socket: Socket, direct: Peer): void {
     // An error is always followed by the close, which is what counts.
     socket.on('error', () => {});
     const accepted = { peer: direct, admitted: this.events.opened(direct.address) };
     this.connections.opened();
+    this.keep(socket, accepted);
     if (!accepted.admitted) {
-      this.serveByNode(socket, accepted);
+      this.giveToNode(socket, accepted);
       return;
     }
-    this.keep(socket, accepted);
     takePreface(socket, this.options.headerTimeout, {
       taken: ({ client, length }) => {
         if (client !== undefined) {
@@ -284,12 +352,18 @@ export class Door {
 
   /** Loaded only where it serves: node:http takes 0.8 MiB. */
   private loadNode(): Promise<NodeServer> {
-    this.loading ??= import('../node/node.ts').then(async ({ NodeServer: Class }) => {
-      this.node = await Class.start(this.options, this.shared(), this.facts, (socket) => this.open.get(socket)?.peer);
-      if (this.stopped) this.node.stop();
-      return this.node;
+    this.loading ??= this.startNode().catch((error: unknown) => {
+      this.loading = undefined;
+      throw error;
     });
     return this.loading;
+  }
+
+  private async startNode(): Promise<NodeServer> {
+    const { NodeServer: Class } = await import('../node/node.ts');
+    this.node = await Class.start(this.options, this.shared(), this.facts, (socket) => this.open.get(socket)?.peer);
+    if (this.stopped) this.node.stop();
+    return this.node;
   }
 
   private shared(): { readonly events: EngineEvents; readonly connections: OpenConnections } {
@@ -308,18 +382,8 @@ export class Door {
 
   private dropAll(): void {
     for (const socket of this.open.keys()) socket.destroy();
-    for (const [socket, { address }] of this.waiting) {
-      socket.destroy();
-      this.gone(address);
-    }
+    for (const [descriptor, accepted] of this.waiting) this.drop(descriptor, accepted);
     this.waiting.clear();
     this.uws?.close();
   }
-}
-
-/** Undefined once it is closed. Node has no public way to it. */
-function descriptorOf(owner: Socket | Server): number | undefined {
-  const handle: unknown = Reflect.get(owner, '_handle');
-  const descriptor: unknown = typeof handle === 'object' && handle !== null ? Reflect.get(handle, 'fd') : undefined;
-  return typeof descriptor === 'number' && descriptor >= 0 ? descriptor : undefined;
 }

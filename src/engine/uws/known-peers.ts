@@ -14,14 +14,15 @@ export interface AdoptingApp extends TemplatedApp {
 /** Behind so many that may be gone, those that are gone are looked for. */
 const LOOK_BEHIND = 64;
 
-interface KnownPeer extends Peer {
+interface KnownPeer {
+  readonly peer: Peer;
   readonly descriptor: number;
 }
 
 export class KnownPeers {
   /** How many connections speak HTTP. */
   connections = 0;
-  private readonly peers = new Map<string, KnownPeer>();
+  private readonly known = new Map<string, KnownPeer>();
 
   /** @param remembers false: it takes any number of an address, and knows none of them */
   constructor(
@@ -30,23 +31,23 @@ export class KnownPeers {
     private readonly descriptors: Descriptors,
   ) {}
 
-  /** Whether a connection of this address is here. uWebSockets.js does not tell which one has gone, so it is asked for now. */
+  /** Whether a connection of this address is here. uWebSockets.js does not tell which one has gone, so where one has it is asked for now. */
   has(address: string): boolean {
-    const peer = this.peers.get(address);
-    return peer !== undefined && this.isThere(peer);
+    const known = this.known.get(address);
+    return known !== undefined && (this.known.size === this.connections || this.isThere(known));
   }
 
   /** It is about to be served here. */
   remember(descriptor: number, peer: Peer): void {
     this.connections++;
     if (!this.remembers) return;
-    this.peers.set(peer.address, { ...peer, descriptor });
-    if (this.peers.size > LOOK_BEHIND + 2 * this.connections)
-      for (const [address, each] of this.peers) if (!this.isThere(each)) this.peers.delete(address);
+    this.known.set(peer.address, { peer, descriptor });
+    if (this.known.size > LOOK_BEHIND + 2 * this.connections)
+      for (const [address, each] of this.known) if (!this.isThere(each)) this.known.delete(address);
   }
 
   of(address: string): Peer | undefined {
-    return this.peers.get(address);
+    return this.known.get(address)?.peer;
   }
 
   /**
@@ -55,11 +56,11 @@ export class KnownPeers {
    */
   left(address?: string, port?: number): void {
     this.connections--;
-    if (this.connections === 0) this.peers.clear();
-    else if (address !== undefined && this.peers.get(address)?.port === port) this.peers.delete(address);
+    if (this.connections === 0) this.known.clear();
+    else if (address !== undefined && this.known.get(address)?.peer.port === port) this.known.delete(address);
   }
 
-  private isThere({ descriptor, port }: KnownPeer): boolean {
-    return this.descriptors.peerPort(descriptor) === port;
+  private isThere({ descriptor, peer }: KnownPeer): boolean {
+    return this.descriptors.peerOf(descriptor)?.port === peer.port;
   }
 }

@@ -3,14 +3,14 @@
  * measured; the comments say so, and `docs/engines.md` lists what remains.
  */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
-import { addressText, readAddress, UNIX_PEER } from '../../net/address.ts';
+import { addressText, UNIX_PEER } from '../../net/address.ts';
 import type { UwsModule } from '../../ops/addons/addon.ts';
 import type { ServedIdentity } from '../../tls/serving/contexts.ts';
 import type { ExchangeParts } from '../base-exchange.ts';
 import type { Descriptors } from '../descriptors.ts';
 import type { ConnectionTls, ListenerFacts, ListenOptions, Request } from '../engine.ts';
 import { type HeadFacts, type Opening, readFacts, readOpening } from '../heads.ts';
-import type { Peer } from '../peer.ts';
+import { ownAddress, type Peer } from '../peer.ts';
 import { headRefusal } from '../refusals.ts';
 import { UwsExchange } from './exchange.ts';
 import { LastingHeads } from './head.ts';
@@ -257,13 +257,6 @@ export class UwsServer {
       tls: this.options.tls === undefined ? undefined : UNTOLD,
     };
   }
-}
-
-/** The one address that a listener has; undefined for a listener on all of them. */
-function ownAddress(address: ListenOptions['address']): string | undefined {
-  if (address.kind !== 'tcp') return undefined;
-  const host = readAddress(address.host);
-  return host === '::' || host === '0.0.0.0' ? undefined : host;
 }
 
 /**

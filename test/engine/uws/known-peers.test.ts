@@ -10,7 +10,12 @@ const ADDRESS = '192.0.2.1';
 /** An app that knows its connections, and which port is at the other end of each descriptor. */
 function start(): { readonly known: KnownPeers; readonly ports: Map<number, number> } {
   const ports = new Map<number, number>();
-  const descriptors: Partial<Descriptors> = { peerPort: (descriptor) => ports.get(descriptor) };
+  const descriptors: Partial<Descriptors> = {
+    peerOf(descriptor) {
+      const port = ports.get(descriptor);
+      return port === undefined ? undefined : { address: ADDRESS, port };
+    },
+  };
   return { known: new KnownPeers({} as AdoptingApp, true, descriptors as Descriptors), ports };
 }
 
@@ -24,8 +29,10 @@ test('a connection is known while it is there', () => {
   known.remember(20, peer(1000));
   assert.equal(known.has(ADDRESS), true);
   assert.equal(known.of(ADDRESS)?.port, 1000);
-  // The descriptor is another connection's.
-  ports.set(20, 1001);
+  // One of two has gone, and nobody says which; the descriptor is another connection's.
+  known.remember(21, { ...peer(1001), address: '192.0.2.2' });
+  ports.set(20, 1002);
+  known.left();
   assert.equal(known.has(ADDRESS), false);
 });
 
@@ -44,6 +51,8 @@ test('one that had broken off when it became a WebSocket does not take the place
   const { known, ports } = start();
   ports.set(20, 1000);
   known.remember(20, peer(1000));
+  known.remember(22, { ...peer(1002), address: '192.0.2.2' });
+  known.left();
   ports.delete(20);
   assert.equal(known.has(ADDRESS), false);
   ports.set(21, 1001);
@@ -52,4 +61,14 @@ test('one that had broken off when it became a WebSocket does not take the place
   // Or a third one would come in beside it, and its requests would be taken for those of the third.
   assert.equal(known.has(ADDRESS), true);
   assert.equal(known.of(ADDRESS)?.port, 1001);
+});
+
+test('while none has gone nobody is asked', () => {
+  const { known, ports } = start();
+  known.remember(20, peer(1000));
+  assert.equal(known.has(ADDRESS), true, 'it may have broken off: that is not known yet');
+  assert.equal(known.has('192.0.2.2'), false);
+  known.left();
+  assert.equal(known.has(ADDRESS), false);
+  assert.equal(ports.size, 0);
 });
