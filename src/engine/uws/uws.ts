@@ -1,6 +1,6 @@
 /**
  * The engine on uWebSockets.js, which serves most connections. What it does differently from what one would expect was
- * measured; the comments say so, and `docs/engines.md` lists what remains.
+ * measured; the comments say so, `docs/uwebsockets.md` lists it, and `docs/engines.md` what remains of it.
  */
 import type { HttpRequest, HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import { addressText, UNIX_PEER } from '../../net/address.ts';
