@@ -2,6 +2,7 @@
 import { streamKind } from '../stream/kind.ts';
 import { cgiKind } from './cgi/kind.ts';
 import { fastcgiKind } from './fastcgi/kind.ts';
+import { proxyKind } from './proxy/kind.ts';
 import { staticKind } from './static/kind.ts';
 
-export const ROUTE_KINDS = [staticKind, cgiKind, fastcgiKind, streamKind] as const;
+export const ROUTE_KINDS = [staticKind, cgiKind, fastcgiKind, proxyKind, streamKind] as const;

@@ -224,6 +224,13 @@ export class Tallies {
     ['route', 'outcome'],
   );
 
+  readonly upstreamRequests = new Tally(
+    'runnel_upstream_requests_total',
+    'counter',
+    'Requests for the server behind a proxy route, by outcome: answered; refused, unreachable, unresolved, timeout, certificate, failed (no connection, or no answer in time), closed (too early), invalid (not HTTP, or unclear), busy, left, loop.',
+    ['route', 'outcome'],
+  );
+
   /** Every tally, for the exposition. */
   *all(): IterableIterator<Tally<readonly string[]>> {
     for (const value of Object.values(this)) if (value instanceof Tally) yield value;

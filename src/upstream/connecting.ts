@@ -1,12 +1,15 @@
 /** Connecting to a server: its name is looked up, the connection is made and, where asked for, encrypted, all within one deadline. */
 import { connect, type LookupFunction, type Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Remote } from '../config/values/remote.ts';
 import { systemCode } from '../ops/system-errors.ts';
 import { Held } from '../ownership/held.ts';
 
 /** Why there is no connection. */
-export type ConnectFailure = 'refused' | 'unreachable' | 'unresolved' | 'timeout' | 'failed';
+export type ConnectFailure = 'refused' | 'unreachable' | 'unresolved' | 'timeout' | 'certificate' | 'failed';
+
+/** The server has shown another key than the pinned ones. */
+const WRONG_KEY = 'CERT_KEY_NOT_PINNED';
 
 /** There is no connection. The message is for the log: it names the server. `cause` is the system's own error, where there is one. */
 export class ConnectError extends Error {
@@ -22,9 +25,14 @@ export class ConnectError extends Error {
     options?: ErrorOptions,
   ) {
     super(`cannot connect to ${remote.text}: ${SENTENCES.get(code) ?? code}`, options);
-    this.failure = FAILURES.get(code) ?? (code.startsWith('EAI_') ? 'unresolved' : 'failed');
+    this.failure = FAILURES.get(code) ?? (code.startsWith('EAI_') ? 'unresolved' : untold(code));
     this.passing = PASSING.has(code);
   }
+}
+
+/** OpenSSL has a code of its own for each thing that can be wrong with a certificate, and Node one for its name. */
+function untold(code: string): ConnectFailure {
+  return /CERT|UNABLE_TO_|CRL_|HOSTNAME_MISMATCH|INVALID_(?:CA|PURPOSE)/.test(code) ? 'certificate' : 'failed';
 }
 
 const SENTENCES: ReadonlyMap<string, string> = new Map([
@@ -33,6 +41,7 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['EACCES', 'the gateway may not open it (EACCES): check the owner and the mode of the socket'],
   ['EAGAIN', 'its queue is full (EAGAIN)'],
   ['ETIMEDOUT', 'it did not answer in time (ETIMEDOUT)'],
+  [WRONG_KEY, 'the key of its certificate is not the one that "pin" names'],
 ]);
 
 const FAILURES: ReadonlyMap<string, ConnectFailure> = new Map([
@@ -53,6 +62,15 @@ const FAILURES: ReadonlyMap<string, ConnectFailure> = new Map([
 /** The gateway has no descriptor, memory or port left; EAGAIN: the queue of a Unix socket is full. */
 const PASSING: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL', 'EAGAIN']);
 
+/** Who the server has to be. */
+export interface ServerIdentity extends Pick<ConnectionOptions, 'servername' | 'ALPNProtocols' | 'ca'> {
+  /**
+   * SHA-256 of the public keys (SubjectPublicKeyInfo, DER) of which it must show one, base64. They say who it is, so without a `ca` of ours its certificate
+   * need not be anybody's else.
+   */
+  readonly pins?: readonly string[] | undefined;
+}
+
 export interface ConnectorOptions {
   readonly remote: Remote;
   /** Milliseconds until a connection must be there. Undefined: the signal is the only deadline. */
@@ -62,7 +80,7 @@ export interface ConnectorOptions {
   /** After how many milliseconds of silence the system asks whether the server is still there. Undefined: never. */
   readonly keepAliveAfter?: number;
   /** TLS on top of TCP. The server's certificate is verified. */
-  readonly tls?: Pick<ConnectionOptions, 'servername' | 'ALPNProtocols'>;
+  readonly tls?: ServerIdentity;
   /** Is told of each socket before it is connected, for whoever counts or ends them. */
   readonly opened?: (socket: Socket) => void;
 }
@@ -83,7 +101,8 @@ export class Connector {
     // Loaded here, because most servers are on the same machine.
     const secure = tls === undefined ? undefined : await import('node:tls');
     signal.throwIfAborted();
-    const socket = secure === undefined ? connect(this.address()) : secure.connect({ ...this.address(), ...tls });
+    const socket =
+      secure === undefined ? connect(this.address()) : secure.connect({ ...this.address(), ...verification(tls) });
     // Read from the first byte on by whoever takes it, and not before.
     socket.pause();
     socket.on('error', () => undefined);
@@ -93,6 +112,8 @@ export class Connector {
     const deadline = timeout === undefined ? undefined : setTimeout(late, timeout);
     try {
       await connected(socket, secure === undefined ? 'connect' : 'secureConnect');
+      if (tls?.pins !== undefined && !(await shows(socket as TLSSocket, tls.pins)))
+        throw new ConnectError(remote, WRONG_KEY);
       return held;
     } catch (error) {
       held.giveBack();
@@ -118,6 +139,16 @@ export class Connector {
       keepAliveInitialDelay: keepAliveAfter ?? 0,
     };
   }
+}
+
+function verification({ pins, ...identity }: ServerIdentity = {}): ConnectionOptions {
+  return { ...identity, rejectUnauthorized: pins === undefined || identity.ca !== undefined };
+}
+
+async function shows(socket: TLSSocket, pins: readonly string[]): Promise<boolean> {
+  const { createHash } = await import('node:crypto');
+  const key = socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
+  return key !== undefined && pins.includes(createHash('sha256').update(key).digest('base64'));
 }
 
 /** Rejects with the socket's error, or with one of its own where it was closed without any. */

@@ -1,22 +1,14 @@
-/** One request and its answer over one connection. Exactly one of two things happens to that: it is kept, or it is closed. */
+/**
+ * One request and its answer over one connection. Exactly one of two things happens to that: it is kept, or it is closed; a connection that
+ * has become a WebSocket is its taker's.
+ */
 import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
-import type { HeaderList } from '../engine/engine.ts';
+import type { BodySink, BodySource, HeaderList } from '../engine/engine.ts';
 import { Deferred } from '../ownership/deferred.ts';
-import { connectionFault, StaleConnection, UpstreamError } from './faults.ts';
+import { connectionFault, StaleConnection, silent, UpstreamError } from './faults.ts';
+import { sendRequest, type UpstreamRequest } from './request.ts';
 import { BodyReader, framingOf } from './response-body.ts';
 import { HeadReader, type ResponseHead } from './response-head.ts';
-
-export interface UpstreamRequest {
-  readonly method: string;
-  /** Path and query, as they are to be sent. */
-  readonly target: string;
-  /** Host and what tells of the connection and the body's length are added. One character for each byte. */
-  readonly headers: HeaderList;
-  readonly body: Buffer | undefined;
-  /** Nobody waits any more, for the signal's reason: this is the only deadline. */
-  readonly signal: AbortSignal;
-}
 
 export interface UpstreamResponse {
   readonly status: number;
@@ -25,16 +17,44 @@ export interface UpstreamResponse {
   readonly headers: HeaderList;
   /** Bytes of the body; undefined where nobody knows yet. */
   readonly length: number | undefined;
-  /** Without its framing, at the reader's pace. An error says that the rest will not come. Whoever does not want the rest destroys it. */
-  readonly body: Readable;
+  /**
+   * Without its framing: all of it, where it has come with the head, or a source, at its taker's pace. That fails where the rest will not
+   * come. Whoever has the response owes a source a `start` or a `cancel`.
+   */
+  readonly body: Buffer | BodySource;
+  /** Of a 101: the connection, paused, and what has come over it already. Whoever has the response ends it. */
+  readonly switched?: { readonly socket: Socket; readonly head: Buffer };
+  /** From here on the upstream may be silent for so many milliseconds, as long as its taker does not hold it back. */
+  limitSilence(milliseconds: number): void;
+  /** The body begins with these bytes where nothing of its own has come yet. */
+  openWith(bytes: Buffer): void;
 }
 
-export class UpstreamExchange {
+const NOTHING = Buffer.alloc(0);
+
+export class UpstreamExchange implements BodySource {
+  /** Of the answer's body. */
+  length: number | undefined;
   private readonly head = new HeadReader();
-  private body: { readonly reader: BodyReader; readonly stream: Readable; readonly keeps: boolean } | undefined;
+  private reader: BodyReader | undefined;
+  /** For how many milliseconds the connection may be kept behind this answer. */
+  private keeps = 0;
   private readonly answered = new Deferred<UpstreamResponse>();
-  private readonly ended = new Deferred<boolean>();
+  private readonly ended = new Deferred<number>();
   private finished = false;
+  /** The answer is an error: the upstream does not want the rest of the request's body (RFC 9112 section 9.5). */
+  private isRefused = false;
+  private failure: Error | undefined;
+  /** Of the body, what its taker has not got yet. */
+  private waiting: Buffer[] = [];
+  private sink: BodySink | undefined;
+  private behind = false;
+  /** The taker has been told of the end, or wants nothing more. */
+  private told = false;
+  private cancelled = false;
+  private sending: Promise<void> | undefined;
+  private silence: NodeJS.Timeout | undefined;
+  private readonly deadline: NodeJS.Timeout | undefined;
 
   /**
    * @param head of the request, see `requestHead`
@@ -46,11 +66,16 @@ export class UpstreamExchange {
     head: string,
     private readonly reused: boolean,
   ) {
-    const { signal } = request;
+    const { signal, times } = request;
     socket.on('data', this.take).on('end', this.closed).on('error', this.failed).on('close', this.closed);
     signal.addEventListener('abort', this.aborted);
+    if (times !== undefined) {
+      this.silence = setTimeout(this.late, times.head, 'the head of its response', times.head);
+      if (times.total !== undefined)
+        this.deadline = setTimeout(this.late, times.total, 'the end of its response', times.total);
+    }
     if (signal.aborted) this.aborted();
-    else send(socket, head, request.body);
+    else this.send(head);
     socket.resume();
   }
 
@@ -59,14 +84,39 @@ export class UpstreamExchange {
     return this.answered.promise;
   }
 
-  /** Resolves when nothing of the connection is needed any more, with whether it is there for another request. */
-  get over(): Promise<boolean> {
+  /**
+   * Resolves when nothing of the connection is needed any more, with for how many milliseconds it is there for another request; 0: it is
+   * not. One that was switched is not needed any more when it is closed.
+   */
+  get over(): Promise<number> {
     return this.ended.promise;
   }
 
+  // ---- the request ----
+
+  private send(head: string): void {
+    this.sending = sendRequest(
+      this.socket,
+      head,
+      this.request.body,
+      () => !this.finished && !this.isRefused,
+      () => this.silence?.refresh(),
+    );
+    this.sending?.then(
+      () => {
+        this.sending = undefined;
+      },
+      (error: unknown) =>
+        this.finish(new UpstreamError('the body cannot be read', { cause: error, detail: String(error) })),
+    );
+  }
+
+  // ---- the answer ----
+
   private readonly take = (chunk: Buffer): void => {
+    this.silence?.refresh();
     try {
-      if (this.body !== undefined) this.takeBody(chunk);
+      if (this.reader !== undefined) this.takeBody(this.reader, chunk);
       else {
         const found = this.head.feed(chunk);
         if (found !== undefined) this.takeHead(found.head, found.rest);
@@ -78,80 +128,176 @@ export class UpstreamExchange {
   };
 
   private takeHead(head: ResponseHead, rest: Buffer): void {
-    if (head.status === 101) throw new UpstreamError('it switches to a protocol that the request did not ask for');
+    clearTimeout(this.silence);
+    this.silence = undefined;
+    this.isRefused = head.status >= 400;
+    if (head.status === 101) {
+      this.switch(head, rest);
+      return;
+    }
     const framing = framingOf(head, this.request.method);
-    const reader = new BodyReader(framing);
-    const keeps = head.exact && framing.exact && framing.kind !== 'until-close' && isKept(head);
-    const stream = new Readable({
-      read: () => void (this.finished || this.socket.resume()),
-      destroy: (error, done) => {
-        this.finish(new UpstreamError('the rest of the response is not needed'));
-        done(error);
-      },
-    });
-    // Who takes it hears of an error by reading; before that nobody need be there.
-    stream.on('error', () => undefined);
-    this.body = { reader, stream, keeps };
+    this.length = framing.length;
+    this.reader = new BodyReader(framing);
+    if (head.exact && framing.exact && framing.kind !== 'until-close') this.keeps = keptFor(head);
+    if (rest.length > 0) this.takeBody(this.reader, rest);
+    else this.finishIfWhole(this.reader);
+    if (this.failure !== undefined) return;
+    // Read on when somebody takes it.
+    if (!this.finished) this.socket.pause();
+    this.told = this.finished;
     this.answered.resolve({
       status: head.status,
       reason: head.reason,
       headers: head.headers,
-      length: framing.length,
-      body: stream,
+      length: this.told ? this.bytesWaiting : this.length,
+      body: this.told ? joined(this.waiting) : this,
+      limitSilence: (milliseconds) => this.limitSilence(milliseconds),
+      openWith: (bytes) => {
+        if (this.waiting.length === 0 && this.length === undefined) this.waiting.push(bytes);
+      },
     });
-    if (rest.length > 0) this.takeBody(rest);
-    else this.finishIfWhole();
   }
 
-  private takeBody(chunk: Buffer): void {
-    if (this.body === undefined) return;
-    const { reader, stream } = this.body;
-    for (const part of reader.feed(chunk)) if (!stream.push(part)) this.socket.pause();
-    this.finishIfWhole();
+  private get bytesWaiting(): number {
+    return this.waiting.reduce((sum, { length }) => sum + length, 0);
   }
 
-  private finishIfWhole(): void {
-    if (this.body?.reader.over === true) this.finish(undefined);
+  private switch(head: ResponseHead, rest: Buffer): void {
+    const { socket } = this;
+    if (this.request.switches !== true)
+      throw new UpstreamError('it switches to a protocol that the request did not ask for');
+    socket.pause();
+    this.finished = true;
+    this.letGo();
+    socket.once('close', () => this.ended.resolve(0));
+    if (socket.destroyed) this.ended.resolve(0);
+    this.answered.resolve({
+      status: head.status,
+      reason: head.reason,
+      headers: head.headers,
+      length: 0,
+      body: NOTHING,
+      switched: { socket, head: rest },
+      limitSilence: () => undefined,
+      openWith: () => undefined,
+    });
   }
+
+  private takeBody(reader: BodyReader, chunk: Buffer): void {
+    const parts = reader.feed(chunk);
+    if (parts.length > 0) {
+      this.waiting.push(joined(parts));
+      this.flush();
+    }
+    this.finishIfWhole(reader);
+  }
+
+  private finishIfWhole(reader: BodyReader): void {
+    if (reader.over) this.finish(undefined);
+  }
+
+  // ---- who takes it ----
+
+  start(sink: BodySink): void {
+    this.sink = sink;
+    this.flush();
+    if (!this.finished && !this.behind) this.socket.resume();
+  }
+
+  resume(): void {
+    if (!this.behind) return;
+    this.behind = false;
+    this.flush();
+    if (!this.finished && !this.behind) this.socket.resume();
+  }
+
+  cancel(): void {
+    this.told = true;
+    this.cancelled = true;
+    this.waiting = [];
+    this.finish(new UpstreamError('the rest of the response is not needed'));
+  }
+
+  private limitSilence(milliseconds: number): void {
+    if (!this.finished) this.silence = setTimeout(this.late, milliseconds, 'more of its response', milliseconds);
+  }
+
+  private flush(): void {
+    const { sink } = this;
+    if (sink === undefined || this.told) return;
+    while (!this.behind && !this.told) {
+      const bytes = this.waiting.shift();
+      if (bytes === undefined) break;
+      // Set before the write: the sink may call `resume` from inside it.
+      this.behind = true;
+      if (sink.write(bytes)) this.behind = false;
+    }
+    if (this.behind) this.socket.pause();
+    else if (this.finished) this.tell(sink);
+  }
+
+  /** A cut waits for the next turn, so that the taker has at least the head and what there was. */
+  private tell(sink: BodySink): void {
+    if (this.told || this.waiting.length > 0) return;
+    const { failure } = this;
+    this.told = true;
+    if (failure === undefined) sink.end();
+    else setImmediate(() => this.cancelled || sink.fail(failure));
+  }
+
+  // ---- the end ----
 
   private readonly closed = (): void => {
-    if (this.body !== undefined) this.finish(this.body.reader.end());
+    if (this.reader !== undefined) this.finish(this.reader.end());
     else {
       const error = this.head.end();
-      this.finish(this.isStale() ? new StaleConnection(error.message) : error);
+      this.finish(this.isStale() ? new StaleConnection(error.message, { failure: 'closed' }) : error);
     }
   };
 
   private readonly failed = (error: Error): void => {
     const fault = connectionFault(error);
-    this.finish(this.isStale() ? new StaleConnection(fault.message, { cause: error }) : fault);
+    this.finish(this.isStale() ? new StaleConnection(fault.message, { cause: error, failure: 'closed' }) : fault);
   };
 
   private readonly aborted = (): void => this.finish(this.request.signal.reason);
 
+  private readonly late = (what: string, milliseconds: number): void => {
+    // It is not the upstream that is silent where its bytes are not taken.
+    if (this.reader !== undefined && this.behind && what.startsWith('more')) this.silence?.refresh();
+    else this.finish(silent(`${what} was not there within ${milliseconds} ms`));
+  };
+
   private isStale(): boolean {
-    return this.reused && this.body === undefined && !this.head.begun;
+    return this.reused && this.reader === undefined && !this.head.begun;
   }
 
   /** @param error undefined: the answer is whole. The first call counts */
   private finish(error: unknown): void {
-    const { socket, body } = this;
+    const { socket, reader } = this;
     if (this.finished) return;
     this.finished = true;
-    socket.off('data', this.take).off('end', this.closed).off('error', this.failed).off('close', this.closed);
-    this.request.signal.removeEventListener('abort', this.aborted);
+    this.letGo();
     const kept =
       error === undefined &&
-      body?.keeps === true &&
-      !body.reader.surplus &&
+      reader?.surplus === false &&
+      this.sending === undefined &&
       !socket.destroyed &&
       socket.writable &&
       !socket.readableEnded;
     if (!kept) drop(socket);
-    if (body === undefined) this.answered.reject(error);
-    else if (error === undefined) body.stream.push(null);
-    else body.stream.destroy(error instanceof Error ? error : new UpstreamError(String(error)));
-    this.ended.resolve(kept);
+    if (error !== undefined) this.failure = error instanceof Error ? error : new UpstreamError(String(error));
+    if (error !== undefined) this.answered.reject(error);
+    this.flush();
+    this.ended.resolve(kept ? this.keeps : 0);
+  }
+
+  private letGo(): void {
+    const { socket } = this;
+    clearTimeout(this.silence);
+    clearTimeout(this.deadline);
+    socket.off('data', this.take).off('end', this.closed).off('error', this.failed).off('close', this.closed);
+    this.request.signal.removeEventListener('abort', this.aborted);
   }
 }
 
@@ -161,33 +307,21 @@ export function drop(socket: Socket): void {
   socket.destroy();
 }
 
-function isKept({ persistent, headers }: ResponseHead): boolean {
+function joined(parts: readonly Buffer[]): Buffer {
+  const [first = NOTHING] = parts;
+  return parts.length < 2 ? first : Buffer.concat(parts);
+}
+
+/** For how many milliseconds the server keeps the connection: 0 where it does not, Infinity where it does not say for how long. */
+function keptFor({ persistent, headers }: ResponseHead): number {
   const options = headers
     .filter(([name]) => name === 'connection')
     .flatMap(([, value]) => value.toLowerCase().split(','))
     .map((option) => option.trim());
-  return persistent ? !options.includes('close') : options.includes('keep-alive');
-}
-
-const NOT_SENT = /[\r\n\0]/;
-
-/** Throws a `TypeError` for what would be more than one line. */
-export function requestHead({ method, target, headers, body }: UpstreamRequest, host: string): string {
-  const fields = [
-    ['Host', host],
-    ...headers,
-    ...(body === undefined ? [] : [['Content-Length', String(body.length)]]),
-    // For servers of HTTP/1.0.
-    ['Connection', 'keep-alive'],
-  ].map(([name, value]) => `${name}: ${value}`);
-  const lines = [`${method} ${target} HTTP/1.1`, ...fields];
-  if (lines.some((line) => NOT_SENT.test(line))) throw new TypeError('a line break in a request');
-  return `${lines.join('\r\n')}\r\n\r\n`;
-}
-
-function send(socket: Socket, head: string, body: Buffer | undefined): void {
-  socket.cork();
-  socket.write(head, 'latin1');
-  if (body !== undefined) socket.write(body);
-  socket.uncork();
+  const kept = persistent ? !options.includes('close') : options.includes('keep-alive');
+  if (!kept) return 0;
+  const said = headers.find(([name]) => name === 'keep-alive')?.[1];
+  const seconds = /(?:^|[,; ])timeout *= *(\d{1,6})/i.exec(said ?? '')?.[1];
+  // A second earlier than the server, whose clock began to run before ours.
+  return seconds === undefined ? Number.POSITIVE_INFINITY : Math.max(0, (Number(seconds) - 1) * 1000);
 }

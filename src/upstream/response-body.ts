@@ -1,7 +1,7 @@
 /** Where the body of an answer ends (RFC 9112 section 6.3), read as curl reads it. Pure. */
 import type { HeaderList } from '../engine/engine.ts';
 import { ChunkError, Dechunker } from './dechunk.ts';
-import { UpstreamError } from './faults.ts';
+import { closedEarly, UpstreamError } from './faults.ts';
 import type { ResponseHead } from './response-head.ts';
 
 export interface BodyFraming {
@@ -88,7 +88,7 @@ export class BodyReader {
       this.dechunker === undefined
         ? `${this.left} of ${this.framing.length} bytes are missing`
         : 'its last chunk is missing';
-    return new UpstreamError('it closed the connection too early', { detail });
+    return closedEarly(detail);
   }
 
   private dechunked(dechunker: Dechunker, bytes: Buffer): readonly Buffer[] {

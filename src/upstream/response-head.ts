@@ -10,7 +10,7 @@
 
 import type { HeaderList } from '../engine/engine.ts';
 import { isToken } from '../engine/heads.ts';
-import { notHttp, UpstreamError } from './faults.ts';
+import { closedEarly, notHttp, UpstreamError } from './faults.ts';
 
 /** Longest head, interim answers before it included, bytes. */
 export const MAX_HEAD = 256 * 1024;
@@ -67,7 +67,7 @@ export class HeadReader {
   end(): UpstreamError {
     if (this.begun && this.start === undefined) return notHttp(shown(this.line));
     const detail = this.begun ? 'within the head of its response' : 'without a response';
-    return new UpstreamError('it closed the connection too early', { detail });
+    return closedEarly(detail);
   }
 
   private takeLine(ended: string): ResponseHead | undefined {

@@ -3,40 +3,66 @@
  * its turn, for as long as its signal lets it.
  */
 import { isIP, type Socket } from 'node:net';
-import { ConnectError, Connector } from './connecting.ts';
-import { drop, requestHead, UpstreamExchange, type UpstreamRequest, type UpstreamResponse } from './exchange.ts';
-import { connectionFault, StaleConnection } from './faults.ts';
+import { ConnectError, Connector, type ConnectorOptions } from './connecting.ts';
+import { drop, UpstreamExchange, type UpstreamResponse } from './exchange.ts';
+import { connectionFault, StaleConnection, UpstreamBusy, UpstreamError } from './faults.ts';
+import { requestHead, type UpstreamRequest } from './request.ts';
 
 /** How long a connection is kept for another request, milliseconds: less than what servers usually do, so that they seldom close first. */
 const KEPT_FOR = 60_000;
 
 export interface UpstreamOptions {
-  /** Its path and query are not looked at. */
-  readonly url: URL;
+  readonly server: UpstreamServer;
   readonly maxConnections: number;
+  /** Undefined: as many as come, for as long as their signals let them. */
+  readonly waiting?: WaitLimits;
+  /** How many connections are kept, and for how many milliseconds; as many as there are, for a minute. A server that says a shorter time has it. */
+  readonly kept?: { readonly max: number; readonly time: number };
 }
 
-/** Methods that may be sent again when nobody knows whether the first one arrived (RFC 9110 section 9.2.2), as far as they have no effect. */
-const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+/** Who waits for a connection. */
+export interface WaitLimits {
+  /** How many at once. */
+  readonly max: number;
+  /** For how many milliseconds. */
+  readonly time: number;
+}
+
+/** Where the server is, and how it is called. */
+export interface UpstreamServer extends Pick<ConnectorOptions, 'remote' | 'tls' | 'timeout' | 'keepAliveAfter'> {
+  /** What Host says where the request does not say it. */
+  readonly host: string;
+}
+
+/** Methods that may be sent again when nobody knows whether the first one arrived (RFC 9110 section 9.2.2). */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
 
 export class Upstream {
   /** The one used last is taken first. */
   private readonly idle: { readonly socket: Socket; readonly forget: () => void }[] = [];
   private readonly waiting = new Set<() => void>();
+  private readonly open = new Set<Socket>();
   private readonly connector: Connector;
   private busy = 0;
   private closed = false;
+  private ended = false;
 
   constructor(private readonly options: UpstreamOptions) {
-    this.connector = connectorFor(options.url);
+    this.connector = new Connector({
+      ...options.server,
+      opened: (socket) => {
+        this.open.add(socket);
+        socket.once('close', () => this.open.delete(socket));
+      },
+    });
   }
 
   /** Rejects with an `UpstreamError`, or with the reason of the request's signal. */
   async ask(request: UpstreamRequest): Promise<UpstreamResponse> {
-    const head = requestHead(request, this.options.url.host);
+    const head = requestHead(request, this.options.server.host);
     await this.turn(request.signal);
     try {
-      const kept = this.idle.pop();
+      const kept = request.switches === true ? undefined : this.idle.pop();
       if (kept !== undefined) {
         kept.forget();
         try {
@@ -61,6 +87,16 @@ export class Upstream {
     }
   }
 
+  /** Ends what is under way, too. Resolves when no connection is left. */
+  async end(): Promise<void> {
+    this.close();
+    this.ended = true;
+    const sockets = [...this.open];
+    const all = sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+    for (const socket of sockets) drop(socket);
+    await Promise.all(all);
+  }
+
   /** The place that this takes is given back by `next`: after a rejection by `ask`, otherwise when the answer is over. */
   private async exchange(
     socket: Socket,
@@ -70,15 +106,18 @@ export class Upstream {
   ): Promise<UpstreamResponse> {
     const exchange = new UpstreamExchange(socket, request, head, reused);
     const response = await exchange.response;
-    void exchange.over.then((isFree) => {
-      if (isFree) this.keep(socket);
+    void exchange.over.then((milliseconds) => {
+      if (milliseconds > 0) this.keep(socket, milliseconds);
       this.next();
     });
     return response;
   }
 
-  private keep(socket: Socket): void {
-    if (this.closed) {
+  /** @param atMost milliseconds that the server keeps it */
+  private keep(socket: Socket, atMost: number): void {
+    const { max, time } = this.options.kept ?? { max: Number.POSITIVE_INFINITY, time: KEPT_FOR };
+    const milliseconds = Math.min(time, atMost);
+    if (this.closed || this.idle.length >= max || milliseconds <= 0) {
       drop(socket);
       return;
     }
@@ -88,7 +127,7 @@ export class Upstream {
       if (at >= 0) this.idle.splice(at, 1);
       drop(socket);
     };
-    const timer = setTimeout(end, KEPT_FOR);
+    const timer = setTimeout(end, milliseconds);
     timer.unref();
     const forget = (): void => {
       clearTimeout(timer);
@@ -107,17 +146,28 @@ export class Upstream {
       this.busy++;
       return;
     }
+    const limits = this.options.waiting;
+    if (limits !== undefined && this.waiting.size >= limits.max)
+      throw new UpstreamBusy(
+        'full',
+        `${this.busy} requests are under way, and ${this.waiting.size} wait for their turn`,
+      );
     await new Promise<void>((resolve, reject) => {
+      const late = limits && setTimeout(() => leave(tooLate(limits.time)), limits.time);
       const go = (): void => {
-        signal.removeEventListener('abort', leave);
+        clearTimeout(late);
+        signal.removeEventListener('abort', aborted);
         resolve();
       };
-      const leave = (): void => {
+      const leave = (reason: unknown): void => {
+        clearTimeout(late);
+        signal.removeEventListener('abort', aborted);
         this.waiting.delete(go);
-        reject(signal.reason);
+        reject(reason);
       };
+      const aborted = (): void => leave(signal.reason);
       this.waiting.add(go);
-      signal.addEventListener('abort', leave, { once: true });
+      signal.addEventListener('abort', aborted);
     });
   }
 
@@ -133,6 +183,7 @@ export class Upstream {
   }
 
   private async connect(signal: AbortSignal): Promise<Socket> {
+    if (this.ended) throw new UpstreamError('the gateway does not ask it any more', { failure: 'failed' });
     try {
       const connection = (await this.connector.connect(signal)).take();
       if (connection === undefined) throw signal.reason;
@@ -143,12 +194,17 @@ export class Upstream {
   }
 }
 
-function connectorFor({ protocol, hostname, port, origin }: URL): Connector {
+function tooLate(milliseconds: number): UpstreamBusy {
+  return new UpstreamBusy('timeout', `no connection was free within ${milliseconds} ms`);
+}
+
+/** The server of a URL, whose path and query are not looked at. */
+export function serverAt({ protocol, hostname, port, host: authority, origin }: URL): UpstreamServer {
   // An address in brackets is one without them to the system.
   const host = hostname.replace(/^\[|\]$/g, '');
   const secure = protocol === 'https:';
   const remote = { kind: 'tcp', host, port: Number(port || (secure ? 443 : 80)), text: origin } as const;
-  if (!secure) return new Connector({ remote });
+  if (!secure) return { remote, host: authority };
   const name = isIP(host) === 0 ? { servername: host } : {};
-  return new Connector({ remote, tls: { ...name, ALPNProtocols: ['http/1.1'] } });
+  return { remote, host: authority, tls: { ...name, ALPNProtocols: ['http/1.1'] } };
 }

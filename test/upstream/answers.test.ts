@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 import { UpstreamError } from '../../src/upstream/faults.ts';
 import { framingOf } from '../../src/upstream/response-body.ts';
 import { HeadReader, MAX_HEAD } from '../../src/upstream/response-head.ts';
-import { Upstream } from '../../src/upstream/upstream.ts';
+import { serverAt, Upstream } from '../../src/upstream/upstream.ts';
+import { bodyOf } from '../support/collect.ts';
 import { rawServer } from '../support/raw-server.ts';
 
 const CURL = '/usr/bin/curl';
@@ -92,13 +93,11 @@ const REFUSED: readonly (readonly [name: string, answer: string, why: RegExp])[]
 ];
 
 async function ask(port: number): Promise<string> {
-  const upstream = new Upstream({ url: new URL(`http://127.0.0.1:${port}/`), maxConnections: 1 });
+  const upstream = new Upstream({ server: serverAt(new URL(`http://127.0.0.1:${port}/`)), maxConnections: 1 });
   const signal = AbortSignal.timeout(20_000);
   try {
     const response = await upstream.ask({ method: 'GET', target: '/', headers: [], body: undefined, signal });
-    const pieces: Buffer[] = [];
-    for await (const piece of response.body as AsyncIterable<Buffer>) pieces.push(piece);
-    return `${response.status} ${Buffer.concat(pieces)}`;
+    return `${response.status} ${await bodyOf(response)}`;
   } catch (error) {
     if (error instanceof UpstreamError) return [error.message, error.detail].join(', ');
     throw error;

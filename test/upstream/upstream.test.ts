@@ -4,21 +4,20 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { UpstreamError } from '../../src/upstream/faults.ts';
-import { Upstream } from '../../src/upstream/upstream.ts';
+import { serverAt, Upstream } from '../../src/upstream/upstream.ts';
+import { bodyOf } from '../support/collect.ts';
 import { rawServer } from '../support/raw-server.ts';
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi';
 
 function upstreamAt(port: number, maxConnections = 1): Upstream {
-  return new Upstream({ url: new URL(`http://127.0.0.1:${port}/`), maxConnections });
+  return new Upstream({ server: serverAt(new URL(`http://127.0.0.1:${port}/`)), maxConnections });
 }
 
 async function ask(upstream: Upstream, method = 'GET', signal = AbortSignal.timeout(20_000)): Promise<string> {
-  const body = method === 'POST' ? Buffer.from('x=1') : undefined;
+  const body = method === 'POST' ? { length: 3, bytes: Buffer.from('x=1'), descriptor: undefined } : undefined;
   const response = await upstream.ask({ method, target: '/a?b', headers: [['X-A', 'b']], body, signal });
-  const pieces: Buffer[] = [];
-  for await (const piece of response.body as AsyncIterable<Buffer>) pieces.push(piece);
-  return `${response.status} ${Buffer.concat(pieces)}`;
+  return `${response.status} ${await bodyOf(response)}`;
 }
 
 test('one connection for one request after the other, and what is sent', async (t) => {
@@ -205,7 +204,8 @@ test('an answer that nobody reads holds its server back, and is given up by who 
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   assert.ok(sent < 50e6, `${sent}`);
-  body.destroy();
+  assert.ok('start' in body);
+  body.cancel();
   while (!closed) await new Promise((resolve) => setTimeout(resolve, 5));
   await assert.rejects(ask(upstream, 'GET', AbortSignal.timeout(200)), /./);
 });

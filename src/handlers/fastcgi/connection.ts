@@ -2,26 +2,17 @@
  * One request over one connection to a FastCGI application, seen as if it were a program: bytes go to its stdin, its stdout and
  * stderr are streams, and it ends. What the client does not read is not read from the application either.
  */
-import { closeSync, openSync, read } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { Deferred } from '../../ownership/deferred.ts';
+import { drained, piecesOf, type RequestBody } from '../../upstream/request.ts';
 import { abortRequest, type ProtocolStatus, RecordDecoder, RecordError, stdin } from './records.ts';
 
 /** How the application ended the request. */
 export type RequestEnd =
   | { readonly kind: 'end'; readonly appStatus: number; readonly protocolStatus: ProtocolStatus }
   | { readonly kind: 'broken'; readonly reason: string };
-
-/** A request's body: in memory, or in a file from its beginning. */
-export interface RequestBody {
-  readonly length: number;
-  readonly bytes: Buffer | undefined;
-  readonly descriptor: number | undefined;
-}
-
-/** How much of a body in a file is read at a time. */
-const BODY_CHUNK = 64 * 1024;
 
 export class FastcgiRequest {
   readonly stdout: Readable;
@@ -104,11 +95,9 @@ export class FastcgiRequest {
   }
 
   private async sendFile(descriptor: number, length: number): Promise<void> {
-    for (let at = 0; at < length && !this.hasEnded; ) {
-      const chunk = await readAt(descriptor, Math.min(BODY_CHUNK, length - at), at);
-      if (chunk.length === 0) throw new Error('the file became shorter');
-      at += chunk.length;
-      await this.write(chunk);
+    for await (const piece of piecesOf(descriptor, length)) {
+      if (this.hasEnded) return;
+      await this.write(piece);
     }
   }
 
@@ -116,16 +105,7 @@ export class FastcgiRequest {
   private async write(bytes: Buffer): Promise<void> {
     const { socket } = this;
     if (this.hasEnded || !socket.writable) return;
-    if (socket.write(stdin(bytes))) return;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        socket.off('drain', go);
-        socket.off('close', go);
-        resolve();
-      };
-      socket.on('drain', go);
-      socket.on('close', go);
-    });
+    if (!socket.write(stdin(bytes))) await drained(socket);
   }
 }
 
@@ -133,14 +113,5 @@ function closed(stream: Readable | Socket): Promise<void> {
   return new Promise((resolve) => {
     if (stream.closed) resolve();
     else stream.once('close', resolve);
-  });
-}
-
-function readAt(descriptor: number, length: number, position: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(length);
-  return new Promise((resolve, reject) => {
-    read(descriptor, buffer, 0, length, position, (error, count) =>
-      error ? reject(error) : resolve(buffer.subarray(0, count)),
-    );
   });
 }

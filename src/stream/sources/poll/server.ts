@@ -1,8 +1,9 @@
 /** A poll's target that is a server elsewhere: one connection that is kept for the polls, and a few for what viewers send. */
 import type { HeaderList } from '../../../engine/engine.ts';
+import { BodyTooLarge, collectReply } from '../../../http/reply-bodies.ts';
 import type { UpstreamResponse } from '../../../upstream/exchange.ts';
 import { UpstreamError } from '../../../upstream/faults.ts';
-import { Upstream } from '../../../upstream/upstream.ts';
+import { serverAt, Upstream } from '../../../upstream/upstream.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
 export interface PollServerParts {
@@ -18,8 +19,9 @@ export interface PollServerParts {
 const MESSAGE_CONNECTIONS = 4;
 
 export function pollServer({ url, version, headers }: PollServerParts): PollTarget {
-  const polls = new Upstream({ url, maxConnections: 1 });
-  const messages = new Upstream({ url, maxConnections: MESSAGE_CONNECTIONS });
+  const server = serverAt(url);
+  const polls = new Upstream({ server, maxConnections: 1 });
+  const messages = new Upstream({ server, maxConnections: MESSAGE_CONNECTIONS });
   const own: HeaderList = [['user-agent', `runnel/${version}`], ['accept', '*/*'], ...headers];
   return {
     async ask(asked) {
@@ -29,7 +31,8 @@ export function pollServer({ url, version, headers }: PollServerParts): PollTarg
       const fields = new Map([...own, ...asked.headers]);
       try {
         const upstream = method === 'GET' ? polls : messages;
-        return await whole(await upstream.ask({ method, target, headers: [...fields], body, signal }), asked);
+        const sent = body && { length: body.length, bytes: body, descriptor: undefined };
+        return await whole(await upstream.ask({ method, target, headers: [...fields], body: sent, signal }), asked);
       } catch (error) {
         throw error instanceof UpstreamError
           ? new PollFailure(error.message, { ...(error.detail !== undefined && { detail: error.detail }) })
@@ -45,23 +48,22 @@ export function pollServer({ url, version, headers }: PollServerParts): PollTarg
 
 async function whole(response: UpstreamResponse, { maxBytes, signal }: PollRequest): Promise<PollAnswer> {
   const { status, headers, length, body } = response;
+  const encoding = headers.find(([name]) => name === 'content-encoding')?.[1] ?? 'identity';
+  const problem =
+    length !== undefined && length > maxBytes
+      ? tooLarge(length, maxBytes)
+      : encoding.toLowerCase() === 'identity'
+        ? undefined
+        : new PollFailure('its response is compressed, although the request did not ask for that', {
+            detail: encoding,
+          });
+  if (problem !== undefined) {
+    if ('start' in body) body.cancel();
+    throw problem;
+  }
   try {
-    if (length !== undefined && length > maxBytes) throw tooLarge(length, maxBytes);
-    const encoding = headers.find(([name]) => name === 'content-encoding')?.[1] ?? 'identity';
-    if (encoding.toLowerCase() !== 'identity')
-      throw new PollFailure('its response is compressed, although the request did not ask for that', {
-        detail: encoding,
-      });
-    const pieces: Buffer[] = [];
-    let taken = 0;
-    for await (const piece of body as AsyncIterable<Buffer>) {
-      taken += piece.length;
-      if (taken > maxBytes) throw tooLarge(undefined, maxBytes);
-      pieces.push(piece);
-    }
-    return { status, headers, body: Buffer.concat(pieces, taken) };
+    return { status, headers, body: await collectReply({ status, headers, body }, maxBytes, signal) };
   } catch (error) {
-    body.destroy();
-    throw signal.aborted ? signal.reason : error;
+    throw error instanceof BodyTooLarge ? tooLarge(undefined, maxBytes) : error;
   }
 }

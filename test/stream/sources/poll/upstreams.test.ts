@@ -63,7 +63,7 @@ test('a server that speaks TLS is asked when its certificate is good', async (t)
     viewer.close();
   }
   const viewer = await EventClient.open(running.port, '/stranger');
-  assert.match((await viewer.first(1, 'notice'))[0] ?? '', /: the connection failed;/);
+  assert.match((await viewer.first(1, 'notice'))[0] ?? '', /: its certificate is not accepted;/);
   viewer.close();
   assert.equal(await running.stop(), 0);
 });

@@ -1,0 +1,62 @@
+/** Where an upstream is: the value of `upstream` in a `[proxy."/path"]` table. */
+import { parseRemote, type Remote } from '../../config/values/remote.ts';
+import type { ValueType } from '../../config/values/value.ts';
+import { type Host, hostText, parseHost } from '../../net/host.ts';
+import { usualPort } from '../../net/origin.ts';
+
+export interface UpstreamAddress {
+  /** As it was written. */
+  readonly text: string;
+  readonly scheme: 'http' | 'https';
+  readonly remote: Remote;
+  /** "localhost" of a Unix socket, which has no name of its own. */
+  readonly host: Host;
+}
+
+const LOCALHOST: Host = { name: 'localhost', kind: 'name', port: undefined };
+
+/** What Host says of it: without the usual port. */
+export function authorityOf({ scheme, host }: Pick<UpstreamAddress, 'scheme' | 'host'>): string {
+  return host.port === undefined || host.port === usualPort(scheme) ? hostText(host) : `${hostText(host)}:${host.port}`;
+}
+
+function parse(value: string, directory: string): UpstreamAddress | undefined {
+  if (value.startsWith('unix:')) {
+    const remote = parseRemote(value, directory);
+    return remote && { text: value, scheme: 'http', remote, host: LOCALHOST };
+  }
+  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#]*)\/?$/.exec(value) ?? [];
+  const host = parseHost(authority);
+  if (host === undefined || host.port === 0 || (scheme !== 'http' && scheme !== 'https')) return undefined;
+  // The system would read "127.1" and "300" as addresses, too.
+  if (host.kind === 'name' && /^[\d.]+$/.test(host.name)) return undefined;
+  const text = `${scheme}://${authority}`;
+  const port = host.port ?? usualPort(scheme) ?? 0;
+  return { text, scheme, host, remote: { kind: 'tcp', host: host.name, port, text } };
+}
+
+/** It need not be there yet: whoever listens may be started later than the gateway. */
+export const upstreamAddress: ValueType<UpstreamAddress> = {
+  expected: 'an address such as "http://127.0.0.1:3000", "https://camera.lan" or "unix:/run/app.sock"',
+  json: { type: 'string', pattern: '^(unix:.+|https?://[^/?#@]+/?)$' },
+  read(value, at, reading) {
+    const written = typeof value === 'string' ? value : '';
+    const parsed = parse(written, reading.directory);
+    if (parsed !== undefined) return parsed;
+    const [, scheme = '', user = '', authority = '', path = ''] =
+      /^(https?|wss?):\/\/([^/?#]*@)?([^/?#]*)(.*)$/.exec(written) ?? [];
+    const shorter = `${scheme.replace('ws', 'http')}://${authority}`;
+    if (user !== '')
+      reading.problem(at, 'contains a user or a password, which logs would show', 'leave out what stands before "@"');
+    else if (parse(shorter, reading.directory) === undefined) reading.wrong(at, value, this.expected);
+    else if (scheme.startsWith('ws'))
+      reading.problem(at, 'is asked over HTTP first, for a WebSocket, too', `write "${shorter}"`);
+    else
+      reading.problem(
+        at,
+        `has a path (${JSON.stringify(path)}), and the path of a request is passed on as it is, or without that of the route (strip_prefix)`,
+        `write "${shorter}"`,
+      );
+    return undefined;
+  },
+};

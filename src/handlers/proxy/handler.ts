@@ -1,0 +1,206 @@
+/** Requests that another server answers: passed on to it, and its response back, at the pace of whoever is slower. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type BodySource, headerValue, type Reply } from '../../engine/engine.ts';
+import { HttpError } from '../../http/errors.ts';
+import type { Answer, Call, Handler } from '../../http/handler.ts';
+import { NoBody } from '../../http/reply-bodies.ts';
+import { parseHost } from '../../net/host.ts';
+import type { Tallies } from '../../ops/tallies.ts';
+import { noRoom } from '../../programs/start-error.ts';
+import { routeKeyOf } from '../../routing/route-key.ts';
+import { ConnectError } from '../../upstream/connecting.ts';
+import type { UpstreamResponse } from '../../upstream/exchange.ts';
+import { UpstreamBusy, UpstreamError } from '../../upstream/faults.ts';
+import type { UpstreamRequest } from '../../upstream/request.ts';
+import { Upstream, type UpstreamServer } from '../../upstream/upstream.ts';
+import { authorityOf } from './address.ts';
+import type { ProxyConfig } from './keys.ts';
+import { hasPassed, type RequestFieldOptions, requestFields, requestTarget } from './request-fields.ts';
+import { type Places, responseFields } from './response-fields.ts';
+
+export interface ProxyDeps {
+  /** The route's key. */
+  readonly route: string;
+  readonly tallies: Pick<Tallies, 'busy' | 'upstreamRequests'>;
+}
+
+/** Serves what `config.upstream` answers. Throws an `Error` for a file of authorities that cannot be read. */
+export function proxyHandler(config: ProxyConfig, deps: ProxyDeps): Handler {
+  const proxy = new ProxyRoute(config, deps);
+  return {
+    kind: 'proxy',
+    methods: undefined,
+    takesBody: true,
+    crossSite: 'open',
+    handle: (call) => proxy.handle(call),
+    retire: () => proxy.retire(),
+    close: () => proxy.close(),
+  };
+}
+
+/** After how much silence the system asks whether the other end of a connection is still there. Milliseconds. */
+const KEEP_ALIVE_AFTER = 30_000;
+/** Methods whose requests say how long their body is even where it is empty. */
+const HAS_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
+
+/** A line of an event stream that nobody sees (HTML, "parsing an event stream"). */
+const COMMENT = Buffer.from(':\n');
+
+class ProxyRoute {
+  private readonly upstream: Upstream;
+  private readonly fields: RequestFieldOptions;
+
+  constructor(
+    private readonly config: ProxyConfig,
+    private readonly deps: ProxyDeps,
+  ) {
+    const { max_connections: maxConnections, max_waiting: max, queue_timeout: time } = config;
+    this.upstream = new Upstream({
+      server: serverOf(config),
+      maxConnections,
+      waiting: { max, time },
+      kept: { max: config.max_idle, time: config.keep_alive },
+    });
+    const { path, prefix } = routeKeyOf(deps.route);
+    this.fields = {
+      via: `runnel-${randomBytes(6).toString('hex')}`,
+      forwarded: config.forwarded,
+      prefix: config.strip_prefix ? (prefix ? path.slice(0, -1) : path) : '',
+      own: config.request_headers,
+      keepsAuthorization:
+        config.auth.require !== 'none' && (config.auth.basic !== undefined || config.auth.tokens !== undefined),
+    };
+  }
+
+  async handle(call: Call): Promise<Answer> {
+    call.note('upstream', this.config.upstream.text);
+    if (hasPassed(call.request, this.fields.via)) {
+      this.count('loop');
+      throw new HttpError(508, `a request for ${this.name} has come back to this route`);
+    }
+    try {
+      const response = await this.upstream.ask(this.request(call));
+      this.count('answered');
+      return this.reply(call, response);
+    } catch (error) {
+      throw call.signal.aborted ? this.left(call) : this.refusal(error);
+    }
+  }
+
+  retire(): void {
+    this.upstream.close();
+  }
+
+  async close(): Promise<void> {
+    await this.upstream.end();
+  }
+
+  private get name(): string {
+    return `the upstream ${this.config.upstream.text}`;
+  }
+
+  private request(call: Call): UpstreamRequest {
+    const { request, body } = call;
+    const { prefix } = this.fields;
+    const isTold = HAS_BODY.has(request.method) || (body?.length ?? 0) > 0;
+    return {
+      method: request.method,
+      target: requestTarget(call.path, request.query, prefix),
+      host: this.config.host === 'keep' ? headerValue(request.headers, 'host') : undefined,
+      headers: requestFields(request, call.user, this.fields),
+      body: isTold ? body : undefined,
+      signal: call.signal,
+      times: { head: this.config.timeout, total: this.config.total_timeout },
+    };
+  }
+
+  private reply(call: Call, response: UpstreamResponse): Reply {
+    const { status, reason, body } = response;
+    const headers = responseFields(response.headers, status, this.places(call));
+    if (call.request.method === 'HEAD') {
+      const length = headerValue(response.headers, 'content-length');
+      return {
+        status,
+        reason,
+        headers,
+        body: new NoBody(/^\d{1,15}$/.test(length ?? '') ? Number(length) : undefined),
+      };
+    }
+    if (isSource(body)) {
+      if (!isEventStream(response)) response.limitSilence(this.config.idle_timeout);
+      else {
+        // Whether anything happens on it is for its server to say. The page is told at once that it is open: a head waits for the first byte behind it.
+        call.endless();
+        response.openWith(COMMENT);
+      }
+    }
+    return { status, reason, headers, body };
+  }
+
+  private places({ request }: Call): Places {
+    const { scheme, host } = this.config.upstream;
+    return {
+      prefix: this.fields.prefix,
+      upstream: { scheme, host },
+      client: {
+        scheme: request.listener.secure ? 'https' : 'http',
+        host: parseHost(headerValue(request.headers, 'host') ?? ''),
+      },
+    };
+  }
+
+  // ---- failures ----
+
+  private left(call: Call): unknown {
+    this.count('left');
+    return call.signal.reason;
+  }
+
+  /** What the client is answered: 503 where there is no room, 504 where nothing came in time, else 502. The message is for the log. */
+  private refusal(error: unknown): unknown {
+    if (!(error instanceof UpstreamError)) return error;
+    this.count(error.failure);
+    const message = `${this.name}: ${error.message}${error.detail === undefined ? '' : ` (${error.detail})`}`;
+    if (error instanceof UpstreamBusy) {
+      this.deps.tallies.busy.add(1, this.deps.route, error.why);
+      return noRoom(message);
+    }
+    if (error.cause instanceof ConnectError && error.cause.passing) return noRoom(message);
+    return new HttpError(error.failure === 'timeout' ? 504 : 502, message);
+  }
+
+  private count(outcome: string): void {
+    this.deps.tallies.upstreamRequests.add(1, this.deps.route, outcome);
+  }
+}
+
+function serverOf(config: ProxyConfig): UpstreamServer {
+  const { upstream, ca, pin, server_name: name } = config;
+  const common = {
+    remote: upstream.remote,
+    host: authorityOf(upstream),
+    timeout: config.connect_timeout,
+    keepAliveAfter: KEEP_ALIVE_AFTER,
+  };
+  if (upstream.scheme === 'http') return common;
+  const asked = name ?? (upstream.host.kind === 'name' ? upstream.host.name : undefined);
+  return {
+    ...common,
+    tls: {
+      ALPNProtocols: ['http/1.1'],
+      ...(asked === undefined ? {} : { servername: asked }),
+      ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+      pins: pin?.map((text) => text.slice('sha256//'.length)),
+    },
+  };
+}
+
+function isSource(body: Buffer | BodySource): body is BodySource {
+  return 'start' in body;
+}
+
+function isEventStream({ headers }: UpstreamResponse): boolean {
+  if (headerValue(headers, 'content-encoding') !== undefined) return false;
+  return /^text\/event-stream\b/i.test(headerValue(headers, 'content-type') ?? '');
+}

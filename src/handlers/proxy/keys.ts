@@ -1,0 +1,154 @@
+/** The keys of a `[proxy."/path"]` table. */
+import { type Complete, routeKeys } from '../../config/keys/routes.ts';
+import { quote } from '../../config/reading/problems.ts';
+import { headerName, headerValue } from '../../config/values/names.ts';
+import { file } from '../../config/values/on-disk.ts';
+import { boolean, choice, duration, integer, text } from '../../config/values/simple.ts';
+import { listOf, mapOf, type Rule, table } from '../../config/values/tables.ts';
+import { optional, preset, required, type ValueType } from '../../config/values/value.ts';
+import { parseHost } from '../../net/host.ts';
+import { parseCertificates } from '../../tls/chain.ts';
+import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
+import { upstreamAddress } from './address.ts';
+
+/** A field of a request that is passed on. */
+const requestHeaderName: ValueType<string> = {
+  ...headerName,
+  read(value, at, reading) {
+    const name = headerName.read(value, at, reading);
+    if (name === 'host')
+      reading.problem(at, 'cannot be set here', 'use the key "host", which says whose name the upstream is told');
+    else if (name === 'expect') reading.problem(at, 'cannot be set: the gateway has the whole body already');
+    else return name;
+    return undefined;
+  },
+};
+
+/** A file that has certificates in it. */
+const authorities: ValueType<string> = {
+  ...file,
+  read(value, at, reading) {
+    const path = file.read(value, at, reading);
+    if (path === undefined || 'failed' in reading.disk.look(path)) return path;
+    try {
+      if (parseCertificates(readTlsFile(path, 'ca'), path, 'ca').length > 0) return path;
+      reading.problem(at, `there is no certificate in ${quote(path)}`);
+    } catch (error) {
+      if (!(error instanceof TlsError)) throw error;
+      reading.problem(at, error.message);
+    }
+    return undefined;
+  },
+};
+
+const serverName: ValueType<string> = {
+  expected: 'the name of a host such as "camera.lan"',
+  json: { type: 'string', pattern: '^[A-Za-z0-9_.-]+$' },
+  read(value, at, reading) {
+    const host = typeof value === 'string' ? parseHost(value) : undefined;
+    if (host?.kind === 'name' && host.port === undefined) return host.name;
+    reading.wrong(at, value, this.expected);
+    return undefined;
+  },
+};
+
+const keys = {
+  upstream: required(
+    upstreamAddress,
+    'The server that answers the requests for this path: "http://127.0.0.1:3000", "https://camera.lan" or "unix:/run/app.sock". It need not run yet.',
+  ),
+  strip_prefix: preset(
+    boolean,
+    false,
+    'Whether the path of the route is left out of what the upstream is asked for: of "/app/" a request for /app/x asks for /x. Location, Content-Location, Refresh and the Path of cookies come back with it; links within pages do not, so the application must use relative ones or obey X-Forwarded-Prefix.',
+  ),
+  host: preset(
+    choice('keep', 'upstream'),
+    'keep',
+    'What the upstream is told as Host: what the client has asked for ("keep"), or the name in `upstream`. Servers that tell their sites apart by name need the latter.',
+  ),
+  request_headers: preset(
+    mapOf(headerValue, requestHeaderName, 'header fields, name = "value"'),
+    {},
+    'Header fields that each request gets instead of those that the client has sent; "" removes a field.',
+  ),
+  forwarded: preset(
+    choice('x-forwarded-for', 'forwarded', 'none'),
+    'x-forwarded-for',
+    'How the upstream is told of the client: by X-Forwarded-For, -Proto, -Host and, with strip_prefix, -Prefix; by Forwarded (RFC 7239); or not at all. What the client has sent of these is always removed.',
+  ),
+  ca: optional(
+    authorities,
+    'The certificates of the authorities, in PEM, that an https:// upstream is verified by, instead of those that Node.js brings along.',
+  ),
+  pin: optional(
+    listOf(text('a pin such as "sha256//" and 44 characters of base64', /^sha256\/\/[A-Za-z0-9+/]{43}=$/), 'pins'),
+    'The public keys of which an https:// upstream must show one, as `curl --pinnedpubkey` writes them. Without `ca` its certificate need not be signed by anybody, and may be for another name.',
+  ),
+  server_name: optional(
+    serverName,
+    'The name that an https:// upstream is asked for in the handshake, and that its certificate must be for. The default is the name in `upstream`.',
+  ),
+  connect_timeout: preset(
+    duration('10ms', '10m'),
+    '5s',
+    'How long connecting may take, TLS included. After that the client gets 504.',
+  ),
+  timeout: preset(
+    duration('100ms', '24h'),
+    '60s',
+    'How long the header of a response may take, from the moment in which the upstream has taken the request. After that the client gets 504. A long-poll takes as long as its server lets it.',
+  ),
+  idle_timeout: preset(
+    duration('100ms', '24h'),
+    '10m',
+    'How long an upstream may be silent within a response. After that the response is cut off. An event stream may be silent for any time.',
+  ),
+  total_timeout: optional(
+    duration('1s', '30d'),
+    'How long a request may take in all, from the moment in which it has a connection. After that it gets 504, or is cut off. Without this key it may take any time.',
+  ),
+  max_connections: preset(
+    integer({ min: 1, max: 100_000 }),
+    256,
+    'How many connections to the upstream there are at once, WebSockets included. Further requests wait.',
+  ),
+  max_waiting: preset(
+    integer({ min: 0, max: 100_000 }),
+    64,
+    'How many requests may wait for a connection. Further requests get 503.',
+  ),
+  queue_timeout: preset(
+    duration('0ms', '1h'),
+    '30s',
+    'How long a request may wait for a connection. After that it gets 503.',
+  ),
+  keep_alive: preset(
+    duration('0ms', '1h'),
+    '60s',
+    'How long an idle connection to the upstream is kept for another request; "0ms" keeps none. A shorter time that the upstream names (Keep-Alive: timeout=5) is obeyed.',
+  ),
+  max_idle: preset(integer({ min: 0, max: 10_000 }), 16, 'How many idle connections to the upstream are kept.'),
+} as const;
+
+const ONLY_TLS = ['ca', 'pin', 'server_name'];
+
+const consistent: Rule = {
+  note: `${ONLY_TLS.map((name) => `\`${name}\``).join(', ')} only with an https:// upstream.`,
+  json: {},
+  check(value, at, reading) {
+    const { upstream, pin, strip_prefix: strips } = value;
+    if (Array.isArray(pin) && pin.length === 0)
+      reading.problem([...at, 'pin'], 'is empty, so no upstream could be accepted', 'name a key, or remove this one');
+    if (typeof upstream === 'string' && !upstream.startsWith('https://'))
+      for (const name of ONLY_TLS)
+        if (Object.hasOwn(value, name))
+          reading.problem([...at, name], `has no effect with the upstream ${quote(upstream)}, which is not https://`);
+    if (strips === true && /^[^/]*\/$/.test(String(at.at(-1))))
+      reading.problem([...at, 'strip_prefix'], 'has no effect here: the path of this route is "/"');
+  },
+};
+
+export const proxyTable = table({ ...keys, ...routeKeys }, consistent);
+
+export type ProxyConfig = Complete<typeof proxyTable>;

@@ -1,0 +1,14 @@
+/** Routes that another server answers: `[proxy."/path"]`. */
+import type { RouteKind } from '../../http/route-kind.ts';
+import { proxyHandler } from './handler.ts';
+import { type ProxyConfig, proxyTable } from './keys.ts';
+
+export const proxyKind: RouteKind<'proxy', ProxyConfig> = {
+  name: 'proxy',
+  doc: 'Servers behind the gateway.',
+  table: proxyTable,
+  startsPrograms: false,
+  build(key, route, { tallies }) {
+    return proxyHandler(route, { route: key, tallies });
+  },
+};
