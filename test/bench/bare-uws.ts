@@ -1,9 +1,20 @@
-/** What the engine alone can do: a WebSocket echo, and 1 KiB with the head that a file has. `node bare-uws.js PORT`. */
-import { App } from 'uWebSockets.js';
+/**
+ * What the engine alone can do: a WebSocket echo, 1 KiB with the head that a file has, and megabytes from memory at the pace of who takes them
+ * (`/200m.bin`). `node bare-uws.js PORT`, and with TLS `node bare-uws.js PORT CERTIFICATE KEY`.
+ */
+import { App, type HttpResponse, SSLApp } from 'uWebSockets.js';
 
 const BODY = Buffer.alloc(1024, 'x');
+/** Handed over at a time of what is large. */
+const CHUNK = Buffer.alloc(64 * 1024);
 
-App()
+const [port, certificate, key] = process.argv.slice(2);
+const app =
+  certificate === undefined || key === undefined
+    ? App()
+    : SSLApp({ cert_file_name: certificate, key_file_name: key, ssl_ciphers: 'ECDHE+AESGCM:ECDHE+CHACHA20' });
+
+app
   .ws('/*', { message: (socket, message, binary) => void socket.send(message, binary) })
   .any('/*', (response, request) => {
     // The least that a server has to do that is to decide on a request: to know it.
@@ -11,13 +22,38 @@ App()
     request.forEach((name, value) => {
       headers.push([name, value]);
     });
-    if (request.getCaseSensitiveMethod() !== 'GET' || request.getUrl() === '') response.writeStatus('405');
+    const url = request.getUrl();
+    const large = Number.parseInt(url.slice(1), 10) * 1e6;
+    if (request.getCaseSensitiveMethod() !== 'GET' || url === '') response.writeStatus('405');
     response.writeHeader('content-type', 'application/octet-stream');
     response.writeHeader('etag', '"sg-dmzwtgczn0bs"');
     response.writeHeader('last-modified', 'Fri, 20 Nov 2026 08:53:37 GMT');
     response.writeHeader('accept-ranges', 'bytes');
-    response.end(BODY);
+    if (url.endsWith('m.bin')) give(response, large);
+    else response.end(BODY);
   })
-  .listen('127.0.0.1', Number(process.argv[2]), (socket) => {
+  .listen('127.0.0.1', Number(port), (socket) => {
     if (socket === false) process.exit(1);
   });
+
+function give(response: HttpResponse, total: number): void {
+  let gone = false;
+  // Where the chunk that is under way begins. With TLS one that was not taken must come again, the same.
+  let base = 0;
+  const push = (): void => {
+    while (!gone) {
+      const offset = response.getWriteOffset();
+      if (offset - base >= CHUNK.length) base += CHUNK.length;
+      const [ok, done] = response.tryEnd(CHUNK.subarray(offset - base, Math.min(CHUNK.length, total - base)), total);
+      if (!ok || done) return;
+    }
+  };
+  response.onAborted(() => {
+    gone = true;
+  });
+  response.onWritable(() => {
+    response.cork(push);
+    return true;
+  });
+  push();
+}

@@ -1,7 +1,7 @@
 /** What a connection costs: accepted, asked once for a file, closed; plain, and with each handshake of TLS. */
 import { type BenchCase, column, running } from './case.ts';
 import { connections, type Handshake } from './connections.ts';
-import { lighttpd, lighttpdTls, nginx, nginxTls, runnel } from './peers.ts';
+import { bareFileTls, lighttpd, lighttpdTls, nginx, nginxTls, runnel } from './peers.ts';
 import { OPENSSL } from './programs.ts';
 
 const PATH = '/1k.bin';
@@ -37,7 +37,7 @@ const secure: BenchCase = {
       ...(at === 0 ? [column('client CPU %', 0, false)] : []),
     ];
   }),
-  peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls],
+  peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls, bareFileTls],
   async measure(_peer, service, { site, seconds }) {
     const row: number[] = [];
     for (const [at, handshake] of HANDSHAKES.entries()) {

@@ -5,7 +5,7 @@ import { closeSync, existsSync, ftruncateSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BenchCase, column, running } from './case.ts';
-import { lighttpd, lighttpdTls, nginx, nginxTls, type Peer, runnel } from './peers.ts';
+import { bareFileTls, lighttpd, lighttpdTls, nginx, nginxTls, type Peer, runnel } from './peers.ts';
 import { cpuOf, type Memory, memoryOf } from './proc.ts';
 import { whereIs } from './programs.ts';
 import { type Service, startService } from './service.ts';
@@ -120,7 +120,7 @@ export const downloadTlsCase: BenchCase = {
   title: `A file of ${TLS_BYTES / 1e6} MB over TLS (AES-128-GCM), for one client`,
   needs: ['curl'],
   columns: [column('MB/s', 0), column('server CPU ms for 100 MB', 0), column('private MiB above idle', 1, false)],
-  peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls],
+  peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls, bareFileTls],
   async measure({ name, secure }, service, { site }) {
     const server = running(service);
     const path = sparseFile(site, TLS_BYTES);

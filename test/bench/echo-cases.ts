@@ -2,7 +2,7 @@
 import { type BenchCase, column, running } from './case.ts';
 import type { EchoOrder, EchoReport } from './echo-load.ts';
 import { runLoad } from './load-process.ts';
-import { bareEcho, type Peer, runnel, websocketd, websocketdTls } from './peers.ts';
+import { bareEcho, bareEchoTls, type Peer, runnel, websocketd, websocketdTls } from './peers.ts';
 import { type Cpu, cpuOf } from './proc.ts';
 import type { Service } from './service.ts';
 
@@ -71,6 +71,7 @@ const SECURE = [
   runnel('auto', { secure: true, schemes: true }),
   runnel('node', { secure: true, schemes: true }),
   websocketdTls,
+  bareEchoTls,
 ];
 
 export const echoCases: readonly BenchCase[] = [

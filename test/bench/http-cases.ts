@@ -2,6 +2,7 @@
 import { type BenchCase, column, running } from './case.ts';
 import {
   bareFile,
+  bareFileTls,
   lighttpd,
   lighttpdTls,
   nginx,
@@ -95,6 +96,6 @@ export const httpCases: readonly BenchCase[] = [
     title: 'Static file of 1 KiB over TLS, 50 connections that stay',
     connections: 50,
     path: '/1k.bin',
-    peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls],
+    peers: [runnel('auto', { secure: true }), runnel('node', { secure: true }), lighttpdTls, nginxTls, bareFileTls],
   }),
 ];

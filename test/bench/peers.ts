@@ -190,11 +190,14 @@ export const websocketdCgi = peer('websocketd --cgidir', { needs: ['websocketd']
 export const bareEcho = bare('uWS alone, no program');
 /** The same for a file: what is left when nothing is decided, looked up or counted. */
 export const bareFile = bare('uWS alone, no file');
+export const bareEchoTls = bare('uWS alone, no program', true);
+export const bareFileTls = bare('uWS alone, no file', true);
 
-function bare(name: string): Peer {
-  return peer(name, {}, async (site) => {
+function bare(name: string, secure = false): Peer {
+  return peer(name, { secure }, async (site) => {
     const port = await freePort();
-    return { name, port, folder: site.folder, command: [process.execPath, BARE, String(port)] };
+    const tls = secure ? [site.certificate, site.key] : [];
+    return { name, port, folder: site.folder, command: [process.execPath, BARE, String(port), ...tls] };
   });
 }
 
