@@ -7,6 +7,7 @@ import { closeSync, statfsSync, writeFileSync, writeSync } from 'node:fs';
 import type { UwsModule } from '../../ops/addons/addon.ts';
 import { openUnnamedFileSync } from '../../ops/system/unnamed-file.ts';
 import type { ServedIdentity } from '../../tls/serving/contexts.ts';
+import type { KnownPeers } from './known-peers.ts';
 
 /**
  * An app is never freed: 40 KiB with an ECDSA key, 44 with RSA (measured, with its routes), so these are 2.8 MiB. A certificate is renewed every two
@@ -32,7 +33,7 @@ const RAMFS = 0x858458f6;
 
 export interface SecureAppEvents {
   /** Installs the routes of a new app. */
-  route(app: TemplatedApp): void;
+  route(app: TemplatedApp): KnownPeers;
   /** Connections for this certificate cannot be served by an app: why, in words. Told once for each, and once when there is room for no more. */
   unable(title: string, reason: string): void;
 }
@@ -40,7 +41,7 @@ export interface SecureAppEvents {
 /** The apps of one listener. */
 export class SecureApps {
   /** By the identity's digest. One of a replaced certificate stays: its connections go on, and it may come back. */
-  private readonly apps = new Map<string, TemplatedApp>();
+  private readonly apps = new Map<string, KnownPeers>();
   /** When making one has failed, milliseconds. */
   private readonly failures = new Map<string, number>();
   private full = false;
@@ -52,7 +53,7 @@ export class SecureApps {
   ) {}
 
   /** The app that serves `identity`, made when it is first asked for; undefined where there can be none. */
-  appFor(identity: ServedIdentity): TemplatedApp | undefined {
+  appFor(identity: ServedIdentity): KnownPeers | undefined {
     const { digest, title } = identity;
     const known = this.apps.get(digest);
     if (known !== undefined) return known;
@@ -77,11 +78,11 @@ export class SecureApps {
 
   /** Closes every connection. */
   close(): void {
-    for (const app of this.apps.values()) app.close();
+    for (const { app } of this.apps.values()) app.close();
   }
 
   /** Or says why not. */
-  private make(identity: ServedIdentity): TemplatedApp | string {
+  private make(identity: ServedIdentity): KnownPeers | string {
     const file = this.openInMemory();
     if (file === undefined) return `the key needs a folder in memory, and none of ${this.folders().join(', ')} is one`;
     const content = Buffer.from(identity.chain + String(identity.key.export({ type: 'pkcs8', format: 'pem' })));
@@ -90,9 +91,7 @@ export class SecureApps {
       // It is read once, now.
       const path = `/proc/self/fd/${file}`;
       const ssl_ciphers = identity.only13 ? NO_SUITE12 : SUITES12;
-      const app = this.uws.SSLApp({ key_file_name: path, cert_file_name: path, ssl_ciphers });
-      this.events.route(app);
-      return app;
+      return this.events.route(this.uws.SSLApp({ key_file_name: path, cert_file_name: path, ssl_ciphers }));
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     } finally {

@@ -63,7 +63,7 @@ export class UwsServer {
   ) {
     this.localAddress = ownAddress(options.address);
     this.secure = new SecureApps(parts.uws, {
-      // One app for each identity, so that sessions can be resumed whatever the address: none of its connections is known.
+      // One app for each identity, so that sessions can be resumed whatever the address: none of its connections is known by its port.
       route: (app) => this.route(new KnownPeers(app as AdoptingApp, false, parts.descriptors)),
       unable: (title, reason) =>
         shared.events.limited(`TLS for ${title} is served by the engine "node" from now on: ${reason}`),
@@ -98,12 +98,13 @@ export class UwsServer {
 
   /** The same for TLS with this identity; undefined where that cannot be served here. */
   adopterOf(identity: ServedIdentity): ((descriptor: number, peer: Peer) => void) | undefined {
-    const app = this.secure.appFor(identity) as AdoptingApp | undefined;
+    const known = this.secure.appFor(identity);
     return (
-      app &&
-      ((descriptor) => {
+      known &&
+      ((descriptor, peer) => {
         this.parts.descriptors.limitReceiveBuffer(descriptor, SECURE_RECEIVE_BUFFER);
-        app.adoptSocket(descriptor);
+        known.remember(descriptor, peer);
+        known.app.adoptSocket(descriptor);
       })
     );
   }
@@ -139,12 +140,11 @@ export class UwsServer {
 
   private addApp(remembers: boolean): KnownPeers {
     const known = new KnownPeers(this.parts.uws.App() as AdoptingApp, remembers, this.parts.descriptors);
-    this.route(known);
-    this.apps.push(known);
+    this.apps.push(this.route(known));
     return known;
   }
 
-  private route(known: KnownPeers): void {
+  private route(known: KnownPeers): KnownPeers {
     const { app } = known;
     const { connections, events } = this.shared;
     const changed = (_response: HttpResponse, change: number): void => {
@@ -183,6 +183,7 @@ export class UwsServer {
       app[method]('/*', (response, request) => this.accept(known, response, request, undefined, true));
     }
     app.any('/*', (response, request) => this.accept(known, response, request, undefined, false));
+    return known;
   }
 
   /** Nothing may be thrown out of here, and somebody must listen for the abort: either would end the process. */
@@ -242,7 +243,7 @@ export class UwsServer {
     native.forEach((name, value) => {
       headers.push([name, bytewise(value)]);
     });
-    const remoteAddress = this.peerOf(response);
+    const remoteAddress = known.address ?? this.peerOf(response);
     const peer = known.of(remoteAddress);
     return {
       method,

@@ -1,7 +1,7 @@
 /**
  * What waits for a program's stdin, or for the server of a connection. It is written in pieces of a bounded size, so that the number of
  * bytes that wait is true: a stream of Node's counts everything that it was given as waiting until the last byte of it is gone. Small
- * messages that come while a piece is being written go out together in one system call.
+ * messages that come while a piece is being written, or behind one in the same turn of the event loop, go out together in one system call.
  */
 import type { Writable } from 'node:stream';
 
@@ -15,6 +15,8 @@ export class SourceInput {
   waiting = 0;
   private queue: Buffer[] = [];
   private underWay = false;
+  /** Something was written in this turn of the event loop: what comes behind it waits for the turn's end. */
+  private gathers = false;
   private ending = false;
 
   /**
@@ -30,7 +32,8 @@ export class SourceInput {
   write(pieces: readonly Buffer[]): boolean {
     if (!this.stdin.writable || this.ending) return true;
     for (const piece of pieces) this.push(piece);
-    if (!this.underWay && this.queue.length > 0) this.next();
+    const due = !this.gathers || this.waiting >= PIECE;
+    if (due && !this.underWay && this.queue.length > 0) this.next();
     return this.waiting <= PIECE;
   }
 
@@ -48,7 +51,7 @@ export class SourceInput {
   /** Closes stdin behind what waits. */
   end(): void {
     this.ending = true;
-    if (!this.underWay) this.stdin.end();
+    if (!this.underWay && this.queue.length === 0) this.stdin.end();
   }
 
   /** Gives everything to the stream at once and stops counting: the other end is about to be ended. */
@@ -70,6 +73,17 @@ export class SourceInput {
       }
       if (this.queue.length > 0) this.next();
       else this.empty();
+    });
+    this.gather();
+  }
+
+  /** uWebSockets.js calls for each message of one read by itself, and what a first one began is over before the second one comes. */
+  private gather(): void {
+    if (this.gathers) return;
+    this.gathers = true;
+    setImmediate(() => {
+      this.gathers = false;
+      if (!this.underWay && this.queue.length > 0) this.next();
     });
   }
 

@@ -72,3 +72,20 @@ test('while none has gone nobody is asked', () => {
   assert.equal(known.has(ADDRESS), false);
   assert.equal(ports.size, 0);
 });
+
+test('the address is known without asking as long as all have the same', () => {
+  const { known } = start();
+  const other = { ...peer(1002), address: '192.0.2.2' };
+  assert.equal(known.address, undefined);
+  known.remember(20, peer(1000));
+  known.remember(21, peer(1001));
+  assert.equal(known.address, ADDRESS);
+  known.remember(22, other);
+  known.left();
+  known.left();
+  // Which of the three is left nobody knows.
+  assert.equal(known.address, undefined);
+  known.left();
+  known.remember(23, other);
+  assert.equal(known.address, other.address);
+});

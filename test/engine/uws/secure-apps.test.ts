@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { readdirSync, readlinkSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Descriptors } from '../../../src/engine/descriptors.ts';
+import { type AdoptingApp, KnownPeers } from '../../../src/engine/uws/known-peers.ts';
 import { MAX_APPS, SecureApps } from '../../../src/engine/uws/secure-apps.ts';
 import { loadUws } from '../../../src/ops/addons/addon.ts';
 import { openAssets } from '../../../src/ops/assets.ts';
@@ -24,8 +26,9 @@ function bench(environment?: { readonly [name: string]: string }) {
   const apps = new SecureApps(
     uws,
     {
-      route: () => {
+      route: (app) => {
         routed++;
+        return new KnownPeers(app as AdoptingApp, false, {} as Descriptors);
       },
       unable: (title, reason) => told.push(`${title}: ${reason}`),
     },
