@@ -1,6 +1,11 @@
 /** Clients that speak HTTP/2: Node's, and one that writes its frames by hand and may break every rule. */
 import { once } from 'node:events';
-import { type ClientHttp2Session, type ClientSessionOptions, connect, type OutgoingHttpHeaders } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  connect,
+  type OutgoingHttpHeaders,
+  type SecureClientSessionOptions,
+} from 'node:http2';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Exchange, ListenOptions } from '../../src/engine/engine.ts';
 import { Trial } from './trial.ts';
@@ -12,7 +17,7 @@ export function startHttp2(answer: (exchange: Exchange) => void, changes: Partia
 }
 
 /** A connection of Node's client. What becomes of it is the test's to look at. */
-export async function openSession(port: number, options: ClientSessionOptions = {}): Promise<ClientHttp2Session> {
+export async function openSession(port: number, options: SecureClientSessionOptions = {}): Promise<ClientHttp2Session> {
   // Its own limit would otherwise cut it off from uploads of 10 MiB.
   const secure = { maxSessionMemory: 100, ...options, rejectUnauthorized: false, servername: 'board.test' };
   const session = connect(`https://127.0.0.1:${port}`, secure);

@@ -18,6 +18,8 @@ import type { Upgrader } from '../upgrade.ts';
 import { fieldsOf, isBodilessHere, isComplete, NO_ERROR, replyFields, respond } from './fields.ts';
 import { STALLED_STREAM } from './limits.ts';
 
+/** How often a stalled answer is looked at within the time that it is given. */
+const STALL_LOOKS = 4;
 /** Node sends no other. */
 const MAX_STATUS = 599;
 
@@ -28,6 +30,8 @@ export interface Http2Shared extends ExchangeParts {
 
 /** The connection of an exchange. */
 export interface StreamOwner {
+  /** Bytes that the connection has taken, of all answers. */
+  readonly bytesWritten: number;
   /** The client takes nothing, of no answer. */
   stalled(): void;
 }
@@ -128,12 +132,25 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
     this.cut('the answer broke off');
   }
 
-  /** For the writer of the body: how long the client may take nothing of what was written; 0 for no limit. Milliseconds. */
+  /**
+   * For the writer of the body: how long the connection may take nothing while this answer waits; 0 for no limit. Milliseconds.
+   * Not by the stream's own timer: Node leaves that as it is when a stream is destroyed, and the whole answer stays with it (65 KB, for a minute).
+   */
   setTimeout(patience: number): void {
-    clearTimeout(this.stalling);
-    // Node's own goes on as long as the connection sends anything, for whichever stream.
-    this.stream.setTimeout(patience);
-    if (patience > 0) this.stalling = setTimeout(() => this.cut('the client takes nothing'), STALLED_STREAM);
+    clearInterval(this.stalling);
+    // The close of a stream is what ends this, and comes once.
+    if (patience === 0 || this.stream.destroyed) return;
+    const look = patience / STALL_LOOKS;
+    let written = this.owner.bytesWritten;
+    let [still, waited] = [0, 0];
+    this.stalling = setInterval(() => {
+      const { bytesWritten } = this.owner;
+      still = bytesWritten === written ? still + look : 0;
+      written = bytesWritten;
+      waited += look;
+      if (still >= patience) this.owner.stalled();
+      else if (waited >= STALLED_STREAM) this.cut('the client takes nothing');
+    }, look);
   }
 
   /** `close` would end the answer as if it were complete, before it resets the stream. */
@@ -143,7 +160,7 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
 
   /** The response is complete, or the stream is gone. */
   private closed(): void {
-    clearTimeout(this.stalling);
+    clearInterval(this.stalling);
     clearTimeout(this.lingering);
     if (this.state === 'over') return;
     const complete = this.state === 'answering' && isComplete(this.stream);
@@ -164,7 +181,6 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
       if (isSource(body)) body.cancel();
       return;
     }
-    stream.once('timeout', () => this.owner.stalled());
     const bodiless = isBodilessHere(this.request.method, status);
     const none = bodiless || body === undefined || body.length === 0;
     respond(stream, replyFields(reply, bodiless), { endStream: none });

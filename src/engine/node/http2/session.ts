@@ -74,6 +74,10 @@ export class Session {
     this.client.socket.once('close', () => clearTimeout(timer));
   }
 
+  get bytesWritten(): number {
+    return this.client.socket.bytesWritten;
+  }
+
   /** The client takes nothing any more. */
   stalled(): void {
     this.drop();
