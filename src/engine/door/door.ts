@@ -363,6 +363,7 @@ export class Door {
     const { NodeServer: Class } = await import('../node/node.ts');
     this.node = await Class.start(this.options, this.shared(), this.facts, (socket) => this.open.get(socket)?.peer);
     if (this.stopped) this.node.stop();
+    else if (this.connections.stopping) this.node.leave();
     return this.node;
   }
 
