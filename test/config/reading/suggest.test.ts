@@ -64,6 +64,7 @@ describe('a suggestion', () => {
         '[static."/path"]',
         '[cgi."/path"]',
         '[fastcgi."/path"]',
+        '[proxy."/path"]',
         '[stream."/path"]',
         '[processes]',
         '[admin]',
