@@ -1,20 +1,26 @@
 /** Requests that another server answers: passed on to it, and its response back, at the pace of whoever is slower. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type BodySource, headerValue, type Reply } from '../../engine/engine.ts';
+import { type BodySource, headerValue, type Reply, type Upgrade } from '../../engine/engine.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { Answer, Call, Handler } from '../../http/handler.ts';
 import { NoBody } from '../../http/reply-bodies.ts';
 import { parseHost } from '../../net/host.ts';
+import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
+import { Held } from '../../ownership/held.ts';
 import { noRoom } from '../../programs/start-error.ts';
 import { routeKeyOf } from '../../routing/route-key.ts';
+import { KeepAlive } from '../../stream/clients/keepalive.ts';
+import { CLOSE } from '../../stream/message.ts';
 import { ConnectError } from '../../upstream/connecting.ts';
 import type { UpstreamResponse } from '../../upstream/exchange.ts';
 import { UpstreamBusy, UpstreamError } from '../../upstream/faults.ts';
 import type { UpstreamRequest } from '../../upstream/request.ts';
 import { Upstream, type UpstreamServer } from '../../upstream/upstream.ts';
+import { ClientHandshake, UpstreamSockets } from '../../upstream/websocket.ts';
 import { authorityOf } from './address.ts';
+import { Bridge, type BridgeParts } from './bridge.ts';
 import type { ProxyConfig } from './keys.ts';
 import { hasPassed, type RequestFieldOptions, requestFields, requestTarget } from './request-fields.ts';
 import { type Places, responseFields } from './response-fields.ts';
@@ -22,7 +28,8 @@ import { type Places, responseFields } from './response-fields.ts';
 export interface ProxyDeps {
   /** The route's key. */
   readonly route: string;
-  readonly tallies: Pick<Tallies, 'busy' | 'upstreamRequests'>;
+  readonly log: Log;
+  readonly tallies: Pick<Tallies, 'busy' | 'dropped' | 'upstreamRequests'>;
 }
 
 /** Serves what `config.upstream` answers. Throws an `Error` for a file of authorities that cannot be read. */
@@ -34,7 +41,7 @@ export function proxyHandler(config: ProxyConfig, deps: ProxyDeps): Handler {
     takesBody: true,
     crossSite: 'open',
     handle: (call) => proxy.handle(call),
-    retire: () => proxy.retire(),
+    retire: (reason) => proxy.retire(reason),
     close: () => proxy.close(),
   };
 }
@@ -50,6 +57,10 @@ const COMMENT = Buffer.from(':\n');
 class ProxyRoute {
   private readonly upstream: Upstream;
   private readonly fields: RequestFieldOptions;
+  private readonly keepAlive: KeepAlive;
+  private readonly bridges = new Set<Bridge>();
+  /** Made with the first WebSocket. */
+  private bridgeParts: Promise<BridgeParts> | undefined;
 
   constructor(
     private readonly config: ProxyConfig,
@@ -62,6 +73,8 @@ class ProxyRoute {
       waiting: { max, time },
       kept: { max: config.max_idle, time: config.keep_alive },
     });
+    const pingInterval = config.ping_interval;
+    this.keepAlive = new KeepAlive({ pingInterval, idleTimeout: undefined, maxLifetime: undefined });
     const { path, prefix } = routeKeyOf(deps.route);
     this.fields = {
       via: `runnel-${randomBytes(6).toString('hex')}`,
@@ -80,6 +93,7 @@ class ProxyRoute {
       throw new HttpError(508, `a request for ${this.name} has come back to this route`);
     }
     try {
+      if (call.handshake !== undefined) return await this.shakeHands(call, call.handshake.protocols);
       const response = await this.upstream.ask(this.request(call));
       this.count('answered');
       return this.reply(call, response);
@@ -88,8 +102,9 @@ class ProxyRoute {
     }
   }
 
-  retire(): void {
+  retire(reason: string): void {
     this.upstream.close();
+    for (const bridge of this.bridges) bridge.end({ code: CLOSE.goingAway, reason });
   }
 
   async close(): Promise<void> {
@@ -137,6 +152,60 @@ class ProxyRoute {
     }
     return { status, reason, headers, body };
   }
+
+  // ---- WebSocket ----
+
+  /** The upstream decides: its 101 is one for the client, and any other answer is the client's, too. */
+  private async shakeHands(call: Call, protocols: readonly string[]): Promise<Answer> {
+    this.bridgeParts ??= this.loadBridges();
+    const parts = await this.bridgeParts;
+    const handshake = new ClientHandshake(protocols);
+    const asked = this.request(call);
+    const headers = [...asked.headers.filter(([name]) => !name.startsWith('Sec-Websocket-')), ...handshake.headers];
+    const response = await this.upstream.ask({ ...asked, method: 'GET', headers, body: undefined, switches: true });
+    const { switched } = response;
+    if (switched === undefined) {
+      this.count('answered');
+      return this.reply(call, response);
+    }
+    const held = new Held(switched, () => switched.socket.destroy(), call.signal);
+    try {
+      const protocol = handshake.protocolOf(response);
+      const bridge = new Bridge(parts, switched, call.path, call.id);
+      if (held.take() === undefined) throw call.signal.reason;
+      this.count('answered');
+      return this.upgrade(call, response, protocol, bridge);
+    } finally {
+      held.giveBack();
+    }
+  }
+
+  private upgrade(call: Call, response: UpstreamResponse, protocol: string | undefined, bridge: Bridge): Upgrade {
+    const fields = responseFields(response.headers, response.status, this.places(call));
+    return {
+      protocol,
+      headers: fields.filter(([name]) => !name.startsWith('sec-websocket-') && name !== 'date'),
+      maxMessage: this.config.max_message,
+      handlers: bridge,
+      cancel: () => bridge.cancel(),
+    };
+  }
+
+  private async loadBridges(): Promise<BridgeParts> {
+    const { config, bridges: open, keepAlive } = this;
+    const { route, log, tallies } = this.deps;
+    return {
+      sockets: await UpstreamSockets.load(config.max_message),
+      keepAlive,
+      maxQueue: config.max_queue,
+      open,
+      overflowed: () => tallies.dropped.add(1, route, 'slow_upstream'),
+      ended: (path, id, code, reason) =>
+        log.info(`${path} closed`, { route, code, ...(reason === '' ? {} : { reason }), id }),
+    };
+  }
+
+  // ---- what both need ----
 
   private places({ request }: Call): Places {
     const { scheme, host } = this.config.upstream;

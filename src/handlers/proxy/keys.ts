@@ -3,7 +3,7 @@ import { type Complete, routeKeys } from '../../config/keys/routes.ts';
 import { quote } from '../../config/reading/problems.ts';
 import { headerName, headerValue } from '../../config/values/names.ts';
 import { file } from '../../config/values/on-disk.ts';
-import { boolean, choice, duration, integer, text } from '../../config/values/simple.ts';
+import { boolean, choice, duration, integer, size, text } from '../../config/values/simple.ts';
 import { listOf, mapOf, type Rule, table } from '../../config/values/tables.ts';
 import { optional, preset, required, type ValueType } from '../../config/values/value.ts';
 import { parseHost } from '../../net/host.ts';
@@ -129,6 +129,21 @@ const keys = {
     'How long an idle connection to the upstream is kept for another request; "0ms" keeps none. A shorter time that the upstream names (Keep-Alive: timeout=5) is obeyed.',
   ),
   max_idle: preset(integer({ min: 0, max: 10_000 }), 16, 'How many idle connections to the upstream are kept.'),
+  max_message: preset(
+    size('1B', '64MiB'),
+    '16MiB',
+    'Largest WebSocket message, of the client or of the upstream. A larger one closes the WebSocket with 1009.',
+  ),
+  max_queue: preset(
+    size('1KiB', '64MiB'),
+    '16MiB',
+    'How many bytes of one client\'s WebSocket messages may wait for an upstream that does not read, where the client cannot be held back (by the engine "uws"). Beyond that it is closed with 1013.',
+  ),
+  ping_interval: preset(
+    duration('100ms', '1h'),
+    '25s',
+    'How often a quiet WebSocket client is pinged. A client that has not answered by the next ping is disconnected.',
+  ),
 } as const;
 
 const ONLY_TLS = ['ca', 'pin', 'server_name'];

@@ -8,7 +8,8 @@ export const proxyKind: RouteKind<'proxy', ProxyConfig> = {
   doc: 'Servers behind the gateway.',
   table: proxyTable,
   startsPrograms: false,
-  build(key, route, { tallies }) {
-    return proxyHandler(route, { route: key, tallies });
+  maxMessage: ({ max_message }) => max_message,
+  build(key, route, { log, tallies }) {
+    return proxyHandler(route, { route: key, log, tallies });
   },
 };
