@@ -1,6 +1,7 @@
 /** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
 
-import type { Handshake, Reply, Request, Upgrade } from '../engine/engine.ts';
+import type { Handshake, Reply, Upgrade } from '../engine/engine.ts';
+import type { ClientRequest } from '../policy/addresses.ts';
 import type { User } from '../policy/auth/auth.ts';
 import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
 
@@ -17,7 +18,7 @@ export interface Body {
 export interface Call {
   /** Names this request in logs and in error answers. */
   readonly id: string;
-  readonly request: Request;
+  readonly request: ClientRequest;
   readonly handshake: Handshake | undefined;
   /** Always there for handlers with `takesBody`; empty when the request had none. */
   readonly body: Body | undefined;

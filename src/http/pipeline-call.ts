@@ -1,7 +1,8 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
-import type { Exchange, Handshake, HeaderList, Reply, Request, Upgrade } from '../engine/engine.ts';
+import type { Exchange, Handshake, HeaderList, Reply, Upgrade } from '../engine/engine.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
+import type { ClientRequest } from '../policy/addresses.ts';
 import type { User } from '../policy/auth/auth.ts';
 import { tokenParameter } from '../policy/auth/query-token.ts';
 import type { Refusal } from '../policy/refusal.ts';
@@ -29,7 +30,7 @@ const CLIENT_LEFT = 499;
 
 export class PipelineCall implements Call {
   readonly handshake: Handshake | undefined;
-  request: Request;
+  request: ClientRequest;
   user: User | undefined;
   body: Body | undefined = NO_BODY;
   path = ROOT_PATH;
@@ -94,6 +95,16 @@ export class PipelineCall implements Call {
     if (this.redirects === 0) return this.exchange.request.query;
     const parts = [this.request.query, this.token].filter((part) => part !== undefined);
     return parts.length === 0 ? undefined : parts.join('&');
+  }
+
+  /**
+   * What leads a client from where it asked to that path of ours, below whatever prefix a proxy has taken off. `folder` is canonical, and ends
+   * with a slash. Relative where nobody says what the prefix is; that needs the client to have spelled the path as we do.
+   */
+  folderReference(folder: string): string {
+    const { prefix = '', path } = this.request;
+    if (prefix !== '' || this.redirects > 0 || `${path}/` !== folder.split('?', 1)[0]) return prefix + folder;
+    return `./${folder.slice(path.lastIndexOf('/') + 1)}`;
   }
 
   /** The parameter of the client's query that has one. */

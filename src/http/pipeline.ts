@@ -142,10 +142,11 @@ export class Pipeline {
   /** Whether whoever asks may use this route; then the call goes on. */
   private authenticate(call: PipelineCall, match: Match<Route>): void {
     const { auth } = match.value;
-    // A program that names another path loses the query, but not who asks.
-    const { query } = call.exchange.request;
-    const entry = auth.decide(call.request.query === query ? call.request : { ...call.request, query });
-    call.request = auth.withoutToken(call.request);
+    // A program that names another path loses the query, and a route before the proofs; but not who asks.
+    const { query, headers } = call.exchange.request;
+    const isWhole = call.request.query === query && call.request.headers === headers;
+    const entry = auth.decide(isWhole ? call.request : { ...call.request, query, headers });
+    call.request = auth.withoutProofs(call.request);
     if (!(entry instanceof Promise)) {
       this.admit(call, match, entry, undefined);
       return;
@@ -274,7 +275,7 @@ export class Pipeline {
 
   /** The client asks again, so it is told its query as it wrote it, with a token that was in it. */
   private redirectToFolder(call: PipelineCall): void {
-    call.answer(redirectReply(uriOf(asFolder(call.path), call.ownQuery)));
+    call.answer(redirectReply(call.folderReference(uriOf(asFolder(call.path), call.ownQuery))));
   }
 
   /** The program names another local path: serve that, as a GET without a body (RFC 3875 section 6.2.2). */

@@ -54,9 +54,9 @@ ${PAGE_END}`;
   return { status, headers: [...PAGE_HEADERS, NO_STORE, ...headers], body };
 }
 
-/** A permanent redirect to a path of ours. `path` must be canonical, so that it cannot be read as `//other.host`. */
-export function redirectReply(path: string): Reply {
-  return textReply(301, `moved to ${path}\n`, [['location', path]]);
+/** A permanent redirect to a path of ours. `reference` must be made of a canonical one, so that it cannot be read as `//other.host`. */
+export function redirectReply(reference: string): Reply {
+  return textReply(301, `moved to ${reference}\n`, [['location', reference]]);
 }
 
 /** A reply with those of `extra` that it has not set itself. */

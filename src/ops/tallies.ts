@@ -121,6 +121,12 @@ export class Tallies {
     'Requests that a policy refused, by policy: host, origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
     ['route', 'policy'],
   );
+  readonly forgeries = new Tally(
+    'runnel_forged_users_total',
+    'counter',
+    'Requests that name a user as a proxy would (auth.proxy_user), and are not believed, by reason: proxy (not from a trusted one, or without its secret), secret (a wrong one).',
+    ['reason'],
+  );
   readonly connectionsRefused = new Tally(
     'runnel_connections_refused_total',
     'counter',

@@ -38,12 +38,28 @@ export function addressKey(address: string): string {
   return bytes === undefined ? address : `${Buffer.from(bytes.slice(0, 8)).toString('hex')}/64`;
 }
 
+/** A request as its client has sent it, and what a trusted proxy in front of us adds to it. */
+export interface ClientRequest extends Request {
+  /** A proxy that we trust has passed it on, so what it says of the user may be believed, once it has proved itself. */
+  readonly proxied?: boolean | undefined;
+  /** Where the client sees our paths begin: "/board", or "" where the proxy says nothing. */
+  readonly prefix?: string | undefined;
+}
+
+/** Fields in which proxies say where a server's paths begin: the usual one, and that of Home Assistant's ingress. */
+const PREFIX_FIELDS = ['x-forwarded-prefix', 'x-ingress-path'] as const;
+/** A path, in characters that stay what they are in a Location field (RFC 3986 section 3.3), and that no browser takes for another host. */
+const PREFIX = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~!$&'()*+,;=:@%-]+)+$/;
+const MAX_PREFIX = 512;
+
 /** The proxies in front of us that are believed, and what they say of the clients behind them. */
 export class TrustedProxies {
   private readonly proxies: Proxies;
+  private readonly keepPrefix: boolean;
 
-  constructor(config: Pick<ConnectionsConfig, 'trusted_proxies' | 'proxy_header'>) {
+  constructor(config: Pick<ConnectionsConfig, 'trusted_proxies' | 'proxy_header' | 'proxy_prefix'>) {
     this.proxies = { trusted: new AddressSet(config.trusted_proxies), header: config.proxy_header };
+    this.keepPrefix = config.proxy_prefix === 'kept';
   }
 
   has(address: string): boolean {
@@ -51,16 +67,27 @@ export class TrustedProxies {
   }
 
   /** The request as its client sent it to the proxy in front of us, if there is one that we trust. */
-  asClient(request: Request): Request {
+  asClient(request: Request): ClientRequest {
     // Whose words these are: the proxy has passed them on without reading them.
     if (request.anonymous === true || !this.has(request.remoteAddress)) return request;
     const client = forwarded(request.remoteAddress, request.headers, this.proxies);
     const { secure = request.listener.secure } = client ?? {};
     const listener = { ...request.listener, secure, secureUnknown: client?.secure === undefined };
-    return client?.address === undefined
-      ? { ...request, listener }
-      : { ...request, listener, remoteAddress: client.address, remotePort: undefined };
+    const prefix = prefixOf(request.headers);
+    const isBelow = this.keepPrefix && prefix !== '' && request.path.startsWith(`${prefix}/`);
+    const path = isBelow ? request.path.slice(prefix.length) : request.path;
+    const known = { ...request, path, listener, proxied: true, prefix };
+    return client?.address === undefined ? known : { ...known, remoteAddress: client.address, remotePort: undefined };
   }
+}
+
+/** Several are of several proxies, each of which has taken its own off: the client's is the first (nginx, Traefik and Caddy write only one). */
+function prefixOf(headers: HeaderList): string {
+  for (const name of PREFIX_FIELDS) {
+    const said = headerValue(headers, name)?.split(',')[0]?.trim().replace(/\/+$/, '');
+    if (said !== undefined && said !== '') return said.length <= MAX_PREFIX && PREFIX.test(said) ? said : '';
+  }
+  return '';
 }
 
 export interface Proxies {

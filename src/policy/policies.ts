@@ -52,7 +52,7 @@ export class Policies {
     this.logins =
       before?.config.connections.failed_logins === connections.failed_logins
         ? before.logins
-        : new Logins(connections.failed_logins, log);
+        : new Logins(connections.failed_logins, log, tallies.forgeries);
   }
 
   of(route: RoutePolicies): BuiltPolicies {

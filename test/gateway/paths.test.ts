@@ -139,8 +139,8 @@ ${AUTH}
     const token = `access_token=${TOKEN}`;
     assert.equal(await to(`/%6dy%20app?a=1&${token}&b`), `/my%20app/?a=1&${token}&b`);
     assert.equal(await to(`//my%20app/sub?${token}`), `/my%20app/sub/?${token}`);
-    assert.equal(await to(`/bin?${token}`), `/bin/?${token}`);
-    assert.equal(await to(`/bin/sub?x=%22&${token}`), `/bin/sub/?x=%22&${token}`);
+    assert.equal(await to(`/bin?${token}`), `./bin/?${token}`);
+    assert.equal(await to(`/bin/sub?x=%22&${token}`), `./sub/?x=%22&${token}`);
     assert.equal(await to(`/bin/detour.cgi?lost&${token}`), `/my%20app/?x=1&${token}`);
     const caching = async (target: string): Promise<string | undefined> =>
       (await get(port, target)).header('cache-control');

@@ -4,6 +4,7 @@ import type { HeaderList, Request } from '../../src/engine/engine.ts';
 import { type AddressEntry, parseAddressEntry, parseAddressRange } from '../../src/net/address-range.ts';
 import { AddressSet, addressKey, forwarded, TrustedProxies } from '../../src/policy/addresses.ts';
 import { RequestRates } from '../../src/policy/request-rates.ts';
+import { fakeCall } from '../support/call.ts';
 import { configOf } from '../support/config.ts';
 
 function ranges(...texts: readonly string[]): AddressSet {
@@ -79,6 +80,40 @@ test('who has passed on a connection of somebody unknown is not believed', () =>
   };
   assert.equal(proxies.asClient(request).remoteAddress, '203.0.113.9');
   assert.equal(proxies.asClient({ ...request, anonymous: true }).remoteAddress, '10.0.0.1');
+});
+
+describe('below which path the client sees us', () => {
+  const CASES: readonly [fields: HeaderList, path: string, kept: boolean, prefix: string, becomes: string][] = [
+    [[], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/board']], '/x', false, '/board', '/x'],
+    [[['x-forwarded-prefix', '/board/']], '/x', false, '/board', '/x'],
+    [[['x-forwarded-prefix', '/outer, /inner']], '/x', false, '/outer', '/x'],
+    [[['x-ingress-path', '/api/hassio_ingress/nUX2_iQ7']], '/x', false, '/api/hassio_ingress/nUX2_iQ7', '/x'],
+    [[['x-forwarded-prefix', '/']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', 'board']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '//evil.example']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/\\evil.example']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/a/../b']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/a?b']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/a\tb']], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', `/${'a'.repeat(600)}`]], '/x', false, '', '/x'],
+    [[['x-forwarded-prefix', '/board']], '/board/x', true, '/board', '/x'],
+    [[['x-forwarded-prefix', '/board']], '/board/', true, '/board', '/'],
+    [[['x-forwarded-prefix', '/board']], '/board', true, '/board', '/board'],
+    [[['x-forwarded-prefix', '/board']], '/boards/x', true, '/board', '/boards/x'],
+    [[['x-forwarded-prefix', '/board']], '/board/x', false, '/board', '/board/x'],
+  ];
+  for (const [headers, path, kept, prefix, becomes] of CASES)
+    test(`${JSON.stringify(headers)} ${path} ${kept ? 'kept' : 'stripped'}`, () => {
+      const proxy_prefix = kept ? 'kept' : 'stripped';
+      const { connections } = configOf({ connections: { trusted_proxies: ['10.0.0.1'], proxy_prefix } });
+      const proxies = new TrustedProxies(connections);
+      const { request } = fakeCall({ path, headers });
+      const seen = proxies.asClient({ ...request, remoteAddress: '10.0.0.1' });
+      assert.deepEqual([seen.prefix, seen.path], [prefix, becomes]);
+      const stranger = proxies.asClient({ ...request, remoteAddress: '10.0.0.2' });
+      assert.deepEqual([stranger.prefix, stranger.path, stranger.proxied], [undefined, path, undefined]);
+    });
 });
 
 test('an address that nobody knows has limits', () => {

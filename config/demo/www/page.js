@@ -65,7 +65,7 @@ function feed(side, text) {
 }
 
 const stream = follow({
-  path: '/live/machine',
+  path: 'live/machine',
   onState: (state, detail) => live.state(state, detail),
   onOpen(transport, first) {
     live.set('way', WAYS[transport]);
@@ -90,7 +90,7 @@ const stream = follow({
 live.part('again').addEventListener('click', () => stream.again());
 
 const poller = new Poller({
-  path: '/cgi-bin/status.cgi',
+  path: 'cgi-bin/status.cgi',
   interval: POLL_MS,
   onState: (state, detail) => polled.state(state, detail),
   onRequest: () => polled.count('requests'),
@@ -132,5 +132,5 @@ matchMedia('(prefers-color-scheme: dark)').addEventListener('change', recolor);
 recolor();
 
 poller.start();
-startEcho('/live/echo');
+startEcho('live/echo');
 requestAnimationFrame(frame);

@@ -33,16 +33,40 @@ export function checkAuth(file: RawFile, reading: Reading): void {
         'no listener asks clients for a certificate, so no client can send one',
         'add client = { ca = "..." } to the "tls" of a [[listen]]',
       );
-    const asks = auth['basic'] !== undefined || auth['tokens'] !== undefined || auth['client_certificate'] === true;
+    const asks =
+      auth['client_certificate'] === true ||
+      (['basic', 'tokens', 'proxy_user'] as const).some((name) => auth[name] !== undefined);
     if (!asks && auth['require'] !== 'none')
       reading.problem(
         [...at, 'auth'],
         'requires nothing, so every client would be allowed',
-        'set basic, tokens or client_certificate',
+        'set basic, tokens, client_certificate or proxy_user',
       );
+    checkProxyUser([...at, 'auth'], own, auth, file.table, reading);
     if (auth['query_token'] === true && auth['tokens'] === undefined)
       reading.problem([...at, 'auth', 'query_token'], 'has no effect without tokens');
   }
+}
+
+/** A name that a proxy sends is only worth what proves the proxy. */
+function checkProxyUser(at: KeyPath, own: RawTable, auth: RawTable, file: RawTable, reading: Reading): void {
+  const [user, secret] = ['proxy_user', 'proxy_secret_file'] as const;
+  // Inherited, it is told at [defaults], once.
+  if (own[user] === undefined && own[secret] === undefined) return;
+  if (auth[secret] === undefined)
+    reading.problem(
+      [...at, user],
+      'is not believed without a secret of the proxy: anybody who reaches this port through it or beside it could claim a name',
+      'add proxy_secret_file: a file with the line that "runnel token PROXY" prints; the proxy sends the token as X-Proxy-Secret',
+    );
+  else if (auth[user] === undefined) reading.problem([...at, secret], 'has no effect without proxy_user');
+  const trusted = tableAt(file, ['connections'])['trusted_proxies'];
+  if (Array.isArray(trusted) && trusted.length === 0 && auth[user] !== undefined)
+    reading.problem(
+      [...at, user],
+      'connections.trusted_proxies is empty, so no proxy is believed',
+      'list the proxy there',
+    );
 }
 
 /** Whether some listener has `tls.client`, and does not say "off" there. */

@@ -54,6 +54,14 @@ const auth = table({
     false,
     'Whether a client certificate that the listener has verified is accepted as a login.',
   ),
+  proxy_user: optional(
+    fieldToken,
+    'The header field in which a trusted proxy names the user that it has signed in, such as "Remote-User". It is believed only together with a token of `proxy_secret_file`, and never passed on.',
+  ),
+  proxy_secret_file: optional(
+    fileOf('tokens', parseTokens),
+    'The tokens with which proxies prove themselves, a line "NAME:SHA-256" each, as "runnel token NAME" prints it. The proxy sends its token in the header field "X-Proxy-Secret". It is read again when it changes.',
+  ),
   require: preset(
     choice('any', 'all', 'none'),
     'any',
@@ -120,7 +128,7 @@ export const policyDefaults = {
   auth: preset(
     auth,
     {},
-    'Who may use the routes. Without `basic`, `tokens` and `client_certificate`, every client may.',
+    'Who may use the routes. Without `basic`, `tokens`, `client_certificate` and `proxy_user`, every client may.',
   ),
 } as const;
 
@@ -186,6 +194,11 @@ export const connections = table({
     'x-forwarded-for',
     'The header field in which trusted proxies name the client: "x-forwarded-for" (with `X-Forwarded-Proto`) or "forwarded" (RFC 7239). Name the field that the proxies set; clients can write the other one themselves.',
   ),
+  proxy_prefix: preset(
+    choice('stripped', 'kept'),
+    'stripped',
+    'Whether a trusted proxy that says below which path the gateway is seen (`X-Forwarded-Prefix`, or `X-Ingress-Path` of Home Assistant) has taken that path off its requests ("stripped"), or left it there ("kept": the gateway takes it off).',
+  ),
 });
 
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;
@@ -197,6 +210,7 @@ export type ConnectionsConfig = Of<typeof connections>;
 export type AccessPolicies = Values<typeof policyDefaults>;
 
 /** Whether a route asks for a proof of who somebody is. */
-export function isGuarded({ basic, tokens, client_certificate, require }: AuthConfig): boolean {
-  return (basic !== undefined || tokens !== undefined || client_certificate) && require !== 'none';
+export function isGuarded({ basic, tokens, client_certificate, proxy_user, require }: AuthConfig): boolean {
+  const asks = basic !== undefined || tokens !== undefined || client_certificate || proxy_user !== undefined;
+  return asks && require !== 'none';
 }

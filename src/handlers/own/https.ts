@@ -22,7 +22,7 @@ function httpsRedirect(port: () => number): Handler {
       if (host === '') throw new HttpError(400, 'no Host field, so there is no address to redirect to');
       const name = host.includes(':') ? `[${host}]` : host;
       const at = port();
-      const location = `https://${name}${at === 443 ? '' : `:${at}`}${uriOf(path, request.query)}`;
+      const location = `https://${name}${at === 443 ? '' : `:${at}`}${request.prefix ?? ''}${uriOf(path, request.query)}`;
       // A form that is posted must stay a POST (RFC 9110 section 15.4.9); 301 is what the oldest clients know.
       const status = request.method === 'GET' || request.method === 'HEAD' ? 301 : 308;
       return textReply(status, `moved to ${location}\n`, [['location', location]]);

@@ -1,21 +1,22 @@
 /**
- * Who may use a route: by a name and a password (Basic, RFC 7617), a bearer token (RFC 6750), a client certificate, any or all of
+ * Who may use a route: by a name and a password (Basic, RFC 7617), a bearer token (RFC 6750), a client certificate, a trusted proxy's word, any or all of
  * them. Decided at once where it can be; only a password that was not seen lately takes a while.
  */
 import { createHash } from 'node:crypto';
 import type { AuthConfig } from '../../config/keys/policies.ts';
 import { headerValue, type Request } from '../../engine/engine.ts';
-import { addressKey } from '../addresses.ts';
+import { addressKey, type ClientRequest } from '../addresses.ts';
 import { type Rates, retryAfter } from '../rate.ts';
 import type { Refusal } from '../refusal.ts';
 import type { CredentialFile } from './credential-file.ts';
 import type { Passwords } from './passwords.ts';
+import { proxyUser, withoutProxyUser } from './proxy-user.ts';
 import { queryToken, tokenParameter, withoutToken } from './query-token.ts';
 
 /** Somebody who has proved who they are; for programs REMOTE_USER and AUTH_TYPE. */
 export interface User {
   readonly name: string;
-  readonly type: 'Basic' | 'Bearer' | 'ClientCert';
+  readonly type: 'Basic' | 'Bearer' | 'ClientCert' | 'Proxy';
 }
 
 /** A yes, with a user where there is one, or a no. */
@@ -29,6 +30,9 @@ export interface AuthParts {
   readonly failures: Rates;
   readonly basic: CredentialFile | undefined;
   readonly tokens: CredentialFile | undefined;
+  readonly proxies: CredentialFile | undefined;
+  /** A request names a user and may not: it is served as if it had not. */
+  forged(reason: 'proxy' | 'secret', remoteAddress: string): void;
   /** Milliseconds. */
   now(): number;
   /** Whether this may be any number of clients: a proxy that does not name them, or whoever may open the Unix socket. */
@@ -41,15 +45,20 @@ const NOBODYS = 'CwTycUXWue0Thq9StjUM0uJ8.KRwGhG8SGbd0Xa9nMNQ1Hvt4fv5G';
 /** What one kind of proof has come to. "none": it was not offered. */
 type Proof = User | 'none' | 'wrong' | Refusal;
 
+type Kind = 'basic' | 'tokens' | 'certificate' | 'proxy';
+
 export class Auth {
-  private readonly kinds: readonly ('basic' | 'tokens' | 'certificate')[];
+  private readonly kinds: readonly Kind[];
+  private readonly proxyField: string | undefined;
 
   constructor(
     private readonly config: AuthConfig,
     private readonly parts: AuthParts,
   ) {
     const { basic, tokens, client_certificate: certificate } = config;
+    this.proxyField = config.proxy_user?.toLowerCase();
     this.kinds = [
+      ...(this.proxyField === undefined ? [] : (['proxy'] as const)),
       ...(certificate ? (['certificate'] as const) : []),
       ...(tokens === undefined ? [] : (['tokens'] as const)),
       ...(basic === undefined ? [] : (['basic'] as const)),
@@ -61,16 +70,18 @@ export class Auth {
     return this.config.require !== 'none' && this.kinds.length > 0;
   }
 
-  /** The request without the token in its query, which nobody behind this must see. */
-  withoutToken(request: Request): Request {
-    const { query } = request;
-    if (!this.on || !this.config.query_token || query === undefined || tokenParameter(query) === undefined)
-      return request;
-    return { ...request, query: withoutToken(query) };
+  /** The request without the token in its query and without a proxy's word, which nobody behind this must see. */
+  withoutProofs(request: ClientRequest): ClientRequest {
+    if (!this.on) return request;
+    const hasToken = this.config.query_token && tokenParameter(request.query) !== undefined;
+    const query = hasToken ? withoutToken(request.query ?? '') : request.query;
+    const headers =
+      this.proxyField === undefined ? request.headers : withoutProxyUser(request.headers, this.proxyField);
+    return query === request.query && headers === request.headers ? request : { ...request, query, headers };
   }
 
-  /** @param request with its token */
-  decide(request: Request): AuthDecision | Promise<AuthDecision> {
+  /** @param request with its proofs */
+  decide(request: ClientRequest): AuthDecision | Promise<AuthDecision> {
     if (!this.on) return { user: undefined };
     const now = this.parts.now();
     const proofs: (Proof | Promise<Proof>)[] = [];
@@ -85,7 +96,8 @@ export class Auth {
     return this.verdict(proofs.filter((proof): proof is Proof => !(proof instanceof Promise)));
   }
 
-  private proof(kind: 'basic' | 'tokens' | 'certificate', request: Request, now: number): Proof | Promise<Proof> {
+  private proof(kind: Kind, request: ClientRequest, now: number): Proof | Promise<Proof> {
+    if (kind === 'proxy') return this.proxysWord(request, now);
     if (kind === 'certificate') {
       const name = certificateUser(request);
       return name === undefined ? 'none' : { name, type: 'ClientCert' };
@@ -101,10 +113,11 @@ export class Auth {
     const refusal = proofs.find((proof): proof is Refusal => typeof proof === 'object' && 'status' in proof);
     if (refusal !== undefined) return { refusal };
     const wrong = proofs.includes('wrong');
-    const onlyCertificate = this.kinds.every((kind) => kind === 'certificate');
+    // Nothing that a person could be asked for.
+    const nothingToAsk = this.kinds.every((kind) => kind === 'certificate' || kind === 'proxy');
     return {
       refusal: {
-        status: onlyCertificate ? 403 : 401,
+        status: nothingToAsk ? 403 : 401,
         because: wrong ? 'a wrong password or token' : 'no password or token',
         policy: 'auth',
         headers: this.challenges(wrong),
@@ -119,6 +132,19 @@ export class Auth {
     if (this.kinds.includes('tokens'))
       challenges.push(['www-authenticate', `Bearer realm="${realm}"${wrong ? ', error="invalid_token"' : ''}`]);
     return challenges;
+  }
+
+  private proxysWord(request: ClientRequest, now: number): Proof {
+    const { proxies, failures } = this.parts;
+    const tooMany = this.tooMany(request, '', now);
+    const said = proxyUser(request, this.proxyField ?? '', () => proxies?.current(now) ?? new Map());
+    if (typeof said === 'object') return { name: said.name, type: 'Proxy' };
+    if (said === 'none') return 'none';
+    this.parts.forged(said === 'wrong' ? 'secret' : 'proxy', request.remoteAddress);
+    if (said === 'forged') return 'none';
+    if (tooMany !== undefined) return tooMany;
+    failures.spend(this.failureKey(request, ''), now);
+    return 'wrong';
   }
 
   private token(request: Request, now: number): Proof {

@@ -225,7 +225,7 @@ index = ["index.php"]
     `index /php/index.php|/php/index.php|${join(running.folder, 'www')}`,
   );
   assert.equal((await ask(running.port, '/php/sub/')).body, 'index /php/sub/index.php');
-  assert.equal((await ask(running.port, '/php/sub')).headers['location'], '/php/sub/');
+  assert.equal((await ask(running.port, '/php/sub')).headers['location'], './sub/');
   const away = await ask(running.port, '/php/away.php');
   assert.deepEqual([away.status, away.headers['location']], [303, 'http://board.test/x']);
   assert.deepEqual(await statuses(running.port, ['/php/notes.txt', '/php/none.php']), [403, 404]);

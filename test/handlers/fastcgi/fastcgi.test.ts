@@ -117,7 +117,7 @@ for (const engine of ENGINES) {
 
     await t.test('folders, and what is no script', async () => {
       const folderReply = await ask(running.port, '/app/sub?x');
-      assert.deepEqual([folderReply.status, folderReply.headers['location']], [301, '/app/sub/?x']);
+      assert.deepEqual([folderReply.status, folderReply.headers['location']], [301, './sub/?x']);
       assert.equal((await ask(running.port, '/app/sub/')).body, 'index /app/sub/index.php');
       assert.equal((await ask(running.port, '/app/')).body, 'index /app/index.php');
       for (const [path, status] of [

@@ -80,7 +80,7 @@ test('names of every kind are shown, escaped, and lead to their files', async (t
     assert.doesNotMatch((await get(port, '/', BROWSER)).body.toString(), /href="\.\.\//);
     const head = await get(port, '/odd/', JSON_ONLY, 'HEAD');
     assert.deepEqual([head.status, head.header('content-type')], [200, 'application/json']);
-    assert.equal((await get(port, '/odd')).header('location'), '/odd/');
+    assert.equal((await get(port, '/odd')).header('location'), './odd/');
     for (const accept of ['*/*', 'text/html', 'application/json;q=0.5, text/html'])
       assert.match((await get(port, '/odd/', { Accept: accept })).header('content-type') ?? '', /^text\/html/, accept);
   });

@@ -242,6 +242,8 @@ test('a token costs the same, however many there are', (t) => {
     failures: new Rates(1, 10),
     basic: undefined,
     tokens: new CredentialFile(join(folder, 'tokens'), () => ({ entries, problems: [] }), log),
+    proxies: undefined,
+    forged: () => undefined,
     now: () => 0,
     isShared: () => false,
   });

@@ -1,0 +1,186 @@
+/** Behind a proxy that shows runnel below a path: pages, redirects, streams and the demo, whether the path is taken off or kept, told or not. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { noBrowser, testBrowser } from '../support/browser.ts';
+import { ask, TestSocket } from '../support/client.ts';
+import { folderWith, startGateway } from '../support/gateway.ts';
+import { freePort, soon, startProxy } from '../support/proxy.ts';
+
+const demo = fileURLToPath(new URL('../../../config/demo', import.meta.url));
+const INGRESS = '/api/hassio_ingress/nUX2_iQ7';
+
+/** `to` is the gateway's address. */
+const nginx = (port: number, to: string, prefix: string, slash: string, fields: string): string => `
+daemon off; pid nginx.pid; error_log stderr; events {}
+http {
+  access_log off;
+  map $http_upgrade $runnel_connection { default upgrade; "" ""; }
+  server {
+    listen 127.0.0.1:${port};
+    location ${prefix}/ {
+      proxy_pass http://${to}${slash};
+      proxy_http_version 1.1;
+      proxy_redirect off;
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $runnel_connection;
+      proxy_buffering off;
+      ${fields}
+    }
+  }
+}`;
+const caddy = (port: number, to: string, handle: string, fields: string): string => `{
+	admin off
+	auto_https off
+}
+http://127.0.0.1:${port} {
+	${handle} /board/* {
+		reverse_proxy ${to} {
+			flush_interval -1
+			${fields}
+		}
+	}
+}
+`;
+
+interface Way {
+  readonly what: string;
+  readonly program: 'nginx' | 'caddy';
+  readonly prefix: string;
+  /** Of the gateway's `[connections]`. */
+  readonly connections?: string;
+  readonly config: (port: number, to: string) => string;
+}
+
+const WAYS: readonly Way[] = [
+  {
+    what: 'nginx takes it off and says nothing',
+    program: 'nginx',
+    prefix: '/board',
+    config: (port, to) => nginx(port, to, '/board', '/', ''),
+  },
+  {
+    what: 'nginx takes it off and says so',
+    program: 'nginx',
+    prefix: '/board',
+    config: (port, to) => nginx(port, to, '/board', '/', 'proxy_set_header X-Forwarded-Prefix /board;'),
+  },
+  {
+    what: 'nginx keeps it and says so',
+    program: 'nginx',
+    prefix: '/board',
+    connections: 'proxy_prefix = "kept"',
+    config: (port, to) => nginx(port, to, '/board', '', 'proxy_set_header X-Forwarded-Prefix /board;'),
+  },
+  {
+    what: "Home Assistant's ingress",
+    program: 'nginx',
+    prefix: INGRESS,
+    config: (port, to) => nginx(port, to, INGRESS, '/', `proxy_set_header X-Ingress-Path ${INGRESS};`),
+  },
+  {
+    what: 'Caddy takes it off and says nothing',
+    program: 'caddy',
+    prefix: '/board',
+    config: (port, to) => caddy(port, to, 'handle_path', ''),
+  },
+  {
+    what: 'Caddy keeps it and says so',
+    program: 'caddy',
+    prefix: '/board',
+    connections: 'proxy_prefix = "kept"',
+    config: (port, to) => caddy(port, to, 'handle', 'header_up X-Forwarded-Prefix /board'),
+  },
+];
+
+const CONFIG = (connections: string): string => `
+[[listen]]
+address = "127.0.0.1:0"
+[connections]
+trusted_proxies = ["127.0.0.1"]
+${connections}
+[static."/"]
+root = ${JSON.stringify(join(demo, 'www'))}
+[static."/files/"]
+root = "files"
+listing = true
+[cgi."/cgi-bin/"]
+root = ${JSON.stringify(join(demo, 'cgi-bin'))}
+[stream."/live/machine"]
+command = [${JSON.stringify(join(demo, 'live.sh'))}]
+share = "all"
+history = 60
+[stream."/live/echo"]
+command = ["cat"]
+`;
+
+describe('below a path', () => {
+  const browser = testBrowser();
+  for (const { what, program, prefix, connections = '', config } of WAYS)
+    test(what, async (t) => {
+      if (spawnSync('sh', ['-c', `command -v ${program}`]).status !== 0) return t.skip(`needs ${program}`);
+      const gateway = await startGateway(t, {
+        config: CONFIG(connections),
+        files: { 'files/sub/a b.txt': 'a file', 'files/c:d/e.txt': 'another' },
+      });
+      const port = await freePort();
+      const folder = folderWith(t, { conf: config(port, `127.0.0.1:${gateway.port}`) });
+      const path = join(folder, 'conf');
+      const args =
+        program === 'nginx' ? ['-p', folder, '-c', path] : ['run', '--adapter', 'caddyfile', '--config', path];
+      const noise = startProxy(t, program, args, { ...process.env, HOME: folder });
+      const base = `http://127.0.0.1:${port}${prefix}`;
+      const get = async (url: string): Promise<{ status: number; url: string; text: string }> => {
+        const reply = await fetch(url);
+        return { status: reply.status, url: reply.url, text: await reply.text() };
+      };
+      await soon(async () => assert.equal((await get(`${base}/`)).status, 200), noise);
+
+      // Redirects lead below it, wherever they come from and however the path is spelled.
+      for (const [asked, there] of [
+        ['/files', '/files/'],
+        ['/files/sub?x=1', '/files/sub/?x=1'],
+        ['/files/c:d', '/files/c:d/'],
+      ] as const)
+        assert.deepEqual(
+          { ...(await get(`${base}${asked}`)), text: '' },
+          { status: 200, url: `${base}${there}`, text: '' },
+        );
+      const listing = await get(`${base}/files/sub/`);
+      const [up, file] = [...listing.text.matchAll(/href="([^"]+)"/g)].map(
+        ([, href = '']) => new URL(href, listing.url).href,
+      );
+      assert.equal(up, `${base}/files/`);
+      assert.equal((await get(file ?? '')).text, 'a file');
+      const missing = await ask(port, `${prefix}/none`, { headers: { accept: 'text/html' } });
+      assert.equal(missing.status, 404);
+      assert.doesNotMatch(missing.body, /(?:href|src)="\//);
+
+      const socket = await TestSocket.open(`${base.replace('http', 'ws')}/live/echo`, {
+        origin: `http://127.0.0.1:${port}`,
+      });
+      socket.ws.send('through');
+      assert.deepEqual(await socket.first(1), ['through']);
+      socket.ws.close();
+      await socket.closed;
+
+      if (noBrowser !== false) return t.skip(noBrowser);
+      const page = await (await browser()).newPage();
+      const wrong: string[] = [];
+      page.on('console', (message) => {
+        if (message.type() === 'error') wrong.push(message.text());
+      });
+      page.on('pageerror', (error) => wrong.push(String(error)));
+      page.on('response', (response) => {
+        if (response.status() >= 400) wrong.push(`${response.status()} ${response.url()}`);
+      });
+      await page.goto(`${base}/`);
+      await page.waitForFunction("document.getElementById('raw').textContent.length > 40");
+      assert.deepEqual(wrong, []);
+      await page.close();
+    });
+});
