@@ -14,6 +14,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
   '': [
     ['main'],
     ['cli'],
+    ['client'],
     ['gateway'],
     ['handlers'],
     ['stream'],
@@ -29,6 +30,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
     ['net'],
   ],
   cli: [['check', 'tls'], [REST]],
+  client: [['client'], ['session'], ['ways'], ['transports'], ['dialing'], [REST]],
   engine: [['choose'], ['door'], ['uws', 'node'], [REST]],
   handlers: [['kinds'], ['own'], [REST], ['cgi']],
   'stream/sources': [['sources'], ['poll'], ['program', 'connect'], [REST]],

@@ -38,7 +38,7 @@ function untold(code: string): ConnectFailure {
 const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ENOENT', 'there is no such socket (ENOENT): is the server running?'],
   ['ECONNREFUSED', 'nothing listens there (ECONNREFUSED): is the server running?'],
-  ['EACCES', 'the gateway may not open it (EACCES): check the owner and the mode of the socket'],
+  ['EACCES', 'permission denied (EACCES): check the owner and the mode of the socket'],
   ['EAGAIN', 'its queue is full (EAGAIN)'],
   ['ETIMEDOUT', 'it did not answer in time (ETIMEDOUT)'],
   [WRONG_KEY, 'the key of its certificate is not the one that "pin" names'],
