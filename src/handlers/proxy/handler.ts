@@ -211,6 +211,7 @@ class ProxyRoute {
     const { scheme, host } = this.config.upstream;
     return {
       prefix: this.fields.prefix,
+      outer: request.prefix ?? '',
       upstream: { scheme, host },
       client: {
         scheme: request.listener.secure ? 'https' : 'http',

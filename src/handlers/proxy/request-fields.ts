@@ -7,6 +7,7 @@
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
 import { hostNumber } from '../../net/address.ts';
 import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
+import type { ClientRequest } from '../../policy/addresses.ts';
 import type { User } from '../../policy/auth/auth.ts';
 import { bytesOf, type CanonicalPath, uriOf } from '../../routing/canonical-path.ts';
 
@@ -60,7 +61,11 @@ export function hasPassed({ headers }: Request, via: string): boolean {
 }
 
 /** Names are written as in the RFCs, for servers that compare them so. */
-export function requestFields(request: Request, user: User | undefined, options: RequestFieldOptions): HeaderList {
+export function requestFields(
+  request: ClientRequest,
+  user: User | undefined,
+  options: RequestFieldOptions,
+): HeaderList {
   const { own, keepsAuthorization } = options;
   const named = connectionNames(request.headers);
   const fields: [string, string][] = [];
@@ -92,7 +97,7 @@ export function requestTarget(path: CanonicalPath, query: string | undefined, pr
 
 function addForwarded(
   fields: [string, string][],
-  request: Request,
+  request: ClientRequest,
   { forwarded, prefix, own }: RequestFieldOptions,
 ): void {
   const { listener, remoteAddress, headers } = request;
@@ -110,7 +115,7 @@ function addForwarded(
   add('X-Forwarded-For', client);
   add('X-Forwarded-Proto', scheme);
   add('X-Forwarded-Host', host);
-  add('X-Forwarded-Prefix', prefix);
+  add('X-Forwarded-Prefix', `${request.prefix ?? ''}${prefix}`);
 }
 
 /** A name in UTF-8, one character for each byte. A certificate's may have anything in it. */

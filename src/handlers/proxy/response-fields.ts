@@ -12,6 +12,8 @@ import { connectionNames } from './request-fields.ts';
 export interface Places {
   /** Without the last slash; "" where both have the same paths. */
   readonly prefix: string;
+  /** What a proxy in front of us has said of where our own paths begin, in the same form; "" where there is none. */
+  readonly outer: string;
   /** Its address. */
   readonly upstream: { readonly scheme: 'http' | 'https'; readonly host: Host };
   /** How the client has asked, and the upstream with it where Host is kept. Undefined where the client named no host. */
@@ -40,12 +42,12 @@ export function responseFields(headers: HeaderList, status: number, places: Plac
 
 /** A reference of the upstream's as the client must have it; one to somewhere else, and a relative one, as it is. */
 export function referenceFor(reference: string, places: Places): string {
-  if (/^\/(?![/\\])/.test(reference)) return pathFor(reference, places.prefix);
+  if (/^\/(?![/\\])/.test(reference)) return pathFor(reference, places);
   const [, scheme, authority = '', rest = ''] = /^(?:(https?):)?\/\/([^/?#\\]*)(.*)$/i.exec(reference) ?? [];
   const host = parseHost(authority);
   if (host === undefined || !isUpstream(scheme?.toLowerCase(), host, places)) return reference;
   // "//" at the beginning would be the host of somebody else.
-  return pathFor(`/${rest.replace(/^[/\\]+/, '')}`, places.prefix);
+  return pathFor(`/${rest.replace(/^[/\\]+/, '')}`, places);
 }
 
 function isUpstream(scheme: string | undefined, host: Host, { upstream, client }: Places): boolean {
@@ -59,11 +61,15 @@ function isUpstream(scheme: string | undefined, host: Host, { upstream, client }
   return client.scheme === 'https' && sameHost({ ...host, port: host.port ?? client.host.port }, client.host, 443);
 }
 
-/** An application that knows its prefix has put it there already. */
-function pathFor(path: string, prefix: string): string {
+/** An application that knows its prefix, our part of it or all, has put it there already. */
+function pathFor(path: string, { prefix, outer }: Places): string {
+  if (outer !== '' && isBelow(path, outer + prefix)) return path;
+  return outer + (isBelow(path, prefix) ? path : prefix + path);
+}
+
+function isBelow(path: string, prefix: string): boolean {
   const end = path[prefix.length];
-  const isThere = path.startsWith(prefix) && (end === undefined || end === '/' || end === '?' || end === '#');
-  return prefix === '' || isThere ? path : prefix + path;
+  return prefix === '' || (path.startsWith(prefix) && (end === undefined || end === '/' || end === '?' || end === '#'));
 }
 
 /** `5; url=/x`, as browsers read it (HTML, "shared declarative refresh steps"). */
@@ -78,7 +84,8 @@ function refreshFor(value: string, places: Places): string {
 }
 
 /** A cookie's Path is where the client finds it, and its Domain is the client's host unless it is wider than the upstream's own (RFC 6265 section 5.3). */
-function cookieFor(cookie: string, { prefix, upstream, client }: Places): string {
+function cookieFor(cookie: string, places: Places): string {
+  const { upstream, client } = places;
   if (!cookie.includes(';')) return cookie;
   const [pair = '', ...attributes] = cookie.split(';');
   // Its name says that its Path is "/" (RFC 6265bis section 4.1.3.2).
@@ -90,7 +97,7 @@ function cookieFor(cookie: string, { prefix, upstream, client }: Places): string
       .trim()
       .toLowerCase();
     const value = equals < 0 ? '' : attribute.slice(equals + 1).trim();
-    if (name === 'path' && value.startsWith('/') && !isHosts) return [` Path=${pathFor(value, prefix)}`];
+    if (name === 'path' && value.startsWith('/') && !isHosts) return [` Path=${pathFor(value, places)}`];
     if (name !== 'domain') return [attribute];
     const domain = value.replace(/^\./, '').toLowerCase();
     return domain === upstream.host.name && domain !== client.host?.name ? [] : [attribute];

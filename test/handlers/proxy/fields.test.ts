@@ -168,6 +168,7 @@ test('targets', () => {
 
 const PLACES: Places = {
   prefix: '/app',
+  outer: '',
   upstream: { scheme: 'http', host: parseHost('127.0.0.1:3000') ?? assert.fail() },
   client: { scheme: 'https', host: parseHost('board.test') },
 };
@@ -207,6 +208,12 @@ test('references come back as the client finds them', () => {
     ['https://elsewhere.test/x', 'https://elsewhere.test/x'],
     ['mailto:a@b', 'mailto:a@b'],
     ['/x', '/x', { prefix: '' }],
+    ['/x', '/board/app/x', { outer: '/board' }],
+    ['/app/x', '/board/app/x', { outer: '/board' }],
+    ['/board/app/x', '/board/app/x', { outer: '/board' }],
+    ['/board/x', '/board/x', { outer: '/board', prefix: '' }],
+    ['/x', '/board/x', { outer: '/board', prefix: '' }],
+    ['x', 'x', { outer: '/board' }],
   ];
   for (const [reference, expected, changes] of rows)
     assert.equal(referenceFor(reference, { ...PLACES, ...changes }), expected, reference);
