@@ -33,7 +33,7 @@ export class OpenConnections {
   /** An exchange or a WebSocket has begun. */
   began(): void {
     this.busy++;
-    clearTimeout(this.grace);
+    if (this.grace !== undefined) clearTimeout(this.grace);
   }
 
   /** It is over. */

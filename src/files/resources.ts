@@ -35,8 +35,7 @@ export interface ResourcesOptions {
   readonly contentType: (path: string) => string;
   /** Its Cache-Control. */
   readonly cacheControl: (path: string) => string | undefined;
-  /** Tells this route's paths from those of others in the cache: what comes before a line break in their keys. */
-  readonly name: string;
+  /** This route's own, by path. */
   readonly cache: FileCache<Resource>;
 }
 
@@ -50,29 +49,28 @@ interface Sibling extends FileLocation {
 }
 
 export class Resources {
-  private readonly looks = new Map<string, Promise<LookupResult>>();
+  private readonly looks = new Map<PathBelow, Promise<LookupResult>>();
 
   constructor(private readonly options: ResourcesOptions) {}
 
   /** The file that `rest` stood for a moment ago, without asking the system. */
   fresh(rest: PathBelow): Resource | undefined {
-    const { cache } = this.options;
-    const key = this.key(rest);
+    const known = this.options.cache.get(rest);
+    if (known === undefined) return undefined;
     const now = performance.now();
-    const known = cache.fresh(key, now);
+    if (now >= known.freshUntil) return undefined;
     // A file in demand is looked at before its time is over, so that nobody waits for the disk. What is wrong with it then, the next
     // request meets itself: the file is not in the cache any more.
-    if (known !== undefined && cache.ageing(key, now)) this.look(rest).catch(() => undefined);
-    return known;
+    if (now > known.ageingFrom) this.look(rest).catch(() => undefined);
+    return known.value;
   }
 
   /** What `rest` stands for now. Rejects with `FileRefusal`; other errors (EMFILE, EIO …) pass through. */
   look(rest: PathBelow): Promise<LookupResult> {
-    const key = this.key(rest);
-    const shared = this.looks.get(key);
+    const shared = this.looks.get(rest);
     if (shared !== undefined) return shared;
-    const look = this.lookAt(rest, key).finally(() => this.looks.delete(key));
-    this.looks.set(key, look);
+    const look = this.lookAt(rest).finally(() => this.looks.delete(rest));
+    this.looks.set(rest, look);
     return look;
   }
 
@@ -90,33 +88,29 @@ export class Resources {
     throw new FileRefusal(404, 'a file has become a folder');
   }
 
-  private key(rest: PathBelow): string {
-    return `${this.options.name}\n${rest}`;
-  }
-
-  private async lookAt(rest: PathBelow, key: string): Promise<LookupResult> {
+  private async lookAt(rest: PathBelow): Promise<LookupResult> {
     const now = performance.now();
     const { cache } = this.options;
     const location = await this.find(rest).catch((error: unknown) => {
-      cache.drop(key);
+      cache.drop(rest);
       throw error;
     });
     if (typeof location === 'string') {
-      cache.drop(key);
+      cache.drop(rest);
       return location;
     }
     let siblings: readonly Sibling[] = [];
     try {
       siblings = await this.siblings(location);
-      const known = cache.stale(key);
+      const known = cache.get(rest)?.value;
       const resource = known && isSame(known, location, siblings) ? known : await this.read(location, siblings);
       const all = [resource.identity, ...resource.encoded];
       const bytes = all.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0);
-      if (all.every(isKnown)) cache.put(key, resource, bytes, now);
-      else cache.drop(key);
+      if (all.every(isKnown)) cache.put(rest, resource, bytes, now);
+      else cache.drop(rest);
       return resource;
     } catch (error) {
-      cache.drop(key);
+      cache.drop(rest);
       throw error;
     } finally {
       await Promise.all([location, ...siblings].map(({ located }) => located.release()));

@@ -1,9 +1,8 @@
 /** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
 import { formatPath } from '../config/reading/problems.ts';
 import { listeningUrl } from '../engine/door/listening.ts';
-import { FileCache } from '../files/cache.ts';
+import { CacheBudget } from '../files/cache.ts';
 import { ReadBuffers } from '../files/file-body.ts';
-import type { Resource } from '../files/resources.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
@@ -84,7 +83,7 @@ class RunningGateway implements Gateway {
   private readonly tallies = new Tallies();
   private readonly programs: Programs;
   private readonly certificates: Certificates;
-  private readonly files: FileCache<Resource>;
+  private readonly files: CacheBudget;
   private readonly buffers = new ReadBuffers();
   private readonly listeners: Listeners;
   private readonly pipelines: Pipelines;
@@ -94,7 +93,6 @@ class RunningGateway implements Gateway {
   private built: BuiltConfig;
   /** The largest message of what is in force or about to be. */
   private largest = 0;
-  private generation = 0;
   /** Why something serves that is slower than what was wanted. */
   private readonly slower = new Set<string>();
   private readonly reloader: Reloader;
@@ -125,7 +123,7 @@ class RunningGateway implements Gateway {
 
     // What all configurations share.
     this.programs = new Programs(spawner, first.processes.max, programEvents(tallies, log));
-    this.files = new FileCache({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
+    this.files = new CacheBudget({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
     this.certificates = new Certificates(log, tallies);
     const { readiness, certificates } = this;
 
@@ -185,12 +183,11 @@ class RunningGateway implements Gateway {
     const { assets, log, version, wrap } = this.parts;
     const { tallies, programs, files, buffers } = this;
     const before = this.built.routes;
-    const generation = this.generation++;
     const routes = buildRoutes(
       config,
       policies,
       {
-        ...{ assets, log, version, tallies, programs, files, buffers, generation, wrap },
+        ...{ assets, log, version, tallies, programs, files, buffers, wrap },
         find: (host, path) => this.built.routes.router.find(host, path),
       },
       before,

@@ -1,5 +1,6 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
 import type { Exchange, Handshake, HeaderList, Reply, Upgrade } from '../engine/engine.ts';
+import { bodyLength } from '../engine/replies.ts';
 import type { LogFields } from '../ops/log.ts';
 import { methodLabel } from '../ops/tallies.ts';
 import type { ClientRequest } from '../policy/addresses.ts';
@@ -12,7 +13,8 @@ import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
 import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
-import { errorReply, unshared, withHeaders, withUpgradeHeaders } from './reply.ts';
+import type { ReadyReplies } from './ready-replies.ts';
+import { errorReply, unshared, withUpgradeHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
 
@@ -25,6 +27,7 @@ const BODY_FIELDS: ReadonlySet<string> = new Set([
   'transfer-encoding',
 ]);
 const NO_ROUTE = '-';
+const NO_FIELDS: HeaderList = [];
 /** What a client's leaving is called in logs since nginx; nobody is there to get it. */
 const CLIENT_LEFT = 499;
 
@@ -40,7 +43,8 @@ export class PipelineCall implements Call {
   private ownId: string | undefined;
   private route: Route | undefined;
   private spool: Spool | undefined;
-  private readonly started = performance.now();
+  /** Milliseconds of `performance.now()`. */
+  readonly started = performance.now();
   private notes: { [key: string]: string | number } | undefined;
   private aborting: AbortController | undefined;
   private watched = false;
@@ -50,6 +54,7 @@ export class PipelineCall implements Call {
   constructor(
     readonly exchange: Exchange,
     private readonly parts: PipelineParts,
+    private readonly ready: ReadyReplies,
   ) {
     this.request = parts.policies.proxies.asClient(exchange.request);
     this.handshake = exchange.handshake;
@@ -152,9 +157,9 @@ export class PipelineCall implements Call {
       this.finish(101, 0);
       return;
     }
-    const named = withHeaders(withHeaders(answer, this.route?.headers ?? []), this.parts.headers);
     const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
-    const shared = cors.on ? { ...named, headers: cors.apply(named.headers, this.exchange.request) } : named;
+    const own = this.route?.headers ?? NO_FIELDS;
+    const shared = this.ready.of(answer, own, this.parts.headers, cors, this.exchange.request);
     const reply = this.token === undefined ? shared : unshared(shared);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
       const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
@@ -166,7 +171,7 @@ export class PipelineCall implements Call {
       this.exchange.reply({ ...reply, body: source });
     } else {
       this.exchange.reply(reply);
-      const length = reply.body === undefined || this.request.method === 'HEAD' ? 0 : Buffer.byteLength(reply.body);
+      const length = this.request.method === 'HEAD' ? 0 : (bodyLength(reply.body) ?? 0);
       this.finish(reply.status, length);
     }
   }

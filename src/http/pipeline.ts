@@ -15,10 +15,12 @@ import { senderOf } from '../policy/messages.ts';
 import { decideHost, decideOrigin } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
+import { RecentMatches } from '../routing/recent-matches.ts';
 import type { Match } from '../routing/router.ts';
 import { HttpError, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
 import { PipelineCall } from './pipeline-call.ts';
+import { ReadyReplies } from './ready-replies.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import { type Spool, spoolBody } from './spool.ts';
@@ -30,12 +32,14 @@ export class Pipeline {
   /** The last Host field, and the host that it names: clients of one board call it by one name, most of the time. */
   private hostField = '';
   private lastHost: Host | undefined;
+  private readonly recent = new RecentMatches<Route>();
+  private readonly ready = new ReadyReplies();
 
   constructor(private readonly parts: PipelineParts) {}
 
   /** Serves one request. Never throws. Each step may answer the call; then none of those behind it happens. */
   readonly serve = (exchange: Exchange): void => {
-    const call = new PipelineCall(exchange, this.parts);
+    const call = new PipelineCall(exchange, this.parts, this.ready);
     try {
       // Counted before anything is read: whatever is answered costs, a mistake as well as a page.
       const tooMany = this.rateRefusal(call);
@@ -65,8 +69,8 @@ export class Pipeline {
   // ---- rate ----
 
   /** Set where this address asks for too much in this second. */
-  private rateRefusal({ request, handshake }: PipelineCall): Refusal | undefined {
-    return this.parts.policies.rates.decide(request, handshake !== undefined, performance.now());
+  private rateRefusal({ request, handshake, started }: PipelineCall): Refusal | undefined {
+    return this.parts.policies.rates.decide(request, handshake !== undefined, started);
   }
 
   // ---- target, host, route ----
@@ -78,13 +82,21 @@ export class Pipeline {
       return new HttpError(405, `${method} is never served`, { headers: [['allow', 'GET, HEAD, POST, OPTIONS']] });
     const host = this.parsedHost(headerValue(headers, 'host') ?? '');
     if (host instanceof HttpError) return host;
-    const path = sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent);
+    const name = host?.name ?? '';
+    const known = this.recent.of(name, sent);
+    const path = known?.path ?? (sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent));
     if (path === undefined)
       return new HttpError(
         400,
         'the path has an invalid escape, a control character or a backslash, or leads above "/"',
       );
-    return decideHost(host, this.parts.hosts) ?? this.findRoute(host?.name ?? '', path, call) ?? noRoute();
+    const refusal = decideHost(host, this.parts.hosts);
+    if (refusal !== undefined) return refusal;
+    const match = known ?? this.parts.router.find(name, path);
+    if (match === undefined) return noRoute();
+    if (known === undefined && sent !== '*') this.recent.remember(name, sent, match);
+    call.enter(match, name);
+    return match;
   }
 
   /** Undefined where the request names none. */

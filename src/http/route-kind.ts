@@ -4,9 +4,8 @@
  */
 import type { RouteConfig } from '../config/keys/routes.ts';
 import type { RouteSchema } from '../config/route-schema.ts';
-import type { FileCache } from '../files/cache.ts';
+import type { CacheBudget } from '../files/cache.ts';
 import type { ReadBuffers } from '../files/file-body.ts';
-import type { Resource } from '../files/resources.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { SystemFacts } from '../process/confinement/confine.ts';
@@ -22,10 +21,9 @@ export interface CommonParts {
   readonly version: string;
   readonly tallies: Tallies;
   readonly programs: Programs;
-  readonly files: FileCache<Resource>;
+  /** For small files in memory. */
+  readonly files: CacheBudget;
   readonly buffers: ReadBuffers;
-  /** How many configurations were built before this one. */
-  readonly generation: number;
   /** Which route serves a path, in the configuration that is in force when it is asked. */
   readonly find: Router<Route>['find'];
 }

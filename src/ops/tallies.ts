@@ -15,6 +15,9 @@ export interface Series {
 export class Tally<const Names extends readonly string[]> {
   /** By the first label's value, then by the second's …: strings that are there already, so nothing is put together to look one up. */
   private readonly root: Branch = new Map();
+  /** The one that was asked for last: mostly it is asked for again. */
+  private last: Series | undefined;
+  private lastValues: readonly string[] = [];
 
   constructor(
     readonly name: string,
@@ -25,6 +28,14 @@ export class Tally<const Names extends readonly string[]> {
 
   /** The series with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
   series(...values: { [K in keyof Names]: string }): Series {
+    if (this.last !== undefined && isSame(this.lastValues, values)) return this.last;
+    const found = this.find(values);
+    this.last = found;
+    this.lastValues = values;
+    return found;
+  }
+
+  private find(values: readonly string[]): Series {
     let branch = this.root;
     const last = values.length - 1;
     for (let at = 0; at < last; at++) {
@@ -50,6 +61,7 @@ export class Tally<const Names extends readonly string[]> {
 
   /** A gauge of something that is there no more. */
   remove(...values: { [K in keyof Names]: string }): void {
+    this.last = undefined;
     this.branchOf(values)?.delete(values.at(-1) ?? '');
   }
 
@@ -75,6 +87,11 @@ export class Tally<const Names extends readonly string[]> {
 }
 
 type Branch = Map<string, Branch | Series>;
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  for (let at = 0; at < others.length; at++) if (some[at] !== others[at]) return false;
+  return true;
+}
 
 function* leaves(branch: Branch): IterableIterator<Readonly<Series>> {
   for (const next of branch.values()) {

@@ -93,6 +93,12 @@ export class Cors {
     return fields;
   }
 
+  /** What `apply` depends on besides the fields: the same for two requests, the same result. Undefined where it cannot be told so. */
+  answerDependsOn(request: Request): string | undefined {
+    if (!this.on || (this.everybody && request.method !== 'OPTIONS')) return '';
+    return request.method === 'OPTIONS' ? undefined : (this.listed(request) ?? '');
+  }
+
   /** A reply's fields as this route has them: nothing that a program says about other origins, and what we say of `request`'s. */
   apply(fields: HeaderList, request: Request): HeaderList {
     if (!this.on) return fields;

@@ -21,6 +21,8 @@ export interface AnswerOwner extends UwsBodyWriterOwner {
   readonly gone: boolean;
   /** The connection can be closed also when uWebSockets.js takes the response for ended. */
   readonly canClose: boolean;
+  /** The response is not complete for uWebSockets.js, although nothing is left to do for it. */
+  listen(): void;
   /** Nothing is left to do but for uWebSockets.js. */
   finish(): void;
   /** The body goes out over time. */
@@ -123,6 +125,7 @@ export class UwsAnswer {
     if (!this.owner.isLast && !(close && this.owner.bodyOver) && !this.shared.unconfirmed.mustClose(0)) return false;
     const text = wholeHead(reply, length);
     this.owner.corked(() => this.response.writeStatus(text));
+    this.owner.listen();
     this.owner.finish();
     setImmediate(() => {
       if (!this.owner.gone) this.response.close();

@@ -23,6 +23,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
   private readingStopped = false;
   /** The connection is closed: the response must not be touched in whatever state. Nor must it when the exchange is over. */
   gone = false;
+  private listens = false;
   /** The answer is complete, and these many ticks later the connection is closed by us where the client has not done so. */
   private lingering = 0;
   /** When it was left without an answer: a request behind it in the same iteration ends the connection. */
@@ -76,10 +77,23 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
 
   protected handled(): void {
     this.isCorked = false;
-    if (this.state !== 'over') this.iteration = this.shared.iterations.note();
+    if (this.state !== 'over') {
+      this.listen();
+      this.iteration = this.shared.iterations.note();
+    }
     if (this.bodyOver || this.state === 'over') return;
     this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
     this.shared.liveness.add(this);
+  }
+
+  /**
+   * Hears of the connection's end from here on. A response that is not complete when its callback returns must have that, or the process
+   * ends; most are complete, and save the registration.
+   */
+  listen(): void {
+    if (this.listens) return;
+    this.listens = true;
+    this.response.onAborted(() => this.abort());
   }
 
   pauseBody(): void {
@@ -280,7 +294,13 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
 
   private perform(reply: Reply): void {
     const close = reply.close === true || this.shared.connections.stopping || !this.bodyOver || this.facts.asksClose;
-    new UwsAnswer(this.response, this, this.shared).give(reply, close);
+    try {
+      new UwsAnswer(this.response, this, this.shared).give(reply, close);
+    } catch (error) {
+      // Nobody knows how far it came.
+      this.guard(() => this.listen());
+      throw error;
+    }
   }
 
   finish(): void {

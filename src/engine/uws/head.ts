@@ -33,12 +33,21 @@ export function wholeHead(reply: Reply, length: number | undefined): string | Bu
  */
 export class LastingHeads {
   private readonly known = new WeakMap<Reply, string>();
+  /** The one that was given last: it is asked for twice, and mostly given again. */
+  private last: Reply | undefined;
+  private lastHead: string | undefined;
 
   /** Undefined for a reply that is not lasting, or cannot be sent so. */
   of(reply: Reply): string | undefined {
     if (reply.lasting !== true) return undefined;
-    const known = this.known.get(reply);
-    if (known !== undefined || !isSendable(reply)) return known;
+    if (reply === this.last) return this.lastHead;
+    this.last = reply;
+    this.lastHead = this.known.get(reply) ?? this.make(reply);
+    return this.lastHead;
+  }
+
+  private make(reply: Reply): string | undefined {
+    if (!isSendable(reply)) return undefined;
     const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `\r\n${name}: ${value}`);
     const head = `${reply.status} ${reasonOf(reply)}${fields.join('')}`;
     if (NOT_ASCII.test(head)) return undefined;

@@ -197,7 +197,6 @@ export class UwsServer {
     const { grip } = this;
     this.grip = undefined;
     let exchange: UwsExchange | undefined;
-    response.onAborted(() => exchange?.abort());
     try {
       const request = this.copyHead(known, response, native);
       const facts = readFacts(request.headers, '1.1');
@@ -238,7 +237,9 @@ export class UwsServer {
   /** The native request is only there during the callback. */
   private copyHead(known: KnownPeers, response: HttpResponse, native: HttpRequest): Request {
     // First of all: `getMethod` and the like change the bytes in place (measured).
-    const method = native.getCaseSensitiveMethod();
+    const sent = native.getCaseSensitiveMethod();
+    // The usual one as a constant, which everything behind compares faster.
+    const method = sent === 'GET' ? 'GET' : sent;
     const headers: (readonly [string, string])[] = [];
     native.forEach((name, value) => {
       headers.push([name, bytewise(value)]);
@@ -280,7 +281,7 @@ function asUwsOpening(opening: Opening | undefined, context: us_socket_context_t
 function targetBytes(text: string): string;
 function targetBytes(text: string | undefined): string | undefined;
 function targetBytes(text: string | undefined): string | undefined {
-  return text === undefined || text.includes('\ufffd') ? text : bytewise(text);
+  return text === undefined || !NOT_ASCII.test(text) || text.includes('\ufffd') ? text : bytewise(text);
 }
 
 /** One character per byte: uWebSockets.js has decoded UTF-8. */

@@ -1,6 +1,6 @@
 /** Finding the script that a request's path names below a folder: for CGI programs and for FastCGI applications alike. */
 import { performance } from 'node:perf_hooks';
-import { FileCache } from '../../files/cache.ts';
+import { CacheBudget, FileCache } from '../../files/cache.ts';
 import { locateProgram, type ScriptLocation } from '../../files/locate.ts';
 import { FileRefusal, segmentsOf } from '../../files/segments.ts';
 import { routeBase, type ScriptPath } from '../../programs/script-path.ts';
@@ -14,7 +14,7 @@ export type Script = ScriptPath & { readonly file: string };
 const CACHE = { maxBytes: 512 * 1024, freshFor: 1000 };
 
 export class Scripts {
-  private readonly found = new FileCache<Script>(CACHE);
+  private readonly found = new FileCache<Script>(new CacheBudget(CACHE));
   private readonly base: string;
 
   /**

@@ -5,7 +5,7 @@
  */
 
 import type { Reply, Request } from '../../engine/engine.ts';
-import type { FileCache } from '../../files/cache.ts';
+import { type CacheBudget, FileCache } from '../../files/cache.ts';
 import type { ReadBuffers } from '../../files/file-body.ts';
 import { FileBody } from '../../files/file-body.ts';
 import { globMatcher } from '../../files/glob.ts';
@@ -26,10 +26,8 @@ import { content, settle, variantFor } from './reply.ts';
 export interface StaticDeps {
   /** The route's key: says its path, and names it in the log. */
   readonly route: string;
-  /** Names this handler's files in the cache; another handler for the same route, after a reload, has another one. */
-  readonly cacheName: string;
   /** Shared by all static routes, so that one bound holds for all. */
-  readonly cache: FileCache<Resource>;
+  readonly files: CacheBudget;
   readonly buffers: ReadBuffers;
   readonly log: Log;
 }
@@ -44,12 +42,13 @@ export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
     crossSite: 'open',
     handle: (call) => files.handle(call),
     errorPage: (status) => files.errorPage(status),
-    retire: () => deps.cache.dropAll(`${deps.cacheName}\n`),
+    retire: () => files.retire(),
     close: () => Promise.resolve(),
   };
 }
 
 class StaticFiles {
+  private readonly cache: FileCache<Resource>;
   private readonly resources: Resources;
   private readonly listings: Listings | undefined;
   /** The fallback and the error pages, as paths of requests. */
@@ -61,10 +60,12 @@ class StaticFiles {
     private readonly deps: StaticDeps,
   ) {
     const { root, index, precompressed, fallback } = config;
-    const { route, cache, cacheName: name, log } = deps;
+    const { route, log } = deps;
+    const cache = new FileCache<Resource>(deps.files);
+    this.cache = cache;
     const cacheControl = firstMatch(config.cache_control);
     const contentType = contentTypes(config);
-    this.resources = new Resources({ root, index, precompressed, contentType, cacheControl, name, cache });
+    this.resources = new Resources({ root, index, precompressed, contentType, cacheControl, cache });
     this.listings = config.listing ? new Listings({ root, route, log }) : undefined;
     this.fallback = fallback === undefined ? undefined : pathOfFile(fallback);
     this.errorPages = new Map([...config.error_pages].map(([status, file]) => [Number(status), pathOfFile(file)]));
@@ -73,6 +74,11 @@ class StaticFiles {
   handle(call: Call): Answer | Promise<Answer> {
     const known = this.resources.fresh(call.rest);
     return known === undefined ? this.looked(call) : this.answer(known, call.request);
+  }
+
+  /** Others serve from here on, and look for themselves. */
+  retire(): void {
+    this.cache.close();
   }
 
   /** The page of the route's own for an error. It is not negotiated, not to be kept, and has nothing that a client could ask about later. */

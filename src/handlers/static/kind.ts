@@ -15,7 +15,7 @@ export const staticKind: RouteKind<'static', StaticConfig> = {
     interpreted: [],
     answersAll: fallback !== undefined,
   }),
-  build(key, route, { files, buffers, generation, log }) {
-    return staticHandler(route, { route: key, cache: files, buffers, cacheName: `${generation} ${key}`, log });
+  build(key, route, { files, buffers, log }) {
+    return staticHandler(route, { route: key, files, buffers, log });
   },
 };

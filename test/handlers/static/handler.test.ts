@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { headerValue, type Reply } from '../../../src/engine/engine.ts';
-import { FileCache } from '../../../src/files/cache.ts';
+import { CacheBudget } from '../../../src/files/cache.ts';
 import { ReadBuffers } from '../../../src/files/file-body.ts';
 import { staticHandler } from '../../../src/handlers/static/handler.ts';
 import { HttpError } from '../../../src/http/errors.ts';
@@ -45,9 +45,8 @@ function handlerFor(options: { freshFor?: number; folder?: string; cacheControl?
       cache_control: new Map(options.cacheControl === undefined ? [] : [['**', options.cacheControl]]),
     },
     {
-      cacheName: '/',
       route: '/',
-      cache: new FileCache({ maxBytes: 1 << 20, freshFor: options.freshFor ?? 1000 }),
+      files: new CacheBudget({ maxBytes: 1 << 20, freshFor: options.freshFor ?? 1000 }),
       buffers: new ReadBuffers(),
       log,
     },
