@@ -105,7 +105,8 @@ function makeBlob(target) {
   const host = Object.values(TARGETS).find(({ node }) => node.package === `node-linux-${process.arch}`);
   if (host?.node.version !== target.node.version)
     throw new Error(`this machine (${process.arch}) has no Node ${target.node.version} that could make the blob`);
-  return generateBlob(unpack(host.node, 'bin/node', join(WORK, 'host')), target.execArgv, WORK, MAIN);
+  const generator = unpack(host.node, 'bin/node', join(WORK, 'host'));
+  return generateBlob(generator, target.execArgv, WORK, MAIN, target.node.package === host.node.package);
 }
 
 /** What newer ones are told by options inside of the blob, and a library that is not needed. */
