@@ -258,11 +258,7 @@ class RunningGateway implements Gateway {
       removed: list(...changes.removed, ...named(listeners.removed)),
       kept: changes.kept.length + listeners.kept.length,
     });
-    const restart = [
-      ...needRestart(this.first, config),
-      ...named(listeners.unchangeable),
-      ...tooLarge(config, listeners.kept),
-    ];
+    const restart = [...needRestart(this.first, config), ...tooLarge(config, listeners.kept)];
     if (restart.length > 0) log.warn(`a restart is needed for ${restart.join(', ')}`);
   }
 

@@ -24,8 +24,6 @@ export interface ListenerPlan<Open extends ListenerSpec, Wanted extends Listener
   readonly unwanted: readonly Open[];
   /** Kept, with other certificates or other rules about them. */
   readonly otherTls: readonly { readonly open: Open; readonly wanted: Wanted }[];
-  /** Kept as they are, although they are wanted otherwise. */
-  readonly unchangeable: readonly Open[];
 }
 
 export function planListeners<Open extends ListenerSpec, Wanted extends ListenerSpec>(
@@ -34,7 +32,6 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
 ): ListenerPlan<Open, Wanted> {
   const left = new Set(open);
   const kept = new Map<Wanted, Open>();
-  const unchangeable: Open[] = [];
   const changing: { open: Open; wanted: Wanted }[] = [];
   for (const want of wanted) {
     const candidates = [...left].filter((one) => one.admin === want.admin && canStay(one.listen, want.listen));
@@ -42,9 +39,7 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
     if (found === undefined) continue;
     left.delete(found);
     kept.set(want, found);
-    if (sameOpening(found.listen, want.listen)) continue;
-    if (onlyTlsDiffers(found.listen, want.listen)) changing.push({ open: found, wanted: want });
-    else unchangeable.push(found);
+    if (!sameOpening(found.listen, want.listen)) changing.push({ open: found, wanted: want });
   }
   const opening = wanted
     .filter((want) => !kept.has(want))
@@ -54,7 +49,7 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
       return { wanted: want, inTheWay, before };
     })
     .sort((a, b) => a.inTheWay.length - b.inTheWay.length);
-  return { kept, otherTls: changing, opening, unwanted: [...left], unchangeable };
+  return { kept, otherTls: changing, opening, unwanted: [...left] };
 }
 
 function bound({ listen: { address }, port }: ListenerSpec): ListenerConfig['address'] {
@@ -67,13 +62,8 @@ function samePlace(a: ListenerConfig, b: ListenerConfig): boolean {
   return same(one, other) && a.mode === b.mode && a.owner === b.owner && a.group === b.group;
 }
 
-/** A socket of systemd is handed over once: closed, it could not be opened otherwise. */
 function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {
-  return (
-    sameOpening(open, wanted) ||
-    onlyTlsDiffers(open, wanted) ||
-    (open.address.kind === 'systemd' && mayClash(open.address, wanted.address))
-  );
+  return sameOpening(open, wanted) || onlyTlsDiffers(open, wanted);
 }
 
 /** Whether a listener can stay open: everything is the same but what only concerns its answers (`redirect`, `hsts`). */

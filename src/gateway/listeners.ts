@@ -61,8 +61,6 @@ export interface PreparedListeners {
   /** Those whose place nobody has taken. */
   readonly removed: readonly OpenListener[];
   readonly kept: readonly OpenListener[];
-  /** Kept, although they were wanted otherwise. */
-  readonly unchangeable: readonly OpenListener[];
   /** From here on they are the gateway's. Those that are gone get so many milliseconds for their connections. */
   commit(patience: number): void;
 }
@@ -144,7 +142,6 @@ export class Listeners {
       changed: [...plan.otherTls.map(({ open }) => open), ...opened((inTheWay) => inTheWay.length > 0)],
       removed: plan.unwanted.filter((listener) => !replaced.has(listener)),
       kept: [...plan.kept.values()].filter((listener) => !plan.otherTls.some(({ open }) => open === listener)),
-      unchangeable: plan.unchangeable,
       commit: (patience) => {
         for (const [want, listener] of plan.kept) listener.serve = want.serve;
         for (const apply of tls) apply();

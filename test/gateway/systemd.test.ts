@@ -1,7 +1,7 @@
 /** What systemd and the gateway have to do with each other, with systemd's own tools. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -51,6 +51,28 @@ test('a socket of systemd is taken over, by name', async (t) => {
   });
   assert.equal(text, 'here it is');
   assert.match(output, /"message":"listening on systemd:web".*"engine":"auto"/);
+
+  // A reload can make it another one, which goes on with the socket; one that fails leaves it as it is.
+  const asked = (): Promise<string> =>
+    new Promise((resolve) => {
+      request({ socketPath, path: '/', agent: false }, (response) =>
+        response.resume().on('end', () => resolve('served')),
+      )
+        .on('error', ({ message }) => resolve(message))
+        .end();
+    });
+  const other = '[[listen]]\naddress = "systemd:web"\nengine = "node"\n[static."/"]\nroot = "www"\n';
+  for (const [text, said] of [
+    [other, /the configuration is reloaded/g],
+    [`${other}[[listen]]\naddress = "203.0.113.1:0"\n`, /the configuration is not reloaded/g],
+    [other.replace('node', 'uws'), /the configuration is reloaded/g],
+  ] as const) {
+    const before = output.match(said)?.length ?? 0;
+    writeFileSync(join(folder, 'runnel.toml'), text);
+    child.kill('SIGHUP');
+    await until(() => (output.match(said)?.length ?? 0) > before, 'the reload');
+    assert.equal(await asked(), 'served');
+  }
   child.kill('SIGTERM');
   assert.equal(await exited, 0, output);
 });
