@@ -31,7 +31,7 @@ export async function chooseEngine(wish: EngineWish, assets: Assets, maxHeaderBy
 function engineOf(name: EngineWish, native: NativeParts | undefined): Engine {
   return {
     name,
-    listen: (options, events) => new Door(name, native, options, events).listen(),
+    listen: (options, events, inPlaceOf) => new Door(name, native, options, events).listen(inPlaceOf),
   };
 }
 

@@ -264,11 +264,6 @@ export interface ListenOptions {
   /** As configured: names the listener in logs and metrics. */
   readonly name: string;
   readonly address: ListenAddress;
-  /**
-   * A listener that is open at this very address. The socket goes on under the new one, so nobody is refused meanwhile, and
-   * what waits in it to be accepted is not lost: the kernel resets that when a socket is closed. When `listen` rejects, the old one goes on.
-   */
-  readonly inPlaceOf?: Listening | undefined;
   /** Largest request head in bytes. */
   readonly maxHeaderBytes: number;
   /** Milliseconds from a connection's start (or the last reply) to a complete head, where the engine lets one choose. */
@@ -312,7 +307,7 @@ export interface Listening {
   /** Accepts no more connections; each open one is closed after the reply it is waiting for. */
   stop(): void;
   /**
-   * Gives the listening socket to another listener (`ListenOptions.inPlaceOf`). Each open connection is closed behind its next reply, or when its
+   * Gives the listening socket to another listener (`Engine.listen`). Each open connection is closed behind its next reply, or when its
    * idle time is over: none has to go at once. Throws when it does not listen any more.
    */
   handOn(): Server;
@@ -329,8 +324,12 @@ export type EngineWish = EngineName | 'auto';
 export interface Engine {
   /** "node" also where nothing else can be had. */
   readonly name: EngineWish;
-  /** Rejects with a `ListenError`. */
-  listen(options: ListenOptions, events: EngineEvents): Promise<Listening>;
+  /**
+   * Rejects with a `ListenError`.
+   * @param inPlaceOf A listener that is open at this very address. The socket goes on under the new one, so nobody is refused meanwhile, and
+   * what waits in it to be accepted is not lost: the kernel resets that when a socket is closed. When this rejects, the old one goes on.
+   */
+  listen(options: ListenOptions, events: EngineEvents, inPlaceOf?: Listening): Promise<Listening>;
 }
 
 /** The system refused a listener. */

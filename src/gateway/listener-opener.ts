@@ -71,7 +71,6 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
       const options = {
         name,
         address: socketAddress(listen),
-        inPlaceOf,
         maxHeaderBytes: header_bytes,
         headerTimeout: header_time,
         keepAliveTimeout: keep_alive,
@@ -81,7 +80,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,
       };
       return {
-        listening: await listenEverywhere(engine, options, events, (sentence) => log.warn(sentence)),
+        listening: await listenEverywhere(engine, options, events, inPlaceOf, (sentence) => log.warn(sentence)),
         maxMessage,
       };
     },

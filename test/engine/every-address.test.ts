@@ -28,7 +28,7 @@ async function listen(code: string, address: ListenOptions['address']) {
   const said: string[] = [];
   const options = { name: ':8080', address } as ListenOptions;
   const events = {} as EngineEvents;
-  const listening = await listenEverywhere(engineWithout(code, asked), options, events, (text) =>
+  const listening = await listenEverywhere(engineWithout(code, asked), options, events, undefined, (text) =>
     said.push(text),
   ).catch((error: unknown) => error);
   return { asked, said, refused: listening instanceof ListenError ? listening.code : undefined };

@@ -86,14 +86,14 @@ export class Door {
   }
 
   /** Rejects with a `ListenError`. */
-  async listen(): Promise<Listening> {
-    const { name, address, inPlaceOf } = this.options;
+  async listen(inPlaceOf: Listening | undefined): Promise<Listening> {
+    const { name, address } = this.options;
     checkPort(name, address);
     if (address.kind === 'unix' && inPlaceOf === undefined) await freeUnixPath(name, address.path);
     // Whatever can fail does so before anybody can connect.
     if (this.native === undefined) await this.loadNode();
     else this.uws = await UwsServer.start(this.native, this.options, this.shared(), this.facts);
-    const server = await this.openSocket();
+    const server = await this.openSocket(inPlaceOf);
     this.server = server;
     server.on('connection', this.accepts);
     server.on('error', this.failed);
@@ -115,8 +115,8 @@ export class Door {
     return { engine, name, secure: this.facts.secure, port, stop, handOn, finished, close };
   }
 
-  private async openSocket(): Promise<Server> {
-    const { name, address, inPlaceOf } = this.options;
+  private async openSocket(inPlaceOf: Listening | undefined): Promise<Server> {
+    const { name, address } = this.options;
     try {
       if (inPlaceOf !== undefined) return inPlaceOf.handOn();
       // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`.

@@ -6,17 +6,19 @@ const NO_IPV6: ReadonlySet<string> = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 
 /**
  * Listens. "::" stands for every address, IPv4 too; where the system has no IPv6 those of IPv4 are every address.
+ * @param inPlaceOf See `Engine.listen`.
  * @param without Is told then: a sentence for the log.
  */
 export async function listenEverywhere(
   engine: Engine,
   options: ListenOptions,
   events: EngineEvents,
+  inPlaceOf: Listening | undefined,
   without: (sentence: string) => void,
 ): Promise<Listening> {
   const { address, name } = options;
   try {
-    return await engine.listen(options, events);
+    return await engine.listen(options, events, inPlaceOf);
   } catch (error) {
     if (address.kind !== 'tcp' || address.host !== '::') throw error;
     if (!(error instanceof ListenError) || !NO_IPV6.has(error.code)) throw error;
