@@ -33,6 +33,8 @@ const OPTIONS: FakeOptions = {
 /** A client with a buffer like a socket's: behind when it holds more than 64 KiB. */
 export class FakeClient implements Client {
   readonly got: string[] = [];
+  /** How many messages came at a time. */
+  readonly batches: number[] = [];
   readonly notices: Notice[] = [];
   /** Most bytes that its buffer has held. */
   most = 0;
@@ -53,6 +55,7 @@ export class FakeClient implements Client {
   }
 
   deliver(batch: readonly Message[]): boolean {
+    this.batches.push(batch.length);
     for (const { data } of batch) {
       this.got.push(data.toString());
       if (!this.reads) this.bufferedAmount += data.length;

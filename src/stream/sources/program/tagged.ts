@@ -78,8 +78,21 @@ export class TaggedProgram implements SharedSource, SourceEvents {
 
   // ---- from the program ----
 
+  /** What one chunk says to all in a row goes to them together. */
   messages(batch: readonly Buffer[]): void {
-    for (const line of batch) this.message(line);
+    let toAll: Buffer[] = [];
+    for (const line of batch) {
+      const tagged = this.parse(line);
+      if (tagged === undefined) continue;
+      if (tagged.to === undefined) {
+        toAll.push(tagged.data);
+        continue;
+      }
+      this.tellAll(toAll);
+      toAll = [];
+      this.events.messageFor(tagged.to, tagged.data);
+    }
+    this.tellAll(toAll);
   }
 
   stderr(line: Buffer): void {
@@ -98,17 +111,20 @@ export class TaggedProgram implements SharedSource, SourceEvents {
     this.events.ended(ending);
   }
 
-  private message(line: Buffer): void {
+  private tellAll(messages: readonly Buffer[]): void {
+    if (messages.length > 0) this.events.messages(messages);
+  }
+
+  private parse(line: Buffer): TaggedMessage | undefined {
     const tagged = parseTagged(line);
-    if (tagged === undefined) {
-      const { counts, log } = this.parts;
-      counts.drop('not_tagged');
-      log.warn('a line of a tagged program is not {"to": …, "data": …}', {
-        route: counts.route,
-        line: line.toString('utf8', 0, 200),
-      });
-    } else if (tagged.to === undefined) this.events.messages([tagged.data]);
-    else this.events.messageFor(tagged.to, tagged.data);
+    if (tagged !== undefined) return tagged;
+    const { counts, log } = this.parts;
+    counts.drop('not_tagged');
+    log.warn('a line of a tagged program is not {"to": …, "data": …}', {
+      route: counts.route,
+      line: line.toString('utf8', 0, 200),
+    });
+    return undefined;
   }
 
   private announce(announcement: Announcement | undefined): void {

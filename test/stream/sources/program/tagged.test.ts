@@ -69,4 +69,18 @@ describe('a tagged program', () => {
     const speaker = told(again.lines).filter((event) => event.startsWith('c3 '));
     assert.deepEqual(speaker, ['c3 open', 'c3 message']);
   });
+
+  test('that says several things to all in a row gives them to each together, and nothing changes its place', async () => {
+    const { join, print } = await fakeChannel({ tagged: true });
+    const [one, other] = [new FakeClient(true), new FakeClient(true)];
+    join(one);
+    join(other);
+    const line = (data: string, ...to: readonly string[]): string =>
+      JSON.stringify(to.length === 0 ? { data } : { to, data });
+    print(line('a'), line('b'), line('for c1', 'c1'), line('c'), line('d'), 'no line of its', line('e'));
+    assert.deepEqual(one.got, ['a', 'b', 'for c1', 'c', 'd', 'e']);
+    assert.deepEqual(one.batches, [2, 1, 3]);
+    assert.deepEqual(other.got, ['a', 'b', 'c', 'd', 'e']);
+    assert.deepEqual(other.batches, [2, 3]);
+  });
 });
