@@ -63,8 +63,9 @@ export async function connections(
   if (end === undefined) throw new Error(`the connections failed: ${code ?? signal}`);
   const what = `${name}, ${tls?.join(' ') ?? 'plain'}`;
   if (end.failed > 0 || end.connections === 0) throw new Error(`${what}: ${end.failed} connections without an answer`);
-  const wrong = handshake?.resumed ? 1 - end.resumed : end.resumed;
-  // The first few have no session yet.
-  if (wrong > 0.05) throw new Error(`${what}: ${Math.round(end.resumed * 100)} % of the sessions were resumed`);
+  // The first of each have no session yet.
+  const wrong = handshake?.resumed ? end.connections * (1 - end.resumed) - 2 * PARALLEL : end.connections * end.resumed;
+  if (wrong > 0.05 * end.connections)
+    throw new Error(`${what}: ${Math.round(end.resumed * 100)} % of the sessions were resumed`);
   return { rate: end.rate, each: ((after - before) / end.connections) * 1e6, share: end.share };
 }

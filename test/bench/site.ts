@@ -59,8 +59,17 @@ function compile(folder: string, cgiBin: string): void {
   execFileSync(gcc, ['-O2', '-static', '-o', join(cgiBin, 'hello'), join(folder, 'hello.c')]);
   const source = (name: string): string => join(SOURCES, `${name}.c`);
   for (const name of ['ticker', 'viewers', 'connections'])
-    execFileSync(gcc, ['-O2', '-static', '-o', join(folder, name), source(name)]);
+    execFileSync(gcc, ['-O2', '-static', '-pthread', '-o', join(folder, name), source(name)]);
   if (whereIs(OPENSSL) === undefined) return;
   for (const name of ['viewers', 'connections'])
-    execFileSync(gcc, ['-O2', '-DTLS', '-o', join(folder, `tls-${name}`), source(name), '-lssl', '-lcrypto']);
+    execFileSync(gcc, [
+      '-O2',
+      '-DTLS',
+      '-pthread',
+      '-o',
+      join(folder, `tls-${name}`),
+      source(name),
+      '-lssl',
+      '-lcrypto',
+    ]);
 }

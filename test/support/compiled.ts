@@ -11,7 +11,7 @@ const SOURCE = fileURLToPath(new URL('../../../test/bench/viewers.c', import.met
 /** @returns a folder with the program `viewers`; undefined, and the test is skipped, where there is no compiler. */
 export function compiledViewers(t: TestContext): Compiled | undefined {
   const folder = folderWith(t, {});
-  const built = spawnSync('gcc', ['-O2', '-o', join(folder, 'viewers'), SOURCE], { encoding: 'utf8' });
+  const built = spawnSync('gcc', ['-O2', '-pthread', '-o', join(folder, 'viewers'), SOURCE], { encoding: 'utf8' });
   if (built.error !== undefined) {
     t.skip('needs gcc');
     return undefined;
