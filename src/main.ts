@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** From the command line to an exit code. The only place that ends the process. */
 import { check } from './cli/check/check.ts';
+import { connect } from './cli/connect/connect.ts';
 import { hashPassword } from './cli/hash-password.ts';
 import { run } from './cli/run.ts';
 import { schema } from './cli/schema.ts';
@@ -12,7 +13,7 @@ import { version } from './cli/version.ts';
 import { nearest } from './config/reading/suggest.ts';
 import { visibleLines } from './ops/visible.ts';
 
-const VERBS: readonly Verb[] = [serve, check, run, tls, hashPassword, token, schema, version];
+const VERBS: readonly Verb[] = [serve, check, run, connect, tls, hashPassword, token, schema, version];
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;

@@ -64,20 +64,30 @@ export class Session {
   /** The next message; undefined when the stream was closed. Rejects where it was lost. What came before the end is given first. */
   async next(): Promise<Item | undefined> {
     for (;;) {
-      const item = this.inbox.take();
-      if (item !== undefined) {
-        if (item.id !== '') this.lastEventId = item.id;
-        if (this.isPaused && this.inbox.isEmpty) this.hold(false);
-        return item;
-      }
+      const item = this.take();
+      if (item !== undefined) return item;
       if (this.over instanceof ConnectionError) throw this.over;
       if (this.over !== undefined || this.doneReading) return undefined;
       await this.inbox.news();
     }
   }
 
-  /** Resolves when the next message may come. Rejects where it cannot be sent. While there is no connection, it waits for one. */
-  async send(data: string | Uint8Array): Promise<void> {
+  /** A message that has come already, as `next`; undefined where there is none now. */
+  take(): Item | undefined {
+    const item = this.inbox.take();
+    if (item === undefined) return undefined;
+    if (item.id !== '') this.lastEventId = item.id;
+    if (this.isPaused && this.inbox.isEmpty) this.hold(false);
+    return item;
+  }
+
+  /** Undefined: the next message may come. A promise: when it is settled. It rejects where it cannot be sent; while there is no connection, it waits for one. */
+  send(data: string | Uint8Array): Promise<void> | undefined {
+    if (this.link === undefined || this.over !== undefined || this.closing !== undefined) return this.sendLater(data);
+    return this.link.send(data);
+  }
+
+  private async sendLater(data: string | Uint8Array): Promise<void> {
     while (this.over === undefined && this.closing === undefined) {
       if (this.link !== undefined) return await this.link.send(data);
       await this.change.promise;

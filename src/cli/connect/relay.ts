@@ -1,0 +1,155 @@
+/** A stream of bytes in both directions, joined with a session: what comes in is framed into messages, and the other way round. */
+import type { Readable, Writable } from 'node:stream';
+import { ConnectionError } from '../../client/errors.ts';
+import type { Item } from '../../client/inbox.ts';
+import type { Session } from '../../client/session.ts';
+import type { Ending } from '../../client/transports/link.ts';
+import { FramingError } from '../../stream/framing.ts';
+import type { ConnectSettings } from './settings.ts';
+
+/** How it ended: by the stream, or by our side of it. */
+export type Outcome = Ending | ConnectionError | FramingError | 'counted' | 'unread';
+
+const NORMAL: Ending = { code: 1000, reason: '' };
+
+export interface Ends {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Whether the input may go on when nobody reads the output any more. */
+  readonly apart: boolean;
+}
+
+/** Until the stream is over, or nobody takes what it says. Neither end is closed. Never rejects. */
+export async function relay(
+  session: Session,
+  ends: Ends,
+  settings: Pick<ConnectSettings, 'framing' | 'json' | 'count' | 'linger' | 'maxMessage'>,
+): Promise<Outcome> {
+  const { input, output } = ends;
+  const lingering = new Lingering(session, settings.linger);
+  let mine: Outcome | undefined;
+  const endWith = (outcome: Outcome): void => {
+    mine ??= outcome;
+    session.close(NORMAL);
+  };
+  const unread = (): void => {
+    if (ends.apart) session.finishReading();
+    else endWith('unread');
+  };
+  output.on('error', unread).on('close', unread);
+  void send(session, input, settings)
+    .then(() => lingering.begin())
+    .catch((error: unknown) => {
+      // That it is over is told by the stream itself.
+      if (error instanceof FramingError) endWith(error);
+      else if (error instanceof ConnectionError && error.status !== undefined) endWith(error);
+    });
+  const outcome = await receive(session, output, settings, lingering).catch((error: unknown) => failure(error));
+  lingering.end();
+  if (outcome === 'counted') session.close(NORMAL);
+  const ended = await session.closed.promise.catch((error: unknown) => failure(error));
+  if (mine !== undefined) return mine;
+  return outcome ?? ended;
+}
+
+/** Every message of the input, at the pace at which they are taken. Then the stream is told that it was the last. */
+async function send(
+  session: Session,
+  input: Readable,
+  { framing, maxMessage }: Pick<ConnectSettings, 'framing' | 'maxMessage'>,
+): Promise<void> {
+  const decoder = framing.decoder(maxMessage);
+  const form = framing.binary ? (message: Buffer) => message : (message: Buffer) => message.toString();
+  const sendAll = async (messages: readonly Buffer[]): Promise<void> => {
+    for (const message of messages) {
+      const wait = session.send(form(message));
+      if (wait !== undefined) await wait;
+    }
+  };
+  // Input and output may be one socket, whose last bytes are still on their way.
+  for await (const chunk of input.iterator({ destroyOnReturn: false })) await sendAll(decoder.push(chunk as Buffer));
+  await sendAll(decoder.end());
+  await session.finishWriting();
+}
+
+/** @returns undefined when the stream was closed */
+async function receive(
+  session: Session,
+  output: Writable,
+  settings: Pick<ConnectSettings, 'framing' | 'json' | 'count'>,
+  lingering: Lingering,
+): Promise<'counted' | undefined> {
+  const { framing, json, count } = settings;
+  let left = count;
+  const print = ({ data, id }: Item): boolean => {
+    if (json) return output.write(`${jsonLine(data, id)}\n`);
+    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.length);
+    let more = true;
+    for (const piece of framing.encode(bytes)) more = output.write(piece);
+    return more;
+  };
+  for (;;) {
+    const first = await session.next();
+    if (first === undefined) return undefined;
+    lingering.heard();
+    // What has come together goes out together.
+    output.cork();
+    let more = true;
+    for (let item: Item | undefined = first; item !== undefined; item = more && left > 0 ? session.take() : undefined) {
+      more = print(item);
+      left--;
+    }
+    output.uncork();
+    if (!more) await drained(output);
+    if (left <= 0) return 'counted';
+  }
+}
+
+function jsonLine(data: string | Uint8Array, id: string): string {
+  if (typeof data === 'string') return JSON.stringify({ id, data });
+  return JSON.stringify({ id, base64: Buffer.from(data).toString('base64') });
+}
+
+/** Also when it will take nothing any more. */
+async function drained(output: Writable): Promise<void> {
+  if (output.destroyed || output.errored) return;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      output.off('drain', done).off('close', done).off('error', done);
+      resolve();
+    };
+    output.on('drain', done).on('close', done).on('error', done);
+  });
+}
+
+/** Closes a stream on which nothing comes any more, once the input has ended. */
+class Lingering {
+  private timer: NodeJS.Timeout | undefined;
+  private begun = false;
+
+  constructor(
+    private readonly session: Session,
+    private readonly time: number | undefined,
+  ) {}
+
+  begin(): void {
+    this.begun = true;
+    this.heard();
+  }
+
+  heard(): void {
+    if (!this.begun || this.time === undefined) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.session.close(NORMAL), this.time);
+  }
+
+  end(): void {
+    this.begun = false;
+    clearTimeout(this.timer);
+  }
+}
+
+function failure(error: unknown): ConnectionError {
+  if (error instanceof ConnectionError) return error;
+  return new ConnectionError('lost', error instanceof Error ? error.message : String(error), { cause: error });
+}
