@@ -15,6 +15,7 @@ import { dropNeeded, replaceText } from './package/elf.mjs';
 import { locked, unpack } from './package/fetch.mjs';
 import { billOfMaterials, bundledPackages, licences } from './package/inside.mjs';
 import { origins } from './package/origins.mjs';
+import { compileStarter } from './package/starter.mjs';
 import { writeSums } from './package/sums.mjs';
 import { appendTail } from './package/tail.mjs';
 import { TARGETS } from './package/targets.mjs';
@@ -89,6 +90,7 @@ async function makeTarget(name, target) {
   appendTail(executable, version, [
     ['uws.node', target.uws],
     ['koffi.node', unpack(locked(target.koffi.package), target.koffi.file, work)],
+    ...starter(name, target, work),
     ...pages(),
   ]);
   checkPaths(executable);
@@ -117,6 +119,16 @@ function hardenOldNode(executable, target) {
   replaceText(elf, 'OPENSSL_CONF', '=PENSSL_CONF');
   dropNeeded(elf, target.unneeded);
   writeFileSync(executable, elf);
+}
+
+/** What starts programs, as a pair of name and file. Without its compiler it is left out: the executable starts them by posix_spawn then. */
+function starter(name, target, work) {
+  const file = join(work, 'starter');
+  const missing = compileStarter(target.cc, file, { arm: target.debian === 'armhf', strict: true });
+  if (missing === undefined) return [['process/starter/starter', file]];
+  if (process.env.CI) throw new Error(missing);
+  console.log(`${missing}: ${name} has no starter`);
+  return [];
 }
 
 function strip(program, file, name) {

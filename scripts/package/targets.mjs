@@ -24,6 +24,7 @@ export const TARGETS = {
       integrity: 'sha512-qHnz5tFsHoj/WM+uRENVjWONi5hVvmwrgq8A4V76KpuVNAc4+jwK8x4gwbobE9BtHNg/AKR2583eYorLF/c7ng==',
     },
     strip: 'strip',
+    cc: 'x86_64-linux-gnu-gcc',
     execArgv: ARGUMENTS,
     uws: `${UWS}/uws_linux_x64_127.node`,
     koffi: { package: '@koromix/koffi-linux-x64', file: 'linux_x64/koffi.node' },
@@ -36,6 +37,7 @@ export const TARGETS = {
       integrity: 'sha512-l3DAHZreylo+p9QXDtsOrjG2JXJqVzYXnAGmIQNOUNARcMppTO2cmewVQP+36tjJnSE+dzpMNtgW+c3oiDvXtA==',
     },
     strip: 'aarch64-linux-gnu-strip',
+    cc: 'aarch64-linux-gnu-gcc',
     execArgv: ARGUMENTS,
     uws: `${UWS}/uws_linux_arm64_127.node`,
     koffi: { package: '@koromix/koffi-linux-arm64', file: 'linux_arm64/koffi.node' },
@@ -50,6 +52,7 @@ export const TARGETS = {
       integrity: 'sha512-pCMLAP35VPJjuaFFkZ8kN8xQmpjH/eBUiIznFyJROtzLpuXqV75xAB12Zloy6b45T0mgujHUAT4Jad9L2G9mYg==',
     },
     strip: 'arm-linux-gnueabihf-strip',
+    cc: 'arm-linux-gnueabihf-gcc',
     // This Node knows no options inside of the blob.
     execArgv: undefined,
     uws: `${UWS}/uws_linux_arm_115.node`,

@@ -28,9 +28,9 @@ const processes = table({
     'How many programs of all routes together may run at once. Further requests and clients get 503.',
   ),
   spawner: preset(
-    choice('auto', 'posix', 'child_process'),
+    choice('auto', 'starter', 'posix', 'child_process'),
     'auto',
-    'How programs are started. "auto" is posix_spawn if it can be called, otherwise the child_process of Node.',
+    'How programs are started: by a small process that does only that, by posix_spawn of the C library, or by the child_process of Node. "auto" is the first that works here.',
   ),
 });
 

@@ -113,8 +113,8 @@ class RunningGateway implements Gateway {
 
     // What this machine offers.
     const wanted = first.processes.spawner;
-    const { spawner, reason, addon } = chooseSpawner(assets, wanted);
-    if (reason !== undefined && wanted === 'posix') log.warn(reason);
+    const { spawner, reason, addon } = chooseSpawner(assets, wanted, (lost) => log.warn(lost));
+    if (reason !== undefined && wanted !== 'auto') log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
     this.readiness = openReadiness(process.env, addon, log);
     this.memory = new MemoryKeeper(memoryLimit(), addon, assets.single, log);

@@ -15,6 +15,8 @@ export interface Assets {
   readonly single: boolean;
   /** The version of runnel, such as "0.1.0". */
   readonly version: string;
+  /** Whether there is such an asset: some are only made where there is a compiler. */
+  has(name: string): boolean;
   /** The bytes of an asset by its path below `src`, such as "browser/run.html". Throws when it is not there or damaged. */
   read(name: string): Buffer;
   /**
@@ -77,6 +79,10 @@ class FileAssets implements Assets {
     this.version = String(isObject(manifest) ? manifest['version'] : undefined);
   }
 
+  has(name: string): boolean {
+    return existsSync(join(this.folder, name));
+  }
+
   read(name: string): Buffer {
     return readFileSync(join(this.folder, name));
   }
@@ -95,6 +101,10 @@ class TailAssets implements Assets {
     private readonly tail: Tail,
   ) {
     this.version = tail.version;
+  }
+
+  has(name: string): boolean {
+    return this.tail.entries.has(name);
   }
 
   read(name: string): Buffer {

@@ -12,7 +12,14 @@ import { type Child, type Exit, SpawnError, type Spawner, type SpawnOptions } fr
 import { ProcessGroup } from './termination/group.ts';
 
 export function childProcessSpawner(): Spawner {
-  return { name: 'child_process', terminals: false, spawn: start, memoryFile, close: () => undefined };
+  return {
+    name: 'child_process',
+    guardsPrograms: false,
+    terminals: false,
+    spawn: start,
+    memoryFile,
+    close: () => Promise.resolve(),
+  };
 }
 
 function memoryFile(): number {

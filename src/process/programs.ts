@@ -100,9 +100,9 @@ export class Programs {
     this.max = max;
   }
 
-  /** The process id of the shell that ends the programs of a gateway that was killed; it is not one of the programs. */
+  /** The process id of what ends the programs of a gateway that was killed, the starter or a shell; it is not one of the programs. */
   get watchdogPid(): number | undefined {
-    return this.watchdog.pid;
+    return this.spawner.guardPid ?? this.watchdog.pid;
   }
 
   /** Rejects with `TooManyPrograms`, or with `SpawnError` when it cannot be started; nothing runs then. */
@@ -156,7 +156,7 @@ export class Programs {
     const left = deadline - performance.now();
     await Promise.all([...this.records.values()].map((record) => this.end(record.program, within(record.times, left))));
     await this.watchdog.close();
-    this.spawner.close();
+    await this.spawner.close();
   }
 
   private refuse(owner: string, code: string, message: string): TooManyPrograms {
@@ -165,13 +165,15 @@ export class Programs {
   }
 
   private async spawn(options: StartOptions): Promise<Program> {
-    const watching = this.watchdog.ready();
+    const preparing = this.spawner.prepare?.();
+    if (preparing !== undefined) await preparing;
+    const watching = this.spawner.guardsPrograms ? undefined : this.watchdog.ready();
     if (watching !== undefined) await watching;
     const watched = this.watchdog.entry();
     const child = await this.begin(options, watched);
     const over = new Deferred();
     // Written out: to spread an object into another one costs more than all else here.
-    const { pid, stdin, stdout, stderr, exited, signalGroup } = child;
+    const { pid, stdin, stdout, stderr, exited, signalGroup, leaveGroup } = child;
     const program: Program = {
       pid,
       stdin,
@@ -179,6 +181,7 @@ export class Programs {
       stderr,
       exited,
       signalGroup,
+      leaveGroup,
       owner: options.owner,
       over: over.promise,
     };
@@ -236,6 +239,7 @@ export class Programs {
     if (!this.records.delete(program)) return;
     clearTimeout(record.groupTimer);
     record.watched.leave();
+    program.leaveGroup?.();
     program.stdin?.destroy();
     this.events.ended(program.owner, reason, exit);
     record.over.resolve();

@@ -1,6 +1,6 @@
 /**
- * Starting a program: the one interface, for CGI and streams alike. `posix.ts` (posix_spawn by FFI, off the loop) and
- * `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over both.
+ * Starting a program: the one interface, for CGI and streams alike. `starter/spawner.ts` (a small process that does it), `posix/posix.ts`
+ * (posix_spawn by FFI, off the loop) and `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over all.
  */
 import type { Writable } from 'node:stream';
 
@@ -59,15 +59,23 @@ export interface Child {
   readonly exited: Promise<Exit>;
   /** Signals the whole process group, also after the leader has exited; 0 only asks. False when nobody is left in it. */
   signalGroup(signal: NodeJS.Signals | 0): boolean;
+  /** What is left of its group is left alone, also when the gateway is killed. Where it is not there nobody would do anything about it. */
+  readonly leaveGroup?: (() => void) | undefined;
 }
 
 export interface Spawner {
-  readonly name: 'posix' | 'child_process';
+  readonly name: 'starter' | 'posix' | 'child_process';
+  /** Whether it ends its programs by itself when the gateway has been killed. To be asked when `prepare` is done. */
+  readonly guardsPrograms: boolean;
+  /** The process id of what does that, for tests. */
+  readonly guardPid?: number | undefined;
   /**
    * Whether a program's stdout can be a pseudo-terminal, so that its stdio hands on each line. In raw mode, so that the bytes are
    * those of a pipe; what differs: a program whose output nobody wants any more reads EIO and gets no SIGPIPE.
    */
   readonly terminals: boolean;
+  /** To be called, and awaited, before each start. Never rejects. */
+  prepare?(): Promise<void> | undefined;
   /**
    * Rejects with a `SpawnError` before anything ran.
    * @param starts is told before anything runs by what the program can be known that has no number yet, if there is a moment in
@@ -76,8 +84,8 @@ export interface Spawner {
   spawn(options: SpawnOptions, starts?: (pipe: number) => void): Promise<Child>;
   /** Opens an empty file without a name, in memory if there is a way; the caller closes it. Throws with the reason. */
   memoryFile(): number;
-  /** Releases what the spawner holds (signal handlers, watchdog). No child may be left. */
-  close(): void;
+  /** Releases what the spawner holds (signal handlers, processes of its own). No child may be left. */
+  close(): Promise<void>;
 }
 
 /** A program that could not be started. */

@@ -44,8 +44,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
       cause: error,
     });
   }
-  const processes = (): number[] => (options.workers ? [pid, ...childrenOf(pid)] : [pid]);
+  const processes = (): number[] => [pid, ...childrenOf(pid).filter((one) => options.workers || isStarter(one))];
   return { name, port, processes, stop: () => endGroup(child) };
+}
+
+/** What starts the programs of runnel is a part of it, and they are its children. */
+function isStarter(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'latin1') === 'runnel-starter\n';
+  } catch {
+    return false;
+  }
 }
 
 /** Starts it in a process group of its own, so that it can be ended with its workers. */

@@ -7,7 +7,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
 import { startBoth } from '../support/both-engines.ts';
 import { ask } from '../support/client.ts';
-import { childrenOf, descriptorsOf, type ProcessFacts, until } from '../support/processes.ts';
+import { descriptorsOf, type ProcessFacts, programsOf, until } from '../support/processes.ts';
 
 /** For each engine and kind. */
 const TIMES = Math.ceil(Number(process.env['RUNNEL_ABORTS'] ?? 150) / 10);
@@ -97,9 +97,7 @@ max = 3000
     descriptorsOf(pid)
       .map((name) => name.replace(/\d+/g, 'N'))
       .sort();
-  /** Without the watchdog, which stays. */
-  const programs = (): readonly ProcessFacts[] =>
-    childrenOf(pid).filter(({ command }) => !command.includes('end TERM; sleep 1; end KILL'));
+  const programs = (): readonly ProcessFacts[] => programsOf(pid);
   const counts = async (): Promise<number[]> =>
     await Promise.all(['runnel_stream_clients', 'runnel_processes'].map((name) => running.metric(name)));
 

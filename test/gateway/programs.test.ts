@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { ask, refused, TestSocket } from '../support/client.ts';
 import { folderWith, runnel, startGateway } from '../support/gateway.ts';
-import { childrenOf, processes, until } from '../support/processes.ts';
+import { processes, programsOf, until } from '../support/processes.ts';
 
 const FILES = {
   'who.sh': '#!/bin/sh\nid -un; id -gn; echo "$HOME $USER $LOGNAME"; echo x > /dev/stderr; echo $?\n',
@@ -24,7 +24,7 @@ while [ $n -lt 60 ]; do sleep 100 & n=$((n+1)); done
 /** A user of this run alone: processes are counted by user, and the same test may run twice on one machine. */
 const NOBODY_ELSE = 1_000_000 + process.pid;
 
-const SPAWNERS = ['posix', 'child_process'] as const;
+const SPAWNERS = ['starter', 'posix', 'child_process'] as const;
 
 for (const spawner of SPAWNERS) {
   describe(`programs by ${spawner}`, { skip: process.getuid?.() === 0 ? false : 'needs root' }, () => {
@@ -77,7 +77,12 @@ limits = { open_files = 64 }
 
       const who = await all('/who');
       // The pipes are the user's, so it may open them by path; what child_process has are sockets, which nobody can.
-      assert.deepEqual(who.lines, ['daemon', 'daemon', '/usr/sbin daemon daemon', spawner === 'posix' ? '0' : '2']);
+      assert.deepEqual(who.lines, [
+        'daemon',
+        'daemon',
+        '/usr/sbin daemon daemon',
+        spawner === 'child_process' ? '2' : '0',
+      ]);
       assert.deepEqual((await all('/group')).lines, ['daemon']);
       assert.deepEqual((await all('/overridden')).lines, ['/elsewhere']);
       assert.equal((await ask(running.port, '/who.cgi')).body, 'daemon\n64\n');
@@ -131,7 +136,7 @@ unbuffer = true
     live.ws.close();
     held.ws.close();
     await until('no program is left', () =>
-      childrenOf(running.pid).every(({ command }) => !command.includes('lines.sh')),
+      programsOf(running.pid).every(({ command }) => !command.includes('lines.sh')),
     );
     const warned = running.log.some(({ message }) => message.includes('only stdbuf'));
     assert.equal(warned, spawner === 'child_process');

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ask, refused, TestSocket } from '../support/client.ts';
 import { folderWith, type LogLine, type Running, startGateway, startRunnel } from '../support/gateway.ts';
-import { childrenOf, descriptorsOf, memoryOf, processes, until } from '../support/processes.ts';
+import { descriptorsOf, memoryOf, processes, programsOf, until } from '../support/processes.ts';
 
 const ENGINES = ['uws', 'node'] as const;
 const DONE = 'the configuration is reloaded';
@@ -442,8 +442,7 @@ test('200 reloads: nothing is left of them', { timeout: 120_000 }, async (t) => 
       assert.equal((await reload(running, config(at % 2 === 0 ? 'odd' : 'even'))).message, DONE);
       await socket?.closed;
     }
-    // The watchdog, and the program that stays.
-    await until('the end of the others', () => childrenOf(running.pid).length <= 2);
+    await until('the end of the others', () => programsOf(running.pid).length <= 1);
     return { memory: memoryOf(running.pid, 'RssAnon'), open: descriptorsOf(running.pid).length };
   };
   const early = await turn(1, 100);

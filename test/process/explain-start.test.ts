@@ -12,7 +12,7 @@ import { chooseSpawner } from '../../src/process/spawner.ts';
 const folder = mkdtempSync(join(tmpdir(), 'runnel-explain-'));
 after(() => rmSync(folder, { recursive: true }));
 
-const { spawner } = chooseSpawner(openAssets(), 'posix');
+const { spawner } = chooseSpawner(openAssets(), 'posix', () => undefined);
 const programs = new Programs(spawner, 10, {
   started: () => undefined,
   ended: () => undefined,

@@ -1,4 +1,4 @@
-/** The contract of a spawner, over both. What only posix_spawn can do is a value in `ROWS`, not a skipped test. */
+/** The contract of a spawner, over all. What only some can do is a value in `ROWS`, not a skipped test. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, closeSync, mkdtempSync, openSync, readSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -35,18 +35,38 @@ interface Row {
   readonly closesInherited: boolean;
   /** Signals without a name, 34 and up, are told. */
   readonly realTimeSignals: boolean;
+  /** Programs are the children of this process. */
+  readonly ownChildren: boolean;
   /** How many starts are cheap enough for a test. */
   readonly starts: number;
 }
 
 const ROWS: readonly Row[] = [
-  { name: 'posix', realPipes: true, noMagic: 'ENOEXEC', closesInherited: true, realTimeSignals: true, starts: 10_000 },
+  {
+    name: 'starter',
+    realPipes: true,
+    noMagic: 'ENOEXEC',
+    closesInherited: true,
+    realTimeSignals: true,
+    ownChildren: false,
+    starts: 10_000,
+  },
+  {
+    name: 'posix',
+    realPipes: true,
+    noMagic: 'ENOEXEC',
+    closesInherited: true,
+    realTimeSignals: true,
+    ownChildren: true,
+    starts: 10_000,
+  },
   {
     name: 'child_process',
     realPipes: false,
     noMagic: undefined,
     closesInherited: false,
     realTimeSignals: false,
+    ownChildren: true,
     starts: 1000,
   },
 ];
@@ -57,13 +77,14 @@ for (const row of ROWS) {
     let folder: string;
     let release: () => void;
 
-    before(() => {
+    before(async () => {
       release = keepAlive();
       spawner = makeSpawner(row.name);
+      await spawner.prepare?.();
       folder = realpathSync(mkdtempSync(join(tmpdir(), 'runnel-spawner-')));
     });
-    after(() => {
-      spawner.close();
+    after(async () => {
+      await spawner.close();
       rmSync(folder, { recursive: true });
       release();
     });
@@ -267,7 +288,8 @@ for (const row of ROWS) {
     test('it leads a session and a process group of its own', async () => {
       const child = await spawner.spawn(shell('cat'));
       const stat = statOf(child.pid);
-      assert.deepEqual([stat?.session, stat?.group, stat?.parent], [child.pid, child.pid, process.pid]);
+      const parent = row.ownChildren ? process.pid : spawner.guardPid;
+      assert.deepEqual([stat?.session, stat?.group, stat?.parent], [child.pid, child.pid, parent]);
       child.stdin?.end();
       await child.exited;
       child.stdout.destroy();

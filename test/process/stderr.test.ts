@@ -75,8 +75,8 @@ describe('stderr of a program', { timeout: 60_000 }, () => {
     release = keepAlive();
     spawner = makeSpawner('posix');
   });
-  after(() => {
-    spawner.close();
+  after(async () => {
+    await spawner.close();
     release();
   });
 

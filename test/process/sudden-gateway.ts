@@ -1,13 +1,13 @@
 /**
  * For `watchdog.test.ts`: a process that begins to start programs that end of nothing but KILL, and is itself killed so many milliseconds
- * later. Its arguments are a number for the programs to sleep, by which they are known, those milliseconds, and what their stdout is.
+ * later. Its arguments are a number for the programs to sleep, by which they are known, those milliseconds, what their stdout is, and how programs are started.
  */
 import { Programs } from '../../src/process/programs.ts';
 import { makeSpawner, shell } from './support.ts';
 
-const [marker, after, stdout] = process.argv.slice(2);
+const [marker, after, stdout, name] = process.argv.slice(2);
 const nothing = () => undefined;
-const programs = new Programs(makeSpawner('posix'), 100, {
+const programs = new Programs(makeSpawner(name === 'posix' ? 'posix' : 'starter'), 100, {
   started: nothing,
   ended: nothing,
   refused: nothing,

@@ -8,12 +8,12 @@ import type { Child, Output, Spawner, SpawnOptions } from '../../src/process/spa
 import { chooseSpawner } from '../../src/process/spawner.ts';
 import { type ProcessStat, parseStat } from '../../src/process/termination/termination.ts';
 
-export const SPAWNERS = ['posix', 'child_process'] as const;
+export const SPAWNERS = ['starter', 'posix', 'child_process'] as const;
 export type SpawnerName = (typeof SPAWNERS)[number];
 
 /** Throws where it is not the one that was asked for: the tests must not pass for want of FFI. */
 export function makeSpawner(name: SpawnerName): Spawner {
-  const { spawner, reason } = chooseSpawner(openAssets(), name);
+  const { spawner, reason } = chooseSpawner(openAssets(), name, () => undefined);
   if (spawner.name !== name) throw new Error(reason);
   return spawner;
 }

@@ -70,13 +70,13 @@ for (const name of SPAWNERS) {
       release = keepAlive();
       spawner = makeSpawner(name);
     });
-    after(() => {
-      spawner.close();
+    after(async () => {
+      await spawner.close();
       release();
     });
 
     for (const { what, command, kind, byStdbuf } of ROWS) {
-      const comes = name === 'posix' || byStdbuf;
+      const comes = name !== 'child_process' || byStdbuf;
       test(`${what}: a line ${comes ? 'comes at once' : 'comes at the end'}`, async (t) => {
         const [program] = command;
         const file = found(program);

@@ -3,7 +3,7 @@ import { chmodSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { ask, TestSocket } from '../support/client.ts';
 import { type Running, startGateway } from '../support/gateway.ts';
-import { childrenOf, memoryOf, until } from '../support/processes.ts';
+import { memoryOf, programsOf, until } from '../support/processes.ts';
 
 const HELLO = '#!/bin/sh\necho hello\nexec sleep 1000\n';
 
@@ -149,7 +149,7 @@ for (const engine of ['uws', 'node'] as const) {
       const running = await start(t);
       const query = 'x'.repeat(2000);
       const watching = await open(running, '/tagged');
-      const programs = childrenOf(running.pid).map(({ pid }) => pid);
+      const programs = programsOf(running.pid).map(({ pid }) => pid);
       const before = memoryOf(running.pid, 'RssAnon');
       for (let round = 0; round < 300; round++) {
         const socket = await open(running, `/tagged?${query}`);
@@ -161,7 +161,7 @@ for (const engine of ['uws', 'node'] as const) {
       assert.equal(watching.ws.readyState, watching.ws.OPEN);
       // The one that was there is the one that is there.
       assert.deepEqual(
-        childrenOf(running.pid).map(({ pid }) => pid),
+        programsOf(running.pid).map(({ pid }) => pid),
         programs,
       );
       watching.ws.close();

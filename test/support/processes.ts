@@ -24,9 +24,17 @@ export function processes(): readonly ProcessFacts[] {
   });
 }
 
-/** Children of `pid`, zombies too. */
-export function childrenOf(pid: number): readonly ProcessFacts[] {
-  return processes().filter(({ parent }) => parent === pid);
+/** The programs of the gateway `pid`, zombies too: its own children or those of its starter, without what it starts for itself and what programs have left behind. */
+export function programsOf(pid: number): readonly ProcessFacts[] {
+  const all = processes();
+  const starter = all.find(({ parent, command }) => parent === pid && command === 'runnel-starter')?.pid;
+  return all.filter(
+    (one) => (one.parent === pid || one.parent === starter) && one.session === one.pid && !isOwn(one.command),
+  );
+}
+
+function isOwn(command: string): boolean {
+  return command === 'runnel-starter' || command.startsWith('runnel-watchdog');
 }
 
 /** How many descriptors `pid` has open, by what they are. */

@@ -1,5 +1,5 @@
 /**
- * The calls of the C library that `posix.ts` and `reaper.ts` make, declared for koffi. It is koffi's bare add-on, without
+ * The calls of the C library that this folder and `starter/` make, declared for koffi. It is koffi's bare add-on, without
  * the JavaScript of its package; the little of it that is used is typed here. Sizes and constants are those of Linux with
  * glibc on x64, arm64 and arm (EABI, 32 bits), all little-endian.
  */
@@ -14,6 +14,8 @@ export interface PosixCalls {
   errno(): number;
   /** pipe2(2): two descriptors into `two`. */
   pipe2(two: Int32Array, flags: number): number;
+  /** close(2), of what no part of Node has. */
+  close(descriptor: number): number;
   /** memfd_create(2). */
   memoryFile(name: string, flags: number): number;
   kill(to: number, signal: number): number;
@@ -39,14 +41,23 @@ export interface PosixCalls {
   ): void;
   /** The same on this thread, which waits for it. Answers an errno, or 0. */
   spawnHere(pid: Buffer, file: string, actions: Buffer, attributes: Buffer, argv: bigint, envp: bigint): number;
-  /** prctl(2) of ambient capabilities (capabilities(7)), which are this thread's alone. */
-  ambient(option: number, what: number, capability: number, zero1: number, zero2: number): number;
+  prctl(option: number, a: number, b: number, c: number, d: number): number;
+  /** socketpair(2): two descriptors into `two`. */
+  socketpair(domain: number, type: number, protocol: number, two: Int32Array): number;
+  /** sendmsg(2). */
+  sendmsg(descriptor: number, message: Buffer, flags: number): number;
   /** Attributes for every program: an own session, default signals, an empty signal mask. */
   readonly attributes: Buffer;
 }
 
 export const O_CLOEXEC = 0o2000000;
 export const MFD_CLOEXEC = 1;
+/** It may hold code. Kernels before 6.3 do not know it, and let every one. */
+export const MFD_EXEC = 0x10;
+export const AF_UNIX = 1;
+export const SOCK_SEQPACKET = 5;
+export const MSG_DONTWAIT = 0x40;
+export const MSG_NOSIGNAL = 0x4000;
 export const WNOHANG = 1;
 export const WEXITED = 4;
 export const WNOWAIT = 0x1000000;
@@ -58,6 +69,7 @@ export const POLLHUP = 0x10;
 export const ACTIONS_BYTES = 128;
 
 /** prctl(2). */
+export const PR_SET_CHILD_SUBREAPER = 36;
 const PR_CAP_AMBIENT = 47;
 const IS_SET = 1;
 const RAISE = 2;
@@ -95,6 +107,7 @@ export function posixCalls(addon: unknown): PosixCalls {
     address: (buffer) => BigInt(koffi.address(buffer)),
     errno: () => koffi.errno(),
     pipe2: declare('int pipe2(void *two, int flags)'),
+    close: declare('int close(int descriptor)'),
     memoryFile: declare('int memfd_create(const char *name, unsigned int flags)'),
     kill: declare('int kill(int to, int signal)'),
     waitpid: declare('int waitpid(int pid, void *status, int options)'),
@@ -108,9 +121,9 @@ export function posixCalls(addon: unknown): PosixCalls {
     actionsCloseFrom: perhaps(() => declare(`int ${on}addclosefrom_np(void *actions, int from)`)),
     spawn: (...args) => spawn.async(...args),
     spawnHere: spawn,
-    ambient: declare(
-      'int prctl(int option, unsigned long what, unsigned long capability, unsigned long c, unsigned long d)',
-    ),
+    prctl: declare('int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
+    socketpair: declare('int socketpair(int domain, int type, int protocol, void *two)'),
+    sendmsg: declare('long sendmsg(int descriptor, void *message, int flags)'),
     attributes: makeAttributes(declare),
   };
 }
@@ -154,12 +167,11 @@ function check(result: number, what: string): void {
 export function withAmbient<T>(calls: PosixCalls, capabilities: readonly number[], start: () => T): T {
   const raised = capabilities.filter(
     (number) =>
-      calls.ambient(PR_CAP_AMBIENT, IS_SET, number, 0, 0) === 0 &&
-      calls.ambient(PR_CAP_AMBIENT, RAISE, number, 0, 0) === 0,
+      calls.prctl(PR_CAP_AMBIENT, IS_SET, number, 0, 0) === 0 && calls.prctl(PR_CAP_AMBIENT, RAISE, number, 0, 0) === 0,
   );
   try {
     return start();
   } finally {
-    for (const number of raised) calls.ambient(PR_CAP_AMBIENT, LOWER, number, 0, 0);
+    for (const number of raised) calls.prctl(PR_CAP_AMBIENT, LOWER, number, 0, 0);
   }
 }

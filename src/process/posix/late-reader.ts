@@ -14,8 +14,8 @@ const LOOKS = 3;
 const LOOK_AGAIN_AFTER = 1;
 
 export interface LateReaderParts {
-  /** How long the program may live before the pipe is watched: how late its first bytes may be. */
-  readonly delay: Delay;
+  /** How long the program may live before the pipe is watched: how late its first bytes may be. Undefined of one that has ended. */
+  readonly delay: Delay | undefined;
   /** Settles when the program has been reaped. */
   readonly exited: Promise<unknown>;
   /** What poll(2) has to say of a pipe at this moment: POLLIN, POLLHUP, both or 0. */
@@ -43,7 +43,7 @@ export class LateReader extends EventEmitter implements Output {
     private readonly parts: LateReaderParts,
   ) {
     super();
-    parts.delay.add(() => this.watch());
+    parts.delay?.add(() => this.watch());
     void parts.exited.then(() => this.look(LOOKS));
   }
 

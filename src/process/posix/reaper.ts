@@ -26,9 +26,10 @@ export class Reaper {
   /** The first in line, while it is one. */
   private unclaimed: UnclaimedChild | undefined;
   private closed = false;
+  /** Children may appear that somebody is about to `adopt`. */
+  private held = false;
   private readonly info = new Int32Array(INFO_WORDS);
   private readonly status = new Int32Array(1);
-  private readonly names = signalNames();
   /** Which word of siginfo_t is si_pid: it lies behind a union that is aligned to pointers. */
   private readonly pidWord: number;
 
@@ -55,6 +56,22 @@ export class Reaper {
     this.waiting.set(pid, reaped);
     // Its SIGCHLD may have come before it was known here.
     if (this.unclaimed !== undefined) process.nextTick(() => this.take(pid));
+  }
+
+  /** As `watch`, for a child that another process had started; it has ended perhaps, and perhaps that one has reaped it already. */
+  adopt(pid: number, reaped: (exit: Exit) => void): void {
+    this.waiting.set(pid, reaped);
+    process.nextTick(() => this.take(pid));
+  }
+
+  /** Until `release` a child that nobody knows is not reaped. */
+  hold(): void {
+    this.held = true;
+  }
+
+  release(): void {
+    this.held = false;
+    if (this.unclaimed !== undefined) process.nextTick(this.reapAll);
   }
 
   close(): void {
@@ -91,6 +108,7 @@ export class Reaper {
   private isNobodys(pid: number): boolean {
     const { unclaimed } = this;
     if (unclaimed?.pid === pid) {
+      if (this.held) return false;
       const [oldest] = this.starting;
       return unclaimed.turned && (oldest === undefined || oldest > unclaimed.start);
     }
@@ -113,15 +131,17 @@ export class Reaper {
     if (answer === 0) return;
     this.waiting.delete(pid);
     // -1 would mean that another part of this process took it; then nobody can know how it ended.
-    reaped(answer === pid ? this.decode(this.status[0] ?? 0) : { code: undefined, signal: 'unknown' });
+    reaped(answer === pid ? exitOf(this.status[0] ?? 0) : { code: undefined, signal: 'unknown' });
   }
+}
 
-  /** The status word of wait(2). */
-  private decode(status: number): Exit {
-    const signal = status & 0x7f;
-    if (signal === 0) return { code: (status >> 8) & 0xff, signal: undefined };
-    return { code: undefined, signal: this.names.get(signal) ?? `SIG${signal}` };
-  }
+const NAMES = signalNames();
+
+/** What the status word of wait(2) says. */
+export function exitOf(status: number): Exit {
+  const signal = status & 0x7f;
+  if (signal === 0) return { code: (status >> 8) & 0xff, signal: undefined };
+  return { code: undefined, signal: NAMES.get(signal) ?? `SIG${signal}` };
 }
 
 /** The first name of each number, as Node has it: SIGABRT and not SIGIOT. */

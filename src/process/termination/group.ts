@@ -15,10 +15,19 @@ export class ProcessGroup {
     private readonly send: SendSignal = sendByNode,
   ) {}
 
-  /** To be called right after the leader was reaped, before anything else runs. */
-  leaderReaped(): void {
+  /** Its leader has been reaped. */
+  get hasLostLeader(): boolean {
+    return this.reaped;
+  }
+
+  /**
+   * To be called right after the leader was reaped, before anything else runs.
+   * @param left what whoever reaped it has found in that moment: whether somebody is left in the group
+   */
+  leaderReaped(left?: boolean): void {
     this.reaped = true;
-    this.signal(0);
+    if (left === undefined) this.signal(0);
+    else if (!left) this.empty = true;
   }
 
   /** Sends to everybody in the group; 0 sends nothing and only asks. False when nobody is left in it. */

@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import { askCgi, startCgiGateway, wire } from '../../support/cgi-gateway.ts';
 import { ask } from '../../support/client.ts';
 import type { LogLine, Running } from '../../support/gateway.ts';
-import { childrenOf, memoryOf, processes, until } from '../../support/processes.ts';
+import { memoryOf, processes, programsOf, until } from '../../support/processes.ts';
 import { RawClient, type RawReply } from '../../support/raw.ts';
 import { ENGINES } from '../../support/trial.ts';
 
@@ -185,11 +185,8 @@ async function logOf(running: Running, reply: RawReply): Promise<Logged> {
   return { line, said: running.log.filter((other) => other['id'] === line['id']).map(({ message }) => message) };
 }
 
-/** Only the gateway's own shell, the watchdog, may be left. */
 async function nothingRuns(running: Running): Promise<void> {
-  await until('no program is left', () =>
-    childrenOf(running.pid).every(({ command }) => command.startsWith('runnel-watchdog')),
-  );
+  await until('no program is left', () => programsOf(running.pid).length === 0);
 }
 
 for (const engine of ENGINES) {
@@ -276,7 +273,7 @@ for (const engine of ENGINES) {
         const ours = (): boolean => familyOf(running).filter((command) => command === 'sleep 999').length === 2;
         await until('it runs with its child', ours);
         if (begin !== '') await until('the client has some', () => client.received.includes('some'));
-        const sessions = new Set(childrenOf(running.pid).map(({ session }) => session));
+        const sessions = new Set(programsOf(running.pid).map(({ session }) => session));
         client.destroy();
         await nothingRuns(running);
         // Not our child: it was killed with the others, but is reaped by somebody else.
@@ -309,7 +306,7 @@ for (const engine of ENGINES) {
 
 /** Command lines of the gateway's children and of theirs. */
 function familyOf(running: Running): readonly string[] {
-  const sessions = new Set(childrenOf(running.pid).map(({ session }) => session));
+  const sessions = new Set(programsOf(running.pid).map(({ session }) => session));
   return processes()
     .filter(({ session }) => sessions.has(session))
     .map(({ command }) => command);
@@ -317,7 +314,7 @@ function familyOf(running: Running): readonly string[] {
 
 /** Bytes that the child with this command line has written so far. */
 function writtenBy(running: Running, command: string): number {
-  const child = childrenOf(running.pid).find((entry) => entry.command.startsWith(command));
+  const child = programsOf(running.pid).find((entry) => entry.command.startsWith(command));
   if (child === undefined) return 0;
   return Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${child.pid}/io`, 'latin1'))?.[1]);
 }

@@ -38,7 +38,7 @@ mkdirSync(join(root, 'sub'), { recursive: true });
 after(() => rmSync(base, { recursive: true, force: true }));
 
 const log = new Log({ format: 'json', level: 'error', colour: false, descriptor: 2 });
-const programs = new Programs(chooseSpawner(openAssets(), 'auto').spawner, 1000, {
+const programs = new Programs(chooseSpawner(openAssets(), 'auto', () => undefined).spawner, 1000, {
   started: () => undefined,
   ended: () => undefined,
   refused: () => undefined,

@@ -127,8 +127,8 @@ for (const name of SPAWNERS) {
       release = keepAlive();
       spawner = makeSpawner(name);
     });
-    after(() => {
-      spawner.close();
+    after(async () => {
+      await spawner.close();
       release();
     });
 

@@ -37,20 +37,22 @@ function possible(): boolean {
 
 const skip = possible() ? false : 'needs root, and files that everybody may read';
 
-test('become that user, keep no capability, can be ended, and are when the gateway is killed', {
-  skip,
-  timeout: 60_000,
-}, async () => {
-  const [file = '', ...args] = asUnit(`,${THREE}`, `,${THREE}`);
-  const gateway = spawn(file, [...args, process.execPath, GATEWAY, OTHER], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const { says, left } = JSON.parse(await firstLine(gateway.stdout)) as { says: string[]; left: number };
-  assert.deepEqual(says, [`${OTHER}\n${OTHER}\n0`, 'written', `${OWN}\n${OWN}\n0`, 'written', 'interrupt']);
-  assert.match(readFileSync(`/proc/${left}/status`, 'utf8'), /^Uid:\s*65533\b/m);
-  const exit = once(gateway, 'exit');
-  gateway.kill('SIGKILL');
-  await exit;
-  await until('the program is gone', () => !alive(left));
-});
+for (const spawner of ['starter', 'posix'])
+  test(`become that user, keep no capability, can be ended, and are when the gateway is killed, ${spawner}`, {
+    skip,
+    timeout: 60_000,
+  }, async () => {
+    const [file = '', ...args] = asUnit(`,${THREE}`, `,${THREE}`);
+    const command = [...args, process.execPath, GATEWAY, OTHER, spawner];
+    const gateway = spawn(file, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const { says, left } = JSON.parse(await firstLine(gateway.stdout)) as { says: string[]; left: number };
+    assert.deepEqual(says, [`${OTHER}\n${OTHER}\n0`, 'written', `${OWN}\n${OWN}\n0`, 'written', 'interrupt']);
+    assert.match(readFileSync(`/proc/${left}/status`, 'utf8'), /^Uid:\s*65533\b/m);
+    const exit = once(gateway, 'exit');
+    gateway.kill('SIGKILL');
+    await exit;
+    await until('the program is gone', () => !alive(left));
+  });
 
 const CASES: readonly (readonly [what: string, launcher: readonly string[], says: RegExp])[] = [
   ['with the capabilities', asUnit(`,${THREE}`, `,${THREE}`), /^ok: /],

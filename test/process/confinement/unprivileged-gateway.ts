@@ -1,27 +1,31 @@
 /**
  * For `other-user.test.ts`: what a gateway does that is no root, but has the capabilities to start programs of other users: it closes itself, then starts
- * one program after another, prints what each of them says as a line of JSON, and waits to be killed. Its argument is the other user's number.
+ * one program after another, prints what each of them says as a line of JSON, and waits to be killed. Its arguments are the other user's number and how programs are started.
  */
 import { loadKoffi } from '../../../src/ops/addons/addon.ts';
 import { openAssets } from '../../../src/ops/assets.ts';
 import { shield } from '../../../src/ops/system/shield.ts';
 import { planConfinement, readSystem } from '../../../src/process/confinement/confine.ts';
-import { posixSpawner } from '../../../src/process/posix/posix.ts';
 import { Programs } from '../../../src/process/programs.ts';
+import { chooseSpawner } from '../../../src/process/spawner.ts';
 import { collect, firstLine, keepAlive, shell } from '../support.ts';
 
-const [user = ''] = process.argv.slice(2);
+const [user = '', wanted] = process.argv.slice(2);
 const addon = loadKoffi(openAssets());
 const system = readSystem();
 shield(addon);
 keepAlive();
 const nothing = () => undefined;
-const programs = new Programs(posixSpawner(addon), 100, {
-  started: nothing,
-  ended: nothing,
-  refused: nothing,
-  watchdogLost: (reason) => console.error(reason),
-});
+const programs = new Programs(
+  chooseSpawner(openAssets(), wanted === 'posix' ? 'posix' : 'starter', console.error).spawner,
+  100,
+  {
+    started: nothing,
+    ended: nothing,
+    refused: nothing,
+    watchdogLost: (reason) => console.error(reason),
+  },
+);
 const termination = { interruptAfter: 1000, terminateAfter: 1000, killAfter: 1000 };
 
 const start = (script: string, other: boolean) => {

@@ -22,9 +22,9 @@ describe('orphans of programs', { timeout: 60_000 }, () => {
     subreaper = (on) => assert.equal(prctl(PR_SET_CHILD_SUBREAPER, on, 0, 0, 0), 0);
     subreaper(1);
   });
-  after(() => {
+  after(async () => {
     subreaper(0);
-    spawner.close();
+    await spawner.close();
     release();
   });
 

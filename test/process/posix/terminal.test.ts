@@ -31,8 +31,8 @@ describe('a terminal for stdout', { timeout: 60_000 }, () => {
     release = keepAlive();
     spawner = makeSpawner('posix');
   });
-  after(() => {
-    spawner.close();
+  after(async () => {
+    await spawner.close();
     release();
   });
   const onTerminal = (script: string): Promise<Child> => spawner.spawn(shell(script, { stdout: 'terminal' }));

@@ -95,8 +95,8 @@ for (const name of SPAWNERS) {
       release = keepAlive();
       spawner = makeSpawner(name);
     });
-    after(() => {
-      spawner.close();
+    after(async () => {
+      await spawner.close();
       release();
     });
 

@@ -37,14 +37,16 @@ for (const name of SPAWNERS) {
   });
 }
 
-for (const [stdout, kind] of [
-  ['pipe', 1],
-  ['terminal', 2],
+for (const [name, stdout, kind] of [
+  ['posix', 'pipe', 1],
+  ['posix', 'terminal', 2],
+  ['starter', 'pipe', 3],
+  ['starter', 'terminal', 4],
 ] as const)
-  test(`nor does it leave what was just being started with a ${stdout}`, { timeout: 60_000 }, async () => {
+  test(`nor does it leave what was just being started with a ${stdout}, ${name}`, { timeout: 60_000 }, async () => {
     for (const after of [0, 1, 2, 4, 8]) {
       const marker = `100000.${process.pid}${after}${kind}`;
-      const gateway = spawn(process.execPath, [SUDDEN_GATEWAY, marker, String(after), stdout], {
+      const gateway = spawn(process.execPath, [SUDDEN_GATEWAY, marker, String(after), stdout, name], {
         stdio: ['ignore', 'inherit', 'inherit'],
       });
       const [, signal] = await once(gateway, 'exit');
@@ -114,8 +116,8 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     release = keepAlive();
     spawner = makeSpawner('posix');
   });
-  after(() => {
-    spawner.close();
+  after(async () => {
+    await spawner.close();
     release();
   });
 
@@ -190,10 +192,11 @@ describe('the watchdog', { timeout: 60_000 }, () => {
     const reasons: string[] = [];
     const broken: Spawner = {
       name: 'posix',
+      guardsPrograms: false,
       terminals: false,
       spawn: () => Promise.reject(new Error('no')),
       memoryFile: () => spawner.memoryFile(),
-      close: () => undefined,
+      close: () => Promise.resolve(),
     };
     const watchdog = new Watchdog(broken, (reason) => reasons.push(reason));
     await watchdog.ready();

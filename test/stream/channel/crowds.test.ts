@@ -10,7 +10,7 @@ import { compiledViewers } from '../../support/compiled.ts';
 import { EventClient } from '../../support/event-stream.ts';
 import { type Running, startGateway } from '../../support/gateway.ts';
 import { inTurns, tooFewFiles } from '../../support/many.ts';
-import { childrenOf, descriptorsOf, until } from '../../support/processes.ts';
+import { descriptorsOf, programsOf, until } from '../../support/processes.ts';
 import { RawClient } from '../../support/raw.ts';
 import { post, StreamClient, WAYS } from '../../support/stream-client.ts';
 
@@ -158,7 +158,7 @@ for (const engine of ['uws', 'node'] as const)
       assert.equal(livesOf(running), 1);
 
       // A program that goes with its last viewer.
-      const programs = (): number => childrenOf(pid).filter(({ command }) => command.includes('lives.sh')).length;
+      const programs = (): number => programsOf(pid).filter(({ command }) => command.includes('lives.sh')).length;
       for (let at = 0; at < 50; at++) (await TestSocket.open(`ws://127.0.0.1:${port}/brief`)).ws.terminate();
       await until('they have ended', () => programs() === 1);
       stays.ws.terminate();

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { type Running, startGateway } from '../../support/gateway.ts';
-import { childrenOf, until } from '../../support/processes.ts';
+import { programsOf, until } from '../../support/processes.ts';
 import { post, StreamClient, WAYS } from '../../support/stream-client.ts';
 
 const LINES = 2000;
@@ -354,7 +354,7 @@ for (const engine of ['uws', 'node'] as const) {
       assert.equal(events.headers['content-type'], 'text/event-stream');
       assert.equal(events.headers['x-accel-buffering'], 'no');
       assert.deepEqual(
-        childrenOf(running.pid).filter(({ command }) => /cat|hello/.test(command)),
+        programsOf(running.pid).filter(({ command }) => /cat|hello/.test(command)),
         [],
       );
       assert.equal((await ask(port, '/mine')).body, 'hello\n');

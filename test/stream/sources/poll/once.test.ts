@@ -7,7 +7,7 @@ import { TestSocket } from '../../../support/client.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { type Running, startGateway } from '../../../support/gateway.ts';
 import { inTurns, tooFewFiles } from '../../../support/many.ts';
-import { childrenOf, until } from '../../../support/processes.ts';
+import { programsOf, until } from '../../../support/processes.ts';
 
 /** Waits until the number in a file is larger than the one it is told: a page that was written for long-polling. */
 const WAIT = `#!/bin/sh
@@ -149,7 +149,7 @@ for (const engine of ['uws', 'node'] as const)
     test('the last viewer that leaves ends the run that waits', async (t) => {
       const config = `${CONFIG(engine)}[stream."/short"]\npoll = "/cgi-bin/wait.cgi/short"\nidle_stop = "0ms"\n`;
       const running = await startGateway(t, { config, files: { 'cgi/wait.cgi': WAIT, 'cgi/quick.cgi': QUICK } });
-      const runs = (): number => childrenOf(running.pid).filter(({ command }) => command.includes('wait.cgi')).length;
+      const runs = (): number => programsOf(running.pid).filter(({ command }) => command.includes('wait.cgi')).length;
       const viewers = await watch(running, '/short', 3);
       await until('it waits', () => runs() === 1);
       for (const viewer of viewers) viewer.leave();

@@ -9,7 +9,7 @@ import { ask, TestSocket } from '../../../support/client.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { type Running, startGateway } from '../../../support/gateway.ts';
 import { oldServer } from '../../../support/old-server.ts';
-import { childrenOf, memoryOf, until } from '../../../support/processes.ts';
+import { memoryOf, programsOf, until } from '../../../support/processes.ts';
 
 const HEAD = `
 [[listen]]
@@ -277,7 +277,7 @@ test('CGI programs that fail, take too long, print 50 MB or redirect', async (t)
   assert.deepEqual(await own.first(1), ['/own  GET']);
   for (const client of [local, slow, own]) client.close();
   await until('no program is left', () =>
-    childrenOf(running.pid).every(({ command }) => !/\.cgi|^sleep|^head/.test(command)),
+    programsOf(running.pid).every(({ command }) => !/\.cgi|^sleep|^head/.test(command)),
   );
   assert.equal(await running.stop(), 0);
 });
@@ -300,7 +300,7 @@ test('commands: their output is the answer, their status an error', async (t) =>
   assert.deepEqual(await big.first(1, 'notice'), [
     failing('its response is too large: more than max_message, 65536 bytes'),
   ]);
-  const sleeping = (): boolean => childrenOf(running.pid).some(({ command }) => command === 'sleep 1000');
+  const sleeping = (): boolean => programsOf(running.pid).some(({ command }) => command === 'sleep 1000');
   const hanging = await events(running, '/hangs');
   await until('it runs', sleeping);
   hanging.close();
@@ -477,6 +477,6 @@ test('many come and go: channels and programs go with them', async (t: TestConte
     assert.equal((await ask(running.port, '/q?one-too-many')).status, 503);
     for (const viewer of viewers) viewer.close();
   }
-  await until('nothing runs', () => childrenOf(running.pid).every(({ command }) => !command.includes('QUERY_STRING')));
+  await until('nothing runs', () => programsOf(running.pid).every(({ command }) => !command.includes('QUERY_STRING')));
   assert.equal(await running.stop(), 0);
 });
