@@ -19,7 +19,7 @@ import {
   SETTINGS,
   WINDOW_UPDATE,
 } from '../../../support/http2.ts';
-import { childrenOf, memoryOf, until } from '../../../support/processes.ts';
+import { memoryOf, programsOf, until } from '../../../support/processes.ts';
 
 const MB = 1 << 20;
 const REQUESTS = 20;
@@ -106,7 +106,7 @@ describe('HTTP/2: answers that nobody reads', () => {
           return (await dropped(running)) >= CLIENTS * REQUESTS;
         });
         if (how === 'shut windows') for (const client of clients) await client.next(RST_STREAM);
-        await until('the end of the programs', () => childrenOf(running.pid).every(({ command }) => command !== 'yes'));
+        await until('the end of the programs', () => programsOf(running.pid).every(({ command }) => command !== 'yes'));
         other.close();
         // Idle by now: they end as any other connection, whether or not they read the goodbye.
         await until('the end of the connections', async () => (await open(running)) === 0);
