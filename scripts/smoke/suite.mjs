@@ -171,8 +171,10 @@ class Running {
   }
 
   engine() {
-    const fallen = /posix_spawn cannot[^"]*/.exec(this.output);
-    return `engine ${/"engine":"(\w+)"/.exec(this.output)?.[1]}${fallen === null ? ', posix_spawn' : ''}`;
+    const lost = /(posix_spawn cannot|the process that starts programs cannot|there is no starter)[^"]*/.exec(
+      this.output,
+    );
+    return `engine ${/"engine":"(\w+)"/.exec(this.output)?.[1]}, ${lost === null ? 'starter' : lost[0]}`;
   }
 
   /** Asks `probe` until it answers something; rejects after a while, or when the gateway has ended without being told to. */

@@ -6,7 +6,7 @@ import { DEFAULT_PATH } from '../ops/system/search-path.ts';
 import { SpawnError } from './spawn.ts';
 
 /**
- * To be asked once, when the configuration is read, and with an absolute path out.
+ * A program's absolute path.
  *
  * @param name A path (anything with a "/", relative to `directory`) or a name to look for.
  * @param path The folders to look in, separated by ":"; `DEFAULT_PATH` when undefined. Relative ones are passed over.
@@ -37,6 +37,35 @@ export function findProgram(name: string, path: string | undefined, directory: s
   }
   const because = answer === 'ENOENT' ? `it is not in any folder of PATH (${folders})` : undefined;
   throw new SpawnError(name, answer, { because });
+}
+
+/** How long it is believed that a program is where it was found, milliseconds: as long as files are served without a look at the disk. */
+const FRESH_FOR = 1000;
+
+/**
+ * The search for one program that is started again and again. Folders that do not have it cost an exception each, and all together as much as all else
+ * that is done for a start.
+ */
+export class ProgramSearch {
+  private found: string | undefined;
+  private stale = 0;
+
+  /** As `findProgram`. @param clock milliseconds */
+  constructor(
+    private readonly name: string,
+    private readonly path: string | undefined,
+    private readonly directory: string,
+    private readonly clock: () => number = () => performance.now(),
+  ) {}
+
+  /** Throws as `findProgram`; what was not found is looked for again the next time. */
+  find(): string {
+    const now = this.clock();
+    if (this.found !== undefined && now < this.stale) return this.found;
+    this.found = findProgram(this.name, this.path, this.directory);
+    this.stale = now + FRESH_FOR;
+    return this.found;
+  }
 }
 
 /** The system's name for why a file cannot be executed; undefined when it can. */

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { findProgram } from '../../src/process/find-program.ts';
+import { findProgram, ProgramSearch } from '../../src/process/find-program.ts';
 import { SpawnError } from '../../src/process/spawn.ts';
 
 describe('findProgram', () => {
@@ -54,4 +54,18 @@ describe('findProgram', () => {
       );
     });
   }
+
+  test('a search believes what it found for a second, and never that there is nothing', () => {
+    let now = 0;
+    const search = new ProgramSearch('moves', path(), folder, () => now);
+    assert.throws(() => search.find(), SpawnError);
+    const there = join(folder, 'two/moves');
+    writeFileSync(there, '', { mode: 0o755 });
+    assert.equal(search.find(), there);
+    rmSync(there);
+    now = 999;
+    assert.equal(search.find(), there);
+    now = 1000;
+    assert.throws(() => search.find(), SpawnError);
+  });
 });

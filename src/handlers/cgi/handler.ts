@@ -4,7 +4,7 @@ import { HttpError } from '../../http/errors.ts';
 import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
-import { findProgram } from '../../process/find-program.ts';
+import { ProgramSearch } from '../../process/find-program.ts';
 import type { Program, Programs } from '../../process/programs.ts';
 import { type Exit, SpawnError } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
@@ -59,6 +59,8 @@ class CgiPrograms {
   private readonly limit: ConcurrencyLimit;
   private readonly running = new Set<Program>();
   private readonly scripts: Scripts | undefined;
+  /** For the command, or for each interpreter, by its name. */
+  private readonly searches = new Map<string, ProgramSearch>();
   private readonly environment: RouteEnvironment;
   /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
   private readonly interpreters: readonly (readonly [extension: string, program: string])[];
@@ -114,8 +116,13 @@ class CgiPrograms {
   }
 
   private find(program: string): string {
+    let search = this.searches.get(program);
+    if (search === undefined) {
+      search = new ProgramSearch(program, this.environment.inherited?.['PATH'], '/');
+      this.searches.set(program, search);
+    }
     try {
-      return findProgram(program, this.environment.inherited?.['PATH'], '/');
+      return search.find();
     } catch (error) {
       throw asStartError(error);
     }

@@ -1,5 +1,5 @@
 /** Starts a stream's programs: its command, its environment, its stderr into the log. */
-import { findProgram } from '../../../process/find-program.ts';
+import { ProgramSearch } from '../../../process/find-program.ts';
 import type { Program } from '../../../process/programs.ts';
 import { StderrLines } from '../../../process/stderr.ts';
 import { requestEnvironment } from '../../../programs/environment.ts';
@@ -13,12 +13,14 @@ export class StreamPrograms {
   private running = 0;
   /** SCRIPT_NAME */
   private readonly scriptName: string;
+  private readonly search: ProgramSearch;
 
   constructor(
     private readonly command: readonly [string, ...string[]],
     private readonly parts: Pick<SourceParts, 'key' | 'config' | 'log' | 'tallies' | 'programs' | 'launch' | 'version'>,
   ) {
     this.scriptName = routeBase(parts.key);
+    this.search = new ProgramSearch(command[0], process.env['PATH'], parts.config.directory ?? process.cwd());
   }
 
   /** Rejects with the `HttpError` that refuses the client. */
@@ -48,7 +50,7 @@ export class StreamPrograms {
     const { key, config, programs, launch, version, log } = this.parts;
     const { id, request, rest, user, bodyLength = 0, passAuthorization = false } = asked;
     const [name, ...args] = this.command;
-    const file = findProgram(name, process.env['PATH'], config.directory ?? process.cwd());
+    const file = this.search.find();
     const { scriptName } = this;
     const script = { file, scriptName, pathInfo: rest === '' ? '' : pathInfo(key, rest) };
     const program = await programs.start({
