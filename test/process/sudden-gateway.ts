@@ -3,11 +3,11 @@
  * later. Its arguments are a number for the programs to sleep, by which they are known, those milliseconds, what their stdout is, and how programs are started.
  */
 import { Programs } from '../../src/process/programs.ts';
-import { makeSpawner, shell } from './support.ts';
+import { makeSpawner, SPAWNERS, shell } from './support.ts';
 
 const [marker, after, stdout, name] = process.argv.slice(2);
 const nothing = () => undefined;
-const programs = new Programs(makeSpawner(name === 'posix' ? 'posix' : 'starter'), 100, {
+const programs = new Programs(makeSpawner(SPAWNERS.find((known) => known === name) ?? 'posix'), 100, {
   started: nothing,
   ended: nothing,
   refused: nothing,

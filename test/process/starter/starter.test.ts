@@ -8,14 +8,27 @@ import { openAssets } from '../../../src/ops/assets.ts';
 import { posixParts } from '../../../src/process/posix/posix.ts';
 import { SpawnError } from '../../../src/process/spawn.ts';
 import { StarterSpawner, type StarterSpawnerOptions } from '../../../src/process/starter/spawner.ts';
-import { alive, collect, descriptors, firstLine, keepAlive, shell, statOf, until, zombies } from '../support.ts';
+import {
+  alive,
+  collect,
+  descriptors,
+  firstLine,
+  HAS_STARTER,
+  keepAlive,
+  shell,
+  statOf,
+  until,
+  zombies,
+} from '../support.ts';
 
 const LITTLE_GATEWAY = fileURLToPath(new URL('../little-gateway.js', import.meta.url));
 
 const assets = openAssets();
 const addon = loadKoffi(assets);
 
-describe('a starter', { timeout: 120_000 }, () => {
+const skip = HAS_STARTER ? false : 'needs a C compiler at build time';
+
+describe('a starter', { timeout: 120_000, skip }, () => {
   let release: () => void;
   before(() => {
     release = keepAlive();
