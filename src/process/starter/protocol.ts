@@ -23,7 +23,7 @@ const HEADER_BYTES = 28;
 export const ANSWER = {
   /** It can be asked now. */
   ready: 1,
-  /** It runs. Of a brief one this is told only when it has run for 4 ms. */
+  /** It runs. Of a brief one this is told only when it has run for 4 ms, or for up to 20 while others run beside it. */
   started: 2,
   /** It was not started; the value is an errno, and the slot is free. */
   failed: 3,

@@ -71,8 +71,11 @@ struct moment {
   long seconds, nanoseconds;
 };
 
-/* Milliseconds: how long a brief program may run before the gateway is told that it has started, and how often groups without leader are looked at. */
-enum { BRIEF_FOR = 4, LOOK_EVERY = 1000, GRACE = 1000 };
+/*
+ * Milliseconds: how long a brief program may run before the gateway is told that it has started, for each of those that share the processors, up to
+ * five; how often groups without leader are looked at; how long programs have between TERM and KILL when the gateway is gone.
+ */
+enum { BRIEF_FOR = 4, SHARING = 5, LOOK_EVERY = 1000, GRACE = 1000 };
 enum { SIGNAL_SET_BYTES = 8, ANSWERS = 64, FEW_STRINGS = 1024, MAX_DESCRIPTORS = 4, UNTOLD = 512 };
 
 static struct group *groups;
@@ -360,10 +363,10 @@ static void start(const struct request *request, char *strings, const int *descr
       failed = exec_error;
       CALL4(SYS_wait4, pid, 0, 0, 0);
     } else if (request->value & BRIEF && next_untold - first_untold < UNTOLD) {
-      uint32_t at = next_untold++ % UNTOLD;
+      uint32_t at = next_untold++ % UNTOLD, sharing = next_untold - first_untold;
       untold[at].slot = slot;
       untold[at].pid = (int32_t)pid;
-      untold[at].due = now() + BRIEF_FOR;
+      untold[at].due = now() + BRIEF_FOR * (long)(sharing < SHARING ? sharing : SHARING);
     } else tell(STARTED, slot, (int32_t)pid, 0);
   }
   if (failed) {
