@@ -132,7 +132,7 @@ class ProxyRoute {
 
   private reply(call: Call, response: UpstreamResponse): Reply {
     const { status, reason, body } = response;
-    const headers = responseFields(response.headers, status, this.places(call));
+    const headers = responseFields(response.headers, status, () => this.places(call));
     if (call.request.method === 'HEAD') {
       const length = headerValue(response.headers, 'content-length');
       return {
@@ -181,7 +181,7 @@ class ProxyRoute {
   }
 
   private upgrade(call: Call, response: UpstreamResponse, protocol: string | undefined, bridge: Bridge): Upgrade {
-    const fields = responseFields(response.headers, response.status, this.places(call));
+    const fields = responseFields(response.headers, response.status, () => this.places(call));
     return {
       protocol,
       headers: fields.filter(([name]) => !name.startsWith('sec-websocket-') && name !== 'date'),

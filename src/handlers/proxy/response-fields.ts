@@ -22,8 +22,8 @@ export interface Places {
 
 const UPGRADE_REQUIRED = 426;
 
-/** The engine writes the length, and what belongs to the connection. */
-export function responseFields(headers: HeaderList, status: number, places: Places): HeaderList {
+/** The engine writes the length, and what belongs to the connection. @param places asked where a field names a place, which few do */
+export function responseFields(headers: HeaderList, status: number, places: () => Places): HeaderList {
   const named = connectionNames(headers);
   const fields: (readonly [string, string])[] = [];
   for (const field of headers) {
@@ -32,9 +32,9 @@ export function responseFields(headers: HeaderList, status: number, places: Plac
     const isWanted = name === 'upgrade' && status === UPGRADE_REQUIRED;
     if (name === 'content-length' || ((CONNECTION_FIELDS.has(name) || named?.has(name) === true) && !isWanted))
       continue;
-    if (name === 'location' || name === 'content-location') fields.push([name, referenceFor(value, places)]);
-    else if (name === 'refresh') fields.push([name, refreshFor(value, places)]);
-    else if (name === 'set-cookie') fields.push([name, cookieFor(value, places)]);
+    if (name === 'location' || name === 'content-location') fields.push([name, referenceFor(value, places())]);
+    else if (name === 'refresh') fields.push([name, refreshFor(value, places())]);
+    else if (name === 'set-cookie') fields.push([name, cookieFor(value, places())]);
     else fields.push(field);
   }
   return fields;

@@ -253,7 +253,7 @@ test('fields of a response', () => {
         [name, value],
       ],
       status,
-      PLACES,
+      () => PLACES,
     );
     assert.equal(first?.[1], expected, `${name}: ${value}`);
     assert.equal(more.length, 0);
