@@ -23,7 +23,7 @@ const SETTLE = 1000;
 const MIB = 2 ** 20;
 
 /** A file that takes no room on the disk. @returns its path on the servers */
-function sparseFile(site: Site, bytes: number): string {
+export function sparseFile(site: Site, bytes: number): string {
   const name = `${bytes / 1e6}m.bin`;
   const file = join(site.www, name);
   if (!existsSync(file)) {
@@ -34,7 +34,7 @@ function sparseFile(site: Site, bytes: number): string {
   return `/${name}`;
 }
 
-interface Download {
+export interface Download {
   /** The most that the server had at one moment. */
   readonly peak: Memory;
   readonly bytes: number;
@@ -42,7 +42,12 @@ interface Download {
 }
 
 /** @param limits for curl(1) */
-async function download(service: Service, path: string, limits: readonly string[], secure = false): Promise<Download> {
+export async function download(
+  service: Service,
+  path: string,
+  limits: readonly string[],
+  secure = false,
+): Promise<Download> {
   const url = `${secure ? 'https' : 'http'}://127.0.0.1:${service.port}${path}`;
   // One suite, so that all encrypt alike.
   const tls = secure ? ['--insecure', '--tls13-ciphers', 'TLS_AES_128_GCM_SHA256'] : [];

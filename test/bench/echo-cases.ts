@@ -9,7 +9,7 @@ import type { Service } from './service.ts';
 /** Messages under way on a connection where the rate is measured. */
 const WINDOW = 32;
 
-interface EchoResult {
+export interface EchoResult {
   readonly rate: number;
   readonly p50: number;
   readonly p99: number;
@@ -19,7 +19,8 @@ interface EchoResult {
   readonly programs: number;
 }
 
-async function echo(service: Service, order: EchoOrder): Promise<EchoResult> {
+/** One load on one server. */
+export async function echo(service: Service, order: EchoOrder): Promise<EchoResult> {
   const zero: Cpu = { own: 0, programs: 0 };
   let before = zero;
   let after = zero;

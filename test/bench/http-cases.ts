@@ -15,7 +15,7 @@ import {
 import { cpuOf } from './proc.ts';
 import { wrk } from './wrk.ts';
 
-interface HttpCase {
+export interface HttpCase {
   readonly name: string;
   readonly title: string;
   readonly connections: number;
@@ -33,7 +33,8 @@ function pathFor(peer: Peer, path: string): string {
   return peer === websocketdCgi ? path.replace('/cgi-bin', '') : path;
 }
 
-function httpCase({ name, title, connections, path, peers, needs = [] }: HttpCase): BenchCase {
+/** Answers a second, and what each costs. */
+export function httpCase({ name, title, connections, path, peers, needs = [] }: HttpCase): BenchCase {
   return {
     name,
     title,

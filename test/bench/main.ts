@@ -12,6 +12,7 @@ import { idleCase, idleTlsCase } from './idle-case.ts';
 import { notModifiedCase } from './not-modified-case.ts';
 import type { Peer } from './peers.ts';
 import { installMissing, missingPrograms } from './programs.ts';
+import { proxyCases } from './proxy-cases.ts';
 import { runCase } from './rounds.ts';
 import { makeSite } from './site.ts';
 import { stallCase } from './stall-case.ts';
@@ -27,6 +28,7 @@ const CASES: readonly BenchCase[] = [
   idleCase,
   stallCase,
   startCase,
+  ...proxyCases,
   ...connectionCases,
   downloadTlsCase,
   fanoutTlsCase,

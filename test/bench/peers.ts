@@ -10,7 +10,8 @@ import type { Site } from './site.ts';
 const CONNECTIONS = 12_000;
 const LIGHTTPD_TLS = '/usr/lib/lighttpd/mod_openssl.so';
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
-const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** What is measured as runnel. */
+export const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const BARE = fileURLToPath(new URL('./bare-uws.js', import.meta.url));
 
 export interface Peer {
@@ -296,7 +297,8 @@ function fcgiSocket(site: Site): string {
   return join(site.folder, 'fcgiwrap.sock');
 }
 
-function path(program: string): string {
+/** Where it is; throws where it is not. */
+export function path(program: string): string {
   const found = whereIs(program);
   if (found === undefined) throw new Error(`${program} is not installed`);
   return found;

@@ -14,6 +14,7 @@ const PACKAGES: { readonly [program: string]: string } = {
   nginx: 'nginx-light',
   '/usr/lib/nginx/modules/ngx_nchan_module.so': 'libnginx-mod-nchan',
   fcgiwrap: 'fcgiwrap',
+  caddy: 'caddy',
   wrk: 'wrk',
   gcc: 'gcc libc6-dev',
   [OPENSSL]: 'libssl-dev',
