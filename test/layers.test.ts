@@ -29,11 +29,11 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
     ['ops', 'ownership'],
     ['net'],
   ],
-  cli: [['check', 'tls'], [REST]],
+  cli: [['check', 'tls', 'websocketd'], [REST]],
   client: [['client'], ['session'], ['ways'], ['transports'], ['dialing'], [REST]],
   engine: [['choose'], ['door'], ['uws', 'node'], [REST]],
   handlers: [['kinds'], ['own'], [REST], ['cgi']],
-  'stream/sources': [['sources'], ['poll'], ['program', 'connect'], [REST]],
+  'stream/sources': [['sources'], ['poll', 'folder'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
   ops: [['memory', 'addons'], [REST]],
 };

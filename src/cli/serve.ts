@@ -92,22 +92,23 @@ export function reread(file: string, surroundings: Surroundings = {}, system = r
     : { ok: false, problems: result.problems.map(formatProblem) };
 }
 
+export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'extra'> {
+  /** Where not the log of the configuration is meant. */
+  readonly log?: Log;
+  /** It cannot listen, for a reason with this code of the system: tells, and returns the exit code. Left out: as `serve` does. */
+  failed?(message: string, code: string): number;
+}
+
 /** Runs a gateway until TERM or INT. Resolves with the exit code. */
-export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts, 'wrap' | 'reread'>): Promise<number> {
+export async function serveUntilSignal(config: Config, parts: ServeParts): Promise<number> {
   // Not by process.stdout, which would change how the output behaves for everybody who shares it.
   const terminal = isatty(1);
   // Under nohup, whose output goes elsewhere, it is to live on.
   const hadTerminal = terminal && hasTerminal();
-  const { format } = config.log;
-  const log = new Log({
-    format: format === 'auto' ? (terminal ? 'plain' : 'json') : format,
-    level: config.log.level,
-    colour: terminal && process.env['NO_COLOR'] === undefined,
-    descriptor: 1,
-  });
+  const { log = usualLog(config, terminal), failed, ...gatewayParts } = parts;
   const signals = new Signals();
   try {
-    const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...extra });
+    const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...gatewayParts });
     // From the beginning: without anybody to hear it, HUP would end the process.
     process.on('SIGHUP', () => {
       if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
@@ -133,12 +134,25 @@ export async function serveUntilSignal(config: Config, extra: Pick<GatewayParts,
       return EXIT.config;
     }
     if (!(error instanceof ListenError)) throw error;
+    if (failed !== undefined) {
+      await log.flush();
+      return failed(error.message, error.code);
+    }
     log.error(error.message);
     return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;
   } finally {
     signals.close();
     await log.flush();
   }
+}
+
+function usualLog({ log: { format, level } }: Config, terminal: boolean): Log {
+  return new Log({
+    format: format === 'auto' ? (terminal ? 'plain' : 'json') : format,
+    level,
+    colour: terminal && process.env['NO_COLOR'] === undefined,
+    descriptor: 1,
+  });
 }
 
 /** Whether there is a terminal whose closing would send HUP, too, and mean that nobody is there any more. */

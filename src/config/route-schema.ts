@@ -2,7 +2,7 @@
  * What a kind of route tells the configuration about itself. The kinds are above this layer: here is what reading, checks and the
  * reference page need to know of any of them, and no name of one.
  */
-import type { Router } from '../routing/router.ts';
+import type { RoutePart, Router } from '../routing/router.ts';
 import type { RouteConfig } from './keys/routes.ts';
 import { isTable, type RawTable, type Table } from './values/tables.ts';
 import type { Fields, KeyPath, Reading } from './values/value.ts';
@@ -19,6 +19,11 @@ export interface RouteSchema<N extends string = string, R extends RouteConfig = 
   readonly startsPrograms: boolean;
   /** The folder that a route serves; undefined for one that serves something else. */
   folder?(route: R): ServedFolder | undefined;
+  /**
+   * The part of the requests for its path that a route takes; undefined: all. Asked of a table as it is written, and of one that was read:
+   * the keys that it goes by have the same values in both.
+   */
+  part?(route: RawTable): RoutePart | undefined;
   /** What must hold between the keys of its routes, or between them and the rest of the file, beyond what `table` sees. */
   check?(file: RawFile, reading: Reading): void;
   /** What is likely to be meant otherwise about one of its routes. Asked only where the whole file could be read. */

@@ -22,12 +22,21 @@ import { listenerOpener } from './listener-opener.ts';
 import { Listeners, type OpenListener, type PreparedListeners } from './listeners.ts';
 import { Pipelines } from './pipelines.ts';
 import { Reloader, type RereadResult } from './reloader.ts';
-import { buildRoutes, compareRoutes, NO_ROUTES, type RouteChanges, type RouteTable } from './routes.ts';
+import {
+  buildRoutes,
+  compareRoutes,
+  type ExtraRoute,
+  NO_ROUTES,
+  type RouteChanges,
+  type RouteTable,
+} from './routes.ts';
 
 export interface GatewayParts {
   readonly assets: Assets;
   readonly log: Log;
   readonly version: string;
+  /** Routes that are not in the configuration, for `runnel websocketd`: what is served beside its stream. */
+  readonly extra?: readonly ExtraRoute[];
   /** Wraps a route's handler, for `runnel run`: a page in front of its stream. */
   readonly wrap?: (key: string, handler: Handler) => Handler;
   /** Reads the configuration anew, for a reload. Without it there is no file. */
@@ -180,14 +189,14 @@ class RunningGateway implements Gateway {
 
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
   private async prepare(config: Config, policies: Policies): Promise<PreparedConfig> {
-    const { assets, log, version, wrap } = this.parts;
+    const { assets, log, version, wrap, extra } = this.parts;
     const { tallies, programs, files, buffers } = this;
     const before = this.built.routes;
     const routes = buildRoutes(
       config,
       policies,
       {
-        ...{ assets, log, version, tallies, programs, files, buffers, wrap },
+        ...{ assets, log, version, tallies, programs, files, buffers, wrap, extra },
         find: (host, path) => this.built.routes.router.find(host, path),
       },
       before,

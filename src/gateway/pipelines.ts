@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Redirect } from '../config/keys/listen.ts';
 import { healthHandler, metricsHandler, readyHandler } from '../handlers/own/admin.ts';
-import { hstsFields, httpsRouter } from '../handlers/own/https.ts';
+import { hstsFields, type RedirectTarget, redirectRouter } from '../handlers/own/https.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
 import type { PipelineParts, Route } from '../http/route.ts';
@@ -37,7 +37,7 @@ export class Pipelines {
   async of(config: Config, policies: Policies, routes: Router<Route>): Promise<readonly WantedListener[]> {
     const wanted: WantedListener[] = config.listen.map((listen) => {
       const router =
-        listen.redirect === undefined ? routes : httpsRouter(this.httpsPort(listen.redirect), policies.ofAdmin());
+        listen.redirect === undefined ? routes : redirectRouter(this.target(listen.redirect), policies.ofAdmin());
       const hosts = new HostPatterns(listen.hosts);
       const pipeline = this.pipeline(
         { router, hosts, policies, headers: hstsFields(listen.tls?.hsts) },
@@ -58,8 +58,8 @@ export class Pipelines {
   }
 
   /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
-  private httpsPort(redirect: Redirect): () => number {
-    return () => redirect.port ?? this.parts.securePort() ?? 443;
+  private target({ scheme, port }: Redirect): RedirectTarget {
+    return { scheme, port: () => port ?? this.parts.securePort() ?? 443 };
   }
 
   private pipeline(

@@ -12,13 +12,23 @@ import type { CommonParts, RouteKind } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Policies } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
-import { type RouteEntry, Router } from '../routing/router.ts';
+import { type RouteEntry, type RoutePart, Router } from '../routing/router.ts';
 import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
 import { same } from './differences.ts';
+
+/** A route of a verb's own, beside those of the configuration. It asks nobody to sign in. */
+export interface ExtraRoute {
+  readonly key: string;
+  readonly handler: Handler;
+  /** Names in lower case. */
+  readonly headers: HeaderList;
+}
 
 /** What the handlers of all configurations share. */
 export interface RouteParts extends CommonParts {
   readonly assets: Assets;
+  /** Routes that are not in the configuration. */
+  readonly extra?: readonly ExtraRoute[] | undefined;
   /** Wraps a route's handler. */
   readonly wrap?: ((key: string, handler: Handler) => Handler) | undefined;
 }
@@ -92,6 +102,13 @@ class Building {
       const handler = this.handler(BROWSER_FILES, undefined, () => new BrowserFiles({ assets, log, tallies }));
       this.enter(BROWSER_FILES, handler, [], config.defaults);
     }
+    for (const { key, handler, headers } of this.parts.extra ?? [])
+      this.enter(
+        key,
+        this.handler(`extra ${key}`, undefined, () => handler),
+        headers,
+        config.defaults,
+      );
     return { router: new Router(this.entries), built: this.built };
   }
 
@@ -103,7 +120,7 @@ class Building {
       return this.parts.wrap?.(key, built) ?? built;
     });
     const headers: HeaderList = [...route.headers].map(([name, value]) => [name.toLowerCase(), value]);
-    this.enter(key, handler, headers, route);
+    this.enter(key, handler, headers, route, kind.part?.({ ...route }));
   }
 
   private handler(name: string, madeFrom: unknown, make: () => Handler): Handler {
@@ -113,8 +130,14 @@ class Building {
     return built.handler;
   }
 
-  private enter(key: string, handler: Handler, headers: HeaderList, policies: RoutePolicies): void {
-    this.entries.push({ key, value: { key, handler, headers, ...this.policies.of(policies) } });
+  private enter(
+    key: string,
+    handler: Handler,
+    headers: HeaderList,
+    policies: RoutePolicies,
+    part?: RoutePart | undefined,
+  ): void {
+    this.entries.push({ key, value: { key, handler, headers, ...this.policies.of(policies) }, part });
   }
 }
 

@@ -25,6 +25,14 @@ export function asFileError(error: unknown): unknown {
   return error instanceof FileRefusal ? new HttpError(error.status, error.message, { cause: error }) : error;
 }
 
+/** A route that takes only what it has something for has nothing for this request: the next route that fits serves it. */
+export class NothingHere extends HttpError {
+  constructor(cause: HttpError) {
+    super(cause.status, cause.message, { cause });
+    this.name = 'NothingHere';
+  }
+}
+
 /**
  * The handler serves nobody new, because the gateway stops or the configuration has changed while the request was on its way to it. Where
  * another one has taken its place, that serves the request.

@@ -17,7 +17,7 @@ import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
 import { RecentMatches } from '../routing/recent-matches.ts';
 import type { Match } from '../routing/router.ts';
-import { HttpError, Superseded } from './errors.ts';
+import { HttpError, NothingHere, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
 import { PipelineCall } from './pipeline-call.ts';
 import { ReadyReplies } from './ready-replies.ts';
@@ -111,7 +111,7 @@ export class Pipeline {
   }
 
   private findRoute(host: string, path: CanonicalPath, call: PipelineCall): Match<Route> | undefined {
-    const match = this.parts.router.find(host, path);
+    const match = this.parts.router.find(host, path, call.handshake !== undefined);
     if (match !== undefined) call.enter(match, host);
     return match;
   }
@@ -259,9 +259,12 @@ export class Pipeline {
 
   // ---- answer ----
 
-  /** Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later. */
+  /**
+   * Whoever arrives in the moment of a reload is served by what is in force now, as if it had come a moment later; what a route has nothing
+   * for, by the next one.
+   */
   private failed(call: PipelineCall, match: Match<Route>, error: unknown): void {
-    const next = error instanceof Superseded ? this.parts.latest().find(call.host, call.path) : undefined;
+    const next = this.nextRoute(call, match, error);
     if (next === undefined || next.value.handler === match.value.handler) {
       call.fail(error);
       return;
@@ -272,6 +275,12 @@ export class Pipeline {
     } catch (wrong) {
       call.fail(wrong);
     }
+  }
+
+  private nextRoute(call: PipelineCall, { value }: Match<Route>, error: unknown): Match<Route> | undefined {
+    const handshake = call.handshake !== undefined;
+    if (error instanceof Superseded) return this.parts.latest().find(call.host, call.path, handshake);
+    return error instanceof NothingHere ? this.parts.router.find(call.host, call.path, handshake, value) : undefined;
   }
 
   private answer(call: PipelineCall, route: Route, answer: Answer): void {

@@ -18,8 +18,11 @@ const RETRY = { first: 2, last: 50 };
 const FLUSH_PATIENCE = 1000;
 const NEWLINE = 0x0a;
 
+/** Makes a line of its own, without the line break; undefined: the log leaves it out. */
+export type LineFormat = (level: Level, message: string, fields: LogFields) => string | undefined;
+
 export interface LogOptions {
-  readonly format: 'plain' | 'json';
+  readonly format: 'plain' | 'json' | LineFormat;
   readonly level: Level;
   /** Whether plain lines are coloured. */
   readonly colour: boolean;
@@ -83,6 +86,7 @@ export class Log {
   private line(level: Level, message: string, fields: LogFields | undefined): void {
     if (RANK[level] < RANK[this.level]) return;
     const text = this.format(level, message, fields);
+    if (text === undefined) return;
     const bytes = Buffer.byteLength(text);
     if (this.pendingBytes + bytes > MAX_PENDING_BYTES) {
       this.drop(1);
@@ -96,8 +100,12 @@ export class Log {
     }
   }
 
-  private format(level: Level, message: string, fields: LogFields | undefined): string {
+  private format(level: Level, message: string, fields: LogFields | undefined): string | undefined {
     const { format, colour } = this.options;
+    if (typeof format === 'function') {
+      const line = format(level, message, fields ?? {});
+      return line === undefined ? undefined : `${visible(line)}\n`;
+    }
     return format === 'json' ? jsonLine(level, message, fields) : plainLine(level, message, fields, colour);
   }
 
@@ -111,7 +119,7 @@ export class Log {
     this.untold = 0;
     if (untold > 0) {
       const message = 'log lines were dropped, because the log was not read in time or could not be written';
-      this.pending.push(this.format('warn', message, { dropped: untold }));
+      this.pending.push(this.format('warn', message, { dropped: untold }) ?? '');
     }
     const bytes = Buffer.from(this.pending.join(''));
     this.pending = [];

@@ -9,13 +9,21 @@ import { type Origin, parseOrigin, usualPort } from '../net/origin.ts';
 /** All that a reply may say about other origins: taken off what a program prints. */
 const CORS_FIELD = /^access-control-/;
 const STAR = '://*.';
+const ANY_PORT = ':*';
 const PREFLIGHT_VARY = ['Origin', 'Access-Control-Request-Method', 'Access-Control-Request-Headers'];
+
+/** An entry that stands for many origins: all hosts below one, all ports, or both. */
+interface Wildcard {
+  readonly like: Origin;
+  readonly below: boolean;
+  readonly anyPort: boolean;
+}
 
 export class Cors {
   /** In their one form (`net/origin.ts`). */
   private readonly exact: ReadonlySet<string>;
-  /** "https://*.example.org" without its star. */
-  private readonly wildcards: readonly Origin[];
+  /** "https://*.example.org" without its star, and "http://example.org:*" without its port. */
+  private readonly wildcards: readonly Wildcard[];
   private readonly everybody: boolean;
   private readonly allowHeaders: readonly string[];
 
@@ -24,8 +32,10 @@ export class Cors {
     this.everybody = origins.includes('*');
     this.exact = new Set(origins.filter((origin) => !origin.includes('*')));
     this.wildcards = origins.flatMap((origin) => {
-      const below = origin.includes(STAR) ? parseOrigin(origin.replace(STAR, '://')) : undefined;
-      return below ?? [];
+      const anyPort = origin.endsWith(ANY_PORT);
+      const like = parseOrigin((anyPort ? origin.slice(0, -ANY_PORT.length) : origin).replace(STAR, '://'));
+      const below = origin.includes(STAR);
+      return like === undefined || !(below || anyPort) ? [] : { like, below, anyPort };
     });
     const names = headers.map((name) => name.toLowerCase());
     // An EventSource may send it anyway; what reads event streams by fetch() has to ask.
@@ -49,11 +59,11 @@ export class Cors {
   /** Whether this origin itself is listed, or one of its kind: "*" lists nobody. */
   lists({ scheme, host, text }: Origin): boolean {
     if (this.exact.has(text)) return true;
-    if (host?.kind !== 'name') return false;
-    return this.wildcards.some(
-      (below) =>
-        scheme === below.scheme && host.port === below.host?.port && host.name.endsWith(`.${below.host?.name}`),
-    );
+    if (host === undefined) return false;
+    return this.wildcards.some(({ like, below, anyPort }) => {
+      if (scheme !== like.scheme || (!anyPort && host.port !== like.host?.port)) return false;
+      return below ? host.kind === 'name' && host.name.endsWith(`.${like.host?.name}`) : host.name === like.host?.name;
+    });
   }
 
   /** The origin that a request names, where it is listed. */

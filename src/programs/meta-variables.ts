@@ -23,6 +23,8 @@ export interface RequestFacts {
   readonly script: ScriptPath;
   /** Bytes of the body that the program can read from stdin. */
   readonly bodyLength: number;
+  /** REMOTE_HOST: the name of the client's address, where it was asked for. */
+  readonly remoteHost?: string | undefined;
   /** As whom the client was authenticated, and how: REMOTE_USER and AUTH_TYPE. */
   readonly user?: User | undefined;
   /** Whether the program may see Authorization and Proxy-Authorization. */
@@ -46,7 +48,7 @@ const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'proxy-author
 /** The variables, by name. Every value is text without NUL as long as the request's and the facts' are. */
 export function metaVariables(
   request: Request,
-  { id, script, bodyLength, user, passAuthorization }: RequestFacts,
+  { id, script, bodyLength, user, passAuthorization, remoteHost }: RequestFacts,
   { version, documentRoot }: ServerFacts,
 ): ReadonlyMap<string, string> {
   const { headers, listener, query } = request;
@@ -65,7 +67,7 @@ export function metaVariables(
   const remote = hostNumber(request.remoteAddress);
   set('REMOTE_ADDR', remote);
   // Section 4.1.9 allows the address where no name was looked up.
-  set('REMOTE_HOST', remote);
+  set('REMOTE_HOST', remoteHost ?? remote);
   set('REMOTE_USER', user?.name);
   set('REQUEST_METHOD', request.method);
   set('SCRIPT_NAME', script.scriptName);

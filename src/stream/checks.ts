@@ -65,7 +65,7 @@ function rawStream(table: RawTable): RawStream | undefined {
 /** What the gateway itself will ask. A key that is none is reported elsewhere. */
 function routerOf(routes: readonly RawRoute[]): Router<RawRoute> {
   const entries = routes.filter(({ key }) => parseRouteKey(key) !== undefined);
-  return new Router(entries.map((value) => ({ key: value.key, value })));
+  return new Router(entries.map((value) => ({ key: value.key, value, part: value.kind.part?.(value.table) })));
 }
 
 export function doubtStream(key: string, config: StreamConfig, routes: Router<ReadRoute>, reading: Reading): void {

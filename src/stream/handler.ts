@@ -28,7 +28,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       idleTimeout: config.idle_timeout,
       maxLifetime: config.max_lifetime,
     }),
-    maxMessage: config.max_message,
+    maxMessage: config.max_client_message ?? config.max_message,
     binary: frames.binary,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };

@@ -5,6 +5,7 @@ import { boolean, choice, duration, integer, size, text } from '../config/values
 import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
 import { optional, preset } from '../config/values/value.ts';
 import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
+import { folderKeys } from './sources/folder/keys.ts';
 import { pollingKeys, pollKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
 
@@ -22,11 +23,16 @@ const history = shortOr(
 );
 
 /** One of them is in every stream: the key that chooses its source. */
-const sourceKeys = { ...commandKeys, ...pollKeys, ...connectKeys } as const;
+const sourceKeys = { ...commandKeys, ...folderKeys, ...pollKeys, ...connectKeys } as const;
 
 const keys = {
   ...sourceKeys,
   ...connectionKeys,
+  websocket_only: preset(
+    boolean,
+    false,
+    'Whether only WebSockets are for this route. Other requests go to the next route that fits, which may have the same path: a page beside its stream.',
+  ),
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
@@ -80,14 +86,23 @@ const keys = {
     '64KiB',
     'Largest message, from a client or from the program. A larger one ends the stream. With poll it is the largest body of a response; a larger one is an error, and the source is polled again.',
   ),
+  max_client_message: optional(
+    size('1B', '64MiB'),
+    'Largest message from a client, where it is another one than from the program. The default is max_message.',
+  ),
   eof_message: optional(
     variableValue,
     'A message with this text closes the stdin of the program, while its output goes on; "" is the empty message.',
   ),
   stderr: preset(
-    choice('log', 'client'),
+    choice('log', 'client', 'json'),
     'log',
-    "Where the program's stderr goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary).",
+    'Where the stderr of the program goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary). "json": to both, and each line of stdout and stderr becomes a message {"stream": "stdout", "data": "…"}.',
+  ),
+  reverse_lookup: preset(
+    boolean,
+    false,
+    'Whether REMOTE_HOST is the name that DNS has for the address of the client. Anybody can give any name to an address of their own. Each client waits for the answer, for a second at most.',
   ),
   unbuffer: preset(
     boolean,

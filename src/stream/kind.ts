@@ -11,7 +11,10 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   table: streamTable,
   startsPrograms: true,
   usesBrowserFiles: true,
-  maxMessage: ({ max_message }) => max_message,
+  maxMessage: ({ max_message, max_client_message }) => max_client_message ?? max_message,
+  part: ({ websocket_only }) => (websocket_only === true ? 'handshakes' : undefined),
+  folder: ({ root }) =>
+    root === undefined ? undefined : { root, holds: 'programs', index: [], interpreted: [], answersAll: false },
   check: checkStreams,
   doubt: doubtStream,
   build(key, route, parts) {

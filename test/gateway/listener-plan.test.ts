@@ -38,7 +38,7 @@ test('listeners: what stays, what is opened, and in which order', () => {
   const inherited = spec({ address: 'systemd:web', engine: 'auto' });
   const metrics = spec({ address: ':90', engine: 'node' }, true);
   const wanted = {
-    a: spec({ address: ':80', engine: 'auto', redirect: { port: 443 } }),
+    a: spec({ address: ':80', engine: 'auto', redirect: { scheme: 'https', port: 443 } }),
     b: spec({ address: ':81', engine: 'auto' }),
     inherited: spec({ address: 'systemd:web', engine: 'node' }),
     metrics: spec({ address: ':90', engine: 'node' }),

@@ -13,7 +13,9 @@ export function doubtRoutes(routes: readonly ReadRoute[], reading: Reading): voi
     doubtHost(route, reading);
     doubtFolder(route, reading);
   }
-  const router = new Router(routes.map((value) => ({ key: value.key, value })));
+  const router = new Router(
+    routes.map((value) => ({ key: value.key, value, part: value.kind.part?.({ ...value.config }) })),
+  );
   for (const route of routes) if (route.guarded) doubtGuarded(route, routes, router, reading);
   for (const { kind, key, config } of routes) kind.doubt?.(key, config, router, reading);
 }

@@ -1,4 +1,4 @@
-/** One path in two tables: no two routes may have one key. */
+/** One path in two tables: no two routes may have one key, unless they take different parts of its requests. */
 import { parseRouteKey } from '../../routing/route-key.ts';
 import type { TextPosition } from '../reading/positions.ts';
 import { formatPath } from '../reading/problems.ts';
@@ -9,12 +9,11 @@ import type { KeyPath, Reading } from '../values/value.ts';
 export type PositionOf = (path: KeyPath) => TextPosition | undefined;
 
 export function checkRouteKeys({ routes }: RawFile, reading: Reading, positionOf: PositionOf): void {
-  const paths = routes.map(({ path }) => path);
-  const inFileOrder = paths.sort((a, b) => (positionOf(a)?.line ?? 0) - (positionOf(b)?.line ?? 0));
+  const inFileOrder = [...routes].sort((a, b) => (positionOf(a.path)?.line ?? 0) - (positionOf(b.path)?.line ?? 0));
   const first = new Map<string, KeyPath>();
-  for (const path of inFileOrder) {
+  for (const { path, kind, table } of inFileOrder) {
     const key = parseRouteKey(path[1]);
-    const served = key === undefined ? path[1] : key.host + key.path;
+    const served = `${key === undefined ? path[1] : key.host + key.path} ${kind.part?.(table) ?? ''}`;
     const before = first.get(served);
     if (before === undefined) {
       first.set(served, path);

@@ -10,17 +10,19 @@ import { tls } from './tls.ts';
 export const USUAL_LISTEN = [{ address: ':8080' }] as const;
 
 export interface Redirect {
-  /** Where the clients find HTTPS; undefined: on the port of the first TLS listener. */
+  readonly scheme: 'https' | 'http';
+  /** Where the clients find it; undefined: on the port of the first TLS listener. */
   readonly port: number | undefined;
 }
 
 const redirect: ValueType<Redirect> = {
-  expected: '"https", or "https:" and a port',
-  json: { type: 'string', pattern: '^https(:[0-9]{1,5})?$' },
+  expected: '"https", or "https:" or "http:" and a port',
+  json: { type: 'string', pattern: '^(https|https?:[0-9]{1,5})$' },
   read(value, at, reading) {
-    const match = typeof value === 'string' ? /^https(?::(\d{1,5}))?$/.exec(value) : null;
-    const port = match?.[1] === undefined ? undefined : Number(match[1]);
-    if (match !== null && (port === undefined || (port > 0 && port < 65536))) return { port };
+    const match = typeof value === 'string' ? /^(?:(https)|(https?):(\d{1,5}))$/.exec(value) : null;
+    const port = match?.[3] === undefined ? undefined : Number(match[3]);
+    if (match !== null && (port === undefined || (port > 0 && port < 65536)))
+      return { scheme: match[2] === 'http' ? 'http' : 'https', port };
     reading.wrong(at, value, this.expected);
     return undefined;
   },
@@ -123,7 +125,7 @@ export const listen = table(
     ),
     redirect: optional(
       redirect,
-      'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped.',
+      'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped, "http:8080" to another port without TLS.',
     ),
   },
   together(proxyNeedsNode, fileNeedsPath, http2NeedsTls),

@@ -10,7 +10,7 @@ const cors = table({
   origins: preset(
     listOf(originPattern, 'origins'),
     [],
-    'Origins whose pages may read the responses: "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://", or "*" for all with http or https. Empty: no CORS header is sent at all. The same origins may open streams.',
+    'Origins whose pages may read the responses: "https://app.example.org", "https://*.example.org", "http://app.example.org:*" for any port, "capacitor://localhost", "null", "file://", or "*" for all with http or https. Empty: no CORS header is sent at all. The same origins may open streams.',
   ),
   methods: preset(
     listOf(corsMethod, 'methods'),

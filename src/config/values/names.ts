@@ -166,15 +166,17 @@ export const hostPattern: ValueType<string> = {
 /** An origin in its one form; "*." at a host's beginning stands for one or more labels. */
 export const originPattern: ValueType<string> = {
   expected:
-    'an origin such as "https://app.example.org", "https://*.example.org", "capacitor://localhost", "null", "file://" or "*"',
+    'an origin such as "https://app.example.org", "https://*.example.org", "http://app.example.org:*", "capacitor://localhost", "null", "file://" or "*"',
   json: { type: 'string', pattern: '^(\\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/]*)$' },
   read(value, at, reading) {
     if (value === '*') return value;
     const written = typeof value === 'string' ? value : '';
     const star = written.includes('://*.');
-    const origin = parseOrigin(written.replace('://*.', '://'));
-    if (origin !== undefined && (!star || origin.host?.kind === 'name'))
-      return star ? origin.text.replace('://', '://*.') : origin.text;
+    const anyPort = written.endsWith(':*');
+    const origin = parseOrigin((anyPort ? written.slice(0, -2) : written).replace('://*.', '://'));
+    const fits = (!star || origin?.host?.kind === 'name') && (!anyPort || origin?.host !== undefined);
+    if (origin !== undefined && fits)
+      return (star ? origin.text.replace('://', '://*.') : origin.text) + (anyPort ? ':*' : '');
     const shorter = /^([a-z][a-z0-9+.-]*:\/\/[^/]*)\//i.exec(written)?.[1]?.toLowerCase();
     if (shorter !== undefined && parseOrigin(shorter) !== undefined)
       reading.problem(at, 'an origin has no path', `write ${quote(shorter)}`);

@@ -1,6 +1,6 @@
 /** CGI programs (RFC 3875): a program for each request, found below a folder or always the same. */
 import { dirname } from 'node:path';
-import { HttpError } from '../../http/errors.ts';
+import { HttpError, NothingHere } from '../../http/errors.ts';
 import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
@@ -11,11 +11,11 @@ import { StderrLines } from '../../process/stderr.ts';
 import { type RouteEnvironment, requestEnvironment } from '../../programs/environment.ts';
 import type { Launch } from '../../programs/launch.ts';
 import { pathInfo, routeBase } from '../../programs/script-path.ts';
+import { type Script, Scripts } from '../../programs/scripts.ts';
 import { asStartError } from '../../programs/start-error.ts';
 import { ConcurrencyLimit } from './concurrency-limit.ts';
 import type { CgiConfig } from './keys.ts';
 import { CgiRun, type ResponderEnd } from './run.ts';
-import { type Script, Scripts } from './scripts.ts';
 import type { Permit } from './semaphore.ts';
 
 export interface CgiDeps {
@@ -88,11 +88,17 @@ class CgiPrograms {
   async handle(call: Call): Promise<Answer> {
     const { scripts } = this;
     const found = scripts?.find(call.rest);
-    const script = found instanceof Promise ? await found : found;
+    const script = found instanceof Promise ? await found.catch(this.missing) : found;
     if (scripts !== undefined && script === undefined) return TO_FOLDER;
     const command = script === undefined ? this.fixedCommand(call) : this.scriptCommand(script);
     return await this.limit.answer(call, async (permit) => this.run(call, await this.start(call, command, permit)));
   }
+
+  /** What there is no program for may be for the next route. */
+  private readonly missing = (error: unknown): never => {
+    const isMissing = error instanceof HttpError && (error.status === 404 || error.status === 403);
+    throw this.config.pass_missing && isMissing ? new NothingHere(error) : error;
+  };
 
   async close(): Promise<void> {
     this.limit.close();

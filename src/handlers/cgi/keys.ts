@@ -41,6 +41,11 @@ const keys = {
     [],
     'Programs that serve their folder: the first that exists. Without this key a folder gets 403.',
   ),
+  pass_missing: preset(
+    boolean,
+    false,
+    'Whether a request for which there is no program in `root` goes to the next route that fits. That may be one with the same path, such as a `static` route for the pages beside the programs.',
+  ),
   max_processes: preset(
     integer({ min: 1, max: 100_000 }),
     16,
@@ -51,7 +56,7 @@ const keys = {
 
 export const cgiTable = table(
   { ...keys, ...programRouteKeys },
-  together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index')),
+  together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index', 'pass_missing')),
 );
 
 export type CgiConfig = Complete<typeof cgiTable, ProgramLimits>;

@@ -10,6 +10,7 @@ export const cgiKind: RouteKind<'cgi', CgiConfig> = {
   table: cgiTable,
   startsPrograms: true,
   usesDocumentRoot: true,
+  part: ({ pass_missing }) => (pass_missing === true ? 'found' : undefined),
   folder({ root, index, interpreters }) {
     if (root === undefined) return undefined;
     return { root, holds: 'programs', index, interpreted: [...interpreters.keys()], answersAll: false };

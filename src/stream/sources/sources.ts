@@ -4,11 +4,12 @@
  */
 import type { StreamConfig } from '../keys.ts';
 import { connectKind } from './connect/kind.ts';
+import { folderKind } from './folder/kind.ts';
 import type { SourceKind } from './kind.ts';
 import { pollKind } from './poll/kind.ts';
 import { commandKind } from './program/kind.ts';
 
-export const SOURCE_KINDS: readonly SourceKind[] = [commandKind, pollKind, connectKind];
+export const SOURCE_KINDS: readonly SourceKind[] = [commandKind, folderKind, pollKind, connectKind];
 
 /** Throws a `TypeError` for a stream that has none, which reading the configuration does not let through. */
 export function sourceKindOf(config: StreamConfig): SourceKind {

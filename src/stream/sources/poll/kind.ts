@@ -6,7 +6,7 @@ import { hostOf } from '../../../routing/route-key.ts';
 import type { StreamConfig } from '../../keys.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
-import { StreamPrograms } from '../program/start.ts';
+import { always, StreamPrograms } from '../program/start.ts';
 import type { SharedSourceEvents } from '../source.ts';
 import { pollChecks } from './checks.ts';
 import { pollCommand } from './command.ts';
@@ -63,7 +63,7 @@ function targetOf(parts: SourceParts): (first: Call | undefined) => PollTarget |
   const { poll } = config;
   if (poll === undefined) throw new TypeError(`stream "${key}" polls nothing`);
   if (typeof poll !== 'string') {
-    const programs = new StreamPrograms(poll, parts);
+    const programs = new StreamPrograms(always(poll, parts), parts);
     return (first) => pollCommand({ key, programs, ...credentialsOf(first) });
   }
   if (poll.startsWith('/')) {

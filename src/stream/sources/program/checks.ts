@@ -13,6 +13,12 @@ const RULES: readonly KeyRule[] = [
     sentence: () => 'has no effect on a shared program: one client cannot end the input for all',
   },
   {
+    keys: ['stderr'],
+    value: 'json',
+    applies: ({ table }) => table['framing'] !== undefined && table['framing'] !== 'lines',
+    sentence: ({ table }) => `cannot be "json" with framing = "${String(table['framing'])}": it is about lines`,
+  },
+  {
     keys: ['restart_delay', 'restart_delay_max'],
     applies: (stream) =>
       isCommand(stream) && (stream.table['restart'] ?? (stream.share === 'client' ? 'never' : 'always')) === 'never',

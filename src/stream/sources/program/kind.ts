@@ -3,13 +3,14 @@ import { Held } from '../../../ownership/held.ts';
 import type { Program } from '../../../process/programs.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
-import type { SourceEvents, StartedSource } from '../source.ts';
+import type { PrivateSources, SourceEvents, StartedSource } from '../source.ts';
 import { commandChecks } from './checks.ts';
 import { ProgramSource, SilenceHint } from './program.ts';
 import { sharedRequest } from './request.ts';
 import { SharedProgram } from './shared.ts';
-import { StreamPrograms } from './start.ts';
+import { always, type ChooseProgram, StreamPrograms } from './start.ts';
 import { TaggedProgram } from './tagged.ts';
+import { WithOrigin } from './with-origin.ts';
 
 export const commandKind: SourceKind = {
   name: 'command',
@@ -18,22 +19,11 @@ export const commandKind: SourceKind = {
   overrun: 'you send faster than the program reads',
   usualReplay,
   usualHistory,
-  private(parts) {
-    const programs = programsOf(parts);
-    const source = programSource(parts, programs);
-    return {
-      async start(call) {
-        const program = await programs.start(call);
-        const started: StartedSource = (events) => source(program, events);
-        return new Held(started, () => programs.end(program), call.signal);
-      },
-      close: () => Promise.resolve(),
-    };
-  },
+  private: (parts) => privatePrograms(parts, commandOf(parts)),
   shared(parts) {
     const { key, config, plan, counts, log } = parts;
     const { maxQueue } = plan;
-    const programs = programsOf(parts);
+    const programs = new StreamPrograms(commandOf(parts), parts);
     const source = programSource(parts, programs);
     return {
       async start(_first, query, events) {
@@ -45,10 +35,24 @@ export const commandKind: SourceKind = {
   },
 };
 
-function programsOf(parts: SourceParts): StreamPrograms {
+/** A program for each client. */
+export function privatePrograms(parts: SourceParts, choose: ChooseProgram): PrivateSources {
+  const programs = new StreamPrograms(choose, parts);
+  const source = programSource(parts, programs);
+  return {
+    async start(call) {
+      const program = await programs.start(call);
+      const started: StartedSource = (events) => source(program, events);
+      return new Held(started, () => programs.end(program), call.signal);
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+function commandOf(parts: SourceParts): ChooseProgram {
   const { command } = parts.config;
   if (command === undefined) throw new TypeError(`stream "${parts.key}" has no command`);
-  return new StreamPrograms(command, parts);
+  return always(command, parts);
 }
 
 /** @returns what makes a source of a program that has just been started */
@@ -59,12 +63,12 @@ function programSource(
   const options = {
     framing,
     maxMessage: config.max_message,
-    stderrToClient: config.stderr === 'client',
+    stderrToClient: config.stderr !== 'log',
     endProgram: (program: Program) => programs.end(program),
   };
   const silence = new SilenceHint(key, log);
   return (program, events) => {
-    const source = new ProgramSource(program, options, events);
+    const source = new ProgramSource(program, options, config.stderr === 'json' ? new WithOrigin(events) : events);
     // Only now: a listener sets stdout flowing, and what flows before the source listens is lost.
     if (!config.unbuffer) silence.watch(program);
     return source;

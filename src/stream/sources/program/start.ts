@@ -1,27 +1,45 @@
-/** Starts a stream's programs: its command, its environment, its stderr into the log. */
+/** Starts a stream's programs: which, with which environment, and with its stderr in the log. */
 import { ProgramSearch } from '../../../process/find-program.ts';
 import type { Program } from '../../../process/programs.ts';
 import { StderrLines } from '../../../process/stderr.ts';
 import { requestEnvironment } from '../../../programs/environment.ts';
+import { reverseLookup } from '../../../programs/reverse-lookup.ts';
 import { pathInfo, routeBase } from '../../../programs/script-path.ts';
+import type { Script } from '../../../programs/scripts.ts';
 import { asStartError, noRoom } from '../../../programs/start-error.ts';
 import type { SourceParts } from '../kind.ts';
 import type { StreamRequest } from './request.ts';
 
+/** What is started for a client. */
+export interface ChosenProgram {
+  readonly script: Script;
+  readonly argv: readonly [string, ...string[]];
+}
+
+/** Which program a client gets. What it throws refuses the client. */
+export type ChooseProgram = (asked: StreamRequest) => ChosenProgram | Promise<ChosenProgram>;
+
+/** One command for all. */
+export function always(
+  command: readonly [string, ...string[]],
+  { key, config }: Pick<SourceParts, 'key' | 'config'>,
+): ChooseProgram {
+  const scriptName = routeBase(key);
+  const search = new ProgramSearch(command[0], process.env['PATH'], config.directory ?? process.cwd());
+  return ({ rest }) => {
+    const file = search.find();
+    return { script: { file, scriptName, pathInfo: rest === '' ? '' : pathInfo(key, rest) }, argv: command };
+  };
+}
+
 /** The programs of one stream, up to its bound. */
 export class StreamPrograms {
   private running = 0;
-  /** SCRIPT_NAME */
-  private readonly scriptName: string;
-  private readonly search: ProgramSearch;
 
   constructor(
-    private readonly command: readonly [string, ...string[]],
+    private readonly choose: ChooseProgram,
     private readonly parts: Pick<SourceParts, 'key' | 'config' | 'log' | 'tallies' | 'programs' | 'launch' | 'version'>,
-  ) {
-    this.scriptName = routeBase(parts.key);
-    this.search = new ProgramSearch(command[0], process.env['PATH'], parts.config.directory ?? process.cwd());
-  }
+  ) {}
 
   /** Rejects with the `HttpError` that refuses the client. */
   async start(asked: StreamRequest): Promise<Program> {
@@ -48,18 +66,17 @@ export class StreamPrograms {
 
   private async launch(asked: StreamRequest): Promise<Program> {
     const { key, config, programs, launch, version, log } = this.parts;
-    const { id, request, rest, user, bodyLength = 0, passAuthorization = false } = asked;
-    const [name, ...args] = this.command;
-    const file = this.search.find();
-    const { scriptName } = this;
-    const script = { file, scriptName, pathInfo: rest === '' ? '' : pathInfo(key, rest) };
+    const { id, request, user, bodyLength = 0, passAuthorization = false } = asked;
+    const chosen = this.choose(asked);
+    const { script, argv } = chosen instanceof Promise ? await chosen : chosen;
+    const remoteHost = config.reverse_lookup ? await reverseLookup(request.remoteAddress) : undefined;
     const program = await programs.start({
       owner: key,
-      file,
-      argv: [name, ...args],
+      file: script.file,
+      argv,
       env: requestEnvironment(
         request,
-        { id, script, bodyLength, user, passAuthorization },
+        { id, script, bodyLength, user, passAuthorization, remoteHost },
         { version, inherited: process.env, base: launch.base, passEnv: config.pass_env, env: config.env },
       ),
       directory: config.directory,
@@ -67,7 +84,7 @@ export class StreamPrograms {
       stderr: 'pipe',
       ...launch.options,
     });
-    if (program.stderr !== undefined && config.stderr === 'log') {
+    if (program.stderr !== undefined && config.stderr !== 'client') {
       new StderrLines(program.stderr, {
         line: (text) => log.info(text, { route: key, from: 'stderr', pid: program.pid, id }),
       });

@@ -1,11 +1,11 @@
-/** Finding the script that a request's path names below a folder: for CGI programs and for FastCGI applications alike. */
+/** Finding the script that a request's path names below a folder: for CGI programs, FastCGI applications and streams alike. */
 import { performance } from 'node:perf_hooks';
-import { CacheBudget, FileCache } from '../../files/cache.ts';
-import { locateProgram, type ScriptLocation } from '../../files/locate.ts';
-import { FileRefusal, segmentsOf } from '../../files/segments.ts';
-import { routeBase, type ScriptPath } from '../../programs/script-path.ts';
-import { asStartError } from '../../programs/start-error.ts';
-import type { PathBelow } from '../../routing/canonical-path.ts';
+import { CacheBudget, FileCache } from '../files/cache.ts';
+import { locateProgram, type ScriptLocation } from '../files/locate.ts';
+import { FileRefusal, segmentsOf } from '../files/segments.ts';
+import type { PathBelow } from '../routing/canonical-path.ts';
+import { routeBase, type ScriptPath } from './script-path.ts';
+import { asStartError } from './start-error.ts';
 
 /** A script, and how the path divides at it. */
 export type Script = ScriptPath & { readonly file: string };

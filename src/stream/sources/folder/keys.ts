@@ -1,0 +1,10 @@
+/** The key that gives a stream a folder of programs. */
+import { folder } from '../../../config/values/on-disk.ts';
+import { optional } from '../../../config/values/value.ts';
+
+export const folderKeys = {
+  root: optional(
+    folder,
+    'A folder of programs: each client gets the one that its path names, as with `command`. What follows the name in the path is PATH_INFO.',
+  ),
+} as const;
