@@ -86,3 +86,33 @@ test('router: an exact route stands before the courtesy of a folder, whatever th
 test('router: nothing matches', () => {
   assert.equal(new Router([{ key: '/a', value: 1 }]).find('', pathOf('/b')), undefined);
 });
+
+const parts = new Router([
+  { key: '/', value: 'files' },
+  { key: '/', value: 'programs', part: 'found' },
+  { key: '/', value: 'stream', part: 'handshakes' },
+  { key: '/app/', value: 'app' },
+  { key: 'board.local/', value: 'board' },
+]);
+
+const PARTS: readonly [
+  name: string,
+  host: string,
+  path: string,
+  handshake: boolean,
+  after: string | undefined,
+  value: string | undefined,
+][] = [
+  ['a plain request: who may have something comes first', 'x', '/a', false, undefined, 'programs'],
+  ['a handshake', 'x', '/a', true, undefined, 'stream'],
+  ['what is not found is for the next one', 'x', '/a', false, 'programs', 'files'],
+  ['a longer path wins, whatever part it takes', 'x', '/app/a', true, undefined, 'app'],
+  ['after it comes a shorter one', 'x', '/app/a', false, 'app', 'programs'],
+  ['a host wins', 'board.local', '/a', true, undefined, 'board'],
+  ['there is none after the last', 'x', '/a', false, 'files', undefined],
+  ['a route that has gone has none after it', 'x', '/a', false, 'gone', undefined],
+];
+
+for (const [name, host, path, handshake, after, value] of PARTS)
+  test(`router: parts of one path: ${name}`, () =>
+    assert.equal(parts.find(host, pathOf(path), handshake, after)?.value, value));

@@ -134,7 +134,7 @@ describe('one listener', () => {
       'r:3:1: listen[0].redirect: there is no listener with "tls" to send clients to; add one, or name the port where something else serves HTTPS, such as "https:443"',
     ],
     ['redirect = "https:8443"', 'ok'],
-    ['redirect = "http"', 'r:3:1: listen[0].redirect: must be "https", or "https:" and a port (got "http")'],
+    ['redirect = "http"', 'r:3:1: listen[0].redirect: must be "https", or "https:" or "http:" and a port (got "http")'],
     [
       'tls = { certificate = "expired.pem", key = "expired.key" }',
       'doubts\nr:3:9: listen[0].tls.certificate: the certificate for board.local expired on DAY: clients will refuse it',

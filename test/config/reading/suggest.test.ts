@@ -43,7 +43,11 @@ describe('the distance of two words', () => {
 describe('a suggestion', () => {
   const tables = tablesOf(SCHEMA.root);
   const cases: readonly (readonly [string, readonly string[], string | undefined])[] = [
-    ['root', ['command', 'share'], 'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"]'],
+    [
+      'root',
+      ['command', 'share'],
+      'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"], [stream."/path"]',
+    ],
     ['listen', ['format', 'level'], 'it is a key of the top of the file, [admin]'],
     ['limit', ['limits'], 'did you mean "limits"?'],
     ['engines', ['address'], 'known here: address'],
