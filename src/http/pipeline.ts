@@ -83,7 +83,9 @@ export class Pipeline {
     const host = this.parsedHost(headerValue(headers, 'host') ?? '');
     if (host instanceof HttpError) return host;
     const name = host?.name ?? '';
-    const known = this.recent.of(name, sent);
+    // They may have a route of their own at this path.
+    const handshake = call.handshake !== undefined;
+    const known = handshake ? undefined : this.recent.of(name, sent);
     const path = known?.path ?? (sent === '*' && method === 'OPTIONS' ? ROOT_PATH : canonicalPath(sent));
     if (path === undefined)
       return new HttpError(
@@ -92,9 +94,9 @@ export class Pipeline {
       );
     const refusal = decideHost(host, this.parts.hosts);
     if (refusal !== undefined) return refusal;
-    const match = known ?? this.parts.router.find(name, path);
+    const match = known ?? this.parts.router.find(name, path, handshake);
     if (match === undefined) return noRoute();
-    if (known === undefined && sent !== '*') this.recent.remember(name, sent, match);
+    if (known === undefined && !handshake && sent !== '*') this.recent.remember(name, sent, match);
     call.enter(match, name);
     return match;
   }

@@ -12,7 +12,7 @@ import { Authority } from '../../support/certificates.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
 import { freePort } from '../../support/peer.ts';
-import { childrenOf, processes } from '../../support/processes.ts';
+import { processes } from '../../support/processes.ts';
 import { RawClient, rawRequest } from '../../support/raw.ts';
 import { until } from '../../support/until.ts';
 
@@ -100,6 +100,12 @@ async function ended(
 }
 
 const SH = ['/bin/sh', '-c'];
+
+/** Programs and helpers alike. */
+function descendantsOf(pid: number): readonly number[] {
+  const children = processes().flatMap((one) => (one.parent === pid ? one.pid : []));
+  return [...children, ...children.flatMap(descendantsOf)];
+}
 
 test('a line comes back; CONNECT and DISCONNECT; a plain request is 404 and logged', async (t) => {
   const drop = await start(t, ['/bin/cat']);
@@ -421,7 +427,7 @@ test('kill -9: programs end, and nothing is left', async (t) => {
   const drop = await start(t, [...SH, 'echo $$; cat; exit 0', mark]);
   const socket = await TestSocket.open(drop.ws());
   const [pid = ''] = await socket.first(1);
-  const helpers = childrenOf(drop.child.pid ?? 0).map((child) => child.pid);
+  const helpers = descendantsOf(drop.child.pid ?? 0);
   assert.ok(helpers.includes(Number(pid)));
   drop.child.kill('SIGKILL');
   await drop.exited;
