@@ -59,7 +59,7 @@ export interface Descriptors {
   sendFile(connection: number, file: number, position: number, length: number, sent: (count: number) => void): void;
   /** A connection is accepted only once its first bytes are there, or after so many seconds; 0: at once (TCP_DEFER_ACCEPT, tcp(7)). */
   deferAccept(listening: number, seconds: number): void;
-  /** Of a connection on which no more than this has come yet. Bytes; the kernel doubles it. */
+  /** Of a connection on which no more than this has come yet, or of all that a listening socket accepts. Bytes; the kernel doubles it. */
   limitReceiveBuffer(descriptor: number, bytes: number): void;
   /** Two descriptors that are connected with each other; undefined when there are none to be had. */
   pair(): readonly [number, number] | undefined;

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash, type Hash } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { describe, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import type { Exchange } from '../../src/engine/engine.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
 import { CONTRACT, engineName, isSecure, Trial, text } from '../support/trial.ts';
@@ -251,6 +251,33 @@ for (const name of CONTRACT) {
       held[0]?.resumeBody();
       client.send('56789');
       assert.equal((await client.reply()).body.toString(), '0123456789');
+      client.destroy();
+      await trial.close();
+    });
+
+    test('a large body that is held back stays with its client', async () => {
+      const size = 64 << 20;
+      let received = 0;
+      const held: Exchange[] = [];
+      const trial = await Trial.start(name, (exchange) => {
+        held.push(exchange);
+        exchange.receive({
+          chunk(bytes) {
+            if (received === 0) exchange.pauseBody();
+            received += bytes.length;
+          },
+          end: () => exchange.reply(text(String(received))),
+        });
+      });
+      const client = await RawClient.connect(trial.port);
+      client.send(`POST / HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\n\r\n`);
+      client.send(Buffer.alloc(size));
+      await until(() => received > 0, 'the first bytes');
+      // Until nothing moves any more.
+      for (let before = -1; before !== received; await sleep(300)) before = received;
+      assert(received < 4 << 20, `${received} bytes were taken`);
+      held[0]?.resumeBody();
+      assert.equal((await client.reply()).body.toString(), String(size));
       client.destroy();
       await trial.close();
     });

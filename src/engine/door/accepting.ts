@@ -8,6 +8,13 @@ import type { Descriptors } from '../descriptors.ts';
  */
 const MOST_AT_ONCE = 64;
 
+/**
+ * What may wait to be read of a connection, bytes; the kernel doubles it. uWebSockets.js reads 512 KiB at once, and goes on without asking as long as
+ * its reads are full: a body that is held back is read to its end all the same, and over TLS it loses track as soon as something is written
+ * meanwhile, and the connection is torn (both measured). With this no read is full.
+ */
+const RECEIVE_BUFFER = 128 * 1024;
+
 /** What is used of Node's handle of an accepted connection. */
 interface Handle {
   readonly fd: number;
@@ -24,13 +31,24 @@ export interface Accepting {
 /**
  * From here on connections of a listening server come as descriptors, and no longer as its event "connection". Node has no public way to its
  * handles: where they are not as they are known to be, all stays as it was. Gives what undoes it.
+ * @param handedOn the server has listened for another door: what waits in it has come without this one's settings
  */
-export function acceptDescriptors(server: Server, descriptors: Descriptors, to: Accepting): () => void {
+export function acceptDescriptors(
+  server: Server,
+  descriptors: Descriptors,
+  handedOn: boolean,
+  to: Accepting,
+): () => void {
   const handle: unknown = Reflect.get(server, '_handle');
   const listening = descriptorOf(server);
   if (typeof handle !== 'object' || handle === null || listening === undefined) return () => {};
   const nodes: unknown = Reflect.get(handle, 'onconnection');
   if (typeof nodes !== 'function') return () => {};
+  descriptors.limitReceiveBuffer(listening, RECEIVE_BUFFER);
+  const take = (descriptor: number): void => {
+    if (handedOn) descriptors.limitReceiveBuffer(descriptor, RECEIVE_BUFFER);
+    to.taken(descriptor);
+  };
   Reflect.set(handle, 'onconnection', (status: number, accepted: unknown): void => {
     // An error, which is Node's to report.
     if (status !== 0 || !isHandle(accepted)) {
@@ -40,12 +58,12 @@ export function acceptDescriptors(server: Server, descriptors: Descriptors, to: 
     const descriptor = descriptors.duplicate(accepted.fd);
     accepted.close();
     if (descriptor < 0) to.lost();
-    else to.taken(descriptor);
+    else take(descriptor);
     // It may be closed by what it has just led to, and its number be somebody else's.
     for (let more = 1; more < MOST_AT_ONCE && server.listening; more++) {
       const next = descriptors.accept(listening);
       if (next < 0) return;
-      to.taken(next);
+      take(next);
     }
   });
   return () => Reflect.set(handle, 'onconnection', nodes);

@@ -100,7 +100,7 @@ export class Door {
     const bound = server.address();
     const port = typeof bound === 'object' ? bound?.port : undefined;
     this.facts.port = port;
-    if (this.native !== undefined) this.setUp(server, this.native.descriptors);
+    if (this.native !== undefined) this.setUp(server, this.native.descriptors, inPlaceOf !== undefined);
     this.options.tls?.watch();
     const stop = () => this.stop();
     const close = () => {
@@ -153,10 +153,10 @@ export class Door {
   private readonly accepts = (socket: Socket): void => this.acceptSocket(socket);
   private readonly failed = (error: Error): void => this.events.failed(error);
 
-  private setUp(server: Server, descriptors: Descriptors): void {
+  private setUp(server: Server, descriptors: Descriptors, handedOn: boolean): void {
     if (this.facts.port !== undefined && this.looks) this.deferAccept(server, DEFER);
     if (this.options.isProxy !== undefined) return;
-    this.acceptSockets = acceptDescriptors(server, descriptors, {
+    this.acceptSockets = acceptDescriptors(server, descriptors, handedOn, {
       taken: (descriptor) => this.accept(descriptor, descriptors),
       lost: () => this.noDescriptor(),
     });

@@ -32,11 +32,6 @@ const MESSAGE_MARGIN = 64 * 1024;
 const MAX_PAYLOAD = 0x7fffffff;
 /** Of one address: how many connections that wait for requests are known by their ports, at once. Each next one costs an app, 28 KiB, once. */
 const MOST_KNOWN = 8;
-/**
- * What may wait to be read of a TLS connection, bytes; the kernel doubles it. uWebSockets.js decrypts 512 KiB at once at most: of a read with more it
- * loses track as soon as something is written meanwhile, and the connection is torn (measured). One read brings no more than this.
- */
-const SECURE_RECEIVE_BUFFER = 128 * 1024;
 /** Of a connection with TLS it tells nothing. */
 const UNTOLD: ConnectionTls = { protocol: undefined, cipher: undefined, serverName: undefined };
 const NOT_ASCII = /[^\x00-\x7f]/;
@@ -102,7 +97,6 @@ export class UwsServer {
     return (
       known &&
       ((descriptor, peer) => {
-        this.parts.descriptors.limitReceiveBuffer(descriptor, SECURE_RECEIVE_BUFFER);
         known.remember(descriptor, peer);
         known.app.adoptSocket(descriptor);
       })
