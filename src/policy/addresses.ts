@@ -84,8 +84,10 @@ export class TrustedProxies {
 /** Several are of several proxies, each of which has taken its own off: the client's is the first (nginx, Traefik and Caddy write only one). */
 function prefixOf(headers: HeaderList): string {
   for (const name of PREFIX_FIELDS) {
-    const said = headerValue(headers, name)?.split(',')[0]?.trim().replace(/\/+$/, '');
-    if (said !== undefined && said !== '') return said.length <= MAX_PREFIX && PREFIX.test(said) ? said : '';
+    const said = headerValue(headers, name)?.split(',')[0]?.trim() ?? '';
+    if (said === '') continue;
+    const prefix = said.endsWith('/') ? said.slice(0, -1) : said;
+    return prefix.length <= MAX_PREFIX && PREFIX.test(prefix) ? prefix : '';
   }
   return '';
 }

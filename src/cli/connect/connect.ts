@@ -3,8 +3,8 @@ import { UsageError, type Verb } from '../verb.ts';
 
 export const connect: Verb = {
   name: 'connect',
-  usage: 'runnel connect [FLAG…] URL [-- COMMAND [ARGUMENT…]]',
-  brief: 'bring a stream to stdin and stdout, a program or a port',
+  usage: 'runnel connect [FLAG…] URL [-- COMMAND…]',
+  brief: 'bring a stream to stdin and stdout',
   doc: `Connects to a stream. Each message is a line of stdout, and each line of stdin is a message. With COMMAND, that program has the stream
 as its stdin and stdout. URL begins with ws: or wss: for any WebSocket, or with http: or https: for a stream of runnel, which is then
 resumed, and followed by event stream or polling where a WebSocket does not get through.
