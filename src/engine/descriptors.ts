@@ -55,8 +55,6 @@ export interface Descriptors {
   /** The same, of this end. */
   localOf(descriptor: number): SocketAddress | undefined;
   close(descriptor: number): void;
-  /** Gives bytes of a file to a connection, in another thread: as many as that takes at once. `sent` is told how many; 0 for none, whatever the reason. */
-  sendFile(connection: number, file: number, position: number, length: number, sent: (count: number) => void): void;
   /** A connection is accepted only once its first bytes are there, or after so many seconds; 0: at once (TCP_DEFER_ACCEPT, tcp(7)). */
   deferAccept(listening: number, seconds: number): void;
   /** Of a connection on which no more than this has come yet, or of all that a listening socket accepts. Bytes; the kernel doubles it. */
@@ -90,15 +88,6 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     flags: number,
   ) => number;
   const closeDescriptor = library.func('int close(int)') as (descriptor: number) => number;
-  const sendfile = library.func('intptr_t sendfile64(int, int, void *, size_t)') as {
-    async(
-      connection: number,
-      file: number,
-      position: BigInt64Array,
-      length: number,
-      done: (error: unknown, count: number) => void,
-    ): void;
-  };
   const setsockopt = library.func('int setsockopt(int, int, int, void *, unsigned int)') as (
     descriptor: number,
     level: number,
@@ -140,11 +129,6 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     peerOf: (descriptor) => addressBy(getpeername, descriptor),
     localOf: (descriptor) => addressBy(getsockname, descriptor),
     close: (descriptor) => void closeDescriptor(descriptor),
-    sendFile(connection, file, position, length, sent) {
-      sendfile.async(connection, file, BigInt64Array.of(BigInt(position)), length, (error, count) =>
-        sent(error === null && count > 0 ? Number(count) : 0),
-      );
-    },
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
     limitReceiveBuffer: (descriptor, bytes) => set(descriptor, SOL_SOCKET, SO_RCVBUF, bytes),
     pair() {

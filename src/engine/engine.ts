@@ -118,9 +118,6 @@ export interface BodySource {
   cancel(): void;
 }
 
-/** Of so many bytes no engine keeps a part that nobody knows of. */
-export const DIRECT_AFTER = 32 * 1024;
-
 export interface BodySink {
   /**
    * Takes a chunk. False: taken, but nothing more may be written until `resume` is called. The chunk belongs to the
@@ -128,13 +125,6 @@ export interface BodySink {
    * once nothing of the chunk is needed any more, maybe before `write` returns, and never when the connection is gone.
    */
   write(chunk: Uint8Array, free?: () => void): boolean;
-  /**
-   * Where it is there: sends bytes of an open file on the shortest way, as many as the client takes at once. Only after a `write` of at least `DIRECT_AFTER`
-   * bytes that answered true, or after another one of these that has sent something; nothing else may be called until `sent` has been told how many
-   * they were, but the source may be cancelled: then the file must stay open until that. 0: the next bytes must be written.
-   * False: it cannot be done for this client; nothing was begun.
-   */
-  sendFile?(file: number, position: number, length: number, sent: (count: number) => void): boolean;
   /** Everything has been written. */
   end(): void;
   /** The rest will never come: the connection is cut, so that the client can tell (RFC 9112 section 8). */

@@ -1,14 +1,12 @@
 /** A file, or parts of one, as a reply's body: read in chunks at the client's pace. */
 import { close, read } from 'node:fs';
-import { type BodySink, type BodySource, DIRECT_AFTER } from '../engine/engine.ts';
+import type { BodySink, BodySource } from '../engine/engine.ts';
 import { isRange, lengthOf, type RangePiece } from './range.ts';
 
 /** What is read at a time for a client that is slow, of whom there may be many. */
 const CHUNK_BYTES = 64 * 1024;
 /** Bytes of a large buffer. */
 const LARGE_BYTES = 256 * 1024;
-/** What is asked to be sent at a time on the way past our memory. */
-const DIRECT_BYTES = 1024 * 1024;
 /** Downloads that may have a large buffer at a time. */
 const MAX_USERS = 8;
 /** Large buffers that are kept when nobody has them. */
@@ -62,8 +60,6 @@ export class FileBody implements BodySource {
   private keepsUp = false;
   /** It may have large buffers. */
   private mayBeLarge = false;
-  /** The next bytes may go past our memory. */
-  private direct = false;
 
   constructor(
     private readonly descriptor: number,
@@ -105,30 +101,10 @@ export class FileBody implements BodySource {
     }
     const position = piece.start + this.done;
     const left = piece.end - position + 1;
-    if (this.direct && this.sendDirectly(position, left)) return;
     const buffer = this.bufferFor(left);
     const wanted = Math.min(buffer.length, left);
     this.reading = true;
     read(this.descriptor, buffer, 0, wanted, position, (error, count) => this.took(error, buffer, count, left - count));
-  }
-
-  /** All but the last chunk of a large piece, as far as the client takes it. What it does not take at once is read, so that the client can be waited for. */
-  private sendDirectly(position: number, left: number): boolean {
-    this.direct = false;
-    if (left <= 2 * CHUNK_BYTES || this.sink?.sendFile === undefined) return false;
-    this.reading = true;
-    const begun = this.sink.sendFile(this.descriptor, position, Math.min(left - CHUNK_BYTES, DIRECT_BYTES), (count) => {
-      this.reading = false;
-      if (this.over) {
-        this.release();
-        return;
-      }
-      this.done += count;
-      this.direct = count > 0;
-      this.next();
-    });
-    if (!begun) this.reading = false;
-    return begun;
   }
 
   /** Without a buffer that comes back a large file would be as much garbage as it is long. */
@@ -182,7 +158,6 @@ export class FileBody implements BodySource {
     this.waiting = true;
     const more = this.sink?.write(bytes, free) === true;
     this.keepsUp = more;
-    this.direct = more && bytes.length >= DIRECT_AFTER;
     if (more && this.waiting) this.resume();
   }
 

@@ -1,15 +1,6 @@
 /** FileBody against a sink that plays a client of every pace. */
 import assert from 'node:assert/strict';
-import {
-  appendFileSync,
-  fstatSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { appendFileSync, fstatSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -122,54 +113,4 @@ test('a client that leaves closes the descriptor: before the start, during a rea
   });
   waiting.source.cancel();
   assert.ok(await waiting.isClosed());
-});
-
-test('a client that can be sent to directly gets all but the ends that way, until it takes nothing; then it is written to', async () => {
-  writeFileSync(file, content);
-  const { source, isClosed } = body(10, content.length - 20);
-  const got: Buffer[] = [];
-  const how: string[] = [];
-  const takes = [100_000, 1, 0, 300_000, 0];
-  await new Promise<void>((resolve) => {
-    source.start({
-      write(chunk, free) {
-        got.push(Buffer.from(chunk));
-        how.push('written');
-        free?.();
-        return true;
-      },
-      sendFile(descriptor, position, length, sent) {
-        const count = Math.min(takes.shift() ?? length, length);
-        const bytes = Buffer.alloc(count);
-        readSync(descriptor, bytes, 0, count, position);
-        got.push(bytes);
-        how.push(count === 0 ? 'nothing' : 'sent');
-        setImmediate(() => sent(count));
-        return true;
-      },
-      end: resolve,
-      fail: assert.fail,
-    });
-  });
-  assert.ok(Buffer.concat(got).equals(content.subarray(10, content.length - 10)));
-  assert.deepEqual(how.slice(0, 7), ['written', 'sent', 'sent', 'nothing', 'written', 'sent', 'nothing']);
-  assert.equal(how.at(-1), 'written');
-  assert.ok(await isClosed());
-});
-
-test('a download that is cut while the file is being sent directly keeps the file open until that is over', async () => {
-  writeFileSync(file, content);
-  const { source, isClosed } = body(0, content.length);
-  const [descriptor, sent] = await new Promise<[number, (count: number) => void]>((resolve) => {
-    const sendFile: BodySink['sendFile'] = (from, _position, _length, told) => {
-      resolve([from, told]);
-      return true;
-    };
-    source.start({ write: () => true, sendFile, end: assert.fail, fail: assert.fail });
-  });
-  source.cancel();
-  await new Promise(setImmediate);
-  assert.equal(fstatSync(descriptor).size, content.length);
-  sent(1000);
-  assert.ok(await isClosed());
 });

@@ -1,7 +1,6 @@
 /** A reply's body on its way to a slow client through uWebSockets.js, in bounded memory. */
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySink, BodySource } from '../engine.ts';
-import type { DirectSocket } from './direct-socket.ts';
 
 /**
  * Handed to uWebSockets.js at a time when the length is unknown, in a cork of its own: with its chunk header, and with a usual head before it,
@@ -35,8 +34,6 @@ export interface UwsBodyWriterOwner {
   direct(write: () => void): void;
   /** The client is behind, or has caught up. */
   behind(is: boolean): void;
-  /** A way past uWebSockets.js to this very connection; undefined where nobody knows which one it is. */
-  openDirect(): DirectSocket | undefined;
   /** Everything is with the kernel. */
   completed(): void;
   /** The body cannot be completed: the connection must go. */
@@ -55,10 +52,6 @@ export class UwsBodyWriter implements BodySink {
   private blocked = false;
   private ended = false;
   private over = false;
-  /** Undefined before it was asked for, and null where there is none. */
-  private direct: DirectSocket | null | undefined;
-  /** Bytes that went past uWebSockets.js. */
-  private sentDirectly = 0;
   /** All but the last byte has been handed on, of a body of known length that is the connection's last. */
   private lastByteDue = false;
 
@@ -103,23 +96,6 @@ export class UwsBodyWriter implements BodySink {
     return !this.blocked;
   }
 
-  sendFile(file: number, position: number, length: number, sent: (count: number) => void): boolean {
-    const { total } = this;
-    // The last bytes of all go through uWebSockets.js, which ends the response with them.
-    if (total === undefined || this.owner.isLast || this.over || this.blocked || this.waiting.length > 0) return false;
-    if (this.given + length >= total) return false;
-    this.direct ??= this.owner.openDirect() ?? null;
-    if (this.direct === null) return false;
-    // Of these bytes uWebSockets.js sees nothing, and its timer runs.
-    this.owner.behind(true);
-    this.direct.send(file, position, length, (count) => {
-      this.given += count;
-      this.sentDirectly += count;
-      sent(count);
-    });
-    return true;
-  }
-
   end(): void {
     if (this.over || this.ended) return;
     this.ended = true;
@@ -133,7 +109,6 @@ export class UwsBodyWriter implements BodySink {
   fail(error: Error): void {
     if (this.over) return;
     this.over = true;
-    this.direct?.close();
     this.owner.broken(error);
   }
 
@@ -141,7 +116,6 @@ export class UwsBodyWriter implements BodySink {
   cancel(): void {
     if (this.over) return;
     this.over = true;
-    this.direct?.close();
     this.waiting.length = 0;
     if (!this.ended) this.source?.cancel();
   }
@@ -251,11 +225,9 @@ export class UwsBodyWriter implements BodySink {
   }
 
   private pushKnown(chunk: Uint8Array, total: number): Uint8Array | undefined {
-    // The length that was announced is that of the first call; from then on it is what uWebSockets.js knows the end by.
-    const [ok, done] = this.response.tryEnd(chunk, total - this.sentDirectly);
+    const [ok, done] = this.response.tryEnd(chunk, total);
     if (done) {
       this.over = true;
-      this.direct?.close();
       this.owner.completed();
       return undefined;
     }
