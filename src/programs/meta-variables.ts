@@ -6,6 +6,7 @@ import type { HeaderList, Request } from '../engine/engine.ts';
 import { hostNumber } from '../net/address.ts';
 import { hostText, parseHost } from '../net/host.ts';
 import type { User } from '../policy/auth/auth.ts';
+import { SECRET_FIELD } from '../policy/auth/proxy-user.ts';
 import { textOf } from '../routing/canonical-path.ts';
 import type { ScriptPath } from './script-path.ts';
 
@@ -35,6 +36,8 @@ export interface RequestFacts {
 const NOT_PASSED: ReadonlySet<string> = new Set([
   // Would become HTTP_PROXY, which many HTTP libraries obey (CVE-2016-5385, "httpoxy").
   'proxy',
+  // Of the proxy in front of us, on every route: whoever knows it can claim to be anybody.
+  SECRET_FIELD,
   // They have variables of their own.
   'content-length',
   'content-type',

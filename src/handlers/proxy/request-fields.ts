@@ -9,6 +9,7 @@ import { hostNumber } from '../../net/address.ts';
 import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
 import type { ClientRequest } from '../../policy/addresses.ts';
 import type { User } from '../../policy/auth/auth.ts';
+import { SECRET_FIELD } from '../../policy/auth/proxy-user.ts';
 import { bytesOf, type CanonicalPath, uriOf } from '../../routing/canonical-path.ts';
 
 export interface RequestFieldOptions {
@@ -34,6 +35,7 @@ const NOT_PASSED: ReadonlySet<string> = new Set([
   'http2-settings',
   'proxy',
   'proxy-authorization',
+  SECRET_FIELD,
   'via',
 ]);
 const PLAIN = /^[a-z0-9-]+$/;

@@ -84,6 +84,7 @@ const REMOVED: HeaderList = [
   ['remote_user', 'root'],
   ['content_length', '7'],
   ['transfer_encoding', 'chunked'],
+  ['x-proxy-secret', 'secret'],
 ];
 
 for (const field of REMOVED)
