@@ -109,6 +109,24 @@ for (const name of ENGINES) {
       }
     }
 
+    for (const [what, reply] of ANSWERS)
+      for (const method of ['GET', 'HEAD', 'POST'])
+        test(`${method} that asks for the end of its connection, answered ${what}: the answer says so, once`, async () => {
+          for (const later of [false, true]) {
+            const trial = await startAnswering(name, reply, later);
+            const client = await RawClient.connect(trial.port);
+            const body = method === 'POST' ? 'Content-Length: 1\r\n\r\nx' : '\r\n';
+            client.send(`${method} / HTTP/1.1\r\n${HOST}Connection: close\r\n${body}`);
+            const given = await client.reply(method);
+            assert(given.complete);
+            const said = given.headers.filter(([header]) => header === 'connection').map(([, value]) => value);
+            // Node.js goes by this alone, whatever it has asked for.
+            assert.deepEqual(said, ['close']);
+            await client.ended();
+            await trial.close();
+          }
+        });
+
     for (const fields of [
       'Connection: TE, close\r\n',
       'Connection: TE\r\nConnection: close\r\n',

@@ -19,6 +19,8 @@ export interface AnswerOwner extends UwsBodyWriterOwner {
   readonly bodyOver: boolean;
   /** The connection is closed. */
   readonly gone: boolean;
+  /** The client wants no further answer over this connection. */
+  readonly asksClose: boolean;
   /** The connection can be closed also when uWebSockets.js takes the response for ended. */
   readonly canClose: boolean;
   /** The response is not complete for uWebSockets.js, although nothing is left to do for it. */
@@ -64,7 +66,7 @@ export class UwsAnswer {
     this.writeHead(reply);
     if (close && !this.shared.unconfirmed.mustClose(length)) {
       this.owner.finish();
-      this.response.end(body, true);
+      this.endLast(body);
       return;
     }
     if (close) this.response.writeHeader('connection', 'close');
@@ -100,7 +102,14 @@ export class UwsAnswer {
     if (this.endWithHead(reply, 0, close)) return;
     this.writeHead(reply);
     this.owner.finish();
-    this.response.end('', close);
+    if (close) this.endLast('');
+    else this.response.end('');
+  }
+
+  /** uWebSockets.js says that it closes the connection, but not to a client that has asked for it; and Node.js goes by what is said, and asks again. */
+  private endLast(body: Uint8Array | string): void {
+    if (this.owner.asksClose) this.response.writeHeader('connection', 'close');
+    this.response.end(body, true);
   }
 
   /** `end` would add a Content-Length of its own, `endWithoutBody` with a length would leave the response pending (measured). */

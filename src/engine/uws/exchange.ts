@@ -53,6 +53,10 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     return this.last !== undefined;
   }
 
+  get asksClose(): boolean {
+    return this.facts.asksClose;
+  }
+
   get canClose(): boolean {
     return this.last?.grip !== undefined;
   }
