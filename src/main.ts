@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { check } from './cli/check/check.ts';
 import { connect } from './cli/connect/connect.ts';
 import { hashPassword } from './cli/hash-password.ts';
+import { files } from './cli/one-line/files.ts';
 import { run } from './cli/run.ts';
 import { schema } from './cli/schema.ts';
 import { serve } from './cli/serve.ts';
@@ -15,7 +16,19 @@ import { runLine, websocketd } from './cli/websocketd/websocketd.ts';
 import { nearest } from './config/reading/suggest.ts';
 import { visibleLines } from './ops/visible.ts';
 
-const VERBS: readonly Verb[] = [serve, check, run, connect, websocketd, tls, hashPassword, token, schema, version];
+const VERBS: readonly Verb[] = [
+  serve,
+  check,
+  run,
+  files,
+  connect,
+  websocketd,
+  tls,
+  hashPassword,
+  token,
+  schema,
+  version,
+];
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;

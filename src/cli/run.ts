@@ -1,61 +1,138 @@
 /** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
-import { hostname } from 'node:os';
+import { constants, userInfo } from 'node:os';
+import type { RawTable } from '../config/values/tables.ts';
 import { headerValue } from '../engine/engine.ts';
-import { readConfig } from '../gateway/config.ts';
 import type { Handler } from '../http/handler.ts';
 import { escapeHtml } from '../http/page.ts';
-import { parseHost } from '../net/host.ts';
 import { openAssets } from '../ops/assets.ts';
+import { Deferred } from '../ownership/deferred.ts';
+import type { Exit } from '../process/spawn.ts';
+import { announce } from './one-line/announcement.ts';
+import { tellNotListening } from './one-line/free-port.ts';
+import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
+import { shellIn } from './one-line/shell.ts';
 import { serveUntilSignal } from './serve.ts';
-import { UsageError, type Verb } from './verb.ts';
-
-/** Every client that reaches it can type into the command. */
-const LISTEN = '127.0.0.1:8080';
+import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
 
 export const run: Verb = {
   name: 'run',
-  usage: 'runnel run [-l ADDRESS] -- COMMAND [ARGUMENT…]',
+  usage: 'runnel run [FLAG…] -- COMMAND [ARGUMENT…]',
   brief: 'stream the output of one command to a page',
   doc: `Serves a page that shows the output of a command, line by line, as it is printed. Each viewer gets a process of its own, and a
-line that the viewer types goes to its input. Only this machine can open the page, unless -l says otherwise. Ctrl-C stops it.`,
+line that the viewer types goes to its input. Only this machine can open the page, unless --open-to or -l says otherwise. Ctrl-C stops
+it. The page is for browsers; at the same address are a WebSocket, an event stream and plain text for curl.
+
+Examples:
+  runnel run -- vmstat -n 1
+  runnel run --open-to LAN --read-only --share all --history 100 -- tail -F /var/log/syslog
+  runnel run -l :9000 --tls --password-file users --once -- ./upgrade.sh`,
   flags: {
-    listen: {
-      short: 'l',
-      value: 'ADDRESS',
-      doc: `where to listen (default ${LISTEN}); :8080 means every address of this machine`,
+    ...OPENING_FLAGS,
+    share: {
+      value: 'WHO',
+      doc: 'who shares a process: client (default) starts one for each viewer, all one for all viewers, query one for each distinct query string',
     },
-    hosts: {
-      value: 'NAMES',
-      doc: 'host names under which it may be opened, with commas; * allows any; addresses, localhost and the name of this machine always work',
+    history: { value: 'N', doc: 'with --share: keep the last N lines for viewers that come later or come again' },
+    replay: {
+      value: 'WHICH',
+      doc: 'with --share: what of the history a new viewer gets: none, last or all (default: all with --history, otherwise none)',
     },
-    engine: { value: 'NAME', doc: 'the network engine: auto (default), uws or node' },
+    'read-only': { doc: 'viewers cannot type: a WebSocket that sends something is closed with 1008, a POST gets 405' },
+    once: {
+      doc: 'let the command run once: when it has ended and its viewers have got everything, end with its exit status (128 and the number of a signal)',
+    },
+    'max-clients': { value: 'N', doc: 'how many viewers there may be at once; further ones get 503' },
+    unbuffer: { doc: 'make the command print each line at once, as on a terminal (this is the default)' },
+    buffered: { doc: 'leave the buffering to the command: lines may come late, in blocks' },
     directory: { short: 'd', value: 'FOLDER', doc: 'the working directory of the command' },
   },
+  instead: {
+    ...INSTEAD,
+    '-o': '--once',
+    '-m': '--max-clients N',
+    '-w': '--directory FOLDER',
+    '--cwd': '--directory FOLDER',
+    '-R': '--read-only',
+    '-W': 'nothing: viewers can type unless --read-only is set',
+    '--writable': 'nothing: viewers can type unless --read-only is set',
+  },
   words: 'command',
-  async run({ flags, words }) {
-    if (words.length === 0) throw new UsageError('runnel run needs a command: runnel run -- vmstat -n 1');
-    const { listen = LISTEN, hosts, engine = 'auto', directory } = flags;
-    // A person is watching: lines are to come as they are printed.
-    const stream = { command: words, unbuffer: true, ...(directory === undefined ? {} : { directory }) };
-    const names = [...ownNames(), ...(hosts?.split(',') ?? [])];
-    const listeners = [{ address: listen, engine, hosts: names }];
-    const result = readConfig({ listen: listeners, stream: { '/': stream } }, 'the command line');
-    if (!result.ok)
-      throw new UsageError(
-        result.problems.map(({ path, message }) => `${path.replace(/^.*\./, '')}: ${message}`).join('\n'),
-      );
+  async run(line) {
+    const { flags, words } = line;
+    if (words.length === 0)
+      throw new UsageError(`${verbHelp(run)}\nrunnel run needs a command: runnel run -- vmstat -n 1`);
+    const opening = planOpening(line, { kind: 'stream', keys: streamKeys(line) }, FLAG_OF);
     const page = openAssets()
       .read('browser/run.html')
       .toString()
       .replaceAll('{{title}}', () => escapeHtml(words.join(' ')));
-    return await serveUntilSignal(result.config, { wrap: (_key, handler) => pageBefore(handler, page) });
+    const ended = new Deferred<Exit>();
+    return await serveUntilSignal(opening.config, {
+      wrap: (_key, handler) => pageBefore(handler, page),
+      ...(flags['once'] === undefined ? {} : { programOver: ended.resolve }),
+      done: ended.promise.then((exit) => ({ reason: 'the program has ended', code: exitStatus(exit) })),
+      failed: (message, code) => tellNotListening(opening.config, message, code),
+      started: (listening, log) =>
+        announce(opening, listening, log, { qr: flags['qr'] !== undefined, dangers: dangersOf(line) }),
+    });
   },
 };
 
-/** What other machines of the network call this one; ".local" is multicast DNS (RFC 6762). */
-function ownNames(): readonly string[] {
-  const host = parseHost(hostname());
-  return host?.kind === 'name' ? [host.name, `${host.name}.local`] : [];
+const FLAG_OF = {
+  share: '--share',
+  history: '--history',
+  replay: '--replay',
+  max_clients: '--max-clients',
+  directory: '--directory',
+  command: 'the command',
+};
+
+/** The flags as the configuration has them; what is wrong with a value is told there. */
+function streamKeys({ flags, words }: CommandLine): RawTable {
+  const { share = 'client', history, replay, directory, 'max-clients': maxClients } = flags;
+  for (const name of ['history', 'replay'])
+    if (flags[name] !== undefined && share === 'client')
+      throw new UsageError(
+        `--${name} needs --share all: otherwise each viewer has a process of its own, which begins with the viewer`,
+      );
+  if (flags['unbuffer'] !== undefined && flags['buffered'] !== undefined)
+    throw new UsageError('--unbuffer and --buffered cannot be set together');
+  return {
+    command: words,
+    // A person is watching: lines are to come as they are printed.
+    unbuffer: flags['buffered'] === undefined,
+    share,
+    ...(history === undefined ? {} : { history: number(history) }),
+    ...(replay === undefined ? {} : { replay }),
+    ...(directory === undefined ? {} : { directory }),
+    ...(maxClients === undefined ? {} : { max_clients: number(maxClients) }),
+    ...(flags['read-only'] === undefined ? {} : { read_only: true }),
+    ...(flags['once'] === undefined ? {} : { restart: 'never', max_processes: 1 }),
+  };
+}
+
+function number(text: string): number | string {
+  return /^\d{1,15}$/.test(text) ? Number(text) : text;
+}
+
+/** What is to be said where others than this machine's users get to the command. */
+function dangersOf({ flags, words }: CommandLine): readonly string[] {
+  const name = words.map((word) => (/^[\w./=:@%+,-]+$/.test(word) ? word : `"${word}"`)).join(' ');
+  const asks = flags['password-file'] !== undefined || flags['token-file'] !== undefined;
+  const shell = shellIn(words);
+  const dangers: string[] = [];
+  if (flags['read-only'] === undefined && shell !== undefined)
+    dangers.push(
+      `${asks ? 'whoever is let in' : 'whoever reaches this address'} can run any command on this machine as the user ${userInfo().username}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only lets nobody type`,
+    );
+  else if (flags['read-only'] === undefined && !asks)
+    dangers.push(`whoever reaches this address can type into "${name}"; --read-only lets nobody type`);
+  if (asks && flags['tls'] === undefined) dangers.push('passwords and tokens travel in the clear; --tls encrypts them');
+  return dangers;
+}
+
+function exitStatus({ code, signal }: Exit): number {
+  return signal === undefined ? code : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
 }
 
 /** Browsers get the page, WebSockets the stream, both at the same address. */

@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import type { Surroundings } from '../config/load.ts';
 import { formatProblem } from '../config/reading/problems.ts';
-import { ListenError } from '../engine/engine.ts';
+import { ListenError, type Listening } from '../engine/engine.ts';
 import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
 import { type GatewayParts, startGateway } from '../gateway/gateway.ts';
@@ -92,20 +92,24 @@ export function reread(file: string, surroundings: Surroundings = {}, system = r
     : { ok: false, problems: result.problems.map(formatProblem) };
 }
 
-export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'extra'> {
+export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'extra' | 'programOver'> {
   /** Where not the log of the configuration is meant. */
   readonly log?: Log;
   /** It cannot listen, for a reason with this code of the system: tells, and returns the exit code. Left out: as `serve` does. */
-  failed?(message: string, code: string): number;
+  failed?(message: string, code: string): number | Promise<number>;
+  /** It serves: tells people what they have to know. */
+  started?(listening: readonly Listening[], log: Log): void | Promise<void>;
+  /** It is done without a signal: why it stops, and its exit code then. */
+  readonly done?: Promise<{ readonly reason: string; readonly code: number }>;
 }
 
-/** Runs a gateway until TERM or INT. Resolves with the exit code. */
+/** Runs a gateway until TERM or INT, or until it is done. Resolves with the exit code. */
 export async function serveUntilSignal(config: Config, parts: ServeParts): Promise<number> {
   // Not by process.stdout, which would change how the output behaves for everybody who shares it.
   const terminal = isatty(1);
   // Under nohup, whose output goes elsewhere, it is to live on.
   const hadTerminal = terminal && hasTerminal();
-  const { log = usualLog(config, terminal), failed, ...gatewayParts } = parts;
+  const { log = usualLog(config, terminal), failed, started, done, ...gatewayParts } = parts;
   const signals = new Signals();
   try {
     const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...gatewayParts });
@@ -120,13 +124,17 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
     process.on('unhandledRejection', (error) =>
       log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
-    const signal = await signals.next();
-    log.info(`${signal}: stopping`);
-    const stopped = gateway.stop(`the gateway is stopping (${signal})`);
+    await started?.(gateway.listening(), log);
+    const signal = signals
+      .next()
+      .then((name) => ({ word: name, reason: `the gateway is stopping (${name})`, code: EXIT.ok }));
+    const end = await Promise.race([signal, done?.then((how) => ({ word: how.reason, ...how })) ?? signal]);
+    log.info(`${end.word}: stopping`);
+    const stopped = gateway.stop(end.reason);
     void signals.next().then(() => gateway.stop('at once'));
     await stopped;
     log.info('stopped');
-    return EXIT.ok;
+    return end.code;
   } catch (error) {
     if (error instanceof TlsError) {
       // It was in order when the configuration was checked a moment ago.
@@ -136,7 +144,7 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
     if (!(error instanceof ListenError)) throw error;
     if (failed !== undefined) {
       await log.flush();
-      return failed(error.message, error.code);
+      return await failed(error.message, error.code);
     }
     log.error(error.message);
     return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;

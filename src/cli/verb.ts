@@ -31,6 +31,8 @@ export interface Verb {
   readonly brief: string;
   readonly doc: string;
   readonly flags: { readonly [name: string]: Flag };
+  /** Flags that other programs have for the same, as they are written, and what to write here. */
+  readonly instead?: { readonly [flag: string]: string };
   /**
    * What words that are not flags mean. `none`: they are an error. `names`: flags may stand before, between and after them. `command`: the
    * first word begins a command, and what follows it belongs to that command.
@@ -94,6 +96,8 @@ export function parseCommandLine(verb: Verb, args: readonly string[]): CommandLi
 }
 
 function suggestion(verb: Verb, raw: string): string {
+  const { instead = {} } = verb;
+  if (Object.hasOwn(instead, raw)) return `; did you mean ${instead[raw]}?`;
   const names = Object.keys(verb.flags);
   const meant = nearest(raw.replace(/^-+/, ''), names);
   if (meant !== undefined) return `; did you mean --${meant}?`;

@@ -1,6 +1,7 @@
 /** The composition root: a configuration becomes a running gateway, and another one the same gateway's next. */
 import { formatPath } from '../config/reading/problems.ts';
 import { listeningUrl } from '../engine/door/listening.ts';
+import type { Listening } from '../engine/engine.ts';
 import { CacheBudget } from '../files/cache.ts';
 import { ReadBuffers } from '../files/file-body.ts';
 import type { Handler } from '../http/handler.ts';
@@ -14,6 +15,7 @@ import { shield } from '../ops/system/shield.ts';
 import { Tallies } from '../ops/tallies.ts';
 import { Policies } from '../policy/policies.ts';
 import { Programs, programEvents } from '../process/programs.ts';
+import type { Exit } from '../process/spawn.ts';
 import { chooseSpawner } from '../process/spawner.ts';
 import { Certificates } from '../tls/serving/certificates.ts';
 import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
@@ -39,6 +41,8 @@ export interface GatewayParts {
   readonly extra?: readonly ExtraRoute[];
   /** Wraps a route's handler, for `runnel run`: a page in front of its stream. */
   readonly wrap?: (key: string, handler: Handler) => Handler;
+  /** A program of a stream has ended, and its clients have been told, for `runnel run --once`. */
+  readonly programOver?: ((exit: Exit) => void) | undefined;
   /** Reads the configuration anew, for a reload. Without it there is no file. */
   readonly reread?: () => RereadResult;
 }
@@ -49,6 +53,8 @@ export interface Gateway {
    * the log says what came of it. Called while it is at work it begins once more afterwards, once for any number of calls.
    */
   reload(): Promise<void>;
+  /** Where clients can connect now; without the operator's own listener. */
+  listening(): readonly Listening[];
   /** Lets requests under way finish, then ends what is left. Resolves when no connection and no process is. Called again it stops waiting. */
   stop(reason: string): Promise<void>;
 }
@@ -189,14 +195,14 @@ class RunningGateway implements Gateway {
 
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
   private async prepare(config: Config, policies: Policies): Promise<PreparedConfig> {
-    const { assets, log, version, wrap, extra } = this.parts;
+    const { assets, log, version, wrap, extra, programOver } = this.parts;
     const { tallies, programs, files, buffers } = this;
     const before = this.built.routes;
     const routes = buildRoutes(
       config,
       policies,
       {
-        ...{ assets, log, version, tallies, programs, files, buffers, wrap, extra },
+        ...{ assets, log, version, tallies, programs, files, buffers, wrap, extra, programOver },
         find: (host, path) => this.built.routes.router.find(host, path),
       },
       before,
@@ -230,6 +236,10 @@ class RunningGateway implements Gateway {
       const [what, path] = listener.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
       this.parts.log.info(`${what} ${listeningUrl(listener.listening)}${path}${elsewhere(listener)}`, { port, engine });
     }
+  }
+
+  listening(): readonly Listening[] {
+    return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening]));
   }
 
   private status(): string {

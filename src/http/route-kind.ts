@@ -10,6 +10,7 @@ import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { SystemFacts } from '../process/confinement/confine.ts';
 import type { Programs } from '../process/programs.ts';
+import type { Exit } from '../process/spawn.ts';
 import type { Router } from '../routing/router.ts';
 import type { Handler } from './handler.ts';
 import type { Route } from './route.ts';
@@ -26,6 +27,8 @@ export interface CommonParts {
   readonly buffers: ReadBuffers;
   /** Which route serves a path, in the configuration that is in force when it is asked. */
   readonly find: Router<Route>['find'];
+  /** For `runnel run --once`: a program of a stream has ended, and its clients have been told. */
+  readonly programOver?: ((exit: Exit) => void) | undefined;
 }
 
 /** What a route is built with. */

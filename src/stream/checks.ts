@@ -33,7 +33,17 @@ const SHARING_RULES: readonly KeyRule[] = [
   },
 ];
 
-const RULES: readonly KeyRule[] = [...SOURCE_KINDS.flatMap(({ checks }) => checks.rules), ...SHARING_RULES];
+const READING_RULE: KeyRule = {
+  keys: ['eof_message', 'max_client_message'],
+  applies: ({ table }) => table['read_only'] === true,
+  sentence: () => 'has no effect with read_only: no message of a client is taken',
+};
+
+const RULES: readonly KeyRule[] = [
+  ...SOURCE_KINDS.flatMap(({ checks }) => checks.rules),
+  ...SHARING_RULES,
+  READING_RULE,
+];
 
 /** Read from the file's own tables, so that one wrong value does not hide these. */
 export function checkStreams(file: RawFile, reading: Reading): void {

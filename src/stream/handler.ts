@@ -13,7 +13,10 @@ import type { SourceKind, SourceParts } from './sources/kind.ts';
 import { sourceKindOf } from './sources/sources.ts';
 import { Stream } from './stream.ts';
 
-export type StreamParts = Pick<SourceParts, 'log' | 'tallies' | 'programs' | 'version' | 'find' | 'launch'>;
+export type StreamParts = Pick<
+  SourceParts,
+  'log' | 'tallies' | 'programs' | 'version' | 'find' | 'launch' | 'programOver'
+>;
 
 /** Throws an `Error` for what a check of the configuration would have found. */
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
@@ -30,6 +33,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     }),
     maxMessage: config.max_client_message ?? config.max_message,
     binary: frames.binary,
+    readOnly: plan.readOnly,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
   return new Stream(plan, clientParts, channelsOf(source, clientParts, sourceParts));

@@ -33,6 +33,15 @@ const keys = {
     false,
     'Whether only WebSockets are for this route. Other requests go to the next route that fits, which may have the same path: a page beside its stream.',
   ),
+  read_only: preset(
+    boolean,
+    false,
+    'Whether clients only read. A WebSocket that sends a message is closed with 1008, a POST gets 405. The stdin of the program stays open and empty.',
+  ),
+  max_clients: optional(
+    integer({ min: 1, max: 1_000_000 }),
+    'How many clients the stream may have at once; a long-poll counts while it waits. Further clients get 503.',
+  ),
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],

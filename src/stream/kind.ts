@@ -18,8 +18,8 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   check: checkStreams,
   doubt: doubtStream,
   build(key, route, parts) {
-    const { log, version, tallies, programs, find } = parts;
+    const { log, version, tallies, programs, find, programOver } = parts;
     const launch = launchOf(key, route, parts);
-    return streamHandler(key, route, { log, tallies, programs, version, find, launch });
+    return streamHandler(key, route, { log, tallies, programs, version, find, launch, programOver });
   },
 };

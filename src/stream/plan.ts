@@ -23,6 +23,10 @@ export interface StreamPlan extends DeliveryOptions {
   /** Bytes of clients' messages that may wait for the source. */
   readonly maxQueue: number;
   readonly subprotocols: readonly string[];
+  /** Whether no message of a client is taken. */
+  readonly readOnly: boolean;
+  /** Clients at once; undefined: as many as there are. */
+  readonly maxClients: number | undefined;
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
 }
@@ -54,6 +58,8 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     maxQueue: config.max_queue,
     drainTimeout: config.drain_timeout,
     subprotocols: config.subprotocols,
+    readOnly: config.read_only,
+    maxClients: config.max_clients,
     overrun: source.overrun,
   };
 }

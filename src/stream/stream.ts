@@ -9,6 +9,7 @@ import { noRoom } from '../programs/start-error.ts';
 import type { Channels } from './channel/channels.ts';
 import { type ClientParts, NO_CLIENT, type Reservation } from './clients/client.ts';
 import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
+import { ClientPlaces } from './clients/places.ts';
 import { acceptResponse } from './clients/response.ts';
 import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
 import { lastEventId, queryValue, type Transport, transportOf } from './clients/transport.ts';
@@ -17,22 +18,30 @@ import { CLOSE } from './message.ts';
 import type { StreamPlan } from './plan.ts';
 
 export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
+/** Of a stream that takes no messages. */
+const READ_METHODS = ['GET', 'HEAD'] as const;
 
 export class Stream implements Handler {
   readonly kind = 'stream';
   readonly takesMessages = true;
-  readonly methods = STREAM_METHODS;
+  readonly methods: readonly string[];
   readonly takesBody = true;
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
   /** Why no client is let in any more. */
   private retired: string | undefined;
+  /** Undefined: there is room for everybody. */
+  private readonly places: ClientPlaces | undefined;
 
   constructor(
     private readonly plan: StreamPlan,
     private readonly clientParts: ClientParts,
     private readonly channels: Channels,
-  ) {}
+  ) {
+    const { readOnly, maxClients } = plan;
+    this.methods = readOnly ? READ_METHODS : STREAM_METHODS;
+    this.places = maxClients === undefined ? undefined : new ClientPlaces(maxClients);
+  }
 
   begin(): void {
     if (this.plan.boot) this.channels.boot();
@@ -55,7 +64,10 @@ export class Stream implements Handler {
     if (request.method === 'HEAD') return this.response(transport, NO_CLIENT);
     call.endless();
     const after = queryValue(request.query, 'after');
-    const reservation = this.channels.reserve(call, transport, transport === 'websocket' ? after : (last ?? after));
+    const from = transport === 'websocket' ? after : (last ?? after);
+    const reservation =
+      this.places?.reserve(() => this.channels.reserve(call, transport, from)) ??
+      this.channels.reserve(call, transport, from);
     if (!(reservation instanceof Promise)) return this.accept(call, transport, after !== undefined, reservation);
     return reservation.then((ready) => this.accept(call, transport, after !== undefined, ready));
   }
@@ -93,10 +105,15 @@ export class Stream implements Handler {
   }
 
   private longPoll(call: Call): Answer | Promise<Answer> {
-    const { plan, clientParts } = this;
-    if (plan.share === 'client') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
+    if (this.plan.share === 'client') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
     if (call.request.method === 'HEAD') return this.response('long-poll', NO_CLIENT);
     call.endless();
+    return this.places?.during(() => this.news(call)) ?? this.news(call);
+  }
+
+  /** What a long-poll waits for. */
+  private news(call: Call): Answer | Promise<Answer> {
+    const { clientParts } = this;
     const channel = this.channels.shared(call);
     const { longPolls } = channel;
     const ended = answerAfterEnd(call, longPolls, clientParts);

@@ -12,6 +12,8 @@ export interface IdentityFiles {
   /** The same file when key and chain are in one. */
   readonly key: string;
   readonly passphrase: PassphraseSource | undefined;
+  /** What was made in memory, in PEM: then there are no files, and the paths only stand for them in messages. */
+  readonly made?: { readonly certificate: string; readonly key: string } | undefined;
 }
 
 export interface Identity {
@@ -31,6 +33,8 @@ const CURVES: ReadonlySet<string> = new Set(['prime256v1', 'secp384r1', 'secp521
 
 /** Throws a `TlsError` that names the file and says what is wrong with it. The decrypted key never leaves memory. */
 export function loadIdentity(files: IdentityFiles, environment: Environment): Identity {
+  const { made } = files;
+  if (made !== undefined) return parseIdentity(made.certificate, made.key, files, environment);
   const certificate = readTlsFile(files.certificate, 'certificate');
   return parseIdentity(certificate, readTlsFile(files.key, 'key'), files, environment);
 }

@@ -35,7 +35,7 @@ const WRONG_LINES: readonly [args: readonly string[], says: RegExp][] = [
   [['serv'], /there is no command "serv"; did you mean "serve"\?/],
   [['serve', '--confg', 'x'], /no flag --confg; did you mean --config\?/],
   [['run'], /needs a command: runnel run -- vmstat -n 1/],
-  [['run', '--listen', 'nowhere', '--', 'true'], /address: must be an address/],
+  [['run', '--listen', 'nowhere', '--', 'true'], /-l: must be an address/],
   [['run', '--', 'no-such-program-here'], /no-such-program-here/],
   [['version', 'x'], /runnel version takes no argument "x"/],
   [['help', 'serv'], /there is no command "serv"; did you mean "serve"\?/],

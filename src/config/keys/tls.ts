@@ -85,6 +85,8 @@ type IdentityKeys = Of<typeof further>;
 export type TlsConfig = Of<typeof settings> & {
   /** The names that each certificate is for, the first certificate's first. */
   readonly names: readonly (readonly string[])[];
+  /** What a command has made in memory, instead of files. */
+  readonly made?: IdentityFiles['made'];
 };
 
 /** The table, with its files read once to see that they can be used. */
@@ -102,6 +104,17 @@ export const tls: ValueType<TlsConfig> = {
     return { ...read, names: identities };
   },
 };
+
+/** The table of a listener whose certificate, in PEM, was made in memory. */
+export function madeTls(made: NonNullable<IdentityFiles['made']>, names: readonly string[]): TlsConfig {
+  return {
+    ...{ certificate: 'the certificate in memory', key: 'the key in memory' },
+    ...{ passphrase_file: undefined, passphrase_env: undefined, passphrase_credential: undefined },
+    ...{ certificates: [], minimum_version: '1.2', ciphers: 'intermediate', hsts: undefined, client: undefined },
+    names: [names],
+    made,
+  };
+}
 
 function checkClient(config: Of<typeof settings>, at: KeyPath, reading: Reading): boolean {
   const { client: authority } = tlsSettings(config);
@@ -205,10 +218,10 @@ function passphraseSource(keys: IdentityKeys): PassphraseSource | undefined {
 }
 
 /** The same as the TLS layer takes it. */
-export function tlsSettings(config: Of<typeof settings>): TlsSettings {
-  const { client: asked } = config;
+export function tlsSettings(config: Of<typeof settings> & Pick<TlsConfig, 'made'>): TlsSettings {
+  const { client: asked, made } = config;
   return {
-    identities: [identityFiles(config), ...config.certificates.map(identityFiles)],
+    identities: [{ ...identityFiles(config), made }, ...config.certificates.map(identityFiles)],
     minimumVersion: config.minimum_version,
     ciphers: config.ciphers,
     client:

@@ -35,6 +35,8 @@ const PLAN: StreamPlan = {
   maxQueue: MAX_MESSAGE,
   drainTimeout: 10_000,
   subprotocols: [],
+  readOnly: false,
+  maxClients: undefined,
   overrun: 'too many messages',
 };
 
@@ -46,6 +48,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: 600_000 }),
     maxMessage: MAX_MESSAGE,
     binary: false,
+    readOnly: PLAN.readOnly,
   };
   const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
   return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));

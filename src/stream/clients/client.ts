@@ -84,4 +84,6 @@ export interface ClientParts {
   readonly maxMessage: number;
   /** Whether the stream's messages are binary. */
   readonly binary: boolean;
+  /** Whether no message of a client is taken. */
+  readonly readOnly: boolean;
 }

@@ -146,10 +146,11 @@ class StreamSocket implements SocketHandlers, WatchOwner {
   }
 
   message(data: Buffer, isBinary: boolean): void {
-    const { binary } = this.clientParts;
+    const { binary, readOnly } = this.clientParts;
     this.watch?.message();
     this.watch?.heard();
-    if (isBinary === binary) this.events?.message(data);
+    if (readOnly) this.events?.close({ code: CLOSE.policyViolation, reason: 'this stream is read-only' });
+    else if (isBinary === binary) this.events?.message(data);
     else
       this.events?.close({
         code: CLOSE.unsupportedData,

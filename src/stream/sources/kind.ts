@@ -6,6 +6,7 @@ import type { Handler } from '../../http/handler.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import type { Programs } from '../../process/programs.ts';
+import type { Exit } from '../../process/spawn.ts';
 import type { Launch } from '../../programs/launch.ts';
 import type { CanonicalPath } from '../../routing/canonical-path.ts';
 import type { Match } from '../../routing/router.ts';
@@ -42,6 +43,8 @@ export interface SourceParts {
   readonly find: FindRoute;
   /** How the route's programs are started. */
   readonly launch: Launch;
+  /** A program has ended, and its clients have been told. */
+  readonly programOver?: ((exit: Exit) => void) | undefined;
 }
 
 /** Which route serves a path on a host, once the gateway is built. */

@@ -70,6 +70,15 @@ export function makeServer(names: readonly string[], authority: Issuer, days: nu
   return { certificate, key: pem(key) };
 }
 
+/** The same without an authority: nobody can vouch for it, so its fingerprint has to be compared. */
+export function makeSelfSignedServer(names: readonly string[], now: number): CertificatePair {
+  const key = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey;
+  const from = start(now);
+  const to = new Date(from.getTime() + MAX_SERVER_DAYS * DAY);
+  const certificate = issueCertificate({ commonName: names[0] ?? '', key, use: { for: 'server', names }, from, to });
+  return { certificate, key: pem(key) };
+}
+
 /** A day before now: the clocks of devices in a LAN differ. To the second, as certificates count. */
 function start(now: number): Date {
   return new Date(Math.floor((now - DAY) / 1000) * 1000);

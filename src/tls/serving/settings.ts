@@ -14,11 +14,11 @@ export interface TlsSettings {
 
 /** Every file that the settings name, each once: a change in any of them means reading all of them anew. */
 export function filesOf(settings: TlsSettings, environment: Environment): readonly string[] {
-  const files = settings.identities.flatMap(({ certificate, key, passphrase }) => [
-    certificate,
-    key,
-    ...(passphrase === undefined ? [] : [passphraseFile(passphrase, environment)]),
-  ]);
+  const files = settings.identities.flatMap(({ certificate, key, passphrase, made }) =>
+    made !== undefined
+      ? []
+      : [certificate, key, ...(passphrase === undefined ? [] : [passphraseFile(passphrase, environment)])],
+  );
   const { client } = settings;
   return [...new Set([...files, client?.ca, client?.crl].filter((path) => path !== undefined))];
 }

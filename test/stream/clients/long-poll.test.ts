@@ -135,6 +135,7 @@ test('a request whose client has gone before it is looked at takes nothing from 
     keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: undefined }),
     maxMessage: 1024,
     binary: false,
+    readOnly: false,
   };
   const poll = async (query: string, gone = false): Promise<{ cursor: string; messages: { data: string }[] }> => {
     const call = fakeCall({ query });

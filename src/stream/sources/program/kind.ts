@@ -57,7 +57,7 @@ function commandOf(parts: SourceParts): ChooseProgram {
 
 /** @returns what makes a source of a program that has just been started */
 function programSource(
-  { key, config, framing, log }: SourceParts,
+  { key, config, framing, log, programOver }: SourceParts,
   programs: StreamPrograms,
 ): (program: Program, events: SourceEvents) => ProgramSource {
   const options = {
@@ -65,6 +65,7 @@ function programSource(
     maxMessage: config.max_message,
     stderrToClient: config.stderr !== 'log',
     endProgram: (program: Program) => programs.end(program),
+    over: programOver,
   };
   const silence = new SilenceHint(key, log);
   return (program, events) => {

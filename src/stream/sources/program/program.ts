@@ -12,6 +12,8 @@ export interface ProgramSourceOptions extends FramingOptions {
   readonly stderrToClient: boolean;
   /** Ends the program, if it has not ended. */
   endProgram(program: Program): void;
+  /** It has ended, by itself or not, and all that it printed has been told. */
+  readonly over?: ((exit: Exit) => void) | undefined;
 }
 
 export class ProgramSource extends FramedSource {
@@ -69,7 +71,9 @@ export class ProgramSource extends FramedSource {
   }
 
   private finishIfOver(): void {
-    if (this.outputOver && this.exit !== undefined) this.finish(endingOf(this.exit));
+    if (!this.outputOver || this.exit === undefined) return;
+    this.finish(endingOf(this.exit));
+    this.options.over?.(this.exit);
   }
 }
 
