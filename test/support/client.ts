@@ -35,8 +35,12 @@ export class TestSocket {
   }
 
   /** Resolves when it is open; rejects when the upgrade is refused. */
-  static async open(url: string, options: WebSocket.ClientOptions = {}): Promise<TestSocket> {
-    const ws = new WebSocket(url, { perMessageDeflate: false, ...options });
+  static async open(
+    url: string,
+    options: WebSocket.ClientOptions = {},
+    protocols: readonly string[] = [],
+  ): Promise<TestSocket> {
+    const ws = new WebSocket(url, [...protocols], { perMessageDeflate: false, ...options });
     const socket = new TestSocket(ws);
     await once(ws, 'open');
     return socket;

@@ -1,10 +1,9 @@
-/** Applications as they are, behind a proxy route as docs/proxy.md configures it: socket.io 4 and 2 in Node and in Chromium, Python, old web servers. */
+/** Applications as they are, behind a proxy route as docs/proxy.md configures it: socket.io 4 and 2 in Node and in Chromium, old web servers, curl. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { type BothEngines, startBoth } from '../../support/both-engines.ts';
@@ -13,39 +12,12 @@ import { ask } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
 import { until } from '../../support/processes.ts';
 import { freePort, soon } from '../../support/proxy.ts';
+import { recipe, startApplication } from '../../support/recipe.ts';
 
 const CURL = '/usr/bin/curl';
 const BUSYBOX = '/usr/bin/busybox';
-const PYTHON = ['/usr/bin/python3', '/usr/local/bin/python3'].find((path) => existsSync(path)) ?? '';
-const DOCS = join(import.meta.dirname, '../../../../docs/proxy.md');
+const LIGHTTPD = '/usr/sbin/lighttpd';
 const require = createRequire(import.meta.url);
-
-/** The configuration that the documentation gives below a heading, with another port. */
-function recipe(heading: string, port: number): string {
-  const section = readFileSync(DOCS, 'utf8').split(`### ${heading}\n`)[1]?.split('\n##')[0] ?? '';
-  const block = /```toml\n([\s\S]*?)```/.exec(section)?.[1];
-  assert.ok(block !== undefined, `there is no recipe for ${heading}`);
-  return block.replaceAll(/127\.0\.0\.1:\d+/g, `127.0.0.1:${port}`);
-}
-
-/** Ended with the test. */
-function start(
-  t: TestContext,
-  program: string,
-  args: readonly string[],
-  cwd: string,
-): ChildProcess & { readonly lines: string[] } {
-  const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'inherit'] });
-  const lines: string[] = [];
-  createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  t.after(async () => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill('SIGKILL');
-    await ended;
-  });
-  return Object.assign(child, { lines });
-}
 
 // ---- socket.io ----
 
@@ -98,10 +70,10 @@ describe('socket.io', () => {
 
   async function behind(t: TestContext, { server, client, script }: (typeof VERSIONS)[number]): Promise<BothEngines> {
     const folder = folderWith(t, { 'server.cjs': SERVER(require.resolve(server)) });
-    const application = start(t, process.execPath, ['server.cjs'], folder);
+    const application = startApplication(t, process.execPath, ['server.cjs'], folder);
     await until('the application listens', () => application.lines.length > 0);
     return await startBoth(t, {
-      config: `${recipe('socket.io', Number(application.lines[0]))}\n[static."/"]\nroot = "site"\n`,
+      config: `${await recipe(t, 'socket.io', Number(application.lines[0]))}\n[static."/"]\nroot = "site"\n`,
       files: {
         'site/index.html': PAGE(script),
         ...(script === '/client.js'
@@ -181,26 +153,46 @@ async function filesThrough(gateway: BothEngines, prefix: string): Promise<void>
   }
 }
 
-test("Python's http.server", { skip: PYTHON === '' && 'needs python3' }, async (t) => {
-  const folder = folderWith(t, FILES);
-  const port = await freePort();
-  start(t, PYTHON, ['-m', 'http.server', '--bind', '127.0.0.1', '--directory', 'site', String(port)], folder);
-  await soon(
-    () => ask(port, '/'),
-    () => '',
-  );
-  await filesThrough(await startBoth(t, { config: recipe('A server in Python', port) }), '/files');
-});
-
 test('busybox httpd, which keeps its port', { skip: !existsSync(BUSYBOX) && 'needs busybox' }, async (t) => {
   const folder = folderWith(t, FILES);
   const port = await freePort();
-  start(t, BUSYBOX, ['httpd', '-f', '-p', `127.0.0.1:${port}`, '-h', 'site'], folder);
+  startApplication(t, BUSYBOX, ['httpd', '-f', '-p', `127.0.0.1:${port}`, '-h', 'site'], folder);
   await soon(
     () => ask(port, '/index.html'),
     () => '',
   );
-  await filesThrough(await startBoth(t, { config: recipe('An old web server that keeps its port', port) }), '');
+  await filesThrough(
+    await startBoth(t, { config: await recipe(t, 'An old web server that keeps its port', port) }),
+    '',
+  );
+});
+
+test('lighttpd, which keeps its port', { skip: !existsSync(LIGHTTPD) && 'needs lighttpd' }, async (t) => {
+  const port = await freePort();
+  const folder = folderWith(t, FILES);
+  writeFileSync(
+    join(folder, 'lighttpd.conf'),
+    `server.document-root = "${folder}/site"
+server.bind = "127.0.0.1"
+server.port = ${port}
+server.errorlog = "${folder}/error.log"
+index-file.names = ("index.html")
+`,
+  );
+  startApplication(t, LIGHTTPD, ['-D', '-f', 'lighttpd.conf'], folder);
+  await soon(
+    () => ask(port, '/index.html'),
+    () => '',
+  );
+  const gateway = await startBoth(t, { config: await recipe(t, 'An old web server that keeps its port', port) });
+  await filesThrough(gateway, '');
+  for (const [engine, own] of gateway.engines) {
+    const part = await ask(own, '/data.bin', { headers: { range: 'bytes=299990-' } });
+    assert.deepEqual([part.status, part.body], [206, FILES['site/data.bin'].toString('latin1', 299_990)], engine);
+    const etag = String((await ask(own, '/index.html')).headers['etag']);
+    assert.equal((await ask(own, '/index.html', { headers: { 'if-none-match': etag } })).status, 304, engine);
+    assert.equal((await ask(own, '/index.html', { method: 'DELETE' })).status, 405, engine);
+  }
 });
 
 test("curl's uploads", { skip: !existsSync(CURL) && 'needs curl' }, async (t) => {
@@ -214,7 +206,7 @@ http.listen(0, '127.0.0.1', () => console.log(http.address().port));
 `,
     large: Buffer.alloc(5_000_000),
   });
-  const application = start(t, process.execPath, ['server.cjs'], folder);
+  const application = startApplication(t, process.execPath, ['server.cjs'], folder);
   await until('the application listens', () => application.lines.length > 0);
   const gateway = await startBoth(t, {
     config: `[proxy."/"]\nupstream = "http://127.0.0.1:${application.lines[0]}"\n`,
