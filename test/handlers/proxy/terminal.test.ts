@@ -129,7 +129,8 @@ test('behind a password of the gateway', async (t) => {
     socket.ws.send(Buffer.from('0caf\u00e9\n'));
     await until('it has read', () => output(socket).includes('got caf\u00e9'));
     socket.ws.send(Buffer.from('0exit\n'));
-    assert.equal((await socket.closed).code, 1000, engine);
+    // The real one, with Debian 12's libwebsockets, ends its connection without a close frame.
+    assert.equal((await socket.closed).code, TTYD === '' ? 1000 : 1006, engine);
   }
 });
 
