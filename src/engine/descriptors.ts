@@ -3,6 +3,7 @@
  * bytes without taking them, a second descriptor of one connection, addresses, socket options. Constants are those of Linux on x64, arm64 and arm.
  */
 import { addressText } from '../net/address.ts';
+import { fileSender } from './file-sender.ts';
 
 const AF_UNIX = 1;
 const AF_INET = 2;
@@ -27,6 +28,8 @@ const FIRST = 3;
 interface Koffi {
   load(library: string): { func(prototype: string): unknown };
   errno(): number;
+  address(buffer: Buffer): number | bigint;
+  sizeof(type: string): number;
 }
 
 /** What `peek` answers when nothing has come yet. */
@@ -55,6 +58,8 @@ export interface Descriptors {
   /** The same, of this end. */
   localOf(descriptor: number): SocketAddress | undefined;
   close(descriptor: number): void;
+  /** Gives bytes of a file to a connection, as many as that takes at once; see `fileSender`. Waits for nothing. */
+  sendFile(connection: number, file: number, position: number, length: number): number;
   /** A connection is accepted only once its first bytes are there, or after so many seconds; 0: at once (TCP_DEFER_ACCEPT, tcp(7)). */
   deferAccept(listening: number, seconds: number): void;
   /** Of a connection on which no more than this has come yet, or of all that a listening socket accepts. Bytes; the kernel doubles it. */
@@ -104,6 +109,7 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
   const seen = Buffer.alloc(most);
   const address = Buffer.alloc(ADDRESS_BYTES);
   const length = new Int32Array(1);
+  let send: ReturnType<typeof fileSender> | undefined;
   const set = (descriptor: number, level: number, option: number, value: number): void => {
     setsockopt(descriptor, level, option, Int32Array.of(value), 4);
   };
@@ -129,6 +135,11 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     peerOf: (descriptor) => addressBy(getpeername, descriptor),
     localOf: (descriptor) => addressBy(getsockname, descriptor),
     close: (descriptor) => void closeDescriptor(descriptor),
+    sendFile(connection, file, position, length) {
+      // Not before the first large file: each declaration is work at the start.
+      send ??= fileSender(koffi, library);
+      return send(connection, file, position, length);
+    },
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
     limitReceiveBuffer: (descriptor, bytes) => set(descriptor, SOL_SOCKET, SO_RCVBUF, bytes),
     pair() {

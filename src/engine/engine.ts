@@ -125,6 +125,12 @@ export interface BodySink {
    * once nothing of the chunk is needed any more, maybe before `write` returns, and never when the connection is gone.
    */
   write(chunk: Uint8Array, free?: () => void): boolean;
+  /**
+   * Where it is there: sends bytes of an open file without bringing them here, as many as the client takes at once. Answers how many. Fewer than asked for: write
+   * what comes next, which tells how to go on. Undefined: nothing was sent, and these must be written, because the client cannot be served this way
+   * now, the disk would have to be waited for, or no more than these are left to send.
+   */
+  sendFile?(file: number, position: number, length: number): number | undefined;
   /** Everything has been written. */
   end(): void;
   /** The rest will never come: the connection is cut, so that the client can tell (RFC 9112 section 8). */

@@ -1,5 +1,5 @@
 /** A file, or parts of one, as a reply's body: read in chunks at the client's pace. */
-import { close, read } from 'node:fs';
+import { close, read, readSync } from 'node:fs';
 import type { BodySink, BodySource } from '../engine/engine.ts';
 import { isRange, lengthOf, type RangePiece } from './range.ts';
 
@@ -7,6 +7,10 @@ import { isRange, lengthOf, type RangePiece } from './range.ts';
 const CHUNK_BYTES = 64 * 1024;
 /** Bytes of a large buffer. */
 const LARGE_BYTES = 256 * 1024;
+/** What is sent past our memory in one turn of the event loop, while others wait. */
+const DIRECT_BYTES = 512 * 1024;
+/** What is written behind that when the client has taken less: only a write tells when it takes more. */
+const NUDGE_BYTES = 4096;
 /** Downloads that may have a large buffer at a time. */
 const MAX_USERS = 8;
 /** Large buffers that are kept when nobody has them. */
@@ -101,10 +105,61 @@ export class FileBody implements BodySource {
     }
     const position = piece.start + this.done;
     const left = piece.end - position + 1;
+    if (this.sendDirectly(this.sink, position, left)) return;
     const buffer = this.bufferFor(left);
     const wanted = Math.min(buffer.length, left);
     this.reading = true;
     read(this.descriptor, buffer, 0, wanted, position, (error, count) => this.took(error, buffer, count, left - count));
+  }
+
+  /** All but the end of a large piece, as far as the client takes it. */
+  private sendDirectly(sink: BodySink, position: number, left: number): boolean {
+    if (left <= CHUNK_BYTES || sink.sendFile === undefined) return false;
+    const wanted = Math.min(left - NUDGE_BYTES, DIRECT_BYTES);
+    const count = sink.sendFile(this.descriptor, position, wanted);
+    if (count === undefined) return false;
+    this.done += count;
+    if (count === wanted) this.goOnLater();
+    else this.nudge(sink, position + count);
+    return true;
+  }
+
+  /** Others have their turn first. It is busy until then, and keeps its descriptor. */
+  private goOnLater(): void {
+    this.reading = true;
+    setImmediate(goOn, this);
+  }
+
+  /** Called in another turn. */
+  goOn(): void {
+    this.reading = false;
+    if (this.over) this.release();
+    else this.next();
+  }
+
+  /** Writes a little of what is in memory, so that the client can be waited for. As much is left at least. */
+  private nudge(sink: BodySink, position: number): void {
+    // The chunk that came first has done its work: a slow client is to cost little.
+    if (this.spare?.length !== NUDGE_BYTES) this.spare = undefined;
+    const buffer = this.bufferFor(NUDGE_BYTES);
+    let count = 0;
+    let failure: unknown;
+    try {
+      count = readSync(this.descriptor, buffer, 0, NUDGE_BYTES, position);
+    } catch (error) {
+      failure = error;
+    }
+    if (count === 0) {
+      this.back(buffer);
+      this.shorter(sink, failure);
+      return;
+    }
+    this.done += count;
+    this.waiting = true;
+    this.keepsUp = sink.write(buffer.subarray(0, count), () => this.back(buffer));
+    if (!this.keepsUp || !this.waiting) return;
+    this.waiting = false;
+    this.goOnLater();
   }
 
   /** Without a buffer that comes back a large file would be as much garbage as it is long. */
@@ -144,13 +199,17 @@ export class FileBody implements BodySource {
     }
     if (error || count === 0) {
       this.back(buffer);
-      this.finish();
-      sink.fail(error ?? new Error('the file became shorter while it was being sent'));
+      this.shorter(sink, error);
       return;
     }
     if (left === 0) this.at++;
     this.done = left === 0 ? 0 : this.done + count;
     this.give(count === buffer.length ? buffer : buffer.subarray(0, count), () => this.back(buffer));
+  }
+
+  private shorter(sink: BodySink, error: unknown): void {
+    this.finish();
+    sink.fail(error instanceof Error ? error : new Error('the file became shorter while it was being sent'));
   }
 
   private give(bytes: Uint8Array, free?: () => void): void {
@@ -174,4 +233,8 @@ export class FileBody implements BodySource {
       if (error) this.failed(error);
     });
   }
+}
+
+function goOn(body: FileBody): void {
+  body.goOn();
 }

@@ -13,7 +13,7 @@ export interface Pace {
 export const LEFT = 'the client left';
 export const TOO_SLOW = 'the client took its answer too slowly (limits.reply_rate)';
 
-export class MeteredBody implements BodySource {
+export class MeteredBody implements BodySource, BodySink {
   readonly length: number | undefined;
   private sent = 0;
   private sink: BodySink | undefined;
@@ -35,24 +35,39 @@ export class MeteredBody implements BodySource {
 
   start(sink: BodySink): void {
     this.sink = sink;
-    this.inner.start({
-      write: (chunk, free) => {
-        this.sent += chunk.length;
-        this.taken += chunk.length;
-        const more = sink.write(chunk, free);
-        if (!more) this.waits();
-        return more;
-      },
-      end: () => {
-        sink.end();
-        this.finish(undefined);
-      },
-      fail: (error) => {
-        sink.fail(new CutReply(error));
-        this.finish(error.message);
-      },
-    });
+    this.inner.start(this);
   }
+
+  // ---- what the body writes to ----
+
+  write(chunk: Uint8Array, free?: () => void): boolean {
+    this.sent += chunk.length;
+    this.taken += chunk.length;
+    const more = this.sink?.write(chunk, free) === true;
+    if (!more) this.waits();
+    return more;
+  }
+
+  sendFile(file: number, position: number, length: number): number | undefined {
+    const count = this.sink?.sendFile?.(file, position, length);
+    if (count !== undefined) {
+      this.sent += count;
+      this.taken += count;
+    }
+    return count;
+  }
+
+  end(): void {
+    this.sink?.end();
+    this.finish(undefined);
+  }
+
+  fail(error: Error): void {
+    this.sink?.fail(new CutReply(error));
+    this.finish(error.message);
+  }
+
+  // ---- what the engine reads from ----
 
   resume(): void {
     if (this.waitingSince !== undefined) {

@@ -1,6 +1,15 @@
 /** FileBody against a sink that plays a client of every pace. */
 import assert from 'node:assert/strict';
-import { appendFileSync, fstatSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -113,4 +122,88 @@ test('a client that leaves closes the descriptor: before the start, during a rea
   });
   waiting.source.cancel();
   assert.ok(await waiting.isClosed());
+});
+
+test('a client that can be sent to directly gets all but the ends that way, and a little is written when it takes less', async () => {
+  writeFileSync(file, content);
+  const { source, isClosed } = body(10, content.length - 20);
+  const got: Buffer[] = [];
+  const how: string[] = [];
+  // Whole, less, nothing, not possible now, whole from then on.
+  const takes = [content.length, 1, 0, undefined, content.length];
+  await new Promise<void>((resolve) => {
+    let behind = false;
+    source.start({
+      write(chunk, free) {
+        got.push(Buffer.from(chunk));
+        how.push(`written ${chunk.length}`);
+        free?.();
+        // Behind once, after the first little one.
+        if (behind || how.length < 3) return true;
+        behind = true;
+        setImmediate(() => source.resume());
+        return false;
+      },
+      sendFile(descriptor, position, length) {
+        if (how.length === 0) return undefined;
+        const take = takes.length > 1 ? takes.shift() : takes[0];
+        how.push(take === undefined ? 'not now' : `sent ${take < length ? take : 'all'}`);
+        if (take === undefined) return undefined;
+        const bytes = Buffer.alloc(Math.min(take, length));
+        readSync(descriptor, bytes, 0, bytes.length, position);
+        got.push(bytes);
+        return bytes.length;
+      },
+      end: resolve,
+      fail: assert.fail,
+    });
+  });
+  assert.ok(Buffer.concat(got).equals(content.subarray(10, content.length - 10)));
+  const expected = [
+    'written 65536',
+    'sent all',
+    'sent 1',
+    'written 4096',
+    'sent 0',
+    'written 4096',
+    'not now',
+    'written 262144',
+  ];
+  assert.deepEqual(how.slice(0, expected.length), expected);
+  assert.match(how.at(-1) ?? '', /^written/);
+  assert.ok(await isClosed());
+});
+
+test('a download that is cut between two turns in which it is sent directly closes its file', async () => {
+  writeFileSync(file, content);
+  const { source, isClosed } = body(0, content.length);
+  await new Promise<void>((resolve) => {
+    let calls = 0;
+    const sendFile = (_file: number, _position: number, length: number): number | undefined => {
+      calls++;
+      if (calls === 1) return undefined;
+      resolve();
+      return length;
+    };
+    source.start({ write: () => true, sendFile, end: assert.fail, fail: assert.fail });
+  });
+  source.cancel();
+  assert.ok(await isClosed());
+});
+
+test('a file that becomes shorter while it is sent directly fails the reply', async () => {
+  writeFileSync(file, content);
+  const { source, isClosed } = body(0, content.length);
+  const error = await new Promise<Error>((resolve) => {
+    let calls = 0;
+    const sendFile = (): number | undefined => {
+      calls++;
+      if (calls === 1) return undefined;
+      truncateSync(file, 70_000);
+      return 4464;
+    };
+    source.start({ write: () => true, sendFile, end: assert.fail, fail: resolve });
+  });
+  assert.match(error.message, /became shorter/);
+  assert.ok(await isClosed());
 });

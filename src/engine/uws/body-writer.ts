@@ -1,6 +1,8 @@
 /** A reply's body on its way to a slow client through uWebSockets.js, in bounded memory. */
 import type { HttpResponse } from 'uWebSockets.js';
 import type { BodySink, BodySource } from '../engine.ts';
+import { CANNOT_SEND, NOT_IN_MEMORY } from '../file-sender.ts';
+import type { DirectSocket } from './direct-socket.ts';
 
 /**
  * Handed to uWebSockets.js at a time when the length is unknown, in a cork of its own: with its chunk header, and with a usual head before it,
@@ -8,6 +10,9 @@ import type { BodySink, BodySource } from '../engine.ts';
  * before it (measured: a chunk header without its chunk).
  */
 const PIECE = 15 * 1024;
+
+/** So much is never gathered, also within a cork: what is said of it is what the kernel has taken. Bytes. */
+const EXACT_FROM = 32 * 1024;
 
 interface Chunk {
   /** What the kernel has not taken. */
@@ -34,6 +39,10 @@ export interface UwsBodyWriterOwner {
   direct(write: () => void): void;
   /** The client is behind, or has caught up. */
   behind(is: boolean): void;
+  /** What is written now is gathered, so nobody knows yet what the kernel takes of it. */
+  readonly isCorked: boolean;
+  /** A way past uWebSockets.js to this very connection; undefined where nobody knows which one it is. */
+  openDirect(): DirectSocket | undefined;
   /** Everything is with the kernel. */
   completed(): void;
   /** The body cannot be completed: the connection must go. */
@@ -52,6 +61,12 @@ export class UwsBodyWriter implements BodySink {
   private blocked = false;
   private ended = false;
   private over = false;
+  /** Undefined before it was asked for, and null where there is none (any more). */
+  private direct: DirectSocket | null | undefined;
+  /** Bytes that went past uWebSockets.js. */
+  private sentDirectly = 0;
+  /** uWebSockets.js keeps nothing of what it was given. */
+  private isExact = false;
   /** All but the last byte has been handed on, of a body of known length that is the connection's last. */
   private lastByteDue = false;
 
@@ -96,6 +111,26 @@ export class UwsBodyWriter implements BodySink {
     return !this.blocked;
   }
 
+  sendFile(file: number, position: number, length: number): number | undefined {
+    const { total, owner } = this;
+    // The last bytes of all go through uWebSockets.js, which ends the response with them.
+    if (total === undefined || owner.isLast || owner.isCorked || this.over || this.blocked || !this.isExact)
+      return undefined;
+    if (this.given + length >= total) return undefined;
+    if (this.direct === undefined) this.direct = owner.openDirect() ?? null;
+    const count = this.direct?.send(file, position, length) ?? CANNOT_SEND;
+    if (count === CANNOT_SEND) {
+      this.closeDirect();
+      return undefined;
+    }
+    if (count === NOT_IN_MEMORY) return undefined;
+    // Of these bytes uWebSockets.js sees nothing, and its timer runs.
+    if (count > 0) owner.behind(true);
+    this.given += count;
+    this.sentDirectly += count;
+    return count;
+  }
+
   end(): void {
     if (this.over || this.ended) return;
     this.ended = true;
@@ -109,6 +144,7 @@ export class UwsBodyWriter implements BodySink {
   fail(error: Error): void {
     if (this.over) return;
     this.over = true;
+    this.closeDirect();
     this.owner.broken(error);
   }
 
@@ -116,6 +152,7 @@ export class UwsBodyWriter implements BodySink {
   cancel(): void {
     if (this.over) return;
     this.over = true;
+    this.closeDirect();
     this.waiting.length = 0;
     if (!this.ended) this.source?.cancel();
   }
@@ -145,7 +182,8 @@ export class UwsBodyWriter implements BodySink {
       }
     };
     // A cork that writes nothing flushes too; what it could not flush comes back here.
-    if (this.total !== undefined) {
+    if (this.direct) this.owner.direct(goOn);
+    else if (this.total !== undefined) {
       this.owner.corked(goOn);
       this.pushLastByte();
     } else {
@@ -157,6 +195,7 @@ export class UwsBodyWriter implements BodySink {
   /** With a known length all in one cork; otherwise each piece has its own, unless it comes together with the head. */
   private pushCorked(): void {
     if (this.total === undefined) this.push();
+    else if (this.direct) this.owner.direct(() => this.push());
     else {
       this.owner.corked(() => this.push());
       this.pushLastByte();
@@ -213,6 +252,11 @@ export class UwsBodyWriter implements BodySink {
     else chunk.free?.();
   }
 
+  private closeDirect(): void {
+    this.direct?.close();
+    this.direct = null;
+  }
+
   /** Gives the part of the chunk that was not taken. */
   private pushPiece(chunk: Uint8Array): Uint8Array | undefined {
     const piece = chunk.length > PIECE ? chunk.subarray(0, PIECE) : chunk;
@@ -225,12 +269,15 @@ export class UwsBodyWriter implements BodySink {
   }
 
   private pushKnown(chunk: Uint8Array, total: number): Uint8Array | undefined {
-    const [ok, done] = this.response.tryEnd(chunk, total);
+    // The length that was announced is that of the first call; from then on it is what uWebSockets.js knows the end by.
+    const [ok, done] = this.response.tryEnd(chunk, total - this.sentDirectly);
     if (done) {
       this.over = true;
+      this.closeDirect();
       this.owner.completed();
       return undefined;
     }
+    this.isExact = ok && (!!this.direct || chunk.length >= EXACT_FROM);
     if (ok) {
       this.taken += chunk.length;
       return undefined;

@@ -7,7 +7,9 @@ import type { HeadFacts } from '../heads.ts';
 import { isSource, STALLED_REPLY, sendableReply } from '../replies.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
 import type { UwsBodyWriter } from './body-writer.ts';
+import type { DirectSocket } from './direct-socket.ts';
 import { writeHeaders } from './head.ts';
+import type { KnownPeers } from './known-peers.ts';
 import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
 import { type SocketData, UwsSocket } from './socket.ts';
 
@@ -34,7 +36,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
   private stalledFor = 0;
   private deferred: Reply | undefined;
   /** Inside of a callback of uWebSockets.js or of `cork`: written bytes are gathered. */
-  private isCorked = true;
+  isCorked = true;
 
   constructor(
     request: Request,
@@ -44,6 +46,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     /** Set: nothing behind this request may be served. */
     private readonly last: UwsLast | undefined,
     shared: UwsShared,
+    private readonly peers: KnownPeers,
   ) {
     super(request, facts, shared);
     this.bodyOver = !facts.hasBody;
@@ -215,6 +218,12 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
 
   writes(writer: UwsBodyWriter): void {
     this.writer = writer;
+  }
+
+  openDirect(): DirectSocket | undefined {
+    // A connection that has broken off has no address, and its successor may be known under the one that it had.
+    if (this.gone || this.response.getRemoteAddress().byteLength === 0) return undefined;
+    return this.peers.openDirect(this.request.remoteAddress);
   }
 
   completed(): void {

@@ -5,6 +5,7 @@
 import type { TemplatedApp } from 'uWebSockets.js';
 import type { Descriptors } from '../descriptors.ts';
 import type { Peer } from '../peer.ts';
+import { DirectSocket } from './direct-socket.ts';
 
 /** What the types of uWebSockets.js leave out: an app can take over a connection that somebody else has accepted. */
 export interface AdoptingApp extends TemplatedApp {
@@ -52,6 +53,14 @@ export class KnownPeers {
 
   of(address: string): Peer | undefined {
     return this.known.get(address)?.peer;
+  }
+
+  /** A second descriptor of the connection of this address, from which the request has come; undefined where it is not known which one that is. */
+  openDirect(address: string): DirectSocket | undefined {
+    const known = this.known.get(address);
+    if (known === undefined || !this.isThere(known)) return undefined;
+    const copy = this.descriptors.duplicate(known.descriptor);
+    return copy < 0 ? undefined : new DirectSocket(copy, this.descriptors);
   }
 
   /**

@@ -210,7 +210,7 @@ export class UwsServer {
         facts.asksUpgrade && request.method === 'GET' ? readOpening(request.headers, facts.hasBody) : undefined;
       const refusal = headRefusal(request, opening);
       const last: UwsLast | undefined = isLast ? { grip } : undefined;
-      exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), last, this.shared);
+      exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), last, this.shared, known);
       exchange.handle(refusal);
     } catch (error) {
       if (exchange !== undefined) {
