@@ -8,95 +8,9 @@ import { noBrowser, testBrowser } from '../support/browser.ts';
 import { ask, TestSocket } from '../support/client.ts';
 import { folderWith, startGateway } from '../support/gateway.ts';
 import { freePort, soon, startProxy } from '../support/proxy.ts';
+import { proxyArgs, WAYS } from '../support/ways-below-a-path.ts';
 
 const demo = fileURLToPath(new URL('../../../config/demo', import.meta.url));
-const INGRESS = '/api/hassio_ingress/nUX2_iQ7';
-
-/** `to` is the gateway's address. */
-const nginx = (port: number, to: string, prefix: string, slash: string, fields: string): string => `
-daemon off; pid nginx.pid; error_log stderr; events {}
-http {
-  access_log off;
-  map $http_upgrade $runnel_connection { default upgrade; "" ""; }
-  server {
-    listen 127.0.0.1:${port};
-    location ${prefix}/ {
-      proxy_pass http://${to}${slash};
-      proxy_http_version 1.1;
-      proxy_redirect off;
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-      proxy_set_header Upgrade $http_upgrade;
-      proxy_set_header Connection $runnel_connection;
-      proxy_buffering off;
-      ${fields}
-    }
-  }
-}`;
-const caddy = (port: number, to: string, handle: string, fields: string): string => `{
-	admin off
-	auto_https off
-}
-http://127.0.0.1:${port} {
-	${handle} /board/* {
-		reverse_proxy ${to} {
-			flush_interval -1
-			${fields}
-		}
-	}
-}
-`;
-
-interface Way {
-  readonly what: string;
-  readonly program: 'nginx' | 'caddy';
-  readonly prefix: string;
-  /** Of the gateway's `[connections]`. */
-  readonly connections?: string;
-  readonly config: (port: number, to: string) => string;
-}
-
-const WAYS: readonly Way[] = [
-  {
-    what: 'nginx takes it off and says nothing',
-    program: 'nginx',
-    prefix: '/board',
-    config: (port, to) => nginx(port, to, '/board', '/', ''),
-  },
-  {
-    what: 'nginx takes it off and says so',
-    program: 'nginx',
-    prefix: '/board',
-    config: (port, to) => nginx(port, to, '/board', '/', 'proxy_set_header X-Forwarded-Prefix /board;'),
-  },
-  {
-    what: 'nginx keeps it and says so',
-    program: 'nginx',
-    prefix: '/board',
-    connections: 'proxy_prefix = "kept"',
-    config: (port, to) => nginx(port, to, '/board', '', 'proxy_set_header X-Forwarded-Prefix /board;'),
-  },
-  {
-    what: "Home Assistant's ingress",
-    program: 'nginx',
-    prefix: INGRESS,
-    config: (port, to) => nginx(port, to, INGRESS, '/', `proxy_set_header X-Ingress-Path ${INGRESS};`),
-  },
-  {
-    what: 'Caddy takes it off and says nothing',
-    program: 'caddy',
-    prefix: '/board',
-    config: (port, to) => caddy(port, to, 'handle_path', ''),
-  },
-  {
-    what: 'Caddy keeps it and says so',
-    program: 'caddy',
-    prefix: '/board',
-    connections: 'proxy_prefix = "kept"',
-    config: (port, to) => caddy(port, to, 'handle', 'header_up X-Forwarded-Prefix /board'),
-  },
-];
-
 const CONFIG = (connections: string): string => `
 [[listen]]
 address = "127.0.0.1:0"
@@ -130,9 +44,7 @@ describe('below a path', () => {
       const port = await freePort();
       const folder = folderWith(t, { conf: config(port, `127.0.0.1:${gateway.port}`) });
       const path = join(folder, 'conf');
-      const args =
-        program === 'nginx' ? ['-p', folder, '-c', path] : ['run', '--adapter', 'caddyfile', '--config', path];
-      const noise = startProxy(t, program, args, { ...process.env, HOME: folder });
+      const noise = startProxy(t, program, proxyArgs(program, folder, path), { ...process.env, HOME: folder });
       const base = `http://127.0.0.1:${port}${prefix}`;
       const get = async (url: string): Promise<{ status: number; url: string; text: string }> => {
         const reply = await fetch(url);

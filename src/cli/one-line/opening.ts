@@ -102,6 +102,8 @@ export function planOpening(
   const table = {
     stop_timeout: STOP_TIMEOUT,
     listen: listen.map((address) => ({ address, engine, hosts: names })),
+    // A proxy before a Unix socket is believed, and may leave the path in below which it shows the page. A folder may have one of that name.
+    ...(route.kind === 'stream' ? { connections: { proxy_prefix: 'kept' } } : {}),
     [route.kind]: { '/': { ...route.keys, ...(Object.keys(auth).length === 0 ? {} : { auth }) } },
   };
   const result = readConfig(table, 'the command line');
