@@ -5,9 +5,11 @@
 import assert from 'node:assert/strict';
 import { connect, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
 import { startBoth } from '../support/both-engines.ts';
 import { ask } from '../support/client.ts';
 import { descriptorsOf, type ProcessFacts, programsOf, until } from '../support/processes.ts';
+import { httpUpstream } from '../support/upstream.ts';
 
 /** For each engine and kind. */
 const TIMES = Math.ceil(Number(process.env['RUNNEL_ABORTS'] ?? 150) / 10);
@@ -36,6 +38,10 @@ const KINDS: { readonly [name: string]: { readonly head: (at: number, cursor: st
   },
   'stream by POST with a spooled body': { head: () => `POST /all HTTP/1.1\r\nHost: x\r\n${BODY}\r\n`, body: true },
   connect: { head: () => get('/tcp', WS) },
+  'proxied page': { head: () => get('/proxied/page') },
+  'proxied event stream': { head: () => get('/proxied/events', EVENTS) },
+  'proxied upload': { head: () => `POST /proxied/page HTTP/1.1\r\nHost: x\r\n${BODY}\r\n`, body: true },
+  'proxied WebSocket': { head: () => get('/proxied/socket', WS) },
   'polled route': { head: (at) => get(`/polled?k=${at}`, EVENTS) },
 };
 
@@ -49,6 +55,17 @@ test('clients that leave at any moment leave nothing behind', { timeout: 600_000
   t.after(() => server.close());
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
+  const application = await httpUpstream(t, ({ url }, response) => {
+    if (url === '/proxied/events') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const timer = setInterval(() => response.write(`data: ${'x'.repeat(1000)}\n\n`), 10);
+      response.on('close', () => clearInterval(timer));
+    } else setTimeout(() => response.end(Buffer.alloc(LARGE)), Math.random() * 30);
+  });
+  const sockets = new WebSocketServer({ noServer: true });
+  application.server.on('upgrade', (request, socket, head) =>
+    setTimeout(() => sockets.handleUpgrade(request, socket, head, (ws) => ws.send('x')), Math.random() * 20),
+  );
   const running = await startBoth(t, {
     config: `
 [connections]
@@ -77,6 +94,10 @@ idle_stop = "0ms"
 max_message = "1MiB"
 [stream."/tcp"]
 connect = "tcp://127.0.0.1:${port}"
+[proxy."/proxied/"]
+upstream = "http://127.0.0.1:${application.port}"
+max_waiting = 10000
+keep_alive = "0ms"
 [stream."/polled"]
 poll = "/files/large"
 share = "query"
@@ -137,7 +158,7 @@ max = 3000
         { cause: error },
       );
     });
-    await until('the server has no connection', () => peers.size === 0);
+    await until('the servers have no connection', () => peers.size === 0 && application.open.size === 0);
     let seen: number[] = [];
     await until('the counts are at zero', async () => {
       seen = await counts();

@@ -1,5 +1,5 @@
 /** A server of Node's behind the gateway, which keeps what it was asked. */
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 
@@ -12,6 +12,7 @@ export interface Asked {
 }
 
 export interface TestUpstream {
+  readonly server: Server;
   readonly port: number;
   readonly asked: readonly Asked[];
   /** Connections that are open now. */
@@ -56,5 +57,5 @@ export async function httpUpstream(
   });
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? (address as AddressInfo).port : 0;
-  return { port, asked, open, connections: () => connections };
+  return { server, port, asked, open, connections: () => connections };
 }

@@ -81,6 +81,7 @@ class ProxyRoute {
       forwarded: config.forwarded,
       prefix: config.strip_prefix ? (prefix ? path.slice(0, -1) : path) : '',
       own: config.request_headers,
+      userField: config.auth.proxy_user?.toLowerCase().replaceAll('_', '-'),
       keepsAuthorization:
         config.auth.require !== 'none' && (config.auth.basic !== undefined || config.auth.tokens !== undefined),
     };

@@ -20,12 +20,14 @@ export interface RequestFieldOptions {
   readonly prefix: string;
   /** Names in lower case; "" removes a field. */
   readonly own: ReadonlyMap<string, string>;
+  /** In lower case: the field in which a proxy in front of us names the user. Whoever has proved it is told of by Remote-User; undefined for none. */
+  readonly userField?: string | undefined;
   /** The route asks for a password or a token itself: what the client shows is for the gateway only. */
   readonly keepsAuthorization: boolean;
 }
 
 /** Who a proxy says that the client is. The last one is for the user that this gateway has authenticated. */
-const CLAIMS = /^(?:forwarded|x-forwarded(?:-.*)?|x-real-ip|remote-user)$/;
+const CLAIMS = /^(?:forwarded|x-forwarded(?:-.*)?|x-ingress-path|x-real-ip|remote-user)$/;
 /** `proxy` becomes HTTP_PROXY of a CGI program (CVE-2016-5385). The body is here already, so nothing is expected. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
   ...CONNECTION_FIELDS,
@@ -68,14 +70,15 @@ export function requestFields(
   user: User | undefined,
   options: RequestFieldOptions,
 ): HeaderList {
-  const { own, keepsAuthorization } = options;
+  const { own, keepsAuthorization, userField } = options;
   const named = connectionNames(request.headers);
   const fields: [string, string][] = [];
   for (const [name, value] of request.headers) {
     if (NOT_PASSED.has(name) || named?.has(name) === true || own.has(name)) continue;
     if (keepsAuthorization && name === 'authorization') continue;
     const plain = PLAIN.test(name) ? name : name.replaceAll(/[^a-z0-9]/g, '-');
-    if (CLAIMS.test(plain) || (plain !== name && (own.has(plain) || NOT_PASSED.has(plain)))) continue;
+    if (CLAIMS.test(plain) || plain === userField || (plain !== name && (own.has(plain) || NOT_PASSED.has(plain))))
+      continue;
     // Two of them are one to nobody but a proxy (RFC 6265 section 5.4).
     const cookies = name === 'cookie' ? fields.find(([known]) => known === 'Cookie') : undefined;
     if (cookies !== undefined) cookies[1] += `; ${value}`;
@@ -117,7 +120,10 @@ function addForwarded(
   add('X-Forwarded-For', client);
   add('X-Forwarded-Proto', scheme);
   add('X-Forwarded-Host', host);
-  add('X-Forwarded-Prefix', `${request.prefix ?? ''}${prefix}`);
+  const whole = `${request.prefix ?? ''}${prefix}`;
+  add('X-Forwarded-Prefix', whole);
+  // Home Assistant's own name for it, for what was made to run behind its ingress.
+  if (request.proxied === true && headerValue(headers, 'x-ingress-path') !== undefined) add('X-Ingress-Path', whole);
 }
 
 /** A name in UTF-8, one character for each byte. A certificate's may have anything in it. */

@@ -1,7 +1,7 @@
 /** What is made of heads on their way through a proxy: pure tables. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { HeaderList, Request } from '../../../src/engine/engine.ts';
+import type { HeaderList } from '../../../src/engine/engine.ts';
 import {
   hasPassed,
   type RequestFieldOptions,
@@ -10,9 +10,11 @@ import {
 } from '../../../src/handlers/proxy/request-fields.ts';
 import { type Places, referenceFor, responseFields } from '../../../src/handlers/proxy/response-fields.ts';
 import { parseHost } from '../../../src/net/host.ts';
+import type { ClientRequest } from '../../../src/policy/addresses.ts';
 import { pathOf } from '../../support/call.ts';
 
 const OPTIONS: RequestFieldOptions = {
+  userField: 'x-auth-user',
   via: 'runnel-1',
   forwarded: 'none',
   prefix: '',
@@ -20,7 +22,7 @@ const OPTIONS: RequestFieldOptions = {
   keepsAuthorization: false,
 };
 
-function request(headers: HeaderList, changes: Partial<Request> = {}): Request {
+function request(headers: HeaderList, changes: Partial<ClientRequest> = {}): ClientRequest {
   return {
     method: 'GET',
     path: '/',
@@ -37,7 +39,7 @@ function request(headers: HeaderList, changes: Partial<Request> = {}): Request {
 function sent(
   headers: HeaderList,
   options: Partial<RequestFieldOptions> = {},
-  changes: Partial<Request> = {},
+  changes: Partial<ClientRequest> = {},
 ): string[] {
   const fields = requestFields(request(headers, changes), undefined, { ...OPTIONS, ...options });
   return fields.filter(([name]) => name !== 'Via').map(([name, value]) => `${name}: ${value}`);
@@ -85,6 +87,10 @@ const REMOVED: HeaderList = [
   ['content_length', '7'],
   ['transfer_encoding', 'chunked'],
   ['x-proxy-secret', 'secret'],
+  ['x-ingress-path', '/evil'],
+  ['x_real_ip', '127.0.0.1'],
+  ['x-auth-user', 'root'],
+  ['x_auth.user', 'root'],
 ];
 
 for (const field of REMOVED)
@@ -113,6 +119,19 @@ test('what says who the client is', () => {
   const user = { name: 'J\u00fcrgen\n', type: 'Basic' } as const;
   const fields = requestFields(request([['remote-user', 'root']]), user, OPTIONS);
   assert.deepEqual(fields[0], ['Remote-User', 'J\xc3\xbcrgen ']);
+});
+
+test('where our paths begin is told as whoever is in front of us has told it', () => {
+  const options = { forwarded: 'x-forwarded-for', prefix: '/app' } as const;
+  const ingress = { proxied: true, prefix: '/api/hassio_ingress/x' };
+  const told = (changes: object) =>
+    sent([['x-ingress-path', '/api/hassio_ingress/x']], options, changes).filter((field) => field.includes('-P'));
+  assert.deepEqual(told(ingress), [
+    'X-Forwarded-Proto: http',
+    'X-Forwarded-Prefix: /api/hassio_ingress/x/app',
+    'X-Ingress-Path: /api/hassio_ingress/x/app',
+  ]);
+  assert.deepEqual(told({}), ['X-Forwarded-Proto: http', 'X-Forwarded-Prefix: /app']);
 });
 
 test('fields of the configuration replace and remove, in every spelling', () => {
