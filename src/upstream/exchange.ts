@@ -114,10 +114,12 @@ export class UpstreamExchange implements BodySource {
   // ---- the answer ----
 
   private readonly take = (chunk: Buffer): void => {
-    this.silence?.refresh();
     try {
-      if (this.reader !== undefined) this.takeBody(this.reader, chunk);
-      else {
+      if (this.reader !== undefined) {
+        this.silence?.refresh();
+        this.takeBody(this.reader, chunk);
+      } else {
+        // Pieces of a head are no head: an upstream that says one byte now and then would never be late.
         const found = this.head.feed(chunk);
         if (found !== undefined) this.takeHead(found.head, found.rest);
       }

@@ -58,6 +58,24 @@ const FAILURES: { readonly [name: string]: Failure } = {
     outcome: 'timeout',
     log: /the head of its response/,
   },
+  'says its head without an end, little by little': {
+    does: says(HEAD, (socket) => {
+      const timer = setInterval(() => socket.write('X: a\r\n'), 50);
+      socket.on('close', () => clearInterval(timer));
+    }),
+    status: 504,
+    outcome: 'timeout',
+    log: /the head of its response was not there/,
+  },
+  'says without an end that its answer will come': {
+    does: (socket) => {
+      const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50);
+      socket.on('close', () => clearInterval(timer));
+    },
+    status: 504,
+    outcome: 'timeout',
+    log: /the head of its response was not there/,
+  },
   'says garbage': {
     does: 'SSH-2.0-OpenSSH_9.2\r\n',
     status: 502,
