@@ -13,6 +13,7 @@ const SOCK_CLOEXEC_NONBLOCK = 0o2000000 | 0o4000;
 const SOL_SOCKET = 1;
 const SO_RCVBUF = 8;
 const IPPROTO_TCP = 6;
+const TCP_CORK = 3;
 const TCP_DEFER_ACCEPT = 9;
 const F_DUPFD_CLOEXEC = 1030;
 const MSG_PEEK = 0x02;
@@ -64,6 +65,8 @@ export interface Descriptors {
   deferAccept(listening: number, seconds: number): void;
   /** Of a connection on which no more than this has come yet, or of all that a listening socket accepts. Bytes; the kernel doubles it. */
   limitReceiveBuffer(descriptor: number, bytes: number): void;
+  /** What is written from now on waits, and goes out together when that is over (TCP_CORK, tcp(7)). What is no TCP connection is left as it is. */
+  gather(descriptor: number, begins: boolean): void;
   /** Two descriptors that are connected with each other; undefined when there are none to be had. */
   pair(): readonly [number, number] | undefined;
 }
@@ -142,6 +145,7 @@ export function openDescriptors(addon: unknown, most: number): Descriptors {
     },
     deferAccept: (listening, seconds) => set(listening, IPPROTO_TCP, TCP_DEFER_ACCEPT, seconds),
     limitReceiveBuffer: (descriptor, bytes) => set(descriptor, SOL_SOCKET, SO_RCVBUF, bytes),
+    gather: (descriptor, begins) => set(descriptor, IPPROTO_TCP, TCP_CORK, begins ? 1 : 0),
     pair() {
       const two = new Int32Array(2);
       const [one = -1, other = -1] = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC_NONBLOCK, 0, two) === 0 ? two : [];

@@ -2,7 +2,6 @@
  * Starting a program: the one interface, for CGI and streams alike. `starter/spawner.ts` (a small process that does it), `posix/posix.ts`
  * (posix_spawn by FFI, off the loop) and `child-process.ts` (plain Node) implement it; `spawner.ts` picks. One contract suite runs over all.
  */
-import type { Writable } from 'node:stream';
 
 export interface SpawnOptions {
   /** An absolute path, already found and resolved (see `findProgram`). */
@@ -24,6 +23,19 @@ export interface SpawnOptions {
   readonly pipeOwner?: number | undefined;
   /** Numbers of capabilities(7) that it is to have, as far as this process may give them. Whoever gets any has to give them up. */
   readonly capabilities?: readonly number[] | undefined;
+}
+
+/** What a program reads, as it is written: a `Writable`, or as much of one as is used here. What is written behind its end is lost. */
+export interface Input {
+  /** It has not been ended, and nothing has failed. */
+  readonly writable: boolean;
+  /** @param taken called when the pipe has it, or with the reason why it never will; maybe before this returns */
+  write(bytes: Uint8Array | string, taken?: (error?: Error | null) => void): unknown;
+  /** Closes it behind what was written before, and behind `bytes`. */
+  end(): unknown;
+  end(bytes: Uint8Array | string | undefined): unknown;
+  /** Closes it now. */
+  destroy(): unknown;
 }
 
 /** What a program writes, as it comes: a `Readable`, or as much of one as is used here. */
@@ -52,7 +64,7 @@ export type Exit =
  */
 export interface Child {
   readonly pid: number;
-  readonly stdin: Writable | undefined;
+  readonly stdin: Input | undefined;
   readonly stdout: Output;
   readonly stderr: Output | undefined;
   /** Settles when the process has been reaped. Output may follow, if grandchildren hold the pipe; or have ended before. */

@@ -18,12 +18,14 @@ import { makeSite } from './site.ts';
 import { stallCase } from './stall-case.ts';
 import { startCase } from './start-case.ts';
 import { tableOf } from './table.ts';
+import { visitCases } from './visit-case.ts';
 
 const CASES: readonly BenchCase[] = [
   ...httpCases,
   notModifiedCase,
   downloadCase,
   ...echoCases,
+  ...visitCases,
   fanoutCase,
   idleCase,
   stallCase,

@@ -11,6 +11,12 @@ import { childrenOf } from './proc.ts';
 const START_DEADLINE = 10_000;
 const END_DEADLINE = 5000;
 
+/**
+ * Runnel hands the locale on to its programs and its peers do not, and a program that is linked dynamically reads the files of its locale at each
+ * start, which takes longer than all that a gateway does for it.
+ */
+const NO_LOCALE = { LANG: undefined, LC_ALL: undefined };
+
 export interface Service {
   readonly name: string;
   readonly port: number;
@@ -65,7 +71,7 @@ export function spawnGroup(options: Omit<ServiceOptions, 'port' | 'workers'>): C
     detached: true,
     stdio: ['ignore', output, output],
     cwd: options.folder,
-    env: { ...process.env, ...options.env },
+    env: { ...process.env, ...NO_LOCALE, ...options.env },
   });
 }
 

@@ -246,6 +246,10 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     const { remoteAddress, remotePort } = this.request;
     const { handlers, maxMessage } = upgrade;
     const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort);
+    const { descriptors } = this.shared;
+    // Later it goes out in some twenty pieces, each in a system call: at least in one packet, which wakes the client once.
+    const gathers = this.isCorked ? undefined : this.peers.descriptorOf(remoteAddress);
+    if (gathers !== undefined) descriptors.gather(gathers, true);
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');
@@ -260,6 +264,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     // Within the request's own callback nothing is wrong with its cork; later everything is (see `SelfConnection`).
     if (this.isCorked) switching();
     else this.shared.selfConnection.corked(switching);
+    if (gathers !== undefined) descriptors.gather(gathers, false);
     if (!socket.wasOpened) upgrade.cancel();
   }
 

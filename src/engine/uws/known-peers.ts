@@ -26,6 +26,8 @@ export class KnownPeers {
   /** The address that all of its connections have; undefined where they have several. To ask for it costs a seventh of a small answer over TLS (measured). */
   address: string | undefined;
   private readonly known = new Map<string, KnownPeer>();
+  /** While it has been alone since it came. */
+  private only: number | undefined;
 
   /** @param remembers false: it takes any number of an address, and knows none of them */
   constructor(
@@ -45,6 +47,7 @@ export class KnownPeers {
     if (this.connections === 0) this.address = peer.address;
     else if (this.address !== peer.address) this.address = undefined;
     this.connections++;
+    this.only = this.connections === 1 ? descriptor : undefined;
     if (!this.remembers) return;
     this.known.set(peer.address, { peer, descriptor });
     if (this.known.size > LOOK_BEHIND + 2 * this.connections)
@@ -63,12 +66,18 @@ export class KnownPeers {
     return copy < 0 ? undefined : new DirectSocket(copy, this.descriptors);
   }
 
+  /** Of a connection with this address that is here. */
+  descriptorOf(address: string): number | undefined {
+    return this.only ?? this.known.get(address)?.descriptor;
+  }
+
   /**
    * A connection has gone, with this address and port where they are known. The address is its successor's by now where it had broken off
    * before: it was asked for then, and not found.
    */
   left(address?: string, port?: number): void {
     this.connections--;
+    this.only = undefined;
     if (this.connections === 0) this.known.clear();
     else if (address !== undefined && this.known.get(address)?.peer.port === port) this.known.delete(address);
   }

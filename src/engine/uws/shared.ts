@@ -1,6 +1,7 @@
 /** What a listener on uWebSockets.js gives to its exchanges. */
 import type { HttpResponse, us_socket_context_t } from 'uWebSockets.js';
 import type { ExchangeParts } from '../base-exchange.ts';
+import type { Descriptors } from '../descriptors.ts';
 import type { Handshake } from '../engine.ts';
 import type { LastingHeads } from './head.ts';
 import type { Liveness } from './liveness.ts';
@@ -15,6 +16,7 @@ const HEAD = 512;
 export interface UwsShared extends ExchangeParts {
   readonly liveness: Liveness;
   readonly selfConnection: SelfConnection;
+  readonly descriptors: Descriptors;
   readonly heads: LastingHeads;
   readonly unconfirmed: UnconfirmedAnswers;
   readonly iterations: LoopIterations;

@@ -67,6 +67,7 @@ export class UwsServer {
       ...shared,
       liveness: new Liveness(),
       selfConnection: new SelfConnection(),
+      descriptors: parts.descriptors,
       heads: new LastingHeads(),
       unconfirmed: new UnconfirmedAnswers(),
       iterations: new LoopIterations(),

@@ -14,6 +14,8 @@ export interface PosixCalls {
   errno(): number;
   /** pipe2(2): two descriptors into `two`. */
   pipe2(two: Int32Array, flags: number): number;
+  /** fcntl(2). */
+  fcntl(descriptor: number, what: number, value: number): number;
   /** close(2), of what no part of Node has. */
   close(descriptor: number): number;
   /** memfd_create(2). */
@@ -50,7 +52,9 @@ export interface PosixCalls {
   readonly attributes: Buffer;
 }
 
+export const O_NONBLOCK = 0o4000;
 export const O_CLOEXEC = 0o2000000;
+export const F_SETFL = 4;
 export const MFD_CLOEXEC = 1;
 /** It may hold code. Kernels before 6.3 do not know it, and let every one. */
 export const MFD_EXEC = 0x10;
@@ -107,6 +111,7 @@ export function posixCalls(addon: unknown): PosixCalls {
     address: (buffer) => BigInt(koffi.address(buffer)),
     errno: () => koffi.errno(),
     pipe2: declare('int pipe2(void *two, int flags)'),
+    fcntl: declare('int fcntl(int descriptor, int what, int value)'),
     close: declare('int close(int descriptor)'),
     memoryFile: declare('int memfd_create(const char *name, unsigned int flags)'),
     kill: declare('int kill(int to, int signal)'),

@@ -2,11 +2,12 @@
 import { closeSync, fchmodSync, fchownSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
-import { type Output, SpawnError, type SpawnOptions } from '../spawn.ts';
-import { O_CLOEXEC, POLLIN, type PosixCalls } from './calls.ts';
+import { type Input, type Output, SpawnError, type SpawnOptions } from '../spawn.ts';
+import { F_SETFL, O_CLOEXEC, O_NONBLOCK, POLLIN, type PosixCalls } from './calls.ts';
 import { Delay, LateReader } from './late-reader.ts';
+import { PipeInput } from './pipe-input.ts';
 import type { Terminal, Terminals } from './terminal.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
@@ -31,7 +32,7 @@ export interface Pipes {
 
 /** The gateway's ends, as streams. */
 export interface ProgramStreams {
-  readonly stdin: Writable | undefined;
+  readonly stdin: Input | undefined;
   readonly stdout: Output;
   readonly stderr: Output | undefined;
 }
@@ -98,7 +99,7 @@ export class PipeMaker {
       return new LateReader(descriptor, { delay, exited, poll: this.poll, scratch: this.scratch, open: reader });
     };
     return {
-      stdin: stdin && writer(stdin.write),
+      stdin: stdin && new PipeInput(stdin.write, this.inputParts),
       stdout:
         'slave' in stdout
           ? terminalReader(stdout)
@@ -108,6 +109,12 @@ export class PipeMaker {
       stderr: stderr && late(stderr.read, this.stderrDelay),
     };
   }
+
+  private readonly inputParts = {
+    // Of this end alone: the program's waits, as programs expect it.
+    unblock: (descriptor: number): void => void this.calls.fcntl(descriptor, F_SETFL, O_NONBLOCK),
+    open: writer,
+  };
 
   private readonly poll = (descriptor: number): number => {
     this.two[0] = descriptor;

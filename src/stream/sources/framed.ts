@@ -1,5 +1,5 @@
 /** A source whose messages lie in bytes: a program or a connection. What both do with their framing. */
-import type { Writable } from 'node:stream';
+import type { Input } from '../../process/spawn.ts';
 import { type Decoder, type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import { SourceInput } from './input.ts';
@@ -21,7 +21,7 @@ export abstract class FramedSource implements WritableSource {
   constructor(
     private readonly framed: FramingOptions,
     protected readonly events: SourceEvents,
-    input: Writable | undefined,
+    input: Input | undefined,
   ) {
     this.decoder = framed.framing.decoder(framed.maxMessage);
     this.input = input === undefined ? undefined : new SourceInput(input, () => events.drain());

@@ -3,7 +3,7 @@
  * bytes that wait is true: a stream of Node's counts everything that it was given as waiting until the last byte of it is gone. Small
  * messages that come while a piece is being written, or behind one in the same turn of the event loop, go out together in one system call.
  */
-import type { Writable } from 'node:stream';
+import type { Input } from '../../process/spawn.ts';
 
 /** As much as a pipe holds. */
 const PIECE = 64 * 1024;
@@ -24,7 +24,7 @@ export class SourceInput {
    * what `write` calls behind
    */
   constructor(
-    private readonly stdin: Writable,
+    private readonly stdin: Input,
     private readonly drain: () => void,
   ) {}
 
