@@ -1,6 +1,6 @@
 /** One program, many viewers: what a delivery costs, and how late it is. */
 import { type BenchCase, column, running } from './case.ts';
-import { nchan, nchanTls, type Peer, runnel, websocketdTicker } from './peers.ts';
+import { BURST, nchan, nchanBurst, nchanTls, type Peer, runnel, websocketdTicker } from './peers.ts';
 import { type Cpu, childrenOf, cpuOf, memoryOf } from './proc.ts';
 import { OPENSSL } from './programs.ts';
 import { type ViewersReport, watch } from './viewers.ts';
@@ -8,15 +8,43 @@ import { type ViewersReport, watch } from './viewers.ts';
 const VIEWERS = 1000;
 const MIB = 2 ** 20;
 
+const STEADY = 'a program that prints 100 lines of 100 bytes a second';
+const BURSTS = `a program that prints ${BURST} lines of 100 bytes at once, twice a second`;
+
 const PACKAGED = { packaged: true };
 const BOTH = { packaged: true, schemes: true };
 
-export const fanoutCase = fanout({
-  name: 'fanout',
-  transport: 'WebSocket',
-  needs: ['gcc'],
-  peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchan, websocketdTicker],
-});
+export const fanoutCases: readonly BenchCase[] = [
+  fanout({
+    name: 'fanout',
+    transport: 'WebSocket',
+    needs: ['gcc'],
+    peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchan, websocketdTicker],
+  }),
+  fanout({
+    name: 'fanout-events',
+    transport: 'event streams',
+    path: 'events:/watch',
+    needs: ['gcc'],
+    peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchan],
+  }),
+  fanout({
+    name: 'fanout-burst',
+    transport: 'WebSocket',
+    prints: BURSTS,
+    path: '/burst',
+    needs: ['gcc'],
+    peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchanBurst],
+  }),
+  fanout({
+    name: 'fanout-events-burst',
+    transport: 'event streams',
+    prints: BURSTS,
+    path: 'events:/burst',
+    needs: ['gcc'],
+    peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchanBurst],
+  }),
+];
 
 /** The first row is plain: what TLS adds. */
 export const fanoutTlsCase = fanout({
@@ -34,14 +62,17 @@ export const fanoutTlsCase = fanout({
 interface Fanout {
   readonly name: string;
   readonly transport: string;
+  readonly prints?: string;
+  /** For `viewers.c`. */
+  readonly path?: string;
   readonly needs: readonly string[];
   readonly peers: readonly Peer[];
 }
 
-function fanout({ name, transport, needs, peers }: Fanout): BenchCase {
+function fanout({ name, transport, prints = STEADY, path = '/watch', needs, peers }: Fanout): BenchCase {
   return {
     name,
-    title: `${VIEWERS} viewers by ${transport}, of a program that prints 100 lines of 100 bytes a second`,
+    title: `${VIEWERS} viewers by ${transport}, of ${prints}`,
     needs,
     columns: [
       column('deliveries/s', 0, false),
@@ -62,7 +93,7 @@ function fanout({ name, transport, needs, peers }: Fanout): BenchCase {
       let [before, after] = [zero, zero];
       let [rss, pss] = [0, 0];
       let end: Extract<ViewersReport, { kind: 'end' }> | undefined;
-      await watch(site, { port, path: '/watch', viewers: VIEWERS, secure, warmUp: 1, seconds }, (report) => {
+      await watch(site, { port, path, viewers: VIEWERS, secure, warmUp: 1, seconds }, (report) => {
         if (report.kind === 'begin') before = cpuOf(processes());
         if (report.kind !== 'end') return;
         after = cpuOf(processes());

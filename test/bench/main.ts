@@ -6,7 +6,7 @@ import { connectionCases } from './connection-cases.ts';
 import { downloadCase, downloadTlsCase } from './download-case.ts';
 import { echoCases } from './echo-cases.ts';
 import { machineFacts } from './facts.ts';
-import { fanoutCase, fanoutTlsCase } from './fanout-case.ts';
+import { fanoutCases, fanoutTlsCase } from './fanout-case.ts';
 import { httpCases } from './http-cases.ts';
 import { idleCase, idleTlsCase } from './idle-case.ts';
 import { notModifiedCase } from './not-modified-case.ts';
@@ -26,7 +26,7 @@ const CASES: readonly BenchCase[] = [
   downloadCase,
   ...echoCases,
   ...visitCases,
-  fanoutCase,
+  ...fanoutCases,
   idleCase,
   stallCase,
   startCase,

@@ -8,6 +8,8 @@ import type { Site } from './site.ts';
 
 /** How many viewers a server must be ready for. */
 const CONNECTIONS = 12_000;
+/** Lines that a source of bursts prints at once. */
+export const BURST = 50;
 const LIGHTTPD_TLS = '/usr/lib/lighttpd/mod_openssl.so';
 const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 /** What is measured as runnel. */
@@ -63,6 +65,7 @@ export function runnel(engine: 'auto' | 'uws' | 'node', options: RunnelOptions =
       'stream."/echo" = { command = ["cat"], max_processes = 1000 }',
       'stream."/quiet" = { command = ["cat"], share = "all" }',
       `stream."/watch" = { command = ["${ticker(site)}"], share = "all" }`,
+      `stream."/burst" = { command = ["${ticker(site)}", "${BURST}"], share = "all" }`,
       `connections = { max = ${CONNECTIONS} }`,
     ];
     writeFileSync(file, `${lines.join('\n')}\n`);
@@ -154,10 +157,11 @@ export const websocketdTicker = peer('websocketd', { needs: ['websocketd'] }, as
 });
 
 /** nginx's broadcaster. It starts no programs: what they would print is posted to it, over one connection that stays. */
-export const nchan = nchanWith(false);
-export const nchanTls = nchanWith(true);
+export const nchan = nchanWith(1);
+export const nchanBurst = nchanWith(BURST);
+export const nchanTls = nchanWith(1, true);
 
-function nchanWith(secure: boolean): Peer {
+function nchanWith(burst: number, secure = false): Peer {
   const made = peer('nchan', { needs: ['nginx', NCHAN], secure }, async (site) => {
     const port = await freePort();
     const command = [path('nginx'), '-c', nchanConfig(site, port, secure)] as const;
@@ -170,7 +174,7 @@ function nchanWith(secure: boolean): Peer {
       const publisher = spawnGroup({
         name: 'nchan publisher',
         folder: site.folder,
-        command: [ticker(site), publishingSocket(site, server.port)],
+        command: [ticker(site), String(burst), publishingSocket(site, server.port)],
       });
       const stop = async (): Promise<void> => {
         await endGroup(publisher);
@@ -262,7 +266,8 @@ http {
   server {
     ${nginxListenLines(site, port, secure)}
     tcp_nodelay on;
-    location = /watch { nchan_subscriber websocket; nchan_channel_id bench; nchan_subscriber_first_message newest; }
+    location = /watch { nchan_subscriber websocket eventsource; nchan_channel_id bench; nchan_subscriber_first_message newest; }
+    location = /burst { nchan_subscriber websocket eventsource; nchan_channel_id bench; nchan_subscriber_first_message newest; }
     location = /quiet { nchan_subscriber websocket; nchan_channel_id quiet; nchan_subscriber_first_message newest; }
   }
   # The publisher's side is the same whatever the viewers speak.

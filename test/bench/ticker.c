@@ -1,6 +1,9 @@
 /*
- * Prints 100 lines a second of 100 bytes each, at a steady pace: its number in 10 digits, a space, the time in 16 digits (microseconds of
- * CLOCK_MONOTONIC), and filling. With the path of a Unix socket it posts each line to /pub there instead, for a server that starts no programs.
+ * Prints 100 lines a second of 100 bytes each: its number in 10 digits, a space, the time in 16 digits (microseconds of CLOCK_MONOTONIC), and filling.
+ * BURST of them come together, each in a write of its own, at a steady pace. With the path of a Unix socket it posts each line to /pub there instead,
+ * for a server that starts no programs.
+ *
+ *   ticker BURST [SOCKET]
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -22,7 +25,7 @@ static int connection(const char *path) {
 }
 
 int main(int count, char **words) {
-  int posts = count > 1, fd = posts ? connection(words[1]) : 1;
+  int burst = count > 1 ? atoi(words[1]) : 1, posts = count > 2, fd = posts ? connection(words[2]) : 1;
   char line[LINE + 2], request[400], answer[4096];
   struct timespec due, now;
   clock_gettime(CLOCK_MONOTONIC, &due);
@@ -35,8 +38,9 @@ int main(int count, char **words) {
       int size = snprintf(request, sizeof request, "POST /pub HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n%.*s", LINE, LINE, line);
       if (write(fd, request, size) != size || read(fd, answer, sizeof answer) <= 0) return 1;
     } else if (write(fd, line, LINE + 1) != LINE + 1) return 0;
-    due.tv_nsec += PERIOD;
-    if (due.tv_nsec >= 1000000000) due.tv_sec++, due.tv_nsec -= 1000000000;
+    if (number % (unsigned)burst != 0) continue;
+    due.tv_nsec += (long)PERIOD * burst;
+    while (due.tv_nsec >= 1000000000) due.tv_sec++, due.tv_nsec -= 1000000000;
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, 0);
   }
 }

@@ -1,5 +1,5 @@
 /*
- * Many WebSocket viewers of one stream, with as little work for each message as can be: the servers under measurement share the machine.
+ * Many viewers of one stream, by WebSocket or, where PATH begins with "events:", by event streams, with as little work for each message as can be: the servers under measurement share the machine.
  *
  *   viewers PORT PATH COUNT WARM-UP SECONDS   watches what ticker.c prints; checks that every line comes, once and in order
  *   viewers PORT PATH COUNT                   only stays connected, until its standard input ends
@@ -48,7 +48,7 @@ struct viewer {
 
 static struct viewer *viewers;
 static char space_for_input[16];
-static int count, epoll, port, gone, measuring;
+static int count, epoll, port, gone, measuring, events_wanted;
 static atomic_int begun, failures, connecting;
 static const char *path;
 static int64_t began;
@@ -118,10 +118,10 @@ static int open_viewer(struct viewer *viewer) {
   if (fd < 0) return -1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  size = snprintf(text, sizeof text,
-                  "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-                  path, port);
+  size = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port,
+                  events_wanted ? "Accept: text/event-stream\r\n"
+                                : "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                  "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
   if (connect(fd, (struct sockaddr *)&address, sizeof address) < 0) goto failed;
 #ifdef TLS
   viewer->ssl = SSL_new(context);
@@ -132,7 +132,7 @@ static int open_viewer(struct viewer *viewer) {
   /* Byte by byte, so that the first frame stays where it is. */
   while (have < 4 || memcmp(text + have - 4, "\r\n\r\n", 4) != 0)
     if (have == sizeof text || take(viewer, text + have++, 1) != 1) goto failed;
-  if (memcmp(text, "HTTP/1.1 101", 12) != 0) goto failed;
+  if (memcmp(text, events_wanted ? "HTTP/1.1 200" : "HTTP/1.1 101", 12) != 0) goto failed;
   fcntl(fd, F_SETFL, O_NONBLOCK);
   return 0;
 failed:
@@ -166,6 +166,22 @@ static void line(struct viewer *viewer, const char *text, int64_t at) {
     delays[delays_taken++] = (uint32_t)(at - (int64_t)digits(text + NUMBER + 1, 16));
 }
 
+/* Whatever lies around it, chunks and other fields, a line is what stands behind this and begins with a digit. Gives how much of the bytes is done with. */
+static size_t event_lines(struct viewer *viewer, const char *from, size_t size, int64_t at) {
+  enum { FIELD = 6, WHOLE = FIELD + NUMBER + 17 };
+  const char *start = from, *end = from + size;
+  for (;;) {
+    const char *found = memmem(from, (size_t)(end - from), "data: ", FIELD);
+    if (found == 0) {
+      size_t left = (size_t)(end - from);
+      return size - (left < FIELD ? left : FIELD - 1);
+    }
+    if (end - found < WHOLE) return (size_t)(found - start);
+    if (found[FIELD] >= '0' && found[FIELD] <= '9') line(viewer, found + FIELD, at);
+    from = found + FIELD;
+  }
+}
+
 static void readable(struct viewer *viewer) {
   static char space[HEAD + LARGEST + 65536];
   static const unsigned char pong[6] = {0x8a, 0x80, 0, 0, 0, 0};
@@ -179,6 +195,8 @@ static void readable(struct viewer *viewer) {
   }
   int64_t at = now_us();
   char *from = space, *end = space + viewer->have + size;
+  if (events_wanted) from += event_lines(viewer, space, (size_t)(end - space), at);
+  else
   while (end - from >= HEAD && end - from >= HEAD + (from[1] & 0x7f)) {
     unsigned char kind = (unsigned char)from[0], length = (unsigned char)from[1];
     if (length > LARGEST) exit(3);
@@ -238,6 +256,10 @@ int main(int words, char **word) {
   signal(SIGPIPE, SIG_IGN);
   port = atoi(word[1]);
   path = word[2];
+  if (strncmp(path, "events:", 7) == 0) {
+    events_wanted = 1;
+    path += 7;
+  }
   viewers = calloc((size_t)count, sizeof *viewers);
   epoll = epoll_create1(0);
   began = now_us();
