@@ -13,7 +13,7 @@ const END_DEADLINE = 5000;
 
 /**
  * Runnel hands the locale on to its programs and its peers do not, and a program that is linked dynamically reads the files of its locale at each
- * start, which takes longer than all that a gateway does for it.
+ * start, which makes a `cat` an eighth dearer.
  */
 const NO_LOCALE = { LANG: undefined, LC_ALL: undefined };
 
