@@ -166,7 +166,7 @@ static void line(struct viewer *viewer, const char *text, int64_t at) {
     delays[delays_taken++] = (uint32_t)(at - (int64_t)digits(text + NUMBER + 1, 16));
 }
 
-/* Whatever lies around it, chunks and other fields, a line is what stands behind this and begins with a digit. Gives how much of the bytes is done with. */
+/* Whatever lies around it, chunks and other fields, a line is what stands behind this and begins with its number. Gives how much of the bytes is done with. */
 static size_t event_lines(struct viewer *viewer, const char *from, size_t size, int64_t at) {
   enum { FIELD = 6, WHOLE = FIELD + NUMBER + 17 };
   const char *start = from, *end = from + size;
@@ -177,7 +177,8 @@ static size_t event_lines(struct viewer *viewer, const char *from, size_t size, 
       return size - (left < FIELD ? left : FIELD - 1);
     }
     if (end - found < WHOLE) return (size_t)(found - start);
-    if (found[FIELD] >= '0' && found[FIELD] <= '9') line(viewer, found + FIELD, at);
+    /* A ping's data is a number, too. */
+    if (found[FIELD] >= '0' && found[FIELD] <= '9' && found[FIELD + NUMBER] == ' ') line(viewer, found + FIELD, at);
     from = found + FIELD;
   }
 }

@@ -71,7 +71,7 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
   const keepAlive = new KeepAlive(times);
   let joined: Client | undefined;
   const { body } = acceptResponse(
-    { log, counts, keepAlive, maxMessage: 1 << 20, binary: false },
+    { log, counts, keepAlive, maxMessage: 1 << 20, binary: false, readOnly: false },
     eventStream(false, INTERVAL),
     'events',
     {
