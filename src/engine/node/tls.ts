@@ -10,7 +10,7 @@ import { closingText, plainReply } from '../replies.ts';
 import { LINGER, type SecureFacts } from './connection.ts';
 
 /** What this engine speaks over TLS (RFC 7301). */
-const PROTOCOLS = ['http/1.1'];
+const PROTOCOLS = ['http/1.1', 'http/1.0'];
 const PROTOCOLS_WITH_HTTP2 = ['h2', ...PROTOCOLS];
 
 /** Makes servers that speak TLS with the store's certificates. node:https is loaded only here. */

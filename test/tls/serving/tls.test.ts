@@ -238,6 +238,10 @@ for (const engine of ENGINES)
     assert.equal(alpn.alpnProtocol, engine === 'node' ? 'http/1.1' : false);
     alpn.destroy();
     await assert.rejects(handshake(intermediate, { ALPNProtocols: ['h2'] }), /no application protocol/);
+    // As `curl --http1.0` does.
+    const old = await handshake(intermediate, { ALPNProtocols: ['http/1.0'] });
+    assert.equal(old.alpnProtocol, 'http/1.0');
+    old.destroy();
 
     for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
       const session = await sessionOf(intermediate, { maxVersion });
