@@ -19,10 +19,17 @@ export interface EngineChoice {
 /**
  * `maxHeaderBytes` is the largest of all listeners: uWebSockets.js knows one for the whole process. Rejects when "uws" is asked for
  * and cannot be had.
+ *
+ * @param koffi the add-on's exports where it has been loaded already: in the single executable another one would be another copy of it
  */
-export async function chooseEngine(wish: EngineWish, assets: Assets, maxHeaderBytes: number): Promise<EngineChoice> {
+export async function chooseEngine(
+  wish: EngineWish,
+  assets: Assets,
+  maxHeaderBytes: number,
+  koffi?: unknown,
+): Promise<EngineChoice> {
   if (wish === 'node') return { engine: engineOf(wish, undefined), fallback: undefined };
-  const native = await loadNative(assets, maxHeaderBytes);
+  const native = await loadNative(assets, maxHeaderBytes, koffi);
   if (typeof native !== 'string') return { engine: engineOf(wish, native), fallback: undefined };
   if (wish === 'uws') throw new Error(native);
   return { engine: engineOf('node', undefined), fallback: native };
@@ -36,7 +43,7 @@ function engineOf(name: EngineWish, native: NativeParts | undefined): Engine {
 }
 
 /** The reason, where it cannot be had. */
-async function loadNative(assets: Assets, maxHeaderBytes: number): Promise<NativeParts | string> {
+async function loadNative(assets: Assets, maxHeaderBytes: number, koffi: unknown): Promise<NativeParts | string> {
   let uws: NativeParts['uws'];
   try {
     uws = await loadUws(assets, maxHeaderBytes);
@@ -45,7 +52,7 @@ async function loadNative(assets: Assets, maxHeaderBytes: number): Promise<Nativ
   }
   try {
     // A TLS hello can have 16 KiB.
-    const descriptors = openDescriptors(loadKoffi(assets), Math.max(maxHeaderBytes, 16 * 1024) + 1);
+    const descriptors = openDescriptors(koffi ?? loadKoffi(assets), Math.max(maxHeaderBytes, 16 * 1024) + 1);
     (uws as unknown as Untyped)._cfg('silent');
     return { uws, descriptors };
   } catch (error) {

@@ -2,7 +2,6 @@
  * The files of one route: from the path of a request to what is known of the file, looked at when the last look is older than the cache
  * lets pass. Requests for one path share one look.
  */
-import { performance } from 'node:perf_hooks';
 import type { PathBelow } from '../routing/canonical-path.ts';
 import type { FileCache } from './cache.ts';
 import { locate, type PathHandle } from './locate.ts';

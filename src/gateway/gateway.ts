@@ -144,7 +144,7 @@ class RunningGateway implements Gateway {
 
     this.listeners = new Listeners(
       listenerOpener({
-        ...{ assets, log, tallies, certificates, guard: policies.guard, connections: first.connections },
+        ...{ assets, koffi: addon, log, tallies, certificates, guard: policies.guard, connections: first.connections },
         isProxy: (address) => this.built.policies.proxies.has(address),
         countRefused: (address, request) => this.built.policies.rates.countRefused(address, request, performance.now()),
         maxMessage: () => this.largest,

@@ -19,6 +19,8 @@ import type { ListenerOpener } from './listeners.ts';
 
 export interface OpenerParts {
   readonly assets: Assets;
+  /** koffi's exports, where they are loaded. */
+  readonly koffi: unknown;
   readonly log: Log;
   readonly tallies: Tallies;
   readonly certificates: Certificates;
@@ -36,14 +38,14 @@ export interface OpenerParts {
 }
 
 export function listenerOpener(parts: OpenerParts): ListenerOpener {
-  const { assets, log, tallies, certificates, guard } = parts;
+  const { assets, koffi, log, tallies, certificates, guard } = parts;
   const { header_bytes, header_time, keep_alive } = parts.connections;
   return {
     async prepare({ listen }) {
       const { address, tls, proxy_protocol } = listen;
       // Who is behind a proxy is known to `node` alone, so uWebSockets.js need not be loaded for it.
       const wish = proxy_protocol ? 'node' : listen.engine;
-      const { engine, fallback } = await chooseEngine(wish, assets, header_bytes);
+      const { engine, fallback } = await chooseEngine(wish, assets, header_bytes, koffi);
       if (fallback !== undefined) parts.slower(fallback);
       return { engine, store: tls && (await certificates.open(address.text, tlsSettings(tls))) };
     },

@@ -1,5 +1,4 @@
 /** Finding the script that a request's path names below a folder: for CGI programs, FastCGI applications and streams alike. */
-import { performance } from 'node:perf_hooks';
 import { CacheBudget, FileCache } from '../files/cache.ts';
 import { locateProgram, type ScriptLocation } from '../files/locate.ts';
 import { FileRefusal, segmentsOf } from '../files/segments.ts';

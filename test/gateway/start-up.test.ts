@@ -1,8 +1,11 @@
 /** What is loaded at start: a configuration that does not need a module does not pay for it. `docs/memory.md` has the list. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { connect } from 'node:tls';
+import { Authority } from '../support/certificates.ts';
 import { TestSocket } from '../support/client.ts';
 import { folderWith, startGateway } from '../support/gateway.ts';
 import { until } from '../support/until.ts';
@@ -86,6 +89,19 @@ test('a module is loaded when it is needed, and not before', async (t) => {
     plain.added.filter((name) => !NODE_MODULES.has(name)),
     [],
   );
+
+  const { certificate, pem } = new Authority().server(['board.test', '127.0.0.1']);
+  const both = join(folder, 'both.pem');
+  writeFileSync(both, certificate + pem);
+  const secure = await start(
+    `[[listen]]\naddress = "127.0.0.1:0"\ntls = { certificate = "${both}", key = "${both}" }\n${ROUTES}`,
+  );
+  const client = connect({ port: secure.port, host: '127.0.0.1', rejectUnauthorized: false, servername: 'board.test' });
+  client.write('GET / HTTP/1.1\r\nHost: board.test\r\n\r\n');
+  await once(client, 'data');
+  client.destroy();
+  const overTls = await secure.loaded();
+  for (const name of ['tls', 'https', 'http']) assert.ok(!overTls.node.includes(name), name);
 
   const node = await start(`[[listen]]\naddress = "127.0.0.1:0"\nengine = "node"\n${ROUTES}`);
   assert.equal(addons(node.pid), 'koffi');

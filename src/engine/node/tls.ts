@@ -20,10 +20,11 @@ export async function secureServer(
   http2: boolean,
 ): Promise<(settings: ServerOptions) => Server> {
   const { createServer } = await import('node:https');
+  const { createSecureContext } = await import('node:tls');
   return (settings) => {
     const server = createServer({
       ...settings,
-      ...store.serverOptions(),
+      ...store.serverOptions(createSecureContext),
       ALPNProtocols: http2 ? PROTOCOLS_WITH_HTTP2 : PROTOCOLS,
       handshakeTimeout,
       // As without TLS, where Node does so by itself.

@@ -1,11 +1,12 @@
 /** What is served with: for OpenSSL one context for each certificate, and which of them a client gets. */
 import { constants, createHash, type KeyObject, type X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 import { type ClientAuthority, loadClientAuthority } from '../client-authority.ts';
 import { type Identity, isValidAt, loadIdentity } from '../identity.ts';
 import { findByName } from '../names.ts';
 import type { Environment } from '../passphrase.ts';
 import { TlsError } from '../tls-file.ts';
+import { isOrdinary } from './ordinary.ts';
 import type { TlsSettings } from './settings.ts';
 import { only13, policyOptions } from './suites.ts';
 
@@ -23,24 +24,37 @@ export interface ServedIdentity {
   readonly only13: boolean;
 }
 
+/** Makes one of OpenSSL's contexts: node:tls's own, which takes 2 MiB of memory to load. */
+export type MakeContext = (options: SecureContextOptions) => SecureContext;
+
 /** One consistent reading of all files. Immutable: a reload makes another. */
 export class Contexts {
   private constructor(
     /** Equal for what serves the same. */
     readonly digest: string,
     readonly identities: readonly Identity[],
-    /** Of the first certificate, for the server itself. */
-    readonly defaults: SecureContextOptions,
-    private readonly contexts: readonly SecureContext[],
+    /** Of each certificate. */
+    private readonly options: readonly SecureContextOptions[],
     private readonly served: readonly ServedIdentity[],
   ) {}
 
-  /** Throws a `TlsError`. */
-  static load(settings: TlsSettings, environment: Environment): Contexts {
+  /** Those that were made. */
+  private readonly contexts = new Map<number, SecureContext>();
+
+  /** Rejects with a `TlsError`. */
+  static async load(settings: TlsSettings, environment: Environment): Promise<Contexts> {
     const identities = settings.identities.map((files) => loadIdentity(files, environment));
     const client = settings.client === undefined ? undefined : loadClientAuthority(settings.client, Date.now());
     const options = identities.map((identity) => contextOptions(settings, identity, client));
-    const contexts = options.map((option, index) => make(option, settings.identities[index]?.certificate ?? ''));
+    // OpenSSL is asked only where it could refuse: most listeners never need node:tls.
+    const doubtful = identities.flatMap((identity, index) =>
+      client === undefined && isOrdinary(identity) ? [] : [index],
+    );
+    if (doubtful.length > 0) {
+      const { createSecureContext } = await import('node:tls');
+      for (const index of doubtful)
+        probe(createSecureContext, options[index] ?? {}, settings.identities[index]?.certificate ?? '');
+    }
     const served = identities.map((identity, index) => ({
       digest: digestOf(options[index]),
       title: identity.title,
@@ -48,13 +62,22 @@ export class Contexts {
       key: identity.key,
       only13: only13(settings.ciphers, settings.minimumVersion),
     }));
-    return new Contexts(digestOf(options), identities, options[0] ?? {}, contexts, served);
+    return new Contexts(digestOf(options), identities, options, served);
+  }
+
+  /** Of the first certificate, for the server itself. */
+  get defaults(): SecureContextOptions {
+    return this.options[0] ?? {};
   }
 
   /** For a client that names `host`; undefined when no certificate is for it: the default is to be used. */
-  find(host: string): SecureContext | undefined {
+  find(host: string, make: MakeContext): SecureContext | undefined {
     const index = this.indexFor(host);
-    return index === undefined ? undefined : this.contexts[index];
+    const options = index === undefined ? undefined : this.options[index];
+    if (index === undefined || options === undefined) return undefined;
+    const context = this.contexts.get(index) ?? make(options);
+    this.contexts.set(index, context);
+    return context;
   }
 
   /** The same choice, without OpenSSL's context, and with the default. */
@@ -104,9 +127,9 @@ function digestOf(value: unknown): string {
   return createHash('sha256').update(JSON.stringify(value)).digest('hex');
 }
 
-function make(options: SecureContextOptions, path: string): SecureContext {
+function probe(make: MakeContext, options: SecureContextOptions, path: string): void {
   try {
-    return createSecureContext(options);
+    make(options);
   } catch (error) {
     const detail = error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, '') : String(error);
     throw new TlsError('certificate', `OpenSSL refuses ${path}: ${detail}`, { cause: error });

@@ -4,12 +4,12 @@
  */
 import { randomBytes } from 'node:crypto';
 import { stat } from 'node:fs/promises';
-import type { SecureContext, SecureContextOptions, TlsOptions } from 'node:tls';
+import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { systemCode } from '../../ops/system-errors.ts';
 import { day, firstToEnd, inChain, validity } from '../identity.ts';
 import type { Environment } from '../passphrase.ts';
 import { TlsError } from '../tls-file.ts';
-import { Contexts, type ServedIdentity } from './contexts.ts';
+import { Contexts, type MakeContext, type ServedIdentity } from './contexts.ts';
 import { milestone } from './expiry.ts';
 import { filesOf, type TlsSettings } from './settings.ts';
 
@@ -76,14 +76,15 @@ export class CertificateStore {
   static async open(settings: TlsSettings, environment: Environment, events: StoreEvents): Promise<CertificateStore> {
     // Before they are read: a change in between is seen at the first look.
     const state = await filesState(filesOf(settings, environment));
-    const store = new CertificateStore(settings, environment, events, Contexts.load(settings, environment), state);
+    const contexts = await Contexts.load(settings, environment);
+    const store = new CertificateStore(settings, environment, events, contexts, state);
     events.serving(store.certificates(), []);
     store.tellExpiry();
     return store;
   }
 
-  /** What `https.createServer` is to be given. */
-  serverOptions(): TlsOptions {
+  /** What `https.createServer` is to be given. `make` is node:tls's own, which is not loaded for the engine `uws`. */
+  serverOptions(make: MakeContext): TlsOptions {
     return {
       ...this.current.defaults,
       sessionTimeout: SESSION_TIMEOUT,
@@ -91,7 +92,7 @@ export class CertificateStore {
       // The engine refuses clients without a certificate, with a sentence that they can read.
       requestCert: this.settings.client !== undefined,
       rejectUnauthorized: false,
-      SNICallback: (name, done) => done(null, this.contextFor(name)),
+      SNICallback: (name, done) => done(null, this.current.find(name, make)),
     };
   }
 
@@ -131,7 +132,7 @@ export class CertificateStore {
    */
   async prepare(settings: TlsSettings): Promise<() => void> {
     const state = await filesState(filesOf(settings, this.environment));
-    const next = Contexts.load(settings, this.environment);
+    const next = await Contexts.load(settings, this.environment);
     return () => {
       this.settings = settings;
       this.served = state;
@@ -159,10 +160,6 @@ export class CertificateStore {
     clearInterval(this.looks);
     clearInterval(this.rotations);
     this.server = undefined;
-  }
-
-  private contextFor(name: string): SecureContext | undefined {
-    return this.current.find(name);
   }
 
   private look(now: boolean): Promise<void> {
@@ -200,7 +197,7 @@ export class CertificateStore {
   /** Serves what the files hold, when it can be used and did not change meanwhile. Otherwise says why not. */
   private async replace(state: string): Promise<string | undefined> {
     try {
-      const next = Contexts.load(this.settings, this.environment);
+      const next = await Contexts.load(this.settings, this.environment);
       if ((await this.state()) !== state) return CHANGING;
       const now = Date.now();
       const invalid = next.invalidAt(now);
