@@ -1,5 +1,6 @@
 /** `runnel/client`: a stream as a readable and a writable side, from Node. Described in docs/connect.md. */
 import { ReadableStream, WritableStream } from 'node:stream/web';
+import type { Item } from './inbox.ts';
 import { type ConnectOptions, type Facts, planOf } from './options.ts';
 import { Session } from './session.ts';
 import type { Ending } from './transports/link.ts';
@@ -7,6 +8,9 @@ import type { Ending } from './transports/link.ts';
 export { ConnectionError, type Failure } from './errors.ts';
 export type { ConnectOptions, Facts, StreamEvent, Times, Tls, Transport } from './options.ts';
 export type { Ending } from './transports/link.ts';
+
+/** Bytes (RFC 6455 section 5.5). */
+const MAX_REASON = 123;
 
 /** A message: text is a string, binary is bytes. */
 export type Data = string | Uint8Array;
@@ -24,7 +28,7 @@ export interface Connection {
   readonly facts: Facts;
   /** The id of the message that was read last: `after` of a later `connect`. "" where there is none. */
   readonly lastEventId: string;
-  /** Ends both sides in good order; what was not read is dropped. */
+  /** Ends both sides in good order; what was not read is dropped. Rejects with a `TypeError` for a code or a reason that cannot be sent. */
   close(code?: number, reason?: string): Promise<Ending>;
 }
 
@@ -36,6 +40,10 @@ export async function connect(url: string | URL, options: ConnectOptions = {}): 
   const session = new Session(planOf(url, options), options.signal);
   await session.open();
   return new StreamConnection(session);
+}
+
+function dataOf({ data, isText }: Item): Data {
+  return isText && typeof data !== 'string' ? Buffer.from(data.buffer, data.byteOffset, data.length).toString() : data;
 }
 
 class StreamConnection implements Connection {
@@ -50,7 +58,7 @@ class StreamConnection implements Connection {
         async pull(controller) {
           const item = await session.next();
           if (item === undefined) controller.close();
-          else controller.enqueue(item.data);
+          else controller.enqueue(dataOf(item));
         },
         cancel: () => session.finishReading(),
       },
@@ -79,8 +87,11 @@ class StreamConnection implements Connection {
     return this.session.lastEventId;
   }
 
-  close(code = 1000, reason = ''): Promise<Ending> {
+  async close(code = 1000, reason = ''): Promise<Ending> {
+    if (code !== 1000 && !(code >= 3000 && code <= 4999))
+      throw new TypeError('a close code is 1000, or from 3000 to 4999');
+    if (Buffer.byteLength(reason) > MAX_REASON) throw new TypeError(`a reason has at most ${MAX_REASON} bytes`);
     this.session.close({ code, reason });
-    return this.closed;
+    return await this.closed;
   }
 }

@@ -8,6 +8,8 @@ const OVERHEAD = 64;
 
 export interface Item {
   readonly data: string | Uint8Array;
+  /** Whether it is a text; its bytes are valid UTF-8 then. */
+  readonly isText: boolean;
   readonly id: string;
 }
 

@@ -131,6 +131,8 @@ export interface Plan {
 }
 
 const ALL: readonly Transport[] = ['websocket', 'events', 'poll'];
+/** A name of HTTP (RFC 9110 section 5.6.2). */
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
 const SCHEMES: ReadonlyMap<string, string> = new Map([
   ['ws:', 'http:'],
   ['wss:', 'https:'],
@@ -150,6 +152,9 @@ export function planOf(address: string | URL, options: ConnectOptions): Plan {
   const { after, reconnect = false, transports = onlyWebSocket ? ['websocket'] : ALL, token } = options;
   if (transports.length === 0 || transports.some((name) => !ALL.includes(name)))
     throw new TypeError(`transports are some of ${ALL.join(', ')}`);
+  const { protocols = [] } = options;
+  if (protocols.some((name) => !TOKEN.test(name)) || new Set(protocols).size < protocols.length)
+    throw new TypeError('subprotocols are words such as "mqtt", each once');
   const headers: { [name: string]: string } = {};
   if (username !== '' || password !== '')
     headers['authorization'] = basic(decodeURIComponent(username), decodeURIComponent(password));
@@ -163,7 +168,7 @@ export function planOf(address: string | URL, options: ConnectOptions): Plan {
     reconnect,
     maxDelay: options.maxDelay ?? 30_000,
     headers,
-    protocols: options.protocols ?? [],
+    protocols,
     eofMessage: options.eofMessage,
     tls: options.tls ?? {},
     proxy: options.proxy,

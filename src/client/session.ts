@@ -81,15 +81,19 @@ export class Session {
     return item;
   }
 
-  /** Undefined: the next message may come. A promise: when it is settled. It rejects where it cannot be sent; while there is no connection, it waits for one. */
-  send(data: string | Uint8Array): Promise<void> | undefined {
-    if (this.link === undefined || this.over !== undefined || this.closing !== undefined) return this.sendLater(data);
-    return this.link.send(data);
+  /**
+   * Undefined: the next message may come. A promise: when it is settled. It rejects where it cannot be sent; while there is no connection, it
+   * waits for one. @param isText of bytes: whether they are a text in UTF-8
+   */
+  send(data: string | Uint8Array, isText = typeof data === 'string'): Promise<void> | undefined {
+    if (this.link === undefined || this.over !== undefined || this.closing !== undefined)
+      return this.sendLater(data, isText);
+    return this.link.send(data, isText);
   }
 
-  private async sendLater(data: string | Uint8Array): Promise<void> {
+  private async sendLater(data: string | Uint8Array, isText: boolean): Promise<void> {
     while (this.over === undefined && this.closing === undefined) {
-      if (this.link !== undefined) return await this.link.send(data);
+      if (this.link !== undefined) return await this.link.send(data, isText);
       await this.change.promise;
     }
     throw this.unwritable();
@@ -197,11 +201,11 @@ export class Session {
       position: (id) => {
         if (this.reach(id) && this.inbox.isEmpty) this.lastEventId = id;
       },
-      message: (data, id) => {
+      message: (data, id, isText = typeof data === 'string') => {
         if (!this.reach(id)) return;
         this.ways.worked();
         if (this.doneReading) return;
-        this.inbox.add({ data, id });
+        this.inbox.add({ data, isText, id });
         if (this.inbox.isFull && !this.isPaused) this.hold(true);
       },
       missed: (count) => onEvent({ type: 'missed', count }),

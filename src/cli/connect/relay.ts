@@ -1,4 +1,5 @@
 /** A stream of bytes in both directions, joined with a session: what comes in is framed into messages, and the other way round. */
+import { isUtf8 } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionError } from '../../client/errors.ts';
 import type { Item } from '../../client/inbox.ts';
@@ -9,6 +10,9 @@ import type { ConnectSettings } from './settings.ts';
 
 /** How it ended: by the stream, or by our side of it. */
 export type Outcome = Ending | ConnectionError | FramingError | 'counted' | 'unread';
+
+/** Bytes of messages that are written together. */
+const BATCH = 64 * 1024;
 
 const NORMAL: Ending = { code: 1000, reason: '' };
 
@@ -59,10 +63,11 @@ async function send(
   { framing, maxMessage }: Pick<ConnectSettings, 'framing' | 'maxMessage'>,
 ): Promise<void> {
   const decoder = framing.decoder(maxMessage);
-  const form = framing.binary ? (message: Buffer) => message : (message: Buffer) => message.toString();
   const sendAll = async (messages: readonly Buffer[]): Promise<void> => {
     for (const message of messages) {
-      const wait = session.send(form(message));
+      // A text has to be UTF-8: what is not becomes U+FFFD.
+      const wait =
+        framing.binary || isUtf8(message) ? session.send(message, !framing.binary) : session.send(message.toString());
       if (wait !== undefined) await wait;
     }
   };
@@ -81,33 +86,40 @@ async function receive(
 ): Promise<'counted' | undefined> {
   const { framing, json, count } = settings;
   let left = count;
-  const print = ({ data, id }: Item): boolean => {
-    if (json) return output.write(`${jsonLine(data, id)}\n`);
-    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.length);
-    let more = true;
-    for (const piece of framing.encode(bytes)) more = output.write(piece);
-    return more;
-  };
   for (;;) {
     const first = await session.next();
     if (first === undefined) return undefined;
     lingering.heard();
+    const pieces: Buffer[] = [];
+    let bytes = 0;
     // What has come together goes out together.
-    output.cork();
-    let more = true;
-    for (let item: Item | undefined = first; item !== undefined; item = more && left > 0 ? session.take() : undefined) {
-      more = print(item);
+    for (
+      let item: Item | undefined = first;
+      item !== undefined;
+      item = bytes < BATCH && left > 0 ? session.take() : undefined
+    ) {
+      for (const piece of json ? [Buffer.from(jsonLine(item))] : framing.encode(bytesOf(item))) {
+        pieces.push(piece);
+        bytes += piece.length;
+      }
       left--;
     }
-    output.uncork();
-    if (!more) await drained(output);
+    const [whole] = pieces;
+    if (!output.write(pieces.length === 1 && whole !== undefined ? whole : Buffer.concat(pieces, bytes)))
+      await drained(output);
     if (left <= 0) return 'counted';
   }
 }
 
-function jsonLine(data: string | Uint8Array, id: string): string {
-  if (typeof data === 'string') return JSON.stringify({ id, data });
-  return JSON.stringify({ id, base64: Buffer.from(data).toString('base64') });
+function bytesOf({ data }: Item): Buffer {
+  return typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.length);
+}
+
+function jsonLine({ data, isText, id }: Item): string {
+  const json = isText
+    ? { id, data: typeof data === 'string' ? data : bytesOf({ data, isText, id }).toString() }
+    : { id, base64: bytesOf({ data, isText, id }).toString('base64') };
+  return `${JSON.stringify(json)}\n`;
 }
 
 /** Also when it will take nothing any more. */

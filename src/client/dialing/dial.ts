@@ -1,6 +1,5 @@
 /** One connection to the server: TCP or a Unix socket, through a proxy where there is one, encrypted and judged where the URL says so. */
 import { isIP, type Socket } from 'node:net';
-import { checkServerIdentity, connect as connectSecure } from 'node:tls';
 import { ConnectError, Connector } from '../../upstream/connecting.ts';
 import { ConnectionError, type Failure } from '../errors.ts';
 import { endpoint, type Plan, type Tls } from '../options.ts';
@@ -63,6 +62,7 @@ export class Dialer {
 
   /** TLS over `under`, which is destroyed with it. The certificate is judged here and not by Node, so that there is one place for it. */
   private async encrypt(under: Socket, url: URL, tls: Tls, signal: AbortSignal): Promise<Socket> {
+    const { checkServerIdentity, connect: connectSecure } = await import('node:tls');
     const { host } = endpoint(url);
     const name = tls.serverName ?? host;
     let misnamed: Error | undefined;

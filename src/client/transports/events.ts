@@ -77,8 +77,8 @@ class EventsLink implements Link {
     });
   }
 
-  send(data: string | Uint8Array): Promise<void> {
-    return this.posts.send(data);
+  send(data: string | Uint8Array, isText = typeof data === 'string'): Promise<void> {
+    return this.posts.send(data, isText);
   }
 
   pause(): void {

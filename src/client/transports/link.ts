@@ -11,8 +11,11 @@ export interface Ending {
 }
 
 export interface Link {
-  /** Hands a message over. A promise: take a break until it is settled. It rejects where the message was refused. */
-  send(data: string | Uint8Array): Promise<void> | undefined;
+  /**
+   * Hands a message over. A promise: take a break until it is settled. It rejects where the message was refused.
+   * @param isText of bytes: whether they are a text in UTF-8
+   */
+  send(data: string | Uint8Array, isText?: boolean): Promise<void> | undefined;
   /** Stops reading: the peer is held back by the network. A few messages that have been read already may still come. */
   pause(): void;
   resume(): void;
@@ -27,8 +30,11 @@ export interface LinkEvents {
   facts(facts: Partial<Facts>): void;
   /** The position of the next messages, without a message. */
   position(id: string): void;
-  /** @param id "" where it has none */
-  message(data: string | Uint8Array, id: string): void;
+  /**
+   * @param id "" where it has none
+   * @param isText of bytes: whether they are a text in UTF-8
+   */
+  message(data: string | Uint8Array, id: string, isText?: boolean): void;
   missed(count: number | undefined): void;
   notice(text: string): void;
   stderr(text: string): void;

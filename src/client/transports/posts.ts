@@ -22,8 +22,8 @@ export class Posts {
   ) {}
 
   /** Resolves when the message was taken. Rejects where it was refused. */
-  send(data: string | Uint8Array): Promise<void> {
-    const sent = this.last.then(() => this.post(data));
+  send(data: string | Uint8Array, isText: boolean): Promise<void> {
+    const sent = this.last.then(() => this.post(data, isText));
     this.last = sent.catch(() => undefined);
     return sent;
   }
@@ -33,10 +33,10 @@ export class Posts {
     return this.last;
   }
 
-  private async post(data: string | Uint8Array): Promise<void> {
+  private async post(data: string | Uint8Array, isText: boolean): Promise<void> {
     const { url, times } = this.parts.plan;
     const to = this.session === undefined ? url : withParameter(url, 'session', this.session);
-    const type = typeof data === 'string' ? 'text/plain; charset=utf-8' : 'application/octet-stream';
+    const type = isText ? 'text/plain; charset=utf-8' : 'application/octet-stream';
     const give = Date.now() + times.stall;
     for (;;) {
       const headers = { 'content-type': type };
