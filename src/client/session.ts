@@ -30,6 +30,8 @@ export class Session {
   private change = new Deferred();
   private link: Link | undefined;
   private isPaused = false;
+  /** Who takes what comes without a wait in the inbox, which is empty meanwhile. */
+  private direct: ((item: Item) => boolean) | undefined;
   private over: Ending | ConnectionError | undefined;
   private closing: Ending | undefined;
   private doneReading = false;
@@ -69,6 +71,25 @@ export class Session {
       if (this.over instanceof ConnectionError) throw this.over;
       if (this.over !== undefined || this.doneReading) return undefined;
       await this.inbox.news();
+    }
+  }
+
+  /**
+   * Gives what has come and what comes to `take`, at once: a message that does not wait costs half. Resolves with true when that has answered false, with
+   * false when the stream was closed. Rejects where it was lost.
+   */
+  async each(take: (item: Item) => boolean): Promise<boolean> {
+    for (let item = this.take(); ; item = this.take()) {
+      if (item !== undefined) {
+        if (!take(item)) return true;
+        continue;
+      }
+      if (this.over instanceof ConnectionError) throw this.over;
+      if (this.over !== undefined || this.doneReading) return false;
+      this.direct = take;
+      await this.inbox.news();
+      if (this.direct === undefined) return true;
+      this.direct = undefined;
     }
   }
 
@@ -205,6 +226,10 @@ export class Session {
         if (!this.reach(id)) return;
         this.ways.worked();
         if (this.doneReading) return;
+        if (this.direct !== undefined) {
+          this.give({ data, isText, id }, this.direct);
+          return;
+        }
         this.inbox.add({ data, isText, id });
         if (this.inbox.isFull && !this.isPaused) this.hold(true);
       },
@@ -213,6 +238,13 @@ export class Session {
       stderr: (text) => onEvent({ type: 'stderr', text }),
       ended: (how, held = false) => ended.resolve({ how, held }),
     };
+  }
+
+  private give(item: Item, direct: (item: Item) => boolean): void {
+    if (item.id !== '') this.lastEventId = item.id;
+    if (direct(item)) return;
+    this.direct = undefined;
+    this.inbox.wake();
   }
 
   /** Takes note of an id. False for a message that has come already. */

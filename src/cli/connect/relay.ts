@@ -13,6 +13,8 @@ export type Outcome = Ending | ConnectionError | FramingError | 'counted' | 'unr
 
 /** Bytes of messages that are written together. */
 const BATCH = 64 * 1024;
+const EMPTY = Buffer.alloc(0);
+const SMALLEST = 512;
 
 const NORMAL: Ending = { code: 1000, reason: '' };
 
@@ -85,34 +87,79 @@ async function receive(
   lingering: Lingering,
 ): Promise<'counted' | undefined> {
   const { framing, json, count } = settings;
+  const batch = new Batch(output);
   let left = count;
-  for (;;) {
-    const first = await session.next();
-    if (first === undefined) return undefined;
+  const take = (item: Item): boolean => {
     lingering.heard();
-    const pieces: Buffer[] = [];
-    let bytes = 0;
-    // What has come together goes out together.
-    for (
-      let item: Item | undefined = first;
-      item !== undefined;
-      item = bytes < BATCH && left > 0 ? session.take() : undefined
-    ) {
-      for (const piece of json ? [Buffer.from(jsonLine(item))] : framing.encode(bytesOf(item))) {
-        pieces.push(piece);
-        bytes += piece.length;
-      }
-      left--;
+    if (json) batch.add(Buffer.from(jsonLine(item)));
+    else for (const piece of framing.encode(bytesOf(item))) batch.add(piece);
+    left--;
+    return left > 0 && !batch.isFull;
+  };
+  try {
+    while (left > 0) {
+      if (!(await session.each(take))) return undefined;
+      if (!batch.write()) await drained(output);
     }
-    const [whole] = pieces;
-    if (!output.write(pieces.length === 1 && whole !== undefined ? whole : Buffer.concat(pieces, bytes)))
-      await drained(output);
-    if (left <= 0) return 'counted';
+    return 'counted';
+  } finally {
+    batch.write();
+  }
+}
+
+/** Small pieces in one buffer and one write: a list of them costs more than their bytes. */
+class Batch {
+  private bytes = EMPTY;
+  private length = 0;
+  private taken = 0;
+  private more = true;
+  private isPlanned = false;
+  private readonly flush = (): void => {
+    this.isPlanned = false;
+    this.write();
+  };
+
+  constructor(private readonly output: Writable) {}
+
+  /** Whether it is to be written, and the output to be waited for. */
+  get isFull(): boolean {
+    return this.taken >= BATCH || !this.more;
+  }
+
+  add(piece: Buffer): void {
+    this.taken += piece.length;
+    // What comes in one turn goes out together.
+    if (!this.isPlanned) process.nextTick(this.flush);
+    this.isPlanned = true;
+    if (this.length + piece.length > this.bytes.length) this.room(piece.length);
+    if (piece.length > BATCH / 2) this.more = this.output.write(piece);
+    else this.length += piece.copy(this.bytes, this.length);
+  }
+
+  /** @returns whether the output takes more at once */
+  write(): boolean {
+    if (this.output.writableNeedDrain === false) this.more = true;
+    if (this.length > 0) this.more = this.output.write(this.bytes.subarray(0, this.length));
+    this.bytes = EMPTY;
+    this.length = this.taken = 0;
+    return this.more;
+  }
+
+  private room(wanted: number): void {
+    const { bytes, length } = this;
+    if (wanted > BATCH / 2 || length + wanted > BATCH) {
+      this.write();
+      if (wanted <= BATCH / 2) this.bytes = Buffer.allocUnsafeSlow(BATCH);
+      return;
+    }
+    this.bytes = Buffer.allocUnsafeSlow(Math.min(BATCH, Math.max(SMALLEST, (length + wanted) * 2)));
+    bytes.copy(this.bytes, 0, 0, length);
   }
 }
 
 function bytesOf({ data }: Item): Buffer {
-  return typeof data === 'string' ? Buffer.from(data) : Buffer.from(data.buffer, data.byteOffset, data.length);
+  if (typeof data === 'string') return Buffer.from(data);
+  return Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.length);
 }
 
 function jsonLine({ data, isText, id }: Item): string {
