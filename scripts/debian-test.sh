@@ -71,6 +71,19 @@ inside getent passwd runnel | grep -q ':/var/lib/runnel:/usr/sbin/nologin$' || f
 inside runnel check | grep -q '^ok.*checked as the user runnel, in the sandbox of runnel.service$' || fail "the configuration as it comes"
 inside runnel version
 
+step "the name of websocketd"
+inside websocketd --version | grep -q '^websocketd of runnel' || fail "websocketd is another program"
+inside sh -c 'exec websocketd --port=8099 --loglevel=access echo hello' >"$root/websocketd.log" 2>&1 &
+gateway=$!
+until inside curl -s http://127.0.0.1:8099/some_path >/dev/null; do kill -0 $gateway || { gateway= && fail "$(cat "$root/websocketd.log")"; }; done
+answer=$(inside curl -s --http1.1 --max-time 10 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
+  -H 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==' http://127.0.0.1:8099/ | tr -d '\000') || true
+case $answer in *hello*) ;; *) fail "a program by WebSocket: $answer" ;; esac
+kill $gateway
+wait $gateway || true
+gateway=
+grep -q /some_path "$root/websocketd.log" || fail "the log: $(cat "$root/websocketd.log")"
+
 step "serve as the user runnel"
 mount --bind /dev "$root/dev"
 chroot --userspec=runnel:runnel "$root" /usr/bin/runnel serve >"$root/serve.log" 2>&1 &
@@ -99,6 +112,19 @@ told 1 'restart.*runnel'
 grep -q :8081 "$root/etc/runnel/runnel.toml" || fail "the configuration was overwritten"
 [ -e "$root/etc/runnel/runnel.toml.dpkg-dist" ] || fail "the new configuration is not beside the old one"
 
+step "upgrade beside a real websocketd"
+[ -L "$root/etc/alternatives/websocketd" ] || fail "an upgrade took the name away"
+inside update-alternatives --quiet --remove websocketd /usr/bin/runnel
+printf '#!/bin/sh\necho real\n' >"$root/usr/bin/websocketd"
+chmod +x "$root/usr/bin/websocketd"
+version 99.21
+install "$root/next.deb"
+[ "$(inside websocketd)" = real ] || fail "the real websocketd was replaced"
+rm "$root/usr/bin/websocketd"
+version 99.22
+install "$root/next.deb"
+inside websocketd --version | grep -q runnel || fail "the name was not taken when it was free again"
+
 step "upgrade, disabled by its administrator"
 rm "$root/etc/systemd/system/multi-user.target.wants/runnel.service"
 version 99.3
@@ -110,6 +136,7 @@ mkdir -p "$root/var/lib/runnel"
 inside dpkg -r runnel >/dev/null
 told 1 'stop.*runnel'
 [ ! -e "$root/usr/bin/runnel" ] || fail "the executable is still there"
+[ ! -L "$root/usr/bin/websocketd" ] && [ ! -L "$root/etc/alternatives/websocketd" ] || fail "the name of websocketd is still there"
 grep -q :8081 "$root/etc/runnel/runnel.toml" || fail "the configuration has gone"
 [ -e "$root/var/lib/runnel" ] || fail "its folder has gone"
 
@@ -117,6 +144,6 @@ step purge
 mkdir -p "$root/etc/runnel/tls"
 echo key >"$root/etc/runnel/tls/ca.key"
 inside dpkg -P runnel >/dev/null
-left=$(find "$root/etc" "$root/var/lib" "$root/usr" -xdev -path '*runnel*')
+left=$(find "$root/etc" "$root/var/lib" "$root/usr" -xdev \( -path '*runnel*' -o -path '*websocketd*' \))
 [ -z "$left" ] || fail "left behind: $left"
 echo "the package installs, upgrades, removes and purges on $suite"

@@ -139,20 +139,29 @@
       var xhr;
       var joined = false;
       var timer;
+      var wait = POLL_WAIT / 1000;
+      var cuts = 0;
       function next() {
         // The first one is answered at once, so that it is known whether this way is open.
         xhr = ask(
           'GET',
           url('cursor', 'poll'),
-          joined ? {} : { Prefer: 'wait=0' },
+          joined ? (wait < 25 ? { Prefer: 'wait=' + wait } : {}) : { Prefer: 'wait=0' },
           null,
           false,
           function (status, text) {
             var news;
+            // Something on the way cuts what is silent for long: the same is asked for again, to be held back for less.
+            if (status === 0 && joined && link.alive && cuts < 6) {
+              wait = Math.max(1, wait >> 1);
+              timer = setTimeout(next, 100 << cuts++);
+              return;
+            }
             if (status !== 200 || text.charAt(0) !== '{') return link.lost(0, '', status);
             news = JSON.parse(text);
             if (!joined) link.event('joined', JSON.stringify({ ping: POLL_WAIT, encoding: news.encoding }));
             joined = true;
+            cuts = 0;
             link.event('ping', POLL_WAIT);
             if ('missed' in news) link.event('missed', news.missed === null ? '' : String(news.missed));
             news.messages.forEach(function (message) {

@@ -119,7 +119,9 @@ class Building {
       const built = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
       return this.parts.wrap?.(key, built) ?? built;
     });
-    const headers: HeaderList = [...route.headers].map(([name, value]) => [name.toLowerCase(), value]);
+    const headers: HeaderList = [...route.headers].flatMap(([name, values]) =>
+      values.map((value) => [name.toLowerCase(), value] as const),
+    );
     this.enter(key, handler, headers, route, kind.part?.({ ...route }));
   }
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +10,7 @@ import mqtt from 'mqtt';
 import { connect } from 'runnel/client';
 import { startGateway } from '../support/gateway.ts';
 import { HAS_MOSQUITTO, startMosquitto } from '../support/mosquitto.ts';
+import { freePort } from '../support/peer.ts';
 import { until } from '../support/until.ts';
 import { failureOf, read, write } from './support.ts';
 
@@ -119,20 +121,10 @@ function hasNetworks(): boolean {
   return made;
 }
 
-test('MQTT from a client that speaks TCP only, through the command and a gateway, to mosquitto', {
-  skip: HAS_MOSQUITTO ? false : 'mosquitto is not installed',
-}, async (t) => {
-  const broker = await startMosquitto(t);
-  const gateway = await startGateway(t, {
-    config: `[[listen]]
-address = "127.0.0.1:0"
-[stream."/mqtt"]
-connect = "tcp://127.0.0.1:${broker.port}"
-framing = "raw"
-subprotocols = ["mqtt"]
-`,
-  });
-  const url = `ws://127.0.0.1:${gateway.port}/mqtt`;
+const NO_MOSQUITTO = HAS_MOSQUITTO ? false : 'mosquitto is not installed';
+
+/** A hop at a port of its own, which leads to `url`. @returns the address */
+async function startHop(t: TestContext, url: string): Promise<string> {
   const hop = spawn(process.execPath, [MAIN, 'connect', '--listen', '127.0.0.1:0', '--protocol', 'mqtt', url], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -142,7 +134,12 @@ subprotocols = ["mqtt"]
     await exited;
   });
   const [line] = (await once(createInterface({ input: hop.stderr }), 'line')) as [string];
-  const client = await mqtt.connectAsync(`mqtt://${line.slice(line.lastIndexOf(' ') + 1)}`);
+  return line.slice(line.lastIndexOf(' ') + 1);
+}
+
+/** 200 messages by way of a broker, each confirmed, from a client that speaks TCP only. */
+async function talkMqtt(address: string): Promise<void> {
+  const client = await mqtt.connectAsync(`mqtt://${address}`);
   const got: string[] = [];
   client.on('message', (_topic, payload) => got.push(payload.toString()));
   await client.subscribeAsync('sensors/#', { qos: 1 });
@@ -153,4 +150,49 @@ subprotocols = ["mqtt"]
     got,
     Array.from({ length: 200 }, (_, at) => `${at}`),
   );
+}
+
+test('MQTT through the command and a gateway to mosquitto', { skip: NO_MOSQUITTO }, async (t) => {
+  const broker = await startMosquitto(t);
+  const gateway = await startGateway(t, {
+    config: `[[listen]]
+address = "127.0.0.1:0"
+[stream."/mqtt"]
+connect = "tcp://127.0.0.1:${broker.port}"
+framing = "raw"
+subprotocols = ["mqtt"]
+`,
+  });
+  await talkMqtt(await startHop(t, `ws://127.0.0.1:${gateway.port}/mqtt`));
+});
+
+test("MQTT through the command to mosquitto's own WebSocket", { skip: NO_MOSQUITTO }, async (t) => {
+  const broker = await startMosquitto(t);
+  await talkMqtt(await startHop(t, `ws://127.0.0.1:${broker.webSocketPort}/mqtt`));
+});
+
+const LWS = '/usr/bin/libwebsockets-test-server';
+
+test('the test server of libwebsockets: what it counts, and what it gives back', {
+  skip: existsSync(LWS) ? false : 'libwebsockets-test-server is not installed',
+}, async (t) => {
+  const port = await freePort();
+  const server = spawn(LWS, ['-p', String(port), '-i', 'lo'], { stdio: 'ignore' });
+  t.after(async () => {
+    const exited = once(server, 'exit');
+    server.kill('SIGKILL');
+    await exited;
+  });
+  const url = `ws://127.0.0.1:${port}/`;
+  // It does not say when it listens.
+  const options = { protocols: ['dumb-increment-protocol'], maxDelay: 50 };
+  const counter = await connect(url, { ...options, reconnect: true, resume: false });
+  assert.equal(counter.facts.protocol, 'dumb-increment-protocol');
+  assert.deepEqual(await read(counter, 3), ['0', '1', '2']);
+  assert.equal((await counter.close()).code, 1000);
+  const mirror = await connect(url, { protocols: ['lws-mirror-protocol'] });
+  await write(mirror, 'd #aabbcc 1 2 3 4;');
+  assert.deepEqual(String((await read(mirror, 1))[0]), 'd #aabbcc 1 2 3 4;');
+  await mirror.close();
+  assert.equal((await failureOf(connect(url, { protocols: ['none-that-it-has'] }))).failure, 'lost');
 });

@@ -205,3 +205,28 @@ test('an event stream that falls silent between two pings is given up', async (t
   const error = await failureOf(connection.closed);
   assert.deepEqual([error.failure, error.message], ['lost', `nothing comes from 127.0.0.1:${port} any more`]);
 });
+
+test('polls that something on the way cuts are asked for again, to be held back for less', async (t) => {
+  const gateway = await startGateway(t, { config: CONFIG });
+  const line = await tcpProxy(t, { to: gateway.port, idle: 1500 });
+  const events: string[] = [];
+  const connection = await connect(`http://127.0.0.1:${line.port}/shared`, {
+    transports: ['poll'],
+    onEvent: ({ type }) => events.push(type),
+  });
+  const other = await connect(gateway.url('/shared'));
+  await until(() => line.cuts >= 4, 'some cuts');
+  await write(other, 'one', 'two');
+  assert.deepEqual(await read(connection, 2), ['one', 'two']);
+  // Nothing was counted as a loss.
+  assert.deepEqual(events, ['open']);
+  await connection.close();
+  await other.close();
+});
+
+test('a line that cuts every poll is lost in the end', async (t) => {
+  const gateway = await startGateway(t, { config: CONFIG });
+  const line = await tcpProxy(t, { to: gateway.port, idle: 200 });
+  const connection = await connect(`http://127.0.0.1:${line.port}/shared`, { transports: ['poll'] });
+  assert.equal((await failureOf(connection.closed)).failure, 'lost');
+});

@@ -14,6 +14,8 @@ export const HAS_MOSQUITTO = existsSync(PROGRAM);
 
 export interface Broker {
   readonly port: number;
+  /** MQTT by WebSocket, with the subprotocol "mqtt". */
+  readonly webSocketPort: number;
   readonly socket: string;
 }
 
@@ -29,11 +31,14 @@ const answers = (target: { readonly port: number; readonly host: string } | { re
 export async function startMosquitto(t: TestContext): Promise<Broker> {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
+    const webSocketPort = await freePort();
     const folder = folderWith(t, {});
     const socket = join(folder, 'broker.sock');
     const file = join(
       folderWith(t, {
         'mosquitto.conf': `listener ${port} 127.0.0.1
+listener ${webSocketPort} 127.0.0.1
+protocol websockets
 listener 0 ${socket}
 user root
 allow_anonymous true
@@ -61,7 +66,7 @@ log_type warning
       async () =>
         child.exitCode !== null || ((await answers({ host: '127.0.0.1', port })) && (await answers({ path: socket }))),
     );
-    if (child.exitCode === null) return { port, socket };
+    if (child.exitCode === null) return { port, webSocketPort, socket };
     // Somebody else may have taken the port meanwhile.
     if (attempt === 5) throw new Error(`mosquitto does not start: ${said}`);
   }

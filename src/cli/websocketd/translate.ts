@@ -129,18 +129,22 @@ function originPatterns(entry: string): readonly string[] {
   return (scheme === undefined ? ['http', 'https'] : [scheme]).map((each) => `${each}://${withPort}`);
 }
 
-/** Of a field that is there more than once the values are joined, as HTTP allows. */
-export function headerFields(lines: readonly string[]): ReadonlyMap<string, string> {
-  const fields = new Map<string, string>();
+/** By the name of each field, all its values. */
+export function headerFields(lines: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const fields = new Map<string, readonly string[]>();
   for (const line of lines) {
     const [, name = '', value = ''] = /^([^:]*):?(.*)$/s.exec(line) ?? [];
     const key = name.trim().toLowerCase();
-    const before = fields.get(key);
-    fields.set(key, before === undefined ? value.trim() : `${before}, ${value.trim()}`);
+    fields.set(key, [...(fields.get(key) ?? []), value.trim()]);
   }
   return fields;
 }
 
 function headerTable(lines: readonly string[]): TomlTable {
-  return lines.length === 0 ? {} : { headers: Object.fromEntries(headerFields(lines)) };
+  if (lines.length === 0) return {};
+  const fields = [...headerFields(lines)].map(([name, values]) => {
+    const [only = ''] = values;
+    return [name, values.length === 1 ? only : values] as const;
+  });
+  return { headers: Object.fromEntries(fields) };
 }

@@ -72,7 +72,9 @@ async function serve(line: WebsocketdLine): Promise<number> {
 function plainRoute({ flags }: WebsocketdLine): readonly ExtraRoute[] {
   if (flags.staticdir !== '' || flags.cgidir !== '') return [];
   const console = flags.devconsole ? openAssets().read('browser/run.html').toString() : undefined;
-  const headers = [...headerFields([...flags.header, ...flags['header-http']])];
+  const headers = [...headerFields([...flags.header, ...flags['header-http']])].flatMap(([name, values]) =>
+    values.map((value) => [name, value] as const),
+  );
   return [{ key: '/', handler: plainRequests(console), headers }];
 }
 

@@ -1,4 +1,5 @@
 /** A shared stream by long-poll; what is sent goes by POST. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ConnectionError, connectionError } from '../errors.ts';
 import { type Ending, type Link, type LinkEvents, type LinkParts, withParameter } from './link.ts';
 import { Posts } from './posts.ts';
@@ -7,6 +8,9 @@ import { Requests } from './requests.ts';
 
 /** How long the gateway holds a poll back, milliseconds. */
 const HELD_FOR = 25_000;
+/** So many polls one after the other may be cut. Each is asked for again after twice as long, milliseconds, and is to be held back half as long. */
+const MAX_CUTS = 6;
+const FIRST_PAUSE = 100;
 
 interface News {
   readonly cursor: string;
@@ -29,6 +33,9 @@ class PollLink implements Link {
   private isPaused = false;
   private isPolling = false;
   private isOver = false;
+  /** How long the next poll may be held back, milliseconds: less where something on the way cuts what is silent for long. */
+  private wait = HELD_FOR;
+  private cuts = 0;
 
   constructor(
     private readonly parts: LinkParts,
@@ -84,11 +91,26 @@ class PollLink implements Link {
     if (this.isPolling) return;
     this.isPolling = true;
     try {
-      while (!this.isPaused && !this.isOver) this.take(await this.poll({}));
+      while (!this.isPaused && !this.isOver) await this.again();
     } catch (error) {
       this.over(connectionError(error));
     }
     this.isPolling = false;
+  }
+
+  /** The next poll. One that is cut is no end: the same is asked for again, behind the same message. */
+  private async again(): Promise<void> {
+    try {
+      const prefer = this.wait < HELD_FOR ? { prefer: `wait=${this.wait / 1000}` } : undefined;
+      const news = await this.poll(prefer ?? {});
+      this.cuts = 0;
+      this.take(news);
+    } catch (error) {
+      const isCut = error instanceof ConnectionError && error.failure === 'lost' && !this.isOver;
+      if (!isCut || this.cuts === MAX_CUTS) throw error;
+      this.wait = Math.max(1000, Math.floor(this.wait / 2000) * 1000);
+      await sleep(FIRST_PAUSE * 2 ** this.cuts++, undefined, { signal: this.parts.signal });
+    }
   }
 
   private async poll(headers: { readonly [name: string]: string }): Promise<News> {

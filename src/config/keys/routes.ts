@@ -1,11 +1,15 @@
 /** The keys that every kind of route has, and what `[defaults]` gives each of them. */
 import { headerName, headerValue } from '../values/names.ts';
-import { mapOf, overridesOf, type Table, table } from '../values/tables.ts';
+import { mapOf, oneOrListOf, overridesOf, type Table, table } from '../values/tables.ts';
 import { type Fields, preset, type Values } from '../values/value.ts';
 import { type AccessPolicies, policyDefaults, policyOverrides, requestLimits } from './policies.ts';
 import { processLimits, programKeys } from './programs.ts';
 
-const headers = mapOf(headerValue, headerName, 'header fields, name = "value"');
+const headers = mapOf(
+  oneOrListOf(headerValue, 'values of a field that is sent several times'),
+  headerName,
+  'header fields, name = "value"',
+);
 
 const limits = table(requestLimits);
 const programLimits = table({ ...requestLimits, ...processLimits });
@@ -53,7 +57,7 @@ export interface RoutePolicies extends AccessPolicies {
 
 /** What is known of a route whatever its kind is. Header names are in lower case. */
 export interface RouteConfig extends RoutePolicies {
-  readonly headers: ReadonlyMap<string, string>;
+  readonly headers: ReadonlyMap<string, readonly string[]>;
 }
 
 /** A route that `T` reads, as it is handed out: headers and policies are complete, with what `[defaults]` gives it. */

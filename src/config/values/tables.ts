@@ -30,6 +30,20 @@ export function listOf<T>(item: ValueType<T>, what: string): ValueType<readonly 
   };
 }
 
+/** One value, or a list of them: `what` names several. */
+export function oneOrListOf<T>(item: ValueType<T>, what: string): ValueType<readonly T[]> {
+  const list = listOf(item, what);
+  return {
+    expected: `${item.expected}, or ${list.expected}`,
+    json: { anyOf: [item.json, list.json] },
+    read(value, at, reading) {
+      if (Array.isArray(value)) return list.read(value, at, reading);
+      const parsed = item.read(value, at, reading);
+      return parsed === undefined ? undefined : [parsed];
+    },
+  };
+}
+
 /** A table whose keys the user chooses, all values of one type; `nameType` judges the keys and brings them into one form. */
 export function mapOf<T>(
   item: ValueType<T>,

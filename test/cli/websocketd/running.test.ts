@@ -464,3 +464,14 @@ test('a link that is called websocketd is websocketd', async (t) => {
   assert.equal(config.code, 0);
   assert.match(config.stdout, /^\[stream\."\/"\]$/m);
 });
+
+test('a field of --header that is written twice is sent twice', async (t) => {
+  const drop = await start(t, [
+    '--header=Set-Cookie: a=1',
+    '--header-http',
+    'Set-Cookie: b=2',
+    '--header-ws=X-Y: 3',
+    '/bin/cat',
+  ]);
+  assert.deepEqual((await ask(drop.port, '/')).headers['set-cookie'], ['a=1', 'b=2']);
+});

@@ -98,7 +98,7 @@ const STREAM: readonly [args: readonly string[], key: string, value: unknown][] 
   [
     ['--header=X-A: 1', '--header-ws=x-a:2', '--header-ws=X-B', '--header-http=X-C: 3'],
     'headers',
-    { 'x-a': '1, 2', 'x-b': '' },
+    { 'x-a': ['1', '2'], 'x-b': '' },
   ],
 ];
 
