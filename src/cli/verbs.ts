@@ -2,6 +2,7 @@
 import { check } from './check/check.ts';
 import { connect } from './connect/connect.ts';
 import { hashPassword } from './hash-password.ts';
+import { init } from './init/init.ts';
 import { files } from './one-line/files.ts';
 import { run } from './run.ts';
 import { schema } from './schema.ts';
@@ -17,6 +18,7 @@ export { serve, version };
 export const VERBS: readonly Verb[] = [
   serve,
   check,
+  init,
   run,
   files,
   connect,

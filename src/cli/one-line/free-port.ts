@@ -2,6 +2,8 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { Config } from '../../gateway/config.ts';
+import { takenPorts } from '../../ops/system/ports.ts';
+import { visible } from '../../ops/visible.ts';
 import { EXIT } from '../verb.ts';
 import { isLoopback, LAST_PORT } from './opening.ts';
 
@@ -19,9 +21,10 @@ export async function tellNotListening({ listen }: Config, message: string, code
   if (first !== undefined && (code === 'EADDRINUSE' || denied)) {
     const hosts = places.map(({ host }) => host);
     const port = await nextFree(hosts, denied ? FIRST_FREE : first.port + 1);
-    const why = denied ? 'without root' : '';
+    const owner = denied ? undefined : takenPorts().find((taken) => taken.port === first.port)?.program;
+    if (owner !== undefined) advice += `; it is ${visible(owner)}`;
     if (port !== undefined)
-      advice = `; ${['port', port, 'is free', why].filter((word) => word !== '').join(' ')}: -l ${written(hosts, port)}`;
+      advice += `; port ${port} is free${denied ? ' without root' : ''}: -l ${written(hosts, port)}`;
   }
   process.stderr.write(`${message}${advice}\n`);
   return denied ? EXIT.cannotCreate : EXIT.system;
