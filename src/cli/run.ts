@@ -1,10 +1,11 @@
 /** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
-import { constants, userInfo } from 'node:os';
+import { constants } from 'node:os';
 import type { RawTable } from '../config/values/tables.ts';
 import { headerValue } from '../engine/engine.ts';
 import type { Handler } from '../http/handler.ts';
 import { escapeHtml } from '../http/page.ts';
 import { openAssets } from '../ops/assets.ts';
+import { thisUser } from '../ops/system-errors.ts';
 import { Deferred } from '../ownership/deferred.ts';
 import type { Exit } from '../process/spawn.ts';
 import { announce } from './one-line/announcement.ts';
@@ -13,6 +14,9 @@ import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
 import { shellIn } from './one-line/shell.ts';
 import { serveUntilSignal } from './serve.ts';
 import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
+
+/** How long viewers have for what the command has printed last. */
+const LAST_WORDS = '30s';
 
 export const run: Verb = {
   name: 'run',
@@ -61,10 +65,15 @@ Examples:
     const { flags, words } = line;
     if (words.length === 0)
       throw new UsageError(`${verbHelp(run)}\nrunnel run needs a command: runnel run -- vmstat -n 1`);
-    const opening = planOpening(line, { kind: 'stream', keys: streamKeys(line) }, FLAG_OF);
+    const opening = planOpening(
+      line,
+      { kind: 'stream', keys: streamKeys(line), ...(flags['once'] === undefined ? {} : { stopTimeout: LAST_WORDS }) },
+      FLAG_OF,
+    );
     const page = openAssets()
       .read('browser/run.html')
       .toString()
+      .replace('<form id="form"', (form) => (flags['read-only'] === undefined ? form : `${form} style="display:none"`))
       .replaceAll('{{title}}', () => escapeHtml(words.join(' ')));
     const ended = new Deferred<Exit>();
     return await serveUntilSignal(opening.config, {
@@ -123,7 +132,7 @@ function dangersOf({ flags, words }: CommandLine): readonly string[] {
   const dangers: string[] = [];
   if (flags['read-only'] === undefined && shell !== undefined)
     dangers.push(
-      `${asks ? 'whoever is let in' : 'whoever reaches this address'} can run any command on this machine as the user ${userInfo().username}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only lets nobody type`,
+      `${asks ? 'whoever is let in' : 'whoever reaches this address'} can run any command on this machine as ${thisUser()}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only lets nobody type`,
     );
   else if (flags['read-only'] === undefined && !asks)
     dangers.push(`whoever reaches this address can type into "${name}"; --read-only lets nobody type`);

@@ -10,6 +10,8 @@ import { qrCode } from './qr-code.ts';
 import { drawQrCode, terminalTraits } from './qr-terminal.ts';
 
 const STDERR = 2;
+/** Of a terminal that does not say. */
+const USUAL_COLUMNS = 80;
 
 /** Tells by the log, and draws on stderr. @param dangers more warnings, for where it is open to others */
 export async function announce(
@@ -70,7 +72,7 @@ function drawing(url: string, isLocal: boolean, isTerminal: boolean): string {
   const code = qrCode(url);
   if (code === undefined) return `${url} is too long for a QR code\n`;
   const lines = drawQrCode(code, terminalTraits(process.env, isTerminal));
-  const width = isTerminal ? (process.stderr.columns ?? 80) : Number.POSITIVE_INFINITY;
+  const width = isTerminal ? process.stderr.columns || USUAL_COLUMNS : Number.POSITIVE_INFINITY;
   if (code.length + 4 > width) return `the terminal is too narrow for the QR code of ${url}\n`;
   return `${lines.join('\n')}\n${url}${isLocal ? ' (only this machine can open it: see --open-to)' : ''}\n`;
 }

@@ -83,16 +83,16 @@ export interface Opening {
 
 /**
  * Reads the configuration that the flags amount to. Throws a `UsageError` with every problem of it.
- * @param route the kind of route that is served at "/", and its keys
+ * @param route the kind of route that is served at "/", its keys, and how long the gateway waits for clients at its end
  * @param flagOf the flags of the route's keys, for messages
  */
 export function planOpening(
   line: CommandLine,
-  route: { readonly kind: 'stream' | 'static'; readonly keys: RawTable },
+  route: { readonly kind: 'stream' | 'static'; readonly keys: RawTable; readonly stopTimeout?: string },
   flagOf: { readonly [key: string]: string },
 ): Opening {
   const { hosts, engine = 'auto', tls, 'password-file': passwords, 'token-file': tokens } = line.flags;
-  const addresses = machineAddresses(networkInterfaces());
+  const addresses = machineAddresses(interfaces());
   const listen = listenAddresses(line, addresses);
   const names = [...ownNames(), ...(hosts?.split(',').map((name) => name.trim()) ?? [])];
   const auth = {
@@ -100,7 +100,7 @@ export function planOpening(
     ...(tokens === undefined ? {} : { tokens, query_token: true }),
   };
   const table = {
-    stop_timeout: STOP_TIMEOUT,
+    stop_timeout: route.stopTimeout ?? STOP_TIMEOUT,
     listen: listen.map((address) => ({ address, engine, hosts: names })),
     // A proxy before a Unix socket is believed, and may leave the path in below which it shows the page. A folder may have one of that name.
     ...(route.kind === 'stream' ? { connections: { proxy_prefix: 'kept' } } : {}),
@@ -115,6 +115,15 @@ export function planOpening(
     certificate: certificate?.pair,
     addresses,
   };
+}
+
+/** None where the system does not tell. */
+function interfaces(): ReturnType<typeof networkInterfaces> {
+  try {
+    return networkInterfaces();
+  } catch {
+    return {};
+  }
 }
 
 /** Where an address is, if it is not for this machine alone. */

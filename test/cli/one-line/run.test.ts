@@ -1,11 +1,12 @@
 /** `runnel run`: the real program, asked by curl, WebSockets and openssl. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { hashSync } from 'bcryptjs';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { EventClient } from '../../support/event-stream.ts';
@@ -15,6 +16,7 @@ import { processes, programsOf } from '../../support/processes.ts';
 import { HAS_ZBAR, modulesOf, readQrCode } from '../../support/qr.ts';
 import { until } from '../../support/until.ts';
 
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const PASSWORDS = `ann:${hashSync('secret', 4)}\n`;
 
 async function start(t: TestContext, ...args: readonly string[]): Promise<Running> {
@@ -23,6 +25,12 @@ async function start(t: TestContext, ...args: readonly string[]): Promise<Runnin
 
 function ws({ port }: Running, path = '/'): string {
   return `ws://127.0.0.1:${port}${path}`;
+}
+
+/** Also where it has ended already. */
+async function exitOf({ process }: Running): Promise<number | null> {
+  if (process.exitCode === null && process.signalCode === null) await once(process, 'exit');
+  return process.exitCode;
 }
 
 // ---- who shares what ----
@@ -167,7 +175,7 @@ for (const share of ['client', 'all'])
       assert.deepEqual(await socket.closed, closed);
       assert.equal(socket.messages.length, 20_000);
       assert.equal(socket.messages.at(-1), '20000');
-      assert.equal(await once(running.process, 'exit').then(([status]: number[]) => status), code);
+      assert.equal(await exitOf(running), code);
     });
 
 test('--once: a second viewer is refused while the first has its process, and the end of the viewer is the end', async (t) => {
@@ -175,7 +183,7 @@ test('--once: a second viewer is refused while the first has its process, and th
   const socket = await TestSocket.open(ws(running));
   assert.equal((await refused(ws(running))).status, 503);
   socket.ws.close();
-  assert.equal(await once(running.process, 'exit').then(([status]: number[]) => status), 0, 'cat ends with its input');
+  assert.equal(await exitOf(running), 0, 'cat ends with its input');
 });
 
 test('--once: curl gets everything', {
@@ -184,7 +192,7 @@ test('--once: curl gets everything', {
   const running = await start(t, '--once', '--', 'sh', '-c', 'seq 1 50000; exit 3');
   const got = spawnSync('curl', ['-sS', '-H', 'Accept: text/plain', running.url('/')], { maxBuffer: 1 << 24 });
   assert.equal(got.stdout.toString().trimEnd().split('\n').length, 50_000, got.stderr.toString());
-  assert.equal(running.process.exitCode ?? (await once(running.process, 'exit'))[0], 3);
+  assert.equal(await exitOf(running), 3);
 });
 
 // ---- where ----
@@ -311,6 +319,25 @@ test('--open-to LAN: every LAN address is printed and serves, others do not; the
     .split('\n')
     .filter((line) => /[█▀▄]/.test(line));
   if (HAS_ZBAR) assert.equal(readQrCode(modulesOf(drawn, { colour: false, blocks: true })), 'http://192.168.7.5:9000/');
+});
+
+test('on a terminal what is open to the LAN is drawn without being asked', {
+  skip: noNetwork || (HAS_ZBAR ? false : 'zbarimg is not installed'),
+}, async (t) => {
+  const command = `exec '${process.execPath}' '${MAIN}' run --open-to LAN --read-only -- echo`;
+  const [program = '', ...args] = [...inNetwork, 'script', '-qec', command, '/dev/null'];
+  const child = spawn(program, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, TERM: 'xterm', NO_COLOR: undefined },
+  });
+  t.after(() => child.kill('SIGTERM'));
+  let shown = '';
+  child.stdout.on('data', (chunk: Buffer) => {
+    shown += chunk.toString();
+  });
+  await until(() => shown.includes('\nhttp://192.168.7.5:8080/\r\n'), 'the QR code');
+  const drawn = shown.split('\r\n').filter((line) => line.startsWith('\x1b[38;5;16;48;5;231m'));
+  assert.equal(readQrCode(modulesOf(drawn, { colour: true, blocks: true })), 'http://192.168.7.5:8080/');
 });
 
 test('-l :PORT: every address is printed', { skip: noNetwork }, async (t) => {
