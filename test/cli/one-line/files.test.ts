@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { hashSync } from 'bcryptjs';
 import { ask } from '../../support/client.ts';
-import { folderWith, type Running, runnel, startRunnel } from '../../support/gateway.ts';
+import { folderWith, type Running, startRunnel } from '../../support/gateway.ts';
 
 const FILES = {
   'a.txt': 'hello\n',
@@ -52,19 +52,3 @@ test('--password-file: the file itself may lie elsewhere, and one without a name
     'hello\n',
   );
 });
-
-const WRONG: readonly [args: readonly string[], says: RegExp][] = [
-  [['nowhere'], /^FOLDER: the folder "nowhere" .*does not exist/],
-  [['a.txt'], /^FOLDER: the folder "a\.txt" .*is not a folder/],
-  [['sub', 'site'], /serves one folder; "site" is one too many/],
-  [['-d', 'sub'], /no flag -d; did you mean FOLDER\?/],
-  [['--port', '80'], /did you mean -l PORT\?/],
-  [['--share', 'all'], /no flag --share/],
-];
-
-for (const [args, says] of WRONG)
-  test(`the line is wrong: files ${args.join(' ')}`, async (t) => {
-    const { code, stderr } = await runnel(['files', ...args], folderWith(t, FILES));
-    assert.match(stderr, says);
-    assert.equal(code, 2);
-  });
