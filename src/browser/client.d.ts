@@ -41,8 +41,11 @@ interface RunnelEvents<Data extends RunnelData = string> {
   missed: Told<'missed'> & { readonly count: number | null };
   /** A sentence about the stream for people. */
   notice: Told<'notice'> & { readonly data: string };
-  /** A line of the program's stderr, where the stream has stderr = "client". */
+  /** A line of the program's stderr, where the stream has stderr = "event" or "client". */
   stderr: Told<'stderr'> & { readonly data: string };
+  /** The beginning of a line whose end has not come yet, instead of the one before; with partial_lines = true. */
+  partial: Told<'partial'> & { readonly data: string };
+  'partial-stderr': Told<'partial-stderr'> & { readonly data: string };
   /** The program has ended: 1000 well, 1011 not; or the stream was idle. */
   end: Told<'end'> & { readonly code: number; readonly reason: string };
 }
@@ -66,6 +69,7 @@ declare class Runnel<Data extends RunnelData = string> {
   onstate?: ((event: RunnelEvents<Data>['state']) => void) | null;
   onmissed?: ((event: RunnelEvents<Data>['missed']) => void) | null;
   onnotice?: ((event: RunnelEvents<Data>['notice']) => void) | null;
+  onpartial?: ((event: RunnelEvents<Data>['partial']) => void) | null;
   onstderr?: ((event: RunnelEvents<Data>['stderr']) => void) | null;
   onend?: ((event: RunnelEvents<Data>['end']) => void) | null;
   addEventListener<Type extends keyof RunnelEvents<Data>>(

@@ -9,7 +9,7 @@
   'use strict';
 
   var ALL = ['websocket', 'events', 'poll'];
-  var EVENTS = ['joined', 'missed', 'notice', 'stderr', 'ping', 'end'];
+  var EVENTS = ['joined', 'missed', 'notice', 'stderr', 'partial', 'partial-stderr', 'ping', 'end'];
   var MOST_WAITING = 64; // messages that wait for their POST
   var MOST_TEXT = 1 << 20; // characters of a response that is read while it comes: then a new one
   var POLL_WAIT = 25000; // how long the gateway holds a poll back

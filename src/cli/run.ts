@@ -1,9 +1,6 @@
 /** `runnel run`: one command as a stream at /, and a page that shows it, without a file. */
 import { constants } from 'node:os';
 import type { RawTable } from '../config/values/tables.ts';
-import { headerValue } from '../engine/engine.ts';
-import type { Handler } from '../http/handler.ts';
-import { escapeHtml } from '../http/page.ts';
 import { openAssets } from '../ops/assets.ts';
 import { thisUser } from '../ops/system-errors.ts';
 import { Deferred } from '../ownership/deferred.ts';
@@ -13,6 +10,7 @@ import { tellNotListening } from './one-line/free-port.ts';
 import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
 import { shellIn } from './one-line/shell.ts';
 import { serveUntilSignal } from './serve.ts';
+import { pageBefore, streamPage } from './stream-page.ts';
 import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
 
 /** How long viewers have for what the command has printed last. */
@@ -70,14 +68,14 @@ Examples:
       { kind: 'stream', keys: streamKeys(line), ...(flags['once'] === undefined ? {} : { stopTimeout: LAST_WORDS }) },
       FLAG_OF,
     );
-    const page = openAssets()
-      .read('browser/run.html')
-      .toString()
-      .replace('<form id="form"', (form) => (flags['read-only'] === undefined ? form : `${form} style="display:none"`))
-      .replaceAll('{{title}}', () => escapeHtml(words.join(' ')));
+    const page = streamPage(openAssets(), {
+      shared: (flags['share'] ?? 'client') !== 'client',
+      input: flags['read-only'] === undefined,
+      unbuffered: flags['buffered'] === undefined,
+    });
     const ended = new Deferred<Exit>();
     return await serveUntilSignal(opening.config, {
-      wrap: (_key, handler) => pageBefore(handler, page),
+      wrap: (_key, handler) => pageBefore(handler, page, words.join(' ')),
       ...(flags['once'] === undefined ? {} : { programOver: ended.resolve }),
       done: ended.promise.then((exit) => ({ reason: 'the program has ended', code: exitStatus(exit) })),
       failed: (message, code) => tellNotListening(opening.config, message, code),
@@ -110,6 +108,9 @@ function streamKeys({ flags, words }: CommandLine): RawTable {
     command: words,
     // A person is watching: lines are to come as they are printed.
     unbuffer: flags['buffered'] === undefined,
+    // For the page; other clients get stdout alone.
+    stderr: 'event',
+    partial_lines: true,
     share,
     ...(history === undefined ? {} : { history: number(history) }),
     ...(replay === undefined ? {} : { replay }),
@@ -142,32 +143,4 @@ function dangersOf({ flags, words }: CommandLine): readonly string[] {
 
 function exitStatus({ code, signal }: Exit): number {
   return signal === undefined ? code : 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
-}
-
-/** Browsers get the page, WebSockets the stream, both at the same address. */
-function pageBefore(stream: Handler, page: string): Handler {
-  return {
-    kind: stream.kind,
-    methods: ['GET', 'HEAD'],
-    takesBody: false,
-    // What a link leads to is open all the same.
-    crossSite: 'same-origin',
-    pacesItself: true,
-    begin: () => stream.begin?.(),
-    retire: (reason) => stream.retire(reason),
-    close: () => stream.close(),
-    handle(call) {
-      const wantsPage =
-        call.handshake === undefined && (headerValue(call.request.headers, 'accept') ?? '*/*').includes('*/*');
-      if (!wantsPage) return stream.handle(call);
-      return {
-        status: 200,
-        headers: [
-          ['content-type', 'text/html; charset=utf-8'],
-          ['cache-control', 'no-cache'],
-        ],
-        body: page,
-      };
-    },
-  };
 }

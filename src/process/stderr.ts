@@ -2,6 +2,7 @@
  * Reads what a program writes to stderr, line by line. It is always read, so that the program is never blocked by it; what is kept
  * and told is bounded: the length of a line, the lines a second, the number of last lines.
  */
+import { afterLastReturn, PartialLine } from './partial-line.ts';
 import type { Output } from './spawn.ts';
 
 export interface StderrOptions {
@@ -13,6 +14,11 @@ export interface StderrOptions {
   readonly linesPerSecond?: number;
   /** How many of the last lines are kept for an error message. */
   readonly keep?: number;
+  /**
+   * Is told the beginning of a line, again and again, before its end has come. Of a line that is too long because it is overwritten (at
+   * each CR) only what is visible is kept.
+   */
+  readonly partial?: (text: string) => void;
 }
 
 const CUT = ' … (cut)';
@@ -34,6 +40,7 @@ export class StderrLines {
   private told = 0;
   private droppedNow = 0;
   private second: NodeJS.Timeout | undefined;
+  private readonly partialLine: PartialLine | undefined;
 
   constructor(
     stream: Output,
@@ -42,6 +49,12 @@ export class StderrLines {
     this.maxLine = options.maxLine ?? 4096;
     this.linesPerSecond = options.linesPerSecond ?? 100;
     this.keep = options.keep ?? 10;
+    const { partial } = options;
+    if (partial !== undefined)
+      this.partialLine = new PartialLine(
+        () => this.partial,
+        (bytes) => partial(text(bytes)),
+      );
     stream.on('data', (chunk: Buffer) => this.take(chunk));
     stream.once('close', () => this.finish());
   }
@@ -64,6 +77,7 @@ export class StderrLines {
       }
       start = end + 1;
     }
+    this.partialLine?.look(chunk.includes(NEWLINE));
   }
 
   private append(bytes: Buffer): void {
@@ -71,6 +85,13 @@ export class StderrLines {
     // A copy either way: the chunk is the stream's.
     this.partial = Buffer.concat([this.partial, bytes.subarray(0, room)]);
     if (bytes.length <= room) return;
+    if (this.partialLine !== undefined) {
+      const visible = afterLastReturn(Buffer.concat([this.partial, bytes.subarray(room)]));
+      if (visible.length <= this.maxLine) {
+        this.partial = Buffer.from(visible);
+        return;
+      }
+    }
     // Told now and not at its end, because that may never come.
     this.emit(CUT);
     this.skipping = true;
@@ -100,6 +121,7 @@ export class StderrLines {
   }
 
   private finish(): void {
+    this.partialLine?.stop();
     if (this.partial.length > 0) this.emit('');
     this.newSecond();
   }

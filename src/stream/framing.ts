@@ -3,12 +3,16 @@
  * pushes is bounded by the largest message.
  */
 
+import { afterLastReturn } from '../process/partial-line.ts';
+
 export type FramingName = 'lines' | 'raw' | 'length-prefixed';
 
 /** Takes a program's output apart. */
 export interface Decoder {
   /** The messages that are whole now. The buffers may share memory with `chunk`. Throws a `FramingError`; then it is finished. */
   push(chunk: Buffer): Buffer[];
+  /** What has come of a message whose end has not: a view that the next push changes. Only of lines. */
+  readonly rest?: Buffer;
   /** The output has ended: what was left of it. Throws a `FramingError` if it broke off inside a message. */
   end(): Buffer[];
 }
@@ -17,8 +21,11 @@ export interface Framing {
   readonly name: FramingName;
   /** Whether its messages are binary to clients; otherwise they are text. */
   readonly binary: boolean;
-  /** @param maxMessage bytes; a larger message is a `FramingError` */
-  decoder(maxMessage: number): Decoder;
+  /**
+   * @param maxMessage bytes; a larger message is a `FramingError`
+   * @param overwriting of a line that is larger because it is overwritten (at each CR), what a terminal still shows is the message
+   */
+  decoder(maxMessage: number, overwriting?: boolean): Decoder;
   /** One message as the program reads it, in pieces to be written in order. */
   encode(message: Buffer): readonly Buffer[];
 }
@@ -31,7 +38,12 @@ export class FramingError extends Error {
 export function framing(name: FramingName): Framing {
   switch (name) {
     case 'lines':
-      return { name, binary: false, decoder: (max) => new LineDecoder(max), encode: encodeLine };
+      return {
+        name,
+        binary: false,
+        decoder: (max, overwriting = false) => new LineDecoder(max, overwriting),
+        encode: encodeLine,
+      };
     case 'raw':
       return { name, binary: true, decoder: (max) => new RawDecoder(max), encode: (message) => [message] };
     case 'length-prefixed':
@@ -53,7 +65,14 @@ class LineDecoder implements Decoder {
   /** The beginning of a line whose end has not come. */
   private readonly head = new PartialMessage();
 
-  constructor(private readonly max: number) {}
+  constructor(
+    private readonly max: number,
+    private readonly overwriting: boolean,
+  ) {}
+
+  get rest(): Buffer {
+    return this.head.bytes;
+  }
 
   push(chunk: Buffer): Buffer[] {
     const lines: Buffer[] = [];
@@ -77,14 +96,21 @@ class LineDecoder implements Decoder {
       line = this.head.take();
     }
     if (line.at(-1) === CR) line = line.subarray(0, -1);
+    if (line.length > this.max && this.overwriting) line = afterLastReturn(line);
     if (line.length > this.max) throw tooLong('line', this.max);
     return line;
   }
 
   private keep(part: Buffer): void {
     // One more than the largest line may be waiting: it could be the CR of a CRLF.
-    if (this.head.length + part.length > this.max + 1) throw tooLong('line', this.max);
-    this.head.add(part);
+    if (this.head.length + part.length <= this.max + 1) {
+      this.head.add(part);
+      return;
+    }
+    if (!this.overwriting) throw tooLong('line', this.max);
+    const visible = afterLastReturn(Buffer.concat([this.head.take(), part]));
+    if (visible.length > this.max + 1) throw tooLong('line', this.max);
+    this.head.add(visible);
   }
 }
 
@@ -103,9 +129,13 @@ class PartialMessage {
     this.length += part.length;
   }
 
+  get bytes(): Buffer {
+    return this.store.subarray(0, this.length);
+  }
+
   /** Everything, and starts anew. */
   take(): Buffer {
-    const bytes = this.store.subarray(0, this.length);
+    const { bytes } = this;
     this.store = Buffer.alloc(0);
     this.length = 0;
     return bytes;

@@ -34,6 +34,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxMessage: config.max_client_message ?? config.max_message,
     binary: frames.binary,
     readOnly: plan.readOnly,
+    stderrAsEvents: config.stderr === 'event',
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
   return new Stream(plan, clientParts, channelsOf(source, clientParts, sourceParts));

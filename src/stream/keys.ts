@@ -104,9 +104,14 @@ const keys = {
     'A message with this text closes the stdin of the program, while its output goes on; "" is the empty message.',
   ),
   stderr: preset(
-    choice('log', 'client', 'json'),
+    choice('log', 'client', 'event', 'json'),
     'log',
-    'Where the stderr of the program goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary). "json": to both, and each line of stdout and stderr becomes a message {"stream": "stdout", "data": "…"}.',
+    'Where the stderr of the program goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary). "event": to the log, and to clients that get events (event streams, and WebSockets with ?after=) as an event of that name; the others get stdout alone. "json": to both, and each line of stdout and stderr becomes a message {"stream": "stdout", "data": "…"}.',
+  ),
+  partial_lines: preset(
+    boolean,
+    false,
+    'Whether clients that get events are told a line before it has ended, at most ten times a second: a prompt, or a progress bar that is overwritten. Of an overwritten line that grows beyond max_message, what a terminal still shows is the message.',
   ),
   reverse_lookup: preset(
     boolean,

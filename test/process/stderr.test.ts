@@ -4,6 +4,7 @@ import { PassThrough } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import type { Spawner } from '../../src/process/spawn.ts';
 import { StderrLines, type StderrOptions } from '../../src/process/stderr.ts';
+import { until } from '../support/processes.ts';
 import { collect, keepAlive, makeSpawner, shell } from './support.ts';
 
 async function read(chunks: readonly (string | Buffer)[], options: Omit<StderrOptions, 'line'> = {}) {
@@ -51,6 +52,25 @@ describe('lines of stderr', () => {
   for (const { what, chunks, options, told } of cases) {
     test(what, async () => assert.deepEqual((await read(chunks, options)).told, told));
   }
+
+  test('a line before its end, and of one that is overwritten what is visible', async () => {
+    const told: string[] = [];
+    const stream = new PassThrough();
+    const lines = new StderrLines(stream, {
+      line: (text) => told.push(text),
+      maxLine: 8,
+      partial: (text) => told.push(`${text}…`),
+    });
+    stream.write('go\n10 %');
+    await until('it is told', () => told.includes('10 %…'));
+    for (let percent = 11; percent < 90; percent++) stream.write(`\r${percent} %`);
+    await until('the last one is told', () => told.some((text) => text.endsWith('89 %…')));
+    stream.end('\r100 %\n');
+    await once(stream, 'close');
+    assert.equal(told[0], 'go');
+    assert.match(told.at(-1) ?? '', /^(89 %\r)?100 %$/);
+    assert.deepEqual(lines.lastLines.slice(0, 1), ['go']);
+  });
 
   test('the last lines are kept, told or not', async () => {
     const { last, dropped } = await read(['1\n2\n3\n4\n5'], { keep: 3, linesPerSecond: 1 });

@@ -106,6 +106,17 @@ const ROWS: readonly Row[] = [
   },
 ];
 
+test('a line that is overwritten may be longer than the largest message: what is visible counts', () => {
+  const decoder = framing('lines').decoder(8, true);
+  assert.deepEqual(decoder.push(Buffer.from('ready\n 1 %\r 2 %')), [Buffer.from('ready')]);
+  assert.equal(decoder.rest?.toString(), ' 1 %\r 2 %');
+  assert.deepEqual(decoder.push(Buffer.from('\r 3 %')), []);
+  assert.equal(decoder.rest?.toString(), ' 3 %');
+  assert.deepEqual(decoder.push(Buffer.from('\r100 %\r\n12345\r67890\r\n')).map(String), ['100 %', '67890']);
+  assert.throws(() => decoder.push(Buffer.from('1234567890')), FramingError);
+  assert.throws(() => framing('lines').decoder(8).push(Buffer.from('1234\r5678901')), FramingError);
+});
+
 /** Feeds the pieces to a new decoder. */
 function decode(row: Row, pieces: readonly Buffer[]): { messages: string[]; error: FramingError | undefined } {
   const decoder = framing(row.framing).decoder(row.max);

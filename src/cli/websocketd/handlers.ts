@@ -1,7 +1,7 @@
 /** What websocketd answers otherwise than we do: no room is 429, and what is not for a program is a console or nothing. */
 import { HttpError, Superseded } from '../../http/errors.ts';
 import type { Handler } from '../../http/handler.ts';
-import { escapeHtml } from '../../http/page.ts';
+import type { StreamPage } from '../stream-page.ts';
 
 /** The same handler, but a client for whom there is no room gets 429 instead of 503. */
 export function tooManyIs429(handler: Handler): Handler {
@@ -29,7 +29,7 @@ export function tooManyIs429(handler: Handler): Handler {
 }
 
 /** What requests get that are not for a program, where there are no files: the console, or 404. */
-export function plainRequests(console: string | undefined): Handler {
+export function plainRequests(console: StreamPage | undefined): Handler {
   return {
     kind: 'page',
     methods: undefined,
@@ -38,14 +38,7 @@ export function plainRequests(console: string | undefined): Handler {
     handle({ request }) {
       if (console === undefined) throw new HttpError(404, 'only WebSockets are served');
       const target = request.query === undefined ? request.path : `${request.path}?${request.query}`;
-      return {
-        status: 200,
-        headers: [
-          ['content-type', 'text/html; charset=utf-8'],
-          ['cache-control', 'no-cache'],
-        ],
-        body: console.replaceAll('{{title}}', () => escapeHtml(target)),
-      };
+      return { status: 200, headers: console.headers, body: console.html(target) };
     },
     retire: () => undefined,
     close: () => Promise.resolve(),

@@ -6,6 +6,7 @@ import { Log } from '../../ops/log.ts';
 import { VERSION } from '../../ops/version.ts';
 import { visible } from '../../ops/visible.ts';
 import { serveUntilSignal } from '../serve.ts';
+import { streamPage } from '../stream-page.ts';
 import { EXIT, type Verb } from '../verb.ts';
 import { LineError, readCommandLine, type WebsocketdLine } from './command-line.ts';
 import { plainRequests, tooManyIs429 } from './handlers.ts';
@@ -71,7 +72,9 @@ async function serve(line: WebsocketdLine): Promise<number> {
 /** What the gateway serves at every path where there are neither files nor CGI programs. */
 function plainRoute({ flags }: WebsocketdLine): readonly ExtraRoute[] {
   if (flags.staticdir !== '' || flags.cgidir !== '') return [];
-  const console = flags.devconsole ? openAssets().read('browser/run.html').toString() : undefined;
+  const console = flags.devconsole
+    ? streamPage(openAssets(), { shared: false, input: true, unbuffered: false })
+    : undefined;
   const headers = [...headerFields([...flags.header, ...flags['header-http']])].flatMap(([name, values]) =>
     values.map((value) => [name, value] as const),
   );

@@ -91,7 +91,7 @@ export class BrowserFiles implements Handler {
 }
 
 /** Lines that are comments, and indentation: a quarter of what a phone would load. */
-function withoutComments(script: string): string {
+export function withoutComments(script: string): string {
   return script.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '');
 }
 

@@ -49,6 +49,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     maxMessage: MAX_MESSAGE,
     binary: false,
     readOnly: PLAN.readOnly,
+    stderrAsEvents: false,
   };
   const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
   return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));

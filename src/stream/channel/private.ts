@@ -1,6 +1,6 @@
 /** Joins one client to one source of its own. With `shared.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
-import type { Client, MessageOrigin } from '../clients/client.ts';
+import { type Client, type MessageOrigin, type Notice, partialNotice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
@@ -113,6 +113,10 @@ export class PrivateChannel implements SourceEvents {
     this.deliver([line], 'stderr');
   }
 
+  partial(text: Buffer, origin: MessageOrigin): void {
+    this.tell(partialNotice(text, origin));
+  }
+
   drain(): void {
     if (!this.clientPaused) return;
     this.clientPaused = false;
@@ -152,6 +156,11 @@ export class PrivateChannel implements SourceEvents {
     this.left();
   }
 
+  /** A word beside the stream. Not for a client that is behind: it would wait there, too. */
+  private tell(notice: Notice): void {
+    if (!this.over && this.clientBehind === undefined) this.client?.notice(notice);
+  }
+
   private deliver(batch: readonly Buffer[], origin: MessageOrigin): void {
     if (this.over || this.client === undefined) return;
     this.counts.out.value += batch.length;
@@ -187,6 +196,7 @@ export class PrivateChannel implements SourceEvents {
       ended: ending.reason,
       ms: Math.round(wait),
     });
+    this.tell({ kind: 'notice', text: `the program has ended (${ending.reason}) and is restarted` });
     this.source?.release();
     this.source = undefined;
     this.sourceSince = performance.now() + wait;
@@ -194,7 +204,10 @@ export class PrivateChannel implements SourceEvents {
       restart.start(this).then(
         (source) => {
           if (this.over) source.release();
-          else this.attach(source);
+          else {
+            this.attach(source);
+            this.tell({ kind: 'notice', text: 'the program runs again' });
+          }
         },
         (error: unknown) =>
           this.ended({ code: CLOSE.internalError, reason: error instanceof Error ? error.message : String(error) }),

@@ -3,7 +3,7 @@
  * client does not take in time is dropped by the route's rule, and counted.
  */
 import type { Log } from '../../ops/log.ts';
-import type { Client } from '../clients/client.ts';
+import { type Client, type MessageOrigin, partialNotice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
 import { History, type HistoryBounds } from '../history/history.ts';
 import { Replay, type ReplayRule } from '../history/replay.ts';
@@ -227,6 +227,13 @@ export class SharedChannel implements SharedSourceEvents {
     message.share();
     for (const member of this.members.values()) this.delivery.deliverUnnumbered(member, message, 'stderr');
     message.unshare();
+  }
+
+  /** Only for those who have all that came before it. */
+  partial(text: Buffer, origin: MessageOrigin): void {
+    const notice = partialNotice(text, origin);
+    for (const member of this.members.values())
+      if (member.position === undefined && !member.skipping) this.delivery.notice(member, notice);
   }
 
   notice(text: string): void {

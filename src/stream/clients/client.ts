@@ -14,7 +14,9 @@ export type Notice =
   /** Messages that it will not get; undefined when nobody knows how many. */
   | { readonly kind: 'missed'; readonly count: number | undefined }
   /** A sentence for people about the stream: the program ended and is started again, the old server does not answer. */
-  | { readonly kind: 'notice'; readonly text: string };
+  | { readonly kind: 'notice'; readonly text: string }
+  /** The beginning of a line of stdout or stderr whose end has not come yet; it is told instead of the one before. */
+  | { readonly kind: 'partial' | 'partial-stderr'; readonly text: string };
 
 /** A notice as text: the data of an event, and what follows the first line of a WebSocket's event. */
 export function noticeText(
@@ -23,7 +25,7 @@ export function noticeText(
   about: { readonly [name: string]: string | number },
 ): string {
   if (notice.kind === 'missed') return String(notice.count ?? '');
-  if (notice.kind === 'notice') return notice.text;
+  if (notice.kind !== 'joined') return notice.text;
   return JSON.stringify({ ...notice.facts, ...(notice.id === '' ? {} : { id: notice.id }), ...about });
 }
 
@@ -86,4 +88,11 @@ export interface ClientParts {
   readonly binary: boolean;
   /** Whether no message of a client is taken. */
   readonly readOnly: boolean;
+  /** What stderr says goes only to clients that get events. */
+  readonly stderrAsEvents: boolean;
+}
+
+/** The beginning of a line, as a client is told it. */
+export function partialNotice(text: Buffer, origin: MessageOrigin): Notice {
+  return { kind: origin === 'stdout' ? 'partial' : 'partial-stderr', text: text.toString() };
 }

@@ -32,6 +32,8 @@ export class WebSocketClient implements Client, PingedClient {
       delivered(): void;
       /** It is read from again: what it has answered meanwhile comes now. */
       resumed(): void;
+      /** A plain client gets no stderr. */
+      readonly stderrAsEvents: boolean;
     },
   ) {}
 
@@ -73,7 +75,8 @@ export class WebSocketClient implements Client, PingedClient {
   }
 
   private send(message: Message, origin: MessageOrigin): boolean {
-    if (!this.numbered) return this.socket.send(message.payload, message.binary);
+    if (!this.numbered)
+      return (origin === 'stderr' && this.owner.stderrAsEvents) || this.socket.send(message.payload, message.binary);
     if (origin === 'stderr') return this.event('stderr', message.data.toString());
     return this.socket.send(message.numbered, message.binary);
   }
@@ -184,6 +187,10 @@ class StreamSocket implements SocketHandlers, WatchOwner {
       id: this.id,
     });
     this.events?.left();
+  }
+
+  get stderrAsEvents(): boolean {
+    return this.clientParts.stderrAsEvents;
   }
 
   delivered(): void {

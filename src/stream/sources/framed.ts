@@ -1,4 +1,5 @@
 /** A source whose messages lie in bytes: a program or a connection. What both do with their framing. */
+import { PartialLine } from '../../process/partial-line.ts';
 import type { Input } from '../../process/spawn.ts';
 import { type Decoder, type Framing, FramingError } from '../framing.ts';
 import { CLOSE, type Ending } from '../message.ts';
@@ -9,13 +10,18 @@ export interface FramingOptions {
   readonly framing: Framing;
   /** Bytes. */
   readonly maxMessage: number;
+  /** Whether clients are told the beginning of a line before its end has come. */
+  readonly partialLines?: boolean;
 }
+
+const NOTHING = Buffer.alloc(0);
 
 export abstract class FramedSource implements WritableSource {
   /** It has ended, or is not needed any more. */
   protected over = false;
   private readonly decoder: Decoder;
   private readonly input: SourceInput | undefined;
+  private readonly partialLine: PartialLine | undefined;
 
   /** @param input what it reads; undefined for one that reads nothing */
   constructor(
@@ -23,7 +29,15 @@ export abstract class FramedSource implements WritableSource {
     protected readonly events: SourceEvents,
     input: Input | undefined,
   ) {
-    this.decoder = framed.framing.decoder(framed.maxMessage);
+    const { framing, maxMessage, partialLines = false } = framed;
+    this.decoder = framing.decoder(maxMessage, partialLines);
+    if (partialLines)
+      this.partialLine = new PartialLine(
+        () => this.decoder.rest ?? NOTHING,
+        (text) => {
+          if (!this.over) events.partial?.(text, 'stdout');
+        },
+      );
     this.input = input === undefined ? undefined : new SourceInput(input, () => events.drain());
   }
 
@@ -55,6 +69,8 @@ export abstract class FramedSource implements WritableSource {
     try {
       const batch = chunk === undefined ? this.decoder.end() : this.decoder.push(chunk);
       if (batch.length > 0) this.events.messages(batch);
+      if (chunk === undefined) this.partialLine?.stop();
+      else this.partialLine?.look(batch.length > 0);
     } catch (error) {
       if (!(error instanceof FramingError)) throw error;
       this.finish({ code: CLOSE.internalError, reason: error.message });

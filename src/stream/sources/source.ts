@@ -69,12 +69,17 @@ export interface SharedSource extends Source {
   currentNotice(): string | undefined;
 }
 
+/** Where a program writes. */
+export type OutputName = 'stdout' | 'stderr';
+
 /** What a source tells. Nothing of it comes before its constructor has returned. */
 export interface SourceEvents {
   /** Messages that came together, in order. */
   messages(batch: readonly Buffer[]): void;
   /** A line of a program's stderr, where clients are to get it. */
   stderr(line: Buffer): void;
+  /** The beginning of a line whose end has not come yet: instead of the one that was told before. */
+  partial?(text: Buffer, output: OutputName): void;
   /** Everything that was written to it has been taken by it. */
   drain(): void;
   /** Once, and last. */

@@ -58,7 +58,7 @@ class FedSource extends FramedSource {
 
 function webSocket({ channel }: FakeChannel): () => readonly string[][] {
   const socket = new FakeSocket();
-  const owner = { delivered: () => undefined, resumed: () => undefined };
+  const owner = { delivered: () => undefined, resumed: () => undefined, stderrAsEvents: false };
   channel.join(new WebSocketClient(socket, false, INTERVAL, owner), undefined, FACTS);
   return () => socket.writes;
 }
@@ -71,7 +71,7 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
   const keepAlive = new KeepAlive(times);
   let joined: Client | undefined;
   const { body } = acceptResponse(
-    { log, counts, keepAlive, maxMessage: 1 << 20, binary: false, readOnly: false },
+    { log, counts, keepAlive, maxMessage: 1 << 20, binary: false, readOnly: false, stderrAsEvents: false },
     eventStream(false, INTERVAL),
     'events',
     {
@@ -134,7 +134,11 @@ function messages(...texts: readonly string[]): readonly Message[] {
 
 test('a WebSocket gets a batch in one write, in its order; a single message without the detour', () => {
   const socket = new FakeSocket();
-  const client = new WebSocketClient(socket, false, 30_000, { delivered: () => undefined, resumed: () => undefined });
+  const client = new WebSocketClient(socket, false, 30_000, {
+    delivered: () => undefined,
+    resumed: () => undefined,
+    stderrAsEvents: false,
+  });
   assert.equal(client.deliver(messages('a', 'b', 'c'), 'stdout'), true);
   assert.equal(client.deliver(messages('d'), 'stdout'), true);
   assert.deepEqual(socket.writes, [['a', 'b', 'c'], ['d']]);

@@ -136,6 +136,7 @@ test('a request whose client has gone before it is looked at takes nothing from 
     maxMessage: 1024,
     binary: false,
     readOnly: false,
+    stderrAsEvents: false,
   };
   const poll = async (query: string, gone = false): Promise<{ cursor: string; messages: { data: string }[] }> => {
     const call = fakeCall({ query });

@@ -106,6 +106,10 @@ command = ["sh", "-c", "echo hello; exit 0"]
 command = ["sh", "-c", "while read -r line; do echo $line aside >&2; echo $line; done"]
 share = "all"
 stderr = "client"
+[stream."/terminal"]
+command = ["sh", "-c", "echo out; echo aside >&2; printf 'Name? '; printf '10 %%\\r20 %%' >&2; read name; echo hello; read wait"]
+stderr = "event"
+partial_lines = true
 `;
 
 const start = (t: TestContext, engine: string): Promise<Running> =>
@@ -342,6 +346,24 @@ for (const engine of ['uws', 'node'] as const) {
         await client.until(() => told(client, 'stderr').includes(`${way} aside`), 'what was said aside');
         client.stop();
       }
+    });
+
+    test('stderr as events, and lines before their end, only for those who get events', async (t) => {
+      const { port } = await start(t, engine);
+      for (const way of ['websocket', 'events'] as const) {
+        const client = new StreamClient(way, { port, path: '/terminal' }).start();
+        await client.until(() => texts(client).includes('out'), 'a line');
+        await client.until(() => told(client, 'stderr').includes('aside'), 'a line of stderr');
+        await client.until(() => told(client, 'partial').includes('Name? '), 'a prompt');
+        // An event stream makes another end of a line of the CR.
+        await client.until(() => told(client, 'partial-stderr').some((text) => /^10 %[\r\n]20 %$/.test(text)), 'a bar');
+        client.stop();
+      }
+      const plain = await TestSocket.open(`ws://127.0.0.1:${port}/terminal`);
+      plain.ws.send('x');
+      assert.deepEqual(await plain.first(2), ['out', 'Name? hello']);
+      assert.deepEqual(plain.binary, [false, false]);
+      plain.ws.close();
     });
 
     test('by hand: HEAD says what a GET would get, and starts nothing', async (t) => {

@@ -9,7 +9,9 @@ const NO_PROGRAM = 'is for a program, and "connect" starts none';
 
 /** Keys that a stream with `connect` must not have, and why. */
 const NOT_OF_A_CONNECTION: ReadonlyMap<string, string> = new Map([
-  ...['start', 'idle_stop', 'stderr', 'unbuffer', ...Object.keys(programKeys)].map((key) => [key, NO_PROGRAM] as const),
+  ...['start', 'idle_stop', 'stderr', 'partial_lines', 'unbuffer', ...Object.keys(programKeys)].map(
+    (key) => [key, NO_PROGRAM] as const,
+  ),
   ['max_processes', `${NO_PROGRAM}; "max_connections" bounds the connections`],
   ...['restart', 'restart_delay', 'restart_delay_max'].map(
     (key) => [key, 'is for a program; with "connect" the stream ends with its connection'] as const,

@@ -57,7 +57,7 @@ const RULES: readonly KeyRule[] = [
     sentence: () => 'has no effect with "poll": each message is a separate request',
   },
   {
-    keys: ['stderr', 'unbuffer'],
+    keys: ['stderr', 'partial_lines', 'unbuffer'],
     applies: isPolled,
     sentence: () => 'has no effect with "poll": a response is read when it is complete, and stderr goes to the log',
   },

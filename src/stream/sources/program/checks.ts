@@ -19,6 +19,16 @@ const RULES: readonly KeyRule[] = [
     sentence: ({ table }) => `cannot be "json" with framing = "${String(table['framing'])}": it is about lines`,
   },
   {
+    keys: ['partial_lines'],
+    applies: ({ source, table }) => source !== 'poll' && table['framing'] !== undefined && table['framing'] !== 'lines',
+    sentence: ({ table }) => `has no effect with framing = "${String(table['framing'])}": it is about lines`,
+  },
+  {
+    keys: ['partial_lines'],
+    applies: ({ source, table }) => source !== 'poll' && (table['stderr'] === 'json' || table['clients'] === 'tagged'),
+    sentence: () => 'has no effect with stderr = "json" or clients = "tagged": messages are made of whole lines there',
+  },
+  {
     keys: ['restart_delay', 'restart_delay_max'],
     applies: (stream) =>
       isCommand(stream) && (stream.table['restart'] ?? (stream.share === 'client' ? 'never' : 'always')) === 'never',

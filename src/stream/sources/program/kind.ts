@@ -8,7 +8,7 @@ import { commandChecks } from './checks.ts';
 import { ProgramSource, SilenceHint } from './program.ts';
 import { sharedRequest } from './request.ts';
 import { SharedProgram } from './shared.ts';
-import { always, type ChooseProgram, StreamPrograms } from './start.ts';
+import { always, type ChooseProgram, logStderr, StreamPrograms } from './start.ts';
 import { TaggedProgram } from './tagged.ts';
 import { WithOrigin } from './with-origin.ts';
 
@@ -27,9 +27,11 @@ export const commandKind: SourceKind = {
     const source = programSource(parts, programs);
     return {
       async start(_first, query, events) {
-        const program = await programs.start(sharedRequest(key, query));
-        if (config.clients !== 'tagged') return new SharedProgram(source(program, events), maxQueue);
-        return new TaggedProgram((tagged) => source(program, tagged), { counts, log, maxQueue }, events);
+        const asked = sharedRequest(key, query);
+        const program = await programs.start(asked);
+        const { id } = asked;
+        if (config.clients !== 'tagged') return new SharedProgram(source(program, events, id), maxQueue);
+        return new TaggedProgram((tagged) => source(program, tagged, id), { counts, log, maxQueue }, events);
       },
     };
   },
@@ -42,7 +44,7 @@ export function privatePrograms(parts: SourceParts, choose: ChooseProgram): Priv
   return {
     async start(call) {
       const program = await programs.start(call);
-      const started: StartedSource = (events) => source(program, events);
+      const started: StartedSource = (events) => source(program, events, call.id);
       return new Held(started, () => programs.end(program), call.signal);
     },
     close: () => Promise.resolve(),
@@ -59,17 +61,19 @@ function commandOf(parts: SourceParts): ChooseProgram {
 function programSource(
   { key, config, framing, log, programOver }: SourceParts,
   programs: StreamPrograms,
-): (program: Program, events: SourceEvents) => ProgramSource {
+): (program: Program, events: SourceEvents, id: string) => ProgramSource {
   const options = {
     framing,
     maxMessage: config.max_message,
+    partialLines: config.partial_lines,
     stderrToClient: config.stderr !== 'log',
     endProgram: (program: Program) => programs.end(program),
     over: programOver,
   };
   const silence = new SilenceHint(key, log);
-  return (program, events) => {
+  return (program, events, id) => {
     const source = new ProgramSource(program, options, config.stderr === 'json' ? new WithOrigin(events) : events);
+    if (config.stderr === 'json' || config.stderr === 'event') logStderr(program, log, key, id);
     // Only now: a listener sets stdout flowing, and what flows before the source listens is lost.
     if (!config.unbuffer) silence.watch(program);
     return source;

@@ -36,12 +36,20 @@ export class ProgramSource extends FramedSource {
     // A read error ends the stream like an end: 'close' follows, and the exit status tells the rest.
     stdout.on('error', () => undefined);
     if (stderr !== undefined && options.stderrToClient) {
+      const { partialLines = false } = options;
       new StderrLines(stderr, {
         line: (text) => {
           if (!this.over) events.stderr(Buffer.from(text));
         },
         maxLine: options.maxMessage,
         linesPerSecond: Number.POSITIVE_INFINITY,
+        ...(partialLines
+          ? {
+              partial: (text: string) => {
+                if (!this.over) events.partial?.(Buffer.from(text), 'stderr');
+              },
+            }
+          : {}),
       });
     }
     void program.exited.then((exit) => {

@@ -1,4 +1,5 @@
 /** Starts a stream's programs: which, with which environment, and with its stderr in the log. */
+import type { Log } from '../../../ops/log.ts';
 import { ProgramSearch } from '../../../process/find-program.ts';
 import type { Program } from '../../../process/programs.ts';
 import { StderrLines } from '../../../process/stderr.ts';
@@ -30,6 +31,14 @@ export function always(
     const file = search.find();
     return { script: { file, scriptName, pathInfo: rest === '' ? '' : pathInfo(key, rest) }, argv: command };
   };
+}
+
+/** @param id of the request for which it was started */
+export function logStderr(program: Program, log: Log, route: string, id: string): void {
+  if (program.stderr === undefined) return;
+  new StderrLines(program.stderr, {
+    line: (text) => log.info(text, { route, from: 'stderr', pid: program.pid, id }),
+  });
 }
 
 /** The programs of one stream, up to its bound. */
@@ -84,11 +93,8 @@ export class StreamPrograms {
       stderr: 'pipe',
       ...launch.options,
     });
-    if (program.stderr !== undefined && config.stderr !== 'client') {
-      new StderrLines(program.stderr, {
-        line: (text) => log.info(text, { route: key, from: 'stderr', pid: program.pid, id }),
-      });
-    }
+    // Where clients get it too, it is read when one is there: what flows before would be lost for it.
+    if (config.stderr === 'log') logStderr(program, log, key, id);
     return program;
   }
 }
