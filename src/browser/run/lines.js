@@ -4,6 +4,8 @@ import { PLAIN, parseLine } from './terminal.js';
 
 export const MOST_LINES = 5000;
 const MOST_CHARACTERS = 4e6;
+// Lines that are many for one frame: then there are fewer frames, so that clicks come through.
+export const MANY = 250;
 // Milliseconds of a frame that may go into new lines.
 const BUDGET = 10;
 
@@ -42,6 +44,7 @@ export class Lines {
   heading = []; // the lines that name the columns
   scrolledTo = 0;
   portion = 500;
+  isBusy = false;
 
   // changed: called when the view is left at its end, or comes back to it.
   constructor(view, changed) {
@@ -125,7 +128,8 @@ export class Lines {
     // Layout is a part of it: `bottom` has asked for it.
     const took = performance.now() - started;
     if (portion.length >= this.portion / 2)
-      this.portion = Math.round(Math.max(50, Math.min(2000, (this.portion * BUDGET) / Math.max(1, took))));
+      this.portion = Math.round(Math.max(50, Math.min(1000, (this.portion * BUDGET) / Math.max(1, took))));
+    this.isBusy = portion.length > MANY || this.waiting.length > 0;
     return this.waiting.length > 0;
   }
 

@@ -1,12 +1,13 @@
 // The page of one stream: its connection, what it shows, the buttons and the line for input.
 import { isGroupHeading, isHeading, isLogLine, numberIn, objectIn } from './kinds.js';
-import { fill, Lines, MOST_LINES } from './lines.js';
+import { fill, Lines, MANY, MOST_LINES } from './lines.js';
 import { PLAIN, parseLine, screenParts } from './terminal.js';
 import { FieldsView, NumberView, ScreenView } from './views.js';
 
 const MOST_HISTORY = 100; // lines that were typed
 const MOST_FRESH = 500; // lines between two frames that the views look at
 const LAST_WORDS = 12; // lines of stderr that are shown when it has ended
+const REST = 100; // milliseconds between the frames of a flood
 const SILENT = 5; // seconds after which silence is mentioned
 
 const $ = (id) => document.getElementById(id);
@@ -137,6 +138,7 @@ function schedule() {
   scheduled = true;
   // A page in the background gets no frames.
   if (document.hidden) setTimeout(frame, 250);
+  else if (lines.isBusy) setTimeout(() => requestAnimationFrame(frame), REST);
   else requestAnimationFrame(frame);
 }
 
@@ -378,7 +380,7 @@ const on = {
 feed.onmessage = ({ data }) => {
   for (const [kind, what] of data) on[kind](what);
   // The next portion when this one is on its way to the screen: a page in the background gets no frames.
-  if (document.hidden) setTimeout(next, 50);
+  if (document.hidden || data.length > MANY) setTimeout(next, REST);
   else requestAnimationFrame(next);
 };
 const next = () => feed.postMessage({ next: true });
