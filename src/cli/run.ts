@@ -9,8 +9,8 @@ import { announce } from './one-line/announcement.ts';
 import { tellNotListening } from './one-line/free-port.ts';
 import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
 import { shellIn } from './one-line/shell.ts';
+import { pageBefore, streamPage } from './one-line/stream-page.ts';
 import { serveUntilSignal } from './serve.ts';
-import { pageBefore, streamPage } from './stream-page.ts';
 import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
 
 /** How long viewers have for what the command has printed last. */

@@ -1,7 +1,7 @@
 /** What websocketd answers otherwise than we do: no room is 429, and what is not for a program is a console or nothing. */
 import { HttpError, Superseded } from '../../http/errors.ts';
 import type { Handler } from '../../http/handler.ts';
-import type { StreamPage } from '../stream-page.ts';
+import type { StreamPage } from '../one-line/stream-page.ts';
 
 /** The same handler, but a client for whom there is no room gets 429 instead of 503. */
 export function tooManyIs429(handler: Handler): Handler {

@@ -1,10 +1,10 @@
 /** The page that shows one stream in a browser: `runnel run` serves it, and `runnel websocketd --devconsole`. */
 import { createHash } from 'node:crypto';
-import { type HeaderList, headerValue } from '../engine/engine.ts';
-import { withoutComments } from '../handlers/own/browser-files.ts';
-import type { Handler } from '../http/handler.ts';
-import { escapeHtml } from '../http/page.ts';
-import type { Assets } from '../ops/assets.ts';
+import { type HeaderList, headerValue } from '../../engine/engine.ts';
+import { withoutComments } from '../../handlers/own/browser-files.ts';
+import type { Handler } from '../../http/handler.ts';
+import { escapeHtml } from '../../http/page.ts';
+import type { Assets } from '../../ops/assets.ts';
 
 export interface PageFacts {
   /** Whether all viewers see the same run of the program. */
