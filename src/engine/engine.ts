@@ -125,6 +125,8 @@ export interface BodySink {
    * once nothing of the chunk is needed any more, maybe before `write` returns, and never when the connection is gone.
    */
   write(chunk: Uint8Array, free?: () => void): boolean;
+  /** The same of a chunk that is its source's again when this returns: what cannot go out at once is copied. */
+  lend(chunk: Uint8Array): boolean;
   /**
    * Where it is there: sends bytes of an open file without bringing them here, as many as the client takes at once. Answers how many. Fewer than asked for: write
    * what comes next, which tells how to go on. Undefined: nothing was sent, and these must be written, because the client cannot be served this way

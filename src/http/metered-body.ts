@@ -41,9 +41,16 @@ export class MeteredBody implements BodySource, BodySink {
   // ---- what the body writes to ----
 
   write(chunk: Uint8Array, free?: () => void): boolean {
-    this.sent += chunk.length;
-    this.taken += chunk.length;
-    const more = this.sink?.write(chunk, free) === true;
+    return this.counted(chunk.length, this.sink?.write(chunk, free) === true);
+  }
+
+  lend(chunk: Uint8Array): boolean {
+    return this.counted(chunk.length, this.sink?.lend(chunk) === true);
+  }
+
+  private counted(bytes: number, more: boolean): boolean {
+    this.sent += bytes;
+    this.taken += bytes;
     if (!more) this.waits();
     return more;
   }

@@ -124,19 +124,24 @@ function collectSource(source: BodySource, max: number, signal: AbortSignal): Pr
       return;
     }
     signal.addEventListener('abort', aborted);
+    // A copy: the source takes its buffer back.
+    const lend = (chunk: Uint8Array): boolean => {
+      if (over) return false;
+      length += chunk.length;
+      if (length > max) {
+        cancel(new BodyTooLarge(undefined));
+        return false;
+      }
+      pieces.push(Buffer.from(chunk));
+      return true;
+    };
     source.start({
       write(chunk, free) {
-        if (over) return false;
-        length += chunk.length;
-        if (length > max) {
-          cancel(new BodyTooLarge(undefined));
-          return false;
-        }
-        // A copy: with `free` the source takes its buffer back.
-        pieces.push(Buffer.from(chunk));
-        free?.();
-        return true;
+        const more = lend(chunk);
+        if (more) free?.();
+        return more;
       },
+      lend,
       end: () => finish(() => resolve(Buffer.concat(pieces, length))),
       fail: (error) => finish(() => reject(error)),
     });

@@ -1,5 +1,5 @@
 /** Connecting to a server: its name is looked up, the connection is made and, where asked for, encrypted, all within one deadline. */
-import { connect, type LookupFunction, type Socket } from 'node:net';
+import { connect, type LookupFunction, type OnReadOpts, type Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import type { Remote } from '../config/values/remote.ts';
 import { systemCode } from '../ops/system-errors.ts';
@@ -94,15 +94,17 @@ export class Connector {
   /**
    * A new connection, paused: nothing of what the server says is read before `resume`. An error of it needs no listener: 'close' tells.
    * Rejects with a `ConnectError`, or with the signal's reason. After that the signal still ends the connection until it is taken.
+   *
+   * @param onread takes what the server says instead of the socket's readable side
    */
-  async connect(signal: AbortSignal): Promise<Held<Socket>> {
+  async connect(signal: AbortSignal, onread?: OnReadOpts): Promise<Held<Socket>> {
     signal.throwIfAborted();
     const { remote, timeout, tls, opened } = this.options;
     // Loaded here, because most servers are on the same machine.
     const secure = tls === undefined ? undefined : await import('node:tls');
     signal.throwIfAborted();
-    const socket =
-      secure === undefined ? connect(this.address()) : secure.connect({ ...this.address(), ...verification(tls) });
+    const address = { ...this.address(), ...(onread === undefined ? {} : { onread }) };
+    const socket = secure === undefined ? connect(address) : secure.connect({ ...address, ...verification(tls) });
     // Read from the first byte on by whoever takes it, and not before.
     socket.pause();
     socket.on('error', () => undefined);

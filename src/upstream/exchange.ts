@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import type { BodySink, BodySource, HeaderList } from '../engine/engine.ts';
 import { Deferred } from '../ownership/deferred.ts';
 import { connectionFault, StaleConnection, silent, UpstreamError } from './faults.ts';
+import type { Connection } from './incoming.ts';
 import { sendRequest, type UpstreamRequest } from './request.ts';
 import { BodyReader, framingOf } from './response-body.ts';
 import { HeadReader, type ResponseHead } from './response-head.ts';
@@ -45,7 +46,7 @@ export class UpstreamExchange implements BodySource {
   /** The answer is an error: the upstream does not want the rest of the request's body (RFC 9112 section 9.5). */
   private isRefused = false;
   private failure: Error | undefined;
-  /** Of the body, what its taker has not got yet. */
+  /** Of the body, what its taker has not got yet: copies. */
   private waiting: Buffer[] = [];
   private sink: BodySink | undefined;
   private behind = false;
@@ -55,19 +56,23 @@ export class UpstreamExchange implements BodySource {
   private sending: Promise<void> | undefined;
   private silence: NodeJS.Timeout | undefined;
   private readonly deadline: NodeJS.Timeout | undefined;
+  private readonly socket: Socket;
 
   /**
    * @param head of the request, see `requestHead`
    * @param reused whether the connection has had another request before this one
    */
   constructor(
-    private readonly socket: Socket,
+    private readonly connection: Connection,
     private readonly request: UpstreamRequest,
     head: string,
     private readonly reused: boolean,
   ) {
     const { signal, times } = request;
-    socket.on('data', this.take).on('end', this.closed).on('error', this.failed).on('close', this.closed);
+    const { socket, incoming } = connection;
+    this.socket = socket;
+    incoming.goTo(this.take);
+    socket.on('end', this.closed).on('error', this.failed).on('close', this.closed);
     signal.addEventListener('abort', this.aborted);
     if (times !== undefined) {
       this.silence = setTimeout(this.late, times.head, 'the head of its response', times.head);
@@ -113,7 +118,8 @@ export class UpstreamExchange implements BodySource {
 
   // ---- the answer ----
 
-  private readonly take = (chunk: Buffer): void => {
+  /** What cannot be given on at once stays with the system, but for what was read already. */
+  private readonly take = (chunk: Buffer): boolean => {
     try {
       if (this.reader !== undefined) {
         this.silence?.refresh();
@@ -127,6 +133,7 @@ export class UpstreamExchange implements BodySource {
       if (!(error instanceof UpstreamError)) throw error;
       this.finish(error);
     }
+    return this.finished || this.reader === undefined || (this.sink !== undefined && !this.behind);
   };
 
   private takeHead(head: ResponseHead, rest: Buffer): void {
@@ -144,8 +151,7 @@ export class UpstreamExchange implements BodySource {
     if (rest.length > 0) this.takeBody(this.reader, rest);
     else this.finishIfWhole(this.reader);
     if (this.failure !== undefined) return;
-    // Read on when somebody takes it.
-    if (!this.finished) this.socket.pause();
+    this.connection.incoming.isLong = !this.finished;
     this.told = this.finished;
     this.answered.resolve({
       status: head.status,
@@ -168,9 +174,10 @@ export class UpstreamExchange implements BodySource {
     const { socket } = this;
     if (this.request.switches !== true)
       throw new UpstreamError('it switches to a protocol that the request did not ask for');
-    socket.pause();
     this.finished = true;
     this.letGo();
+    this.connection.incoming.becomeStream(socket);
+    socket.pause();
     socket.once('close', () => this.ended.resolve(0));
     if (socket.destroyed) this.ended.resolve(0);
     this.answered.resolve({
@@ -179,19 +186,26 @@ export class UpstreamExchange implements BodySource {
       headers: head.headers,
       length: 0,
       body: NOTHING,
-      switched: { socket, head: rest },
+      switched: { socket, head: Buffer.from(rest) },
       limitSilence: () => undefined,
       openWith: () => undefined,
     });
   }
 
   private takeBody(reader: BodyReader, chunk: Buffer): void {
-    const parts = reader.feed(chunk);
-    if (parts.length > 0) {
-      this.waiting.push(joined(parts));
-      this.flush();
-    }
+    const bytes = reader.feed(chunk);
+    if (bytes.length > 0) this.give(bytes);
     this.finishIfWhole(reader);
+  }
+
+  private give(bytes: Buffer): void {
+    const { sink } = this;
+    if (sink === undefined || this.behind || this.waiting.length > 0) this.waiting.push(Buffer.from(bytes));
+    else if (!this.told) {
+      // Set before it is taken: the sink may call `resume` from inside.
+      this.behind = true;
+      if (sink.lend(bytes)) this.behind = false;
+    }
   }
 
   private finishIfWhole(reader: BodyReader): void {
@@ -234,8 +248,7 @@ export class UpstreamExchange implements BodySource {
       this.behind = true;
       if (sink.write(bytes)) this.behind = false;
     }
-    if (this.behind) this.socket.pause();
-    else if (this.finished) this.tell(sink);
+    if (!this.behind && this.finished) this.tell(sink);
   }
 
   /** A cut waits for the next turn, so that the taker has at least the head and what there was. */
@@ -296,9 +309,12 @@ export class UpstreamExchange implements BodySource {
 
   private letGo(): void {
     const { socket } = this;
+    const { incoming } = this.connection;
     clearTimeout(this.silence);
     clearTimeout(this.deadline);
-    socket.off('data', this.take).off('end', this.closed).off('error', this.failed).off('close', this.closed);
+    incoming.isLong = false;
+    incoming.goTo(undefined);
+    socket.off('end', this.closed).off('error', this.failed).off('close', this.closed);
     this.request.signal.removeEventListener('abort', this.aborted);
   }
 }

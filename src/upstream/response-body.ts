@@ -70,15 +70,15 @@ export class BodyReader {
     return this.framing.kind !== 'until-close' && this.left === 0;
   }
 
-  /** The parts of the body among `bytes`. Throws an `UpstreamError`. */
-  feed(bytes: Buffer): readonly Buffer[] {
+  /** The body's part of `bytes`, which lies in them and may move within them. Throws an `UpstreamError`. */
+  feed(bytes: Buffer): Buffer {
     const { dechunker, framing } = this;
     if (dechunker !== undefined) return this.dechunked(dechunker, bytes);
-    if (framing.kind === 'until-close') return [bytes];
+    if (framing.kind === 'until-close') return bytes;
     const part = bytes.subarray(0, this.left);
     this.left -= part.length;
     if (part.length < bytes.length) this.surplus = true;
-    return part.length === 0 ? [] : [part];
+    return part;
   }
 
   /** The connection has ended. Undefined: so has the body. */
@@ -91,11 +91,18 @@ export class BodyReader {
     return closedEarly(detail);
   }
 
-  private dechunked(dechunker: Dechunker, bytes: Buffer): readonly Buffer[] {
+  private dechunked(dechunker: Dechunker, bytes: Buffer): Buffer {
     try {
-      const parts = [...dechunker.feed(bytes)];
+      let [start, end] = [0, 0];
+      for (const part of dechunker.feed(bytes)) {
+        if (end === 0) start = part.byteOffset - bytes.byteOffset;
+        const at = part.byteOffset - bytes.byteOffset;
+        if (end > 0) bytes.copyWithin(end, at, at + part.length);
+        else end = start;
+        end += part.length;
+      }
       if (dechunker.surplus) this.surplus = true;
-      return parts;
+      return bytes.subarray(start, end);
     } catch (error) {
       if (!(error instanceof ChunkError)) throw error;
       throw new UpstreamError('its response has invalid chunks', { detail: error.message });

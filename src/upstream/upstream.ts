@@ -6,6 +6,7 @@ import { isIP, type Socket } from 'node:net';
 import { ConnectError, Connector, type ConnectorOptions } from './connecting.ts';
 import { drop, UpstreamExchange, type UpstreamResponse } from './exchange.ts';
 import { connectionFault, StaleConnection, UpstreamBusy, UpstreamError } from './faults.ts';
+import { type Connection, Incoming, ReadBuffers } from './incoming.ts';
 import { requestHead, type UpstreamRequest } from './request.ts';
 
 /** How long a connection is kept for another request, milliseconds: less than what servers usually do, so that they seldom close first. */
@@ -39,10 +40,11 @@ const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 
 export class Upstream {
   /** The one used last is taken first. */
-  private readonly idle: { readonly socket: Socket; readonly forget: () => void }[] = [];
+  private readonly idle: { readonly connection: Connection; readonly forget: () => void }[] = [];
   private readonly waiting = new Set<() => void>();
   private readonly open = new Set<Socket>();
   private readonly connector: Connector;
+  private readonly buffers = new ReadBuffers();
   private busy = 0;
   private closed = false;
   private ended = false;
@@ -66,7 +68,7 @@ export class Upstream {
       if (kept !== undefined) {
         kept.forget();
         try {
-          return await this.exchange(kept.socket, request, head, true);
+          return await this.exchange(kept.connection, request, head, true);
         } catch (error) {
           if (!(error instanceof StaleConnection) || !REPEATABLE.has(request.method)) throw error;
         }
@@ -81,9 +83,9 @@ export class Upstream {
   /** Keeps no connection from here on. What is under way goes on. */
   close(): void {
     this.closed = true;
-    for (const { socket, forget } of this.idle.splice(0)) {
+    for (const { connection, forget } of this.idle.splice(0)) {
       forget();
-      drop(socket);
+      drop(connection.socket);
     }
   }
 
@@ -99,22 +101,23 @@ export class Upstream {
 
   /** The place that this takes is given back by `next`: after a rejection by `ask`, otherwise when the answer is over. */
   private async exchange(
-    socket: Socket,
+    connection: Connection,
     request: UpstreamRequest,
     head: string,
     reused: boolean,
   ): Promise<UpstreamResponse> {
-    const exchange = new UpstreamExchange(socket, request, head, reused);
+    const exchange = new UpstreamExchange(connection, request, head, reused);
     const response = await exchange.response;
     void exchange.over.then((milliseconds) => {
-      if (milliseconds > 0) this.keep(socket, milliseconds);
+      if (milliseconds > 0) this.keep(connection, milliseconds);
       this.next();
     });
     return response;
   }
 
   /** @param atMost milliseconds that the server keeps it */
-  private keep(socket: Socket, atMost: number): void {
+  private keep(connection: Connection, atMost: number): void {
+    const { socket, incoming } = connection;
     const { max, time } = this.options.kept ?? { max: Number.POSITIVE_INFINITY, time: KEPT_FOR };
     const milliseconds = Math.min(time, atMost);
     if (this.closed || this.idle.length >= max || milliseconds <= 0) {
@@ -131,11 +134,16 @@ export class Upstream {
     timer.unref();
     const forget = (): void => {
       clearTimeout(timer);
-      socket.off('data', end).off('end', end).off('error', end).off('close', end);
+      incoming.goTo(undefined);
+      socket.off('end', end).off('error', end).off('close', end);
     };
-    const entry = { socket, forget };
+    const entry = { connection, forget };
     // Bytes that nobody has asked for: whatever they are, the next answer would begin with them.
-    socket.on('data', end).on('end', end).on('error', end).on('close', end).resume();
+    incoming.goTo(() => {
+      end();
+      return false;
+    });
+    socket.on('end', end).on('error', end).on('close', end).resume();
     this.idle.push(entry);
   }
 
@@ -182,12 +190,13 @@ export class Upstream {
     go();
   }
 
-  private async connect(signal: AbortSignal): Promise<Socket> {
+  private async connect(signal: AbortSignal): Promise<Connection> {
     if (this.ended) throw new UpstreamError('the gateway does not ask it any more', { failure: 'failed' });
     try {
-      const connection = (await this.connector.connect(signal)).take();
-      if (connection === undefined) throw signal.reason;
-      return connection;
+      const incoming = new Incoming(this.buffers);
+      const socket = (await this.connector.connect(signal, incoming.onread)).take();
+      if (socket === undefined) throw signal.reason;
+      return { socket, incoming };
     } catch (error) {
       throw error instanceof ConnectError ? connectionFault(error) : error;
     }

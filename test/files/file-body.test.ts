@@ -75,7 +75,7 @@ test('large buffers come back, from clients of every pace, and from downloads th
         resolve();
         return false;
       };
-      source.start({ write, end: assert.fail, fail: assert.fail });
+      source.start({ write, lend: write, end: assert.fail, fail: assert.fail });
     });
     source.cancel();
     assert.ok(await isClosed());
@@ -104,7 +104,7 @@ test('a client that leaves closes the descriptor: before the start, during a rea
   before.source.cancel();
   assert.ok(await before.isClosed());
 
-  const ignore: BodySink = { write: () => false, end: assert.fail, fail: assert.fail };
+  const ignore: BodySink = { write: () => false, lend: () => false, end: assert.fail, fail: assert.fail };
   const during = body(0, content.length);
   during.source.start(ignore);
   during.source.cancel();

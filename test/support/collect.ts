@@ -7,14 +7,16 @@ export type Pace = 'fast' | 'slow' | 'resumes at once';
 export function collect(source: BodySource, pace: Pace = 'fast'): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
+    const write = (chunk: Uint8Array): boolean => {
+      chunks.push(chunk);
+      if (pace === 'fast') return true;
+      if (pace === 'slow') setTimeout(() => source.resume(), 1);
+      else source.resume();
+      return false;
+    };
     source.start({
-      write(chunk) {
-        chunks.push(chunk);
-        if (pace === 'fast') return true;
-        if (pace === 'slow') setTimeout(() => source.resume(), 1);
-        else source.resume();
-        return false;
-      },
+      write,
+      lend: (chunk) => write(Buffer.from(chunk)),
       end: () => resolve(Buffer.concat(chunks)),
       fail: reject,
     });

@@ -2,6 +2,7 @@
 import type { Writable } from 'node:stream';
 import type { BodySink, BodySource } from '../engine.ts';
 import { STALLED_REPLY } from '../replies.ts';
+import type { Copies } from './copies.ts';
 
 /** The exchange that the body belongs to. */
 export interface NodeBodyWriterOwner {
@@ -21,6 +22,7 @@ export class NodeBodyWriter implements BodySink {
     private readonly socket: { setTimeout(patience: number): unknown },
     private readonly owner: NodeBodyWriterOwner,
     private readonly source: BodySource,
+    private readonly copies: Copies,
   ) {}
 
   start(): void {
@@ -41,6 +43,12 @@ export class NodeBodyWriter implements BodySink {
       return !this.response.writableNeedDrain;
     this.socket.setTimeout(STALLED_REPLY);
     return false;
+  }
+
+  /** Node writes in another turn, also what the kernel would take at once. */
+  lend(chunk: Uint8Array): boolean {
+    const { bytes, free } = this.copies.of(chunk);
+    return this.write(bytes, free);
   }
 
   end(): void {

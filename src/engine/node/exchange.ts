@@ -7,6 +7,7 @@ import type { HeadFacts } from '../heads.ts';
 import { bodyLength, isBodiless, isSource, namesUpgrade, reasonOf, STALLED_REPLY, sendableReply } from '../replies.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
+import type { Copies } from './copies.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';
 import { NodeSocket } from './socket.ts';
 import type { Upgrader } from './upgrade.ts';
@@ -18,6 +19,7 @@ const HAS_LAX_CHUNKS = Number.parseInt(process.versions['llhttp'] ?? '', 10) < 9
 /** What the exchanges of one listener share. */
 export interface NodeShared extends ExchangeParts {
   readonly upgrader: Upgrader;
+  readonly copies: Copies;
 }
 
 export class NodeExchange extends BaseExchange<NodeShared> {
@@ -160,7 +162,7 @@ export class NodeExchange extends BaseExchange<NodeShared> {
       this.finish(undefined);
       return;
     }
-    this.writer = new NodeBodyWriter(response, this.socket, this, body);
+    this.writer = new NodeBodyWriter(response, this.socket, this, body, this.shared.copies);
     try {
       this.writer.start();
     } catch (error) {

@@ -11,6 +11,7 @@ import { readFacts, readOpening, splitTarget } from '../heads.ts';
 import type { AcceptedConnection, Peer } from '../peer.ts';
 import { headRefusal, REFUSED_TOO_OFTEN, refusalReply, TOO_MANY_CONNECTIONS } from '../refusals.ts';
 import { Connection } from './connection.ts';
+import { Copies } from './copies.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
 import type { Http2Sessions } from './http2/server.ts';
 import { PendingUpgrade } from './pending-upgrade.ts';
@@ -42,7 +43,7 @@ export class NodeServer {
     http2: typeof import('./http2/server.ts') | undefined,
   ) {
     this.events = shared.events;
-    this.shared = { ...shared, upgrader: new Upgrader() };
+    this.shared = { ...shared, upgrader: new Upgrader(), copies: new Copies() };
     this.server = makeServer({
       IncomingMessage: Incoming,
       maxHeaderSize: options.maxHeaderBytes,

@@ -111,6 +111,14 @@ export class UwsBodyWriter implements BodySink {
     return !this.blocked;
   }
 
+  lend(chunk: Uint8Array): boolean {
+    const more = this.write(chunk);
+    // Whatever was there before is behind `blocked`, so at most this chunk is not ours yet.
+    const last = this.waiting.at(-1);
+    if (last !== undefined) last.bytes = Uint8Array.prototype.slice.call(last.bytes);
+    return more;
+  }
+
   sendFile(file: number, position: number, length: number): number | undefined {
     const { total, owner } = this;
     // The last bytes of all go through uWebSockets.js, which ends the response with them.

@@ -178,6 +178,7 @@ test('output comes as it is written', async () => {
         if (chunks.join('') === 'first') writeFileSync(flag, '');
         return true;
       },
+      lend: () => assert.fail(),
       end: resolve,
       fail: reject,
     });
@@ -207,6 +208,7 @@ test('a client that does not read stops the program, not our memory', async () =
         resolve();
         return false;
       },
+      lend: () => assert.fail(),
       end: assert.fail,
       fail: assert.fail,
     });
@@ -352,7 +354,7 @@ test('a client that leaves ends the whole group, at every moment', async () => {
   script('family', 'sleep 1000 & printf "\\nsome"; sleep 1000');
   const during = callFor('family');
   const reply = await ask(during);
-  sourceOf(reply).start({ write: () => true, end: assert.fail, fail: assert.fail });
+  sourceOf(reply).start({ write: () => true, lend: () => assert.fail(), end: assert.fail, fail: assert.fail });
   during.abort();
   await nothingRuns();
   const cancelled = await ask(callFor('family'));

@@ -13,6 +13,7 @@ import type { HeadFacts } from '../../heads.ts';
 import { internalError, isSource, STALLED_REPLY, sendableReply } from '../../replies.ts';
 import { NodeBodyWriter } from '../body-writer.ts';
 import { LINGER } from '../connection.ts';
+import type { Copies } from '../copies.ts';
 import { NodeSocket } from '../socket.ts';
 import type { Upgrader } from '../upgrade.ts';
 import { fieldsOf, isBodilessHere, isComplete, NO_ERROR, replyFields, respond } from './fields.ts';
@@ -25,6 +26,7 @@ const MAX_STATUS = 599;
 
 /** What the exchanges of one listener share. */
 export interface Http2Shared extends ExchangeParts {
+  readonly copies: Copies;
   readonly upgrader: Upgrader;
 }
 
@@ -193,7 +195,7 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
       this.finish(body);
       return;
     }
-    this.writer = new NodeBodyWriter(stream, this, this, body);
+    this.writer = new NodeBodyWriter(stream, this, this, body, this.shared.copies);
     try {
       this.writer.start();
     } catch (error) {
