@@ -150,6 +150,11 @@ export interface Reply {
    */
   readonly headers: HeaderList;
   readonly body: Uint8Array | string | BodySource | undefined;
+  /**
+   * The head leaves at once, whether or not anything of the body is there. An engine that cannot send it alone (`uws`) begins a body of
+   * unknown length, of which nothing is there, with these bytes.
+   */
+  readonly opening?: Uint8Array | undefined;
   /** Closes the connection after this reply. */
   readonly close?: boolean | undefined;
   /** This very object is given again and again, and never changes: an engine may keep what it makes of its head. */
@@ -193,6 +198,8 @@ export interface SocketHandlers {
 export interface Socket {
   /** Queues one message. False: taken, but the socket is behind; hold back until `drain`. */
   send(data: Uint8Array | string, binary: boolean): boolean;
+  /** The same of `data` that is the sender's again when this returns. */
+  lend(data: Uint8Array, binary: boolean): boolean;
   /** Runs `sends`; what it sends goes out together, in as few writes as the engine can. */
   batch(sends: () => void): void;
   /** Bytes that the kernel has not taken yet. */

@@ -11,6 +11,12 @@ import { sendRequest, type UpstreamRequest } from './request.ts';
 import { BodyReader, framingOf } from './response-body.ts';
 import { HeadReader, type ResponseHead } from './response-head.ts';
 
+/** A connection that speaks another protocol from now on, paused, and what has come over it already. */
+export interface Switched {
+  readonly connection: Connection;
+  readonly head: Buffer;
+}
+
 export interface UpstreamResponse {
   readonly status: number;
   readonly reason: string;
@@ -23,12 +29,10 @@ export interface UpstreamResponse {
    * come. Whoever has the response owes a source a `start` or a `cancel`.
    */
   readonly body: Buffer | BodySource;
-  /** Of a 101: the connection, paused, and what has come over it already. Whoever has the response ends it. */
-  readonly switched?: { readonly socket: Socket; readonly head: Buffer };
+  /** Of a 101. Whoever has the response ends its connection. */
+  readonly switched?: Switched;
   /** From here on the upstream may be silent for so many milliseconds, as long as its taker does not hold it back. */
   limitSilence(milliseconds: number): void;
-  /** The body begins with these bytes where nothing of its own has come yet. */
-  openWith(bytes: Buffer): void;
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -160,9 +164,6 @@ export class UpstreamExchange implements BodySource {
       length: this.told ? this.bytesWaiting : this.length,
       body: this.told ? joined(this.waiting) : this,
       limitSilence: (milliseconds) => this.limitSilence(milliseconds),
-      openWith: (bytes) => {
-        if (this.waiting.length === 0 && this.length === undefined) this.waiting.push(bytes);
-      },
     });
   }
 
@@ -176,7 +177,6 @@ export class UpstreamExchange implements BodySource {
       throw new UpstreamError('it switches to a protocol that the request did not ask for');
     this.finished = true;
     this.letGo();
-    this.connection.incoming.becomeStream(socket);
     socket.pause();
     socket.once('close', () => this.ended.resolve(0));
     if (socket.destroyed) this.ended.resolve(0);
@@ -186,9 +186,8 @@ export class UpstreamExchange implements BodySource {
       headers: head.headers,
       length: 0,
       body: NOTHING,
-      switched: { socket, head: Buffer.from(rest) },
+      switched: { connection: this.connection, head: Buffer.from(rest) },
       limitSilence: () => undefined,
-      openWith: () => undefined,
     });
   }
 

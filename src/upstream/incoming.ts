@@ -43,11 +43,6 @@ export class Incoming {
   goTo(taker: Taker | undefined): void {
     this.taker = taker;
   }
-
-  /** The socket is a stream like any other from here on. */
-  becomeStream(socket: Socket): void {
-    this.taker = (bytes) => socket.push(Buffer.from(bytes));
-  }
 }
 
 /** A connection to an upstream. */

@@ -91,9 +91,14 @@ async function sendFile(
   // An upstream may answer before it has read the body, and then the caller closes its descriptor: so one of our own.
   const own = openSync(`/proc/self/fd/${descriptor}`, 'r');
   try {
-    for await (const piece of piecesOf(own, length)) {
+    const memory = Buffer.allocUnsafeSlow(Math.min(PIECE, length));
+    for (let at = 0; at < length; ) {
+      const count = await readInto(memory, own, Math.min(memory.length, length - at), at);
+      if (count === 0) throw new Error('the file became shorter');
+      at += count;
       if (!goesOn() || !socket.writable) return;
-      if (!socket.write(piece)) await drained(socket);
+      // The memory is used again. A connection that is gone says so here, too.
+      await new Promise((resolve) => socket.write(memory.subarray(0, count), resolve));
       taken();
     }
   } finally {
@@ -111,12 +116,14 @@ export async function* piecesOf(descriptor: number, length: number): AsyncGenera
   }
 }
 
-function readAt(descriptor: number, length: number, position: number): Promise<Buffer> {
+async function readAt(descriptor: number, length: number, position: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(length);
+  return buffer.subarray(0, await readInto(buffer, descriptor, length, position));
+}
+
+function readInto(buffer: Buffer, descriptor: number, length: number, position: number): Promise<number> {
   return new Promise((resolve, reject) => {
-    read(descriptor, buffer, 0, length, position, (error, count) =>
-      error ? reject(error) : resolve(buffer.subarray(0, count)),
-    );
+    read(descriptor, buffer, 0, length, position, (error, count) => (error ? reject(error) : resolve(count)));
   });
 }
 

@@ -1,18 +1,16 @@
-/** The client's end of a WebSocket to an upstream (RFC 6455): the handshake's fields, and the frames, which `ws` reads and writes. */
+/** The client's end of a WebSocket to an upstream (RFC 6455): the handshake's fields, and what goes over it then. */
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
-import { type NativeClass, type NativeSocket, nativeClass } from '../engine/node/native.ts';
 import { cutReason, SOCKET_HIGH_WATER, sendableCode } from '../engine/socket-rules.ts';
 import type { UpstreamResponse } from './exchange.ts';
 import { UpstreamError } from './faults.ts';
+import { FrameError, FrameReader, type FrameTaker, FrameWriter, MAX_FRAME_HEAD, OPCODE } from './frames.ts';
+import type { Connection } from './incoming.ts';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** How long the upstream may take to answer our close frame, or to end the connection behind its own. Milliseconds. */
 const CLOSE_TIMEOUT = 10_000;
-/** As for clients (`engine/node/upgrade.ts`): a message may come in so many pieces of any size, and further ones of this size on average. */
-const FREE_PARTS = 1024;
-const PART_SIZE = 256;
 /** The connection has ended without a close frame (RFC 6455 section 7.1.5). */
 const LOST = 1006;
 
@@ -49,7 +47,9 @@ export class ClientHandshake {
 
 /** What a `UpstreamSocket` tells. `closed` comes once and last. */
 export interface UpstreamSocketEvents {
-  /** `data` is nobody else's. Text is valid UTF-8. */
+  /** Runs `deliver`, which calls `message` for all that has come together. */
+  batch(deliver: () => void): void;
+  /** `data` is the socket's again when this returns. Text is valid UTF-8. */
   message(data: Buffer, binary: boolean): void;
   /** After a `send` that answered false: everything has gone to the kernel. */
   drain(): void;
@@ -57,111 +57,246 @@ export interface UpstreamSocketEvents {
   closed(code: number, reason: string): void;
 }
 
-/** Makes the ends of one size of messages; `ws` is loaded with the first. */
-export class UpstreamSockets {
-  private readonly options: object;
+/** What small messages of one turn are gathered in. Bytes. */
+const GATHERED = 16 * 1024;
+/** Larger messages go out where they lie. Bytes. */
+const SMALL = 4 * 1024;
+/** How many pieces of memory to gather in are kept. */
+const MAX_SPARE = 16;
 
-  private constructor(
-    private readonly Native: NativeClass,
-    maxPayload: number,
-  ) {
-    const parts = FREE_PARTS + Math.ceil(maxPayload / PART_SIZE);
-    this.options = { maxPayload, maxFragments: parts, maxBufferedChunks: parts, closeTimeout: CLOSE_TIMEOUT };
-  }
+/** What the ends of one route share. */
+export class UpstreamSockets {
+  readonly frames = new FrameWriter();
+  private readonly spare: Buffer[] = [];
+  private gathering: UpstreamSocket[] = [];
 
   /** @param maxMessage bytes */
-  static async load(maxMessage: number): Promise<UpstreamSockets> {
-    const ws = await import('ws');
-    return new UpstreamSockets(nativeClass(ws.WebSocket), maxMessage);
+  constructor(readonly maxMessage: number) {}
+
+  adopt(connection: Connection, events: UpstreamSocketEvents): UpstreamSocket {
+    return new UpstreamSocket(connection, events, this);
   }
 
-  /** @param socket switched, paused; @param head what has come over it already */
-  adopt(socket: Socket, head: Buffer, events: UpstreamSocketEvents): UpstreamSocket {
-    const Native = this.Native as unknown as new (address: null, protocols: undefined, options: object) => NativeSocket;
-    const native = new Native(null, undefined, this.options);
-    // `ws` makes the client's end only together with a handshake of its own, over `node:http`. What it masks and what it expects unmasked goes by this alone.
-    Object.assign(native, { _isServer: false });
-    const end = new UpstreamSocket(native, socket, events);
-    native.setSocket(socket, head, this.options);
-    return end;
+  memory(): Buffer {
+    return this.spare.pop() ?? Buffer.allocUnsafeSlow(GATHERED);
+  }
+
+  giveBack(memory: Buffer): void {
+    if (this.spare.length < MAX_SPARE) this.spare.push(memory);
+  }
+
+  /** Flushes it when this turn of the event loop is over. */
+  flushLater(socket: UpstreamSocket): void {
+    if (this.gathering.push(socket) > 1) return;
+    setImmediate(() => {
+      const all = this.gathering;
+      this.gathering = [];
+      for (const each of all) each.turnOver();
+    });
   }
 }
 
-export class UpstreamSocket {
+export class UpstreamSocket implements FrameTaker {
+  private readonly reader: FrameReader;
+  private readonly socket: Socket;
+  /** Small frames that were written in this turn of the event loop. */
+  private frames = 0;
+  /** In the turn before there was more than one of them: so the first one waits for the others, too. */
+  private isBusy = false;
+  private memory: Buffer | undefined;
+  private gathered = 0;
   private behind = false;
+  private held = false;
+  /** Our close frame was sent, or the connection is gone: nothing more is sent or passed on. */
   private leaving = false;
+  /** Nothing that comes counts any more. */
+  private deaf = false;
   private told = false;
+  private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly native: NativeSocket,
-    private readonly socket: Socket,
+    connection: Connection,
     private readonly events: UpstreamSocketEvents,
+    private readonly shared: UpstreamSockets,
   ) {
-    native.on('message', (data, binary) => {
-      // `nodebuffer` is the default binaryType: always one Buffer.
-      if (!this.leaving && Buffer.isBuffer(data)) events.message(data, binary);
-    });
-    native.on('ping', (data: Buffer) => {
-      // Who does not read gets no more of them.
-      if (!this.leaving && native.bufferedAmount <= SOCKET_HIGH_WATER) native.pong(data);
-    });
-    native.on('error', () => {
-      this.leaving = true;
-    });
-    native.onLeave = (code, reason) => this.tell(code, reason);
-    native.onBroken = (code) => this.tell(code, '');
-    native.on('close', () => this.tell(LOST, ''));
-    socket.on('drain', () => {
-      if (!this.behind || this.leaving || native.bufferedAmount > 0) return;
-      this.behind = false;
-      events.drain();
-    });
+    const { socket, incoming } = connection;
+    this.socket = socket;
+    this.reader = new FrameReader(this, shared.maxMessage);
+    incoming.isLong = true;
+    incoming.goTo((bytes) => this.take(bytes));
+    socket.on('end', () => this.lost()).on('close', () => this.lost());
+  }
+
+  /** @param head what has come over the connection already */
+  start(head: Buffer): void {
+    if (head.length > 0) this.take(head);
+    if (!this.held) this.socket.resume();
   }
 
   /** Bytes that the kernel has not taken. */
   get bufferedAmount(): number {
-    return this.native.bufferedAmount;
+    return this.socket.writableLength + this.gathered;
   }
 
   /** False: taken, but the upstream is behind; `drain` tells when it has caught up. `data` is this end's from here on, and changed. */
   send(data: Buffer, binary: boolean): boolean {
     if (this.leaving) return true;
-    this.native.send(data, { binary, compress: false });
-    if (this.native.bufferedAmount <= SOCKET_HIGH_WATER) return true;
+    this.write(binary ? OPCODE.binary : OPCODE.text, data);
+    if (this.bufferedAmount <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
     return false;
   }
 
   pause(): void {
-    if (!this.leaving) this.native.pause();
+    this.held = true;
+    if (!this.leaving) this.socket.pause();
   }
 
   resume(): void {
-    if (!this.leaving) this.native.resume();
+    this.held = false;
+    this.socket.resume();
   }
 
   /** Starts the closing handshake behind what was sent; 1006 drops the connection. Nothing is told after it. */
   close(code: number, reason: string): void {
     this.told = true;
-    if (code === LOST) {
-      this.native.terminate();
-      return;
+    if (code === LOST) this.socket.destroy();
+    else if (!this.leaving) {
+      this.leave(code, reason);
+      // The upstream's close frame must be read.
+      this.resume();
     }
-    if (this.leaving) return;
+  }
+
+  // ---- from the upstream ----
+
+  message(data: Buffer, binary: boolean): void {
+    if (!this.leaving) this.events.message(data, binary);
+  }
+
+  ping(data: Buffer): void {
+    // Who does not read gets no more of them.
+    if (!this.leaving && this.bufferedAmount <= SOCKET_HIGH_WATER) this.write(OPCODE.pong, Buffer.from(data));
+  }
+
+  private take(bytes: Buffer): boolean {
+    if (this.deaf) return true;
+    let failure: unknown;
+    let isDelivered = false;
+    const deliver = (): void => {
+      isDelivered = true;
+      try {
+        this.reader.feed(bytes);
+      } catch (error) {
+        failure = error;
+      }
+    };
+    if (!this.leaving) this.events.batch(deliver);
+    // Where nobody is there any more its frames are read all the same: one of them closes.
+    if (!isDelivered) deliver();
+    if (failure !== undefined) {
+      if (!(failure instanceof FrameError)) throw failure;
+      this.over(failure.code, '', failure.code);
+    } else if (this.reader.closing !== undefined) {
+      const { code, reason } = this.reader.closing;
+      this.over(code, reason, code);
+    }
+    return this.deaf || !this.held;
+  }
+
+  /** The upstream has closed, or is closed for what it sent: it is answered, and has a while to end the connection. */
+  private over(code: number, reason: string, answer: number): void {
+    this.deaf = true;
+    if (!this.leaving) this.leave(answer, '');
+    this.socket.end();
+    this.socket.resume();
+    this.tell(code, reason);
+  }
+
+  /** The connection has ended. */
+  private lost(): void {
     this.leaving = true;
-    // The upstream's close frame must be read.
-    this.native.resume();
-    const sendable = sendableCode(code);
-    if (sendable === undefined) this.native.leave();
-    else this.native.leave(sendable, cutReason(reason));
+    this.deaf = true;
+    clearTimeout(this.timer);
+    this.drop();
+    this.socket.destroy();
+    this.tell(LOST, '');
   }
 
   private tell(code: number, reason: string): void {
-    this.leaving = true;
     if (this.told) return;
     this.told = true;
-    // A connection that is lost without a reset is one nobody hears of any more.
-    if (code === LOST) this.socket.destroy();
     this.events.closed(code, reason);
   }
+
+  // ---- to the upstream ----
+
+  private leave(code: number, reason: string): void {
+    const sendable = sendableCode(code);
+    const text = sendable === undefined ? '' : cutReason(reason);
+    const payload = Buffer.alloc(sendable === undefined ? 0 : 2 + Buffer.byteLength(text));
+    if (sendable !== undefined) {
+      payload.writeUInt16BE(sendable);
+      payload.write(text, 2);
+    }
+    this.write(OPCODE.close, payload);
+    this.flush();
+    this.leaving = true;
+    this.timer = setTimeout(() => this.socket.destroy(), CLOSE_TIMEOUT);
+  }
+
+  /** The first frame of a turn goes out at once, small ones behind it together: uWebSockets.js calls for each message of one read by itself. */
+  private write(opcode: number, payload: Buffer): void {
+    const { frames } = this.shared;
+    if (payload.length > SMALL) {
+      this.flush();
+      const head = Buffer.allocUnsafe(MAX_FRAME_HEAD);
+      const length = frames.writeHead(opcode, payload, head, 0);
+      this.socket.cork();
+      this.socket.write(head.subarray(0, length));
+      this.socket.write(payload, this.taken);
+      this.socket.uncork();
+      return;
+    }
+    if (this.gathered + payload.length + MAX_FRAME_HEAD > GATHERED) this.flush();
+    this.memory ??= this.shared.memory();
+    const { memory } = this;
+    const length = frames.writeHead(opcode, payload, memory, this.gathered);
+    memory.set(payload, this.gathered + length);
+    this.gathered += length + payload.length;
+    if (++this.frames > 1) return;
+    this.shared.flushLater(this);
+    if (!this.isBusy) this.flush();
+  }
+
+  /** The turn of the event loop in which something was written is over. */
+  turnOver(): void {
+    this.isBusy = this.frames > 1;
+    this.frames = 0;
+    this.flush();
+  }
+
+  private flush(): void {
+    const { memory, gathered } = this;
+    if (memory === undefined || gathered === 0) return;
+    this.memory = undefined;
+    this.gathered = 0;
+    this.socket.write(memory.subarray(0, gathered), (error) => {
+      this.shared.giveBack(memory);
+      this.taken(error);
+    });
+  }
+
+  /** What was gathered goes nowhere. */
+  private drop(): void {
+    if (this.memory !== undefined) this.shared.giveBack(this.memory);
+    this.memory = undefined;
+    this.gathered = 0;
+  }
+
+  private readonly taken = (error?: Error | null): void => {
+    if (error != null || !this.behind || this.leaving || this.bufferedAmount > 0) return;
+    this.behind = false;
+    this.events.drain();
+  };
 }

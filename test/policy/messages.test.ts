@@ -20,6 +20,7 @@ function trial(messages: number, bytes: number) {
   };
   const socket: Socket = {
     send: () => true,
+    lend: () => true,
     batch: (sends) => sends(),
     bufferedAmount: 0,
     ping: () => undefined,

@@ -13,7 +13,8 @@ export interface NodeBodyWriterOwner {
 }
 
 export class NodeBodyWriter implements BodySink {
-  private given = 0;
+  /** Bytes. */
+  given = 0;
   private over = false;
 
   constructor(

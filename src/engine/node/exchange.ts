@@ -165,6 +165,7 @@ export class NodeExchange extends BaseExchange<NodeShared> {
     this.writer = new NodeBodyWriter(response, this.socket, this, body, this.shared.copies);
     try {
       this.writer.start();
+      if (reply.opening !== undefined && this.writer.given === 0) response.flushHeaders();
     } catch (error) {
       this.broken(error);
     }

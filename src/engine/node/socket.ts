@@ -62,6 +62,10 @@ export class NodeSocket implements Socket {
     return false;
   }
 
+  lend(data: Uint8Array, binary: boolean): boolean {
+    return this.send(Buffer.from(data), binary);
+  }
+
   batch(sends: () => void): void {
     this.connection.cork();
     sends();

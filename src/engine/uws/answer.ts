@@ -89,8 +89,10 @@ export class UwsAnswer {
     const total = this.owner.isLast && !this.owner.canClose ? undefined : bodyLength(body);
     const writer = this.flow(isSource(body) ? body : undefined, total);
     try {
-      if (isSource(body)) writer.start();
-      else writer.start(typeof body === 'string' ? Buffer.from(body) : body);
+      if (isSource(body)) {
+        writer.start();
+        if (reply.opening !== undefined) writer.open(reply.opening);
+      } else writer.start(typeof body === 'string' ? Buffer.from(body) : body);
     } catch (error) {
       writer.cancel();
       this.owner.broken(error);

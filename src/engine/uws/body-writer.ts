@@ -87,6 +87,11 @@ export class UwsBodyWriter implements BodySink {
     }
   }
 
+  /** Begins a body of unknown length where its source has nothing yet: a head is only sent with something behind it. */
+  open(bytes: Uint8Array): void {
+    if (this.total === undefined && this.given === 0 && bytes.length > 0 && !this.ended) this.write(bytes);
+  }
+
   /** Goes on with a body of known length that `tryEnd` has not taken as a whole. */
   goOn(bytes: Uint8Array): void {
     this.listen();

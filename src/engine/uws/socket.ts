@@ -94,6 +94,11 @@ export class UwsSocket implements Socket {
     return false;
   }
 
+  /** uWebSockets.js copies what the kernel does not take. */
+  lend(data: Uint8Array, binary: boolean): boolean {
+    return this.send(data, binary);
+  }
+
   batch(sends: () => void): void {
     if (this.native === undefined) return;
     this.native.cork(sends);

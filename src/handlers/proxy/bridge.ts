@@ -1,8 +1,8 @@
 /** One WebSocket through a proxy route: messages, closes and the pace of either end are passed on to the other. */
-import type { Socket as Connection } from 'node:net';
 import type { Socket, SocketHandlers } from '../../engine/engine.ts';
 import type { KeepAlive, PingedClient, Watch, WatchOwner } from '../../stream/clients/keepalive.ts';
 import { CLOSE, type Ending } from '../../stream/message.ts';
+import type { Switched } from '../../upstream/exchange.ts';
 import type { UpstreamSocket, UpstreamSocketEvents, UpstreamSockets } from '../../upstream/websocket.ts';
 
 /** What the bridges of one route share. */
@@ -21,30 +21,29 @@ export interface BridgeParts {
 
 /** No close frame has come. */
 const LOST = 1006;
-const NOTHING = Buffer.alloc(0);
 
 /** The client's side. Of the request it keeps only what the log needs. */
 export class Bridge implements SocketHandlers, WatchOwner {
-  private connection: { readonly socket: Connection; readonly head: Buffer } | undefined;
+  private switched: Switched | undefined;
   private client: Socket | undefined;
   private pinged: Pinged | undefined;
   private upstream: UpstreamSocket | undefined;
   private watch: Watch | undefined;
 
-  /** @param connection to the upstream, switched and paused; this ends it */
+  /** @param switched the connection to the upstream; this ends it */
   constructor(
     private readonly parts: BridgeParts,
-    connection: { readonly socket: Connection; readonly head: Buffer },
+    switched: Switched,
     private readonly path: string,
     private readonly id: string,
   ) {
-    this.connection = connection;
+    this.switched = switched;
   }
 
   /** There will be no WebSocket. */
   cancel(): void {
-    this.connection?.socket.destroy();
-    this.connection = undefined;
+    this.switched?.connection.socket.destroy();
+    this.switched = undefined;
   }
 
   /** The gateway wants no more of it: both ends are told so. */
@@ -61,20 +60,19 @@ export class Bridge implements SocketHandlers, WatchOwner {
   // ---- from the client ----
 
   open(client: Socket): void {
-    const { connection, parts } = this;
-    this.connection = undefined;
+    const { switched, parts } = this;
+    this.switched = undefined;
     this.client = client;
     parts.open.add(this);
     this.pinged = new Pinged(client);
     this.watch = parts.keepAlive.add(this.pinged, this);
     // Its 'close' has been told to nobody.
-    if (connection === undefined || connection.socket.destroyed) {
+    if (switched === undefined || switched.connection.socket.destroyed) {
       client.terminate();
       return;
     }
-    const { socket, head } = connection;
-    this.upstream = parts.sockets.adopt(socket, head.length === 0 ? NOTHING : head, new UpstreamSide(this));
-    socket.resume();
+    this.upstream = parts.sockets.adopt(switched.connection, new UpstreamSide(this));
+    this.upstream.start(switched.head);
   }
 
   message(data: Buffer, binary: boolean): void {
@@ -115,8 +113,13 @@ export class Bridge implements SocketHandlers, WatchOwner {
 
   // ---- from the upstream ----
 
+  batch(deliver: () => void): void {
+    if (this.client === undefined) deliver();
+    else this.client.batch(deliver);
+  }
+
   deliver(data: Buffer, binary: boolean): void {
-    if (this.client?.send(data, binary) === false) this.upstream?.pause();
+    if (this.client?.lend(data, binary) === false) this.upstream?.pause();
   }
 
   caughtUp(): void {
@@ -136,6 +139,10 @@ export class Bridge implements SocketHandlers, WatchOwner {
 
 class UpstreamSide implements UpstreamSocketEvents {
   constructor(private readonly bridge: Bridge) {}
+
+  batch(deliver: () => void): void {
+    this.bridge.batch(deliver);
+  }
 
   message(data: Buffer, binary: boolean): void {
     this.bridge.deliver(data, binary);

@@ -53,6 +53,7 @@ const HAS_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH']);
 
 /** A line of an event stream that nobody sees (HTML, "parsing an event stream"). */
 const COMMENT = Buffer.from(':\n');
+const NOTHING = Buffer.alloc(0);
 
 class ProxyRoute {
   private readonly upstream: Upstream;
@@ -60,7 +61,7 @@ class ProxyRoute {
   private readonly keepAlive: KeepAlive;
   private readonly bridges = new Set<Bridge>();
   /** Made with the first WebSocket. */
-  private bridgeParts: Promise<BridgeParts> | undefined;
+  private bridgeParts: BridgeParts | undefined;
 
   constructor(
     private readonly config: ProxyConfig,
@@ -143,23 +144,22 @@ class ProxyRoute {
         body: new NoBody(/^\d{1,15}$/.test(length ?? '') ? Number(length) : undefined),
       };
     }
-    if (isSource(body)) {
-      if (!isEventStream(response)) response.limitSilence(this.config.idle_timeout);
-      else {
-        // Whether anything happens on it is for its server to say. The page is told at once that it is open: a head waits for the first byte behind it.
-        call.endless();
-        response.openWith(COMMENT);
-      }
+    if (!isSource(body)) return { status, reason, headers, body };
+    if (!isEventStream(response)) {
+      response.limitSilence(this.config.idle_timeout);
+      return { status, reason, headers, body, opening: NOTHING };
     }
-    return { status, reason, headers, body };
+    // Whether anything happens on it is for its server to say, and the page is told at once that it is open.
+    call.endless();
+    return { status, reason, headers, body, opening: COMMENT };
   }
 
   // ---- WebSocket ----
 
   /** The upstream decides: its 101 is one for the client, and any other answer is the client's, too. */
   private async shakeHands(call: Call, protocols: readonly string[]): Promise<Answer> {
-    this.bridgeParts ??= this.loadBridges();
-    const parts = await this.bridgeParts;
+    this.bridgeParts ??= this.makeBridgeParts();
+    const parts = this.bridgeParts;
     const handshake = new ClientHandshake(protocols);
     const asked = this.request(call);
     const headers = [...asked.headers.filter(([name]) => !name.startsWith('Sec-Websocket-')), ...handshake.headers];
@@ -169,7 +169,7 @@ class ProxyRoute {
       this.count('answered');
       return this.reply(call, response);
     }
-    const held = new Held(switched, () => switched.socket.destroy(), call.signal);
+    const held = new Held(switched, () => switched.connection.socket.destroy(), call.signal);
     try {
       const protocol = handshake.protocolOf(response);
       const bridge = new Bridge(parts, switched, call.path, call.id);
@@ -192,11 +192,11 @@ class ProxyRoute {
     };
   }
 
-  private async loadBridges(): Promise<BridgeParts> {
+  private makeBridgeParts(): BridgeParts {
     const { config, bridges: open, keepAlive } = this;
     const { route, log, tallies } = this.deps;
     return {
-      sockets: await UpstreamSockets.load(config.max_message),
+      sockets: new UpstreamSockets(config.max_message),
       keepAlive,
       maxQueue: config.max_queue,
       open,

@@ -176,7 +176,7 @@ test('what the client gets', async (t) => {
 });
 
 test('large bodies in both directions, whole and in bounded memory', async (t) => {
-  const SIZE = 100e6;
+  const SIZE = 300e6;
   const block = randomBytes(1 << 20);
   const total = createHash('sha256');
   for (let sent = 0; sent < SIZE; sent += block.length)
@@ -219,8 +219,6 @@ test('large bodies in both directions, whole and in bounded memory', async (t) =
       assert.equal(hash.digest('hex'), wanted, `${engine} ${path}`);
     }
   }
-  clearInterval(watch);
-  assert.ok(most - before < 80_000, `${before} then ${most} KiB`);
   for (const [engine, port] of gateway.engines) {
     const headers = { 'Content-Length': SIZE };
     const upload = httpRequest({ host: '127.0.0.1', port, path: '/app/', method: 'PUT', agent: false, headers });
@@ -232,6 +230,8 @@ test('large bodies in both directions, whole and in bounded memory', async (t) =
     for await (const chunk of response) said += String(chunk);
     assert.equal(said, wanted, engine);
   }
+  clearInterval(watch);
+  assert.ok(most - before < 48_000, `${before} then ${most} KiB`);
 });
 
 test('a client that does not read holds its upstream back, and one that leaves ends it', async (t) => {
@@ -274,11 +274,13 @@ test('an event stream passes as it comes, and is told that its client has left',
   });
   // Silence does not end it.
   const gateway = await startBoth(t, { config: route('/events', upstream.port, 'idle_timeout = "100ms"') });
-  for (const [, port] of gateway.engines) {
+  for (const [engine, port] of gateway.engines) {
     const client = await RawClient.connect(port);
     client.send('GET /events HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n\r\n');
     await until('the head has come', () => String(client.received).includes('\r\n\r\n'));
     await new Promise((resolve) => setTimeout(resolve, 400));
+    // uWebSockets.js sends no head without a body.
+    assert.equal(/\r\n\r\n([^]*)/.exec(String(client.received))?.[1], engine === 'uws' ? '2\r\n:\n' : '', engine);
     const stream = streams.at(-1);
     for (const text of ['data: 1\n\n', 'data: 2\n\n']) {
       stream?.write(text);

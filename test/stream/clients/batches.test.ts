@@ -30,6 +30,10 @@ class FakeSocket implements Socket {
     return true;
   }
 
+  lend(data: Uint8Array | string): boolean {
+    return this.send(data);
+  }
+
   batch(sends: () => void): void {
     this.corked = [];
     sends();
@@ -95,6 +99,7 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
       writes.push(Buffer.from(bytes).toString());
       return true;
     },
+    lend: () => assert.fail(),
     end: () => undefined,
     fail: () => undefined,
   };
