@@ -134,6 +134,7 @@ test('a client that can be sent to directly gets all but the ends that way, and 
   await new Promise<void>((resolve) => {
     let behind = false;
     source.start({
+      lend: () => assert.fail(),
       write(chunk, free) {
         got.push(Buffer.from(chunk));
         how.push(`written ${chunk.length}`);
@@ -185,7 +186,7 @@ test('a download that is cut between two turns in which it is sent directly clos
       resolve();
       return length;
     };
-    source.start({ write: () => true, sendFile, end: assert.fail, fail: assert.fail });
+    source.start({ write: () => true, lend: () => true, sendFile, end: assert.fail, fail: assert.fail });
   });
   source.cancel();
   assert.ok(await isClosed());
@@ -202,7 +203,7 @@ test('a file that becomes shorter while it is sent directly fails the reply', as
       truncateSync(file, 70_000);
       return 4464;
     };
-    source.start({ write: () => true, sendFile, end: assert.fail, fail: resolve });
+    source.start({ write: () => true, lend: () => true, sendFile, end: assert.fail, fail: resolve });
   });
   assert.match(error.message, /became shorter/);
   assert.ok(await isClosed());
