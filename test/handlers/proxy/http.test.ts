@@ -280,7 +280,7 @@ test('an event stream passes as it comes, and is told that its client has left',
     await until('the head has come', () => String(client.received).includes('\r\n\r\n'));
     await new Promise((resolve) => setTimeout(resolve, 400));
     // uWebSockets.js sends no head without a body.
-    assert.equal(/\r\n\r\n([^]*)/.exec(String(client.received))?.[1], engine === 'uws' ? '2\r\n:\n' : '', engine);
+    assert.equal(String(client.received).split('\r\n\r\n')[1], engine === 'uws' ? '2\r\n:\n' : '', engine);
     const stream = streams.at(-1);
     for (const text of ['data: 1\n\n', 'data: 2\n\n']) {
       stream?.write(text);
