@@ -33,7 +33,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
   client: [['client'], ['session'], ['ways'], ['transports'], ['dialing'], [REST]],
   engine: [['choose'], ['door'], ['uws', 'node'], [REST]],
   handlers: [['kinds'], ['own'], [REST], ['cgi']],
-  'stream/sources': [['sources'], ['poll', 'folder'], ['program', 'connect'], [REST]],
+  'stream/sources': [['sources'], ['subscribe'], ['poll', 'folder'], ['program', 'connect'], [REST]],
   tls: [['making', 'judging'], ['serving'], [REST]],
   ops: [['memory', 'addons'], [REST]],
 };

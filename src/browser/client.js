@@ -80,7 +80,8 @@
       var source, xhr, seen;
       var last = '';
       function take(name, id, data) {
-        if (name === 'message') link.message(id, link.facts.encoding ? bytesOf(data) : data);
+        var isBinary = name === 'binary' || link.facts.encoding;
+        if (name === 'message' || name === 'binary') link.message(id, isBinary ? bytesOf(data) : data);
         else link.event(name, data);
       }
       function listen(name) {
@@ -93,7 +94,7 @@
       }
       if (root.EventSource) {
         source = new root.EventSource(url('after'));
-        EVENTS.concat('message').forEach(listen);
+        EVENTS.concat('message', 'binary').forEach(listen);
         source.onerror = function () {
           link.lost(0, '');
         };
@@ -165,7 +166,7 @@
             link.event('ping', POLL_WAIT);
             if ('missed' in news) link.event('missed', news.missed === null ? '' : String(news.missed));
             news.messages.forEach(function (message) {
-              link.message(message.id, news.encoding ? bytesOf(message.data) : message.data);
+              link.message(message.id, news.encoding || message.encoding ? bytesOf(message.data) : message.data);
             });
             link.at(news.cursor);
             if (news.end) link.event('end', JSON.stringify(news.end));

@@ -243,8 +243,20 @@ export class Tallies {
   readonly connects = new Tally(
     'runnel_connects_total',
     'counter',
-    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, max, left, failed.',
+    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, certificate, max, left, failed; with subscribe also closed (too early), invalid (not what it should speak), status, login, type (an answer that is no stream), ended (for good).',
     ['route', 'outcome'],
+  );
+  readonly subscriptions = new Tally(
+    'runnel_subscriptions',
+    'gauge',
+    'Connections that streams with subscribe have now.',
+    ['route'],
+  );
+  readonly subscriptionsEnded = new Tally(
+    'runnel_subscriptions_ended_total',
+    'counter',
+    'Connections of streams with subscribe that were lost, by reason: ended (by the upstream), silent, closed (too early), timeout, invalid.',
+    ['route', 'reason'],
   );
 
   readonly upstreamRequests = new Tally(

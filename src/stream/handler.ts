@@ -22,7 +22,7 @@ export type StreamParts = Pick<
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
   const source = sourceKindOf(config);
   const plan = streamPlan(config, source);
-  const frames = framing(config.framing);
+  const frames = framing(config.framing ?? 'lines');
   const clientParts: ClientParts = {
     log: parts.log,
     counts: new StreamCounts(parts.tallies, key),
@@ -35,6 +35,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     binary: frames.binary,
     readOnly: plan.readOnly,
     stderrAsEvents: config.stderr === 'event',
+    mixed: plan.mixed,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
   return new Stream(plan, clientParts, channelsOf(source, clientParts, sourceParts));

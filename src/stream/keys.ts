@@ -8,6 +8,7 @@ import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { folderKeys } from './sources/folder/keys.ts';
 import { pollingKeys, pollKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
+import { subscribeKeys, subscriptionKeys } from './sources/subscribe/keys.ts';
 
 /** The kind of route. */
 export const STREAM = 'stream';
@@ -23,7 +24,7 @@ const history = shortOr(
 );
 
 /** One of them is in every stream: the key that chooses its source. */
-const sourceKeys = { ...commandKeys, ...folderKeys, ...pollKeys, ...connectKeys } as const;
+const sourceKeys = { ...commandKeys, ...folderKeys, ...pollKeys, ...connectKeys, ...subscribeKeys } as const;
 
 const keys = {
   ...sourceKeys,
@@ -45,12 +46,13 @@ const keys = {
   subprotocols: preset(
     listOf(text('a token', /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/), 'names'),
     [],
-    'WebSocket subprotocols that the program or the upstream speaks. The first one offered by the client that is also in this list is chosen. If there is none, no subprotocol is used.',
+    'WebSocket subprotocols that the program or the upstream speaks; a ws:// upstream of subscribe is offered them. The first one offered by the client that is also in this list is chosen. If there is none, no subprotocol is used.',
   ),
   ...pollingKeys,
+  ...subscriptionKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
+    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),
@@ -85,15 +87,14 @@ const keys = {
     'plain',
     '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON, and says for which clients its output is.',
   ),
-  framing: preset(
+  framing: optional(
     choice('lines', 'raw', 'length-prefixed'),
-    'lines',
-    'How messages lie in the program\'s input and output: "lines" of text, "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message).',
+    'How messages lie in the program\'s input and output: "lines" of text (the default), "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message). With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
   ),
   max_message: preset(
     size('1B', '64MiB'),
     '64KiB',
-    'Largest message, from a client or from the program. A larger one ends the stream. With poll it is the largest body of a response; a larger one is an error, and the source is polled again.',
+    'Largest message, from a client or from the program. A larger one ends the stream. With poll it is the largest body of a response; a larger one is an error, and the source is polled again. With subscribe a larger event or part is left out.',
   ),
   max_client_message: optional(
     size('1B', '64MiB'),
@@ -140,7 +141,7 @@ const keys = {
   ping_interval: preset(
     duration('100ms', '1h'),
     '25s',
-    'How often a quiet client is pinged. A client that has not answered by the next ping is disconnected.',
+    'How often a quiet client is pinged. A client that has not answered by the next ping is disconnected. The same is done with a WebSocket that is subscribed to.',
   ),
   idle_timeout: optional(
     duration('100ms', '30d'),
@@ -153,7 +154,7 @@ const keys = {
   max_processes: preset(
     integer({ min: 1, max: 100_000 }),
     64,
-    'How many programs of this route may run at once. Further clients get 503.',
+    'How many programs of this route may run at once, or how many connections subscribe makes for distinct queries. Further clients get 503.',
   ),
   max_queue: preset(
     size('1KiB', '64MiB'),

@@ -29,6 +29,10 @@ export interface StreamPlan extends DeliveryOptions {
   readonly maxClients: number | undefined;
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
+  /** Why a client's message is lost while no source runs. */
+  readonly away: string;
+  /** Whether a message may be binary where the framing says text, or the other way round. */
+  readonly mixed: boolean;
 }
 
 /** What a kind of source decides of a stream's plan. */
@@ -38,6 +42,14 @@ export interface SourceTraits {
   usualHistory(config: StreamConfig): HistoryBounds;
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
+  /** Why a client's message is lost while no source runs. The program is being restarted, unless it says otherwise. */
+  readonly away?: string;
+  /** Whether a source that has ended is started again, where the configuration does not say. */
+  readonly usualRestart?: StreamPlan['restart'];
+  /** Whether the source takes messages of clients: it does, unless this says otherwise. */
+  takesMessages?(config: StreamConfig): boolean;
+  /** Whether each message says itself whether it is text: it does not, unless this says otherwise. */
+  isMixed?(config: StreamConfig): boolean;
 }
 
 export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPlan {
@@ -50,7 +62,7 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     idleStop: boot ? undefined : config.idle_stop,
     history: config.history ?? source.usualHistory(config),
     replay: config.replay ?? source.usualReplay(config),
-    restart: config.restart ?? (share === 'client' ? 'never' : 'always'),
+    restart: config.restart ?? source.usualRestart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
     slowClient: config.slow_client,
@@ -58,9 +70,11 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     maxQueue: config.max_queue,
     drainTimeout: config.drain_timeout,
     subprotocols: config.subprotocols,
-    readOnly: config.read_only,
+    readOnly: config.read_only || source.takesMessages?.(config) === false,
     maxClients: config.max_clients,
     overrun: source.overrun,
+    away: source.away ?? 'the program is being restarted',
+    mixed: source.isMixed?.(config) ?? false,
   };
 }
 

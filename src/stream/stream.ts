@@ -136,7 +136,7 @@ export class Stream implements Handler {
     this.refuseIfRetired();
     const result = sender.send(message, type);
     const answer = result instanceof Promise ? await untilAborted(result, call.signal) : result;
-    if (answer === 'away') throw noRoom('the program is being restarted');
+    if (answer === 'away') throw noRoom(this.plan.away);
     if (answer === 'full') throw noRoom(this.plan.overrun);
     if (answer === 'sent') return textReply(202, 'sent\n');
     return {

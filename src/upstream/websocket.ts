@@ -11,6 +11,7 @@ import type { Connection } from './incoming.ts';
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** How long the upstream may take to answer our close frame, or to end the connection behind its own. Milliseconds. */
 const CLOSE_TIMEOUT = 10_000;
+const NO_PAYLOAD = Buffer.alloc(0);
 /** The connection has ended without a close frame (RFC 6455 section 7.1.5). */
 const LOST = 1006;
 
@@ -145,6 +146,11 @@ export class UpstreamSocket implements FrameTaker {
     if (this.bufferedAmount <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
     return false;
+  }
+
+  /** Sends a ping: an upstream that lives answers it, and then there is a batch, if only of its pong. */
+  probe(): void {
+    if (!this.leaving) this.write(OPCODE.ping, NO_PAYLOAD);
   }
 
   pause(): void {

@@ -27,6 +27,7 @@ const OPTIONS: FakeOptions = {
   restart: { first: 1, most: 1 },
   tagged: false,
   overrun: 'too many messages',
+  away: 'the program is being restarted',
   binary: false,
 };
 

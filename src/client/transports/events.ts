@@ -1,9 +1,9 @@
 /** A stream by event stream; what is sent goes by POST. */
 import type { IncomingMessage } from 'node:http';
+import { EventStreamReader, type ServerEvent } from '../../upstream/event-stream.ts';
 import { within } from '../dialing/within.ts';
 import { ConnectionError, connectionError } from '../errors.ts';
 import type { Facts } from '../options.ts';
-import { EventStreamReader, type ServerEvent } from './event-stream.ts';
 import { type Ending, type Link, type LinkEvents, type LinkParts, tellEvent, withParameter } from './link.ts';
 import { Posts } from './posts.ts';
 import { rejection } from './rejection.ts';
@@ -106,6 +106,8 @@ class EventsLink implements Link {
   private take(chunk: Buffer): void {
     try {
       for (const event of this.reader.push(chunk)) this.event(event);
+      if (this.reader.oversized > 0)
+        throw new ConnectionError('protocol', `an event is larger than ${this.parts.plan.maxMessage * 2} characters`);
     } catch (error) {
       this.over(error instanceof ConnectionError ? error : new ConnectionError('protocol', String(error)));
     }
@@ -114,6 +116,11 @@ class EventsLink implements Link {
 
   private event({ name, id, data }: ServerEvent): void {
     if (this.isOver) return;
+    // Of a stream that has messages of both types, where the others are text.
+    if (name === 'binary' && this.isJoined) {
+      this.events.message(Buffer.from(data, 'base64'), id ?? '');
+      return;
+    }
     // A server that is no gateway may call its messages as it likes.
     if (name === 'message' || (name !== 'joined' && !this.isJoined)) {
       this.events.message(this.encoding === undefined ? data : Buffer.from(data, 'base64'), id ?? '');

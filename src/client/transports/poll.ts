@@ -14,7 +14,7 @@ const FIRST_PAUSE = 100;
 
 interface News {
   readonly cursor: string;
-  readonly messages: readonly { readonly id: string; readonly data: string }[];
+  readonly messages: readonly { readonly id: string; readonly data: string; readonly encoding?: string }[];
   readonly missed?: number | null;
   readonly encoding?: string;
   readonly end?: Ending;
@@ -129,8 +129,8 @@ class PollLink implements Link {
   private take(news: News): void {
     if (this.isOver) return;
     if (news.missed !== undefined) this.events.missed(news.missed ?? undefined);
-    for (const { id, data } of news.messages)
-      this.events.message(news.encoding === undefined ? data : Buffer.from(data, 'base64'), id);
+    for (const { id, data, encoding = news.encoding } of news.messages)
+      this.events.message(encoding === undefined ? data : Buffer.from(data, 'base64'), id);
     this.cursor = news.cursor;
     this.events.position(news.cursor);
     if (news.end !== undefined) this.over(news.end);

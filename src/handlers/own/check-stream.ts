@@ -38,6 +38,8 @@ const PLAN: StreamPlan = {
   readOnly: false,
   maxClients: undefined,
   overrun: 'too many messages',
+  away: 'the gateway is stopping',
+  mixed: false,
 };
 
 export function checkStream(route: string, log: Log, tallies: Tallies): Handler {
@@ -50,6 +52,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     binary: false,
     readOnly: PLAN.readOnly,
     stderrAsEvents: false,
+    mixed: false,
   };
   const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
   return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));

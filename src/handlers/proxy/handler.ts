@@ -1,6 +1,5 @@
 /** Requests that another server answers: passed on to it, and its response back, at the pace of whoever is slower. */
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { type BodySource, headerValue, type Reply, type Upgrade } from '../../engine/engine.ts';
 import { HttpError } from '../../http/errors.ts';
 import type { Answer, Call, Handler } from '../../http/handler.ts';
@@ -17,6 +16,7 @@ import { ConnectError } from '../../upstream/connecting.ts';
 import type { UpstreamResponse } from '../../upstream/exchange.ts';
 import { UpstreamBusy, UpstreamError } from '../../upstream/faults.ts';
 import type { UpstreamRequest } from '../../upstream/request.ts';
+import { serverIdentity } from '../../upstream/trust.ts';
 import { Upstream, type UpstreamServer } from '../../upstream/upstream.ts';
 import { ClientHandshake, UpstreamSockets } from '../../upstream/websocket.ts';
 import { authorityOf } from './address.ts';
@@ -247,7 +247,7 @@ class ProxyRoute {
 }
 
 function serverOf(config: ProxyConfig): UpstreamServer {
-  const { upstream, ca, pin, server_name: name } = config;
+  const { upstream } = config;
   const common = {
     remote: upstream.remote,
     host: authorityOf(upstream),
@@ -255,16 +255,8 @@ function serverOf(config: ProxyConfig): UpstreamServer {
     keepAliveAfter: KEEP_ALIVE_AFTER,
   };
   if (upstream.scheme === 'http') return common;
-  const asked = name ?? (upstream.host.kind === 'name' ? upstream.host.name : undefined);
-  return {
-    ...common,
-    tls: {
-      ALPNProtocols: ['http/1.1'],
-      ...(asked === undefined ? {} : { servername: asked }),
-      ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
-      pins: pin?.map((text) => text.slice('sha256//'.length)),
-    },
-  };
+  const name = upstream.host.kind === 'name' ? upstream.host.name : undefined;
+  return { ...common, tls: { ALPNProtocols: ['http/1.1'], ...serverIdentity(config, name) } };
 }
 
 function isSource(body: Buffer | BodySource): body is BodySource {

@@ -2,13 +2,10 @@
 import { type Complete, routeKeys } from '../../config/keys/routes.ts';
 import { quote } from '../../config/reading/problems.ts';
 import { headerName, headerValue } from '../../config/values/names.ts';
-import { file } from '../../config/values/on-disk.ts';
-import { boolean, choice, duration, integer, size, text } from '../../config/values/simple.ts';
-import { listOf, mapOf, type Rule, table } from '../../config/values/tables.ts';
+import { boolean, choice, duration, integer, size } from '../../config/values/simple.ts';
+import { mapOf, type Rule, table } from '../../config/values/tables.ts';
 import { optional, preset, required, type ValueType } from '../../config/values/value.ts';
-import { parseHost } from '../../net/host.ts';
-import { parseCertificates } from '../../tls/chain.ts';
-import { readTlsFile, TlsError } from '../../tls/tls-file.ts';
+import { trustKeys } from '../../upstream/trust.ts';
 import { upstreamAddress } from './address.ts';
 
 /** A field of a request that is passed on. */
@@ -20,34 +17,6 @@ const requestHeaderName: ValueType<string> = {
       reading.problem(at, 'cannot be set here', 'use the key "host", which says whose name the upstream is told');
     else if (name === 'expect') reading.problem(at, 'cannot be set: the gateway has the whole body already');
     else return name;
-    return undefined;
-  },
-};
-
-/** A file that has certificates in it. */
-const authorities: ValueType<string> = {
-  ...file,
-  read(value, at, reading) {
-    const path = file.read(value, at, reading);
-    if (path === undefined || 'failed' in reading.disk.look(path)) return path;
-    try {
-      if (parseCertificates(readTlsFile(path, 'ca'), path, 'ca').length > 0) return path;
-      reading.problem(at, `there is no certificate in ${quote(path)}`);
-    } catch (error) {
-      if (!(error instanceof TlsError)) throw error;
-      reading.problem(at, error.message);
-    }
-    return undefined;
-  },
-};
-
-const serverName: ValueType<string> = {
-  expected: 'the name of a host such as "camera.lan"',
-  json: { type: 'string', pattern: '^[A-Za-z0-9_.-]+$' },
-  read(value, at, reading) {
-    const host = typeof value === 'string' ? parseHost(value) : undefined;
-    if (host?.kind === 'name' && host.port === undefined) return host.name;
-    reading.wrong(at, value, this.expected);
     return undefined;
   },
 };
@@ -77,18 +46,7 @@ const keys = {
     'x-forwarded-for',
     'How the upstream is told of the client: by X-Forwarded-For, -Proto, -Host and, with strip_prefix, -Prefix; by Forwarded (RFC 7239); or not at all. What the client has sent of these is always removed.',
   ),
-  ca: optional(
-    authorities,
-    'The certificates of the authorities, in PEM, that an https:// upstream is verified by, instead of those that Node.js brings along.',
-  ),
-  pin: optional(
-    listOf(text('a pin such as "sha256//" and 44 characters of base64', /^sha256\/\/[A-Za-z0-9+/]{43}=$/), 'pins'),
-    'The public keys of which an https:// upstream must show one, as `curl --pinnedpubkey` writes them. Without `ca` its certificate need not be signed by anybody, and may be for another name.',
-  ),
-  server_name: optional(
-    serverName,
-    'The name that an https:// upstream is asked for in the handshake, and that its certificate must be for. The default is the name in `upstream`.',
-  ),
+  ...trustKeys('an https:// upstream', 'upstream'),
   connect_timeout: preset(
     duration('10ms', '10m'),
     '5s',

@@ -133,9 +133,9 @@ class SharedClientEvents implements ClientEvents {
     private readonly member: Member,
   ) {}
 
-  message(data: Buffer): void {
+  message(data: Buffer, binary: boolean): void {
     const { channel, member } = this;
-    const result = channel.send(member, data);
+    const result = channel.send(member, data, undefined, binary);
     if (typeof result === 'string') this.sent(result);
     else
       result.then(

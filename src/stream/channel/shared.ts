@@ -24,6 +24,8 @@ export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions
   readonly binary: boolean;
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
+  /** Why a client's message is lost while no source runs. */
+  readonly away: string;
 }
 
 export interface SharedChannelParts {
@@ -34,6 +36,9 @@ export interface SharedChannelParts {
   /** The source was stopped, or could not be started, and there is no client. */
   emptied(): void;
 }
+
+/** What a message that a source does not take is counted as. */
+const DROPS = { full: 'input_overrun', away: 'no_source' } as const;
 
 export class SharedChannel implements SharedSourceEvents {
   readonly longPolls: LongPolls;
@@ -141,8 +146,14 @@ export class SharedChannel implements SharedSourceEvents {
    * A message from a client. Gives what became of it; where the source answers messages one by one, a promise of the answer, which
    * rejects with an `HttpError` when none came.
    * @param type its media type, where the client has said one
+   * @param binary whether it came as a binary message
    */
-  send(member: Member | undefined, message: Buffer, type?: string): SendResult | Promise<MessageAnswer> {
+  send(
+    member: Member | undefined,
+    message: Buffer,
+    type?: string,
+    binary = this.options.binary,
+  ): SendResult | Promise<MessageAnswer> {
     const { counts } = this.parts;
     counts.in.value++;
     counts.inBytes.value += message.length;
@@ -151,8 +162,8 @@ export class SharedChannel implements SharedSourceEvents {
       counts.drop('no_program');
       return 'away';
     }
-    const result = source.send(member, message, type);
-    if (result === 'full') counts.drop('input_overrun');
+    const result = source.send(member, message, type, binary);
+    if (typeof result === 'string' && result !== 'sent') counts.drop(DROPS[result]);
     return result instanceof Promise ? this.answered(result) : result;
   }
 
@@ -172,7 +183,7 @@ export class SharedChannel implements SharedSourceEvents {
 
   /** A message of this client was lost. */
   tellLost(member: Member): void {
-    this.delivery.notice(member, { kind: 'notice', text: 'your message was lost: the program is being restarted' });
+    this.delivery.notice(member, { kind: 'notice', text: `your message was lost: ${this.options.away}` });
   }
 
   /** The source does not take what this client sends. */
@@ -198,10 +209,10 @@ export class SharedChannel implements SharedSourceEvents {
 
   // ---- the source ----
 
-  messages(batch: readonly Buffer[]): void {
+  messages(batch: readonly Buffer[], binary = this.options.binary): void {
     const numbered = batch.map((data) => {
       const { id, sequence } = this.history.next();
-      return new Message(data, this.options.binary, id, sequence);
+      return new Message(data, binary, id, sequence);
     });
     let bytes = 0;
     for (const message of numbered) {

@@ -52,7 +52,7 @@ export interface Client {
 /** What a client's connection tells its channel. */
 export interface ClientEvents {
   /** A message from the client. */
-  message(data: Buffer): void;
+  message(data: Buffer, binary: boolean): void;
   /** The client has taken everything that it was given. */
   drain(): void;
   /** Its connection has a reason to end: the stream is to be closed for this client, in good order. */
@@ -90,6 +90,8 @@ export interface ClientParts {
   readonly readOnly: boolean;
   /** What stderr says goes only to clients that get events. */
   readonly stderrAsEvents: boolean;
+  /** Whether there may be messages of the other type, too. */
+  readonly mixed: boolean;
 }
 
 /** The beginning of a line, as a client is told it. */

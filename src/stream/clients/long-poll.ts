@@ -71,7 +71,9 @@ function preferredWait(call: Call): number | undefined {
 function reply({ messages: batch, missed, cursor, ending }: LongPollContent, binary: boolean): Answer {
   const messages = batch.map((message) => ({
     id: message.id,
-    data: binary ? message.data.toString('base64') : message.payload.toString(),
+    data: message.binary ? message.data.toString('base64') : message.payload.toString(),
+    // Of a stream of both types, where text is what needs no word.
+    ...(message.binary && !binary ? { encoding: 'base64' } : {}),
   }));
   const body = {
     cursor,

@@ -81,8 +81,8 @@ class PlacedEvents implements ClientEvents {
     private readonly places: ClientPlaces,
   ) {}
 
-  message(data: Buffer): void {
-    this.events.message(data);
+  message(data: Buffer, binary: boolean): void {
+    this.events.message(data, binary);
   }
 
   drain(): void {

@@ -26,7 +26,8 @@ const OPENING = Buffer.from(`${PADDING}retry: 2000\n\n`);
 export const ENDED_ID = 'end';
 
 /**
- * An event stream (HTML standard, section 9.2). Binary data are base64, which the first event says.
+ * An event stream (HTML standard, section 9.2). Binary data are base64, which the first event says; a message that is binary where the others are
+ * text is an event "binary".
  * @param pingInterval milliseconds, told to the client so that it can find out that the line is dead
  */
 export function eventStream(binary: boolean, pingInterval: number): ResponseForm {
@@ -34,8 +35,10 @@ export function eventStream(binary: boolean, pingInterval: number): ResponseForm
   return {
     contentType: 'text/event-stream',
     opening: () => OPENING,
-    message: (message, origin) =>
-      origin === 'stdout' ? message.event : eventOf('stderr', message.data.toString(), ''),
+    message: (message, origin) => {
+      if (origin === 'stderr') return eventOf('stderr', message.data.toString(), '');
+      return message.binary && !binary ? binaryEvent(message) : message.event;
+    },
     // The id of the first one makes a browser's EventSource resume from there, though no message has come yet.
     notice: (notice) => eventOf(notice.kind, noticeText(notice, about), notice.kind === 'joined' ? notice.id : ''),
     // A browser comes again by itself after any end. With this id it is told not to, unless coming again makes sense.
@@ -51,6 +54,10 @@ export function eventStream(binary: boolean, pingInterval: number): ResponseForm
 /** The program has ended: not a server that restarts, nor a client that was too slow, or idle. */
 function isForGood({ code, again = false }: Ending): boolean {
   return !again && (code === CLOSE.normal || code === CLOSE.internalError);
+}
+
+function binaryEvent({ data, id }: Message): Buffer {
+  return eventOf('binary', data.toString('base64'), id);
 }
 
 /** What `curl -N` shows: a line a message, or the bytes as they are. */

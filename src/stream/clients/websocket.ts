@@ -149,11 +149,11 @@ class StreamSocket implements SocketHandlers, WatchOwner {
   }
 
   message(data: Buffer, isBinary: boolean): void {
-    const { binary, readOnly } = this.clientParts;
+    const { binary, mixed, readOnly } = this.clientParts;
     this.watch?.message();
     this.watch?.heard();
     if (readOnly) this.events?.close({ code: CLOSE.policyViolation, reason: 'this stream is read-only' });
-    else if (isBinary === binary) this.events?.message(data);
+    else if (isBinary === binary || mixed) this.events?.message(data, isBinary);
     else
       this.events?.close({
         code: CLOSE.unsupportedData,

@@ -50,16 +50,18 @@ export type SendResult = 'sent' | 'full' | 'away';
 
 export interface SharedSource extends Source {
   /**
-   * Takes a message of a client; "full": there is no room for it. A source that answers each message returns a promise of the answer,
+   * Takes a message of a client, or says why not. A source that answers each message returns a promise of the answer,
    * which rejects with an `HttpError` when none comes; messages of one sender are answered one after the other.
    * @param sender undefined for a client without a connection
    * @param type the message's media type, where the client has said one
+   * @param binary whether it came as a binary message
    */
   send(
     sender: ClientIdentity | undefined,
     message: Buffer,
     type: string | undefined,
-  ): 'sent' | 'full' | Promise<MessageAnswer>;
+    binary: boolean,
+  ): SendResult | Promise<MessageAnswer>;
   /** Called for each client that joins, and for all that are there when the source has started. */
   joined(client: ClientIdentity): void;
   left(client: ClientIdentity): void;
@@ -74,8 +76,11 @@ export type OutputName = 'stdout' | 'stderr';
 
 /** What a source tells. Nothing of it comes before its constructor has returned. */
 export interface SourceEvents {
-  /** Messages that came together, in order. */
-  messages(batch: readonly Buffer[]): void;
+  /**
+   * Messages that came together, in order.
+   * @param binary whether they are binary to clients, where it is not the framing that says so
+   */
+  messages(batch: readonly Buffer[], binary?: boolean): void;
   /** A line of a program's stderr, where clients are to get it. */
   stderr(line: Buffer): void;
   /** The beginning of a line whose end has not come yet: instead of the one that was told before. */

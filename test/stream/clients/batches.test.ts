@@ -75,7 +75,16 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
   const keepAlive = new KeepAlive(times);
   let joined: Client | undefined;
   const { body } = acceptResponse(
-    { log, counts, keepAlive, maxMessage: 1 << 20, binary: false, readOnly: false, stderrAsEvents: false },
+    {
+      log,
+      counts,
+      keepAlive,
+      maxMessage: 1 << 20,
+      binary: false,
+      mixed: false,
+      readOnly: false,
+      stderrAsEvents: false,
+    },
     eventStream(false, INTERVAL),
     'events',
     {

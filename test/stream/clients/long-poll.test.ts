@@ -137,6 +137,7 @@ test('a request whose client has gone before it is looked at takes nothing from 
     binary: false,
     readOnly: false,
     stderrAsEvents: false,
+    mixed: false,
   };
   const poll = async (query: string, gone = false): Promise<{ cursor: string; messages: { data: string }[] }> => {
     const call = fakeCall({ query });

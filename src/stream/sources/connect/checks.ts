@@ -25,8 +25,14 @@ export const connectChecks: SourceChecks = {
   check({ path, table }, _stream, _ground, reading) {
     if (Object.hasOwn(table, 'connect')) checkConnection(path, table, reading);
     else
-      for (const name of Object.keys(connectionKeys))
-        if (Object.hasOwn(table, name)) reading.problem([...path, name], 'has no effect without "connect"');
+      for (const name of Object.keys(connectionKeys)) {
+        const isOfSubscriptions = name === 'connect_timeout';
+        if (!Object.hasOwn(table, name) || (isOfSubscriptions && Object.hasOwn(table, 'subscribe'))) continue;
+        reading.problem(
+          [...path, name],
+          `has no effect without "connect"${isOfSubscriptions ? ' or "subscribe"' : ''}`,
+        );
+      }
   },
 };
 

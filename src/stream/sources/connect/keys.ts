@@ -11,7 +11,7 @@ export const connectionKeys = {
   connect_timeout: preset(
     duration('10ms', '10m'),
     '5s',
-    'How long connecting may take, including the lookup of the name. After that the client gets 504.',
+    'How long connecting may take, including the lookup of the name. After that the client gets 504; with subscribe the gateway tries again.',
   ),
   max_connections: preset(
     integer({ min: 1, max: 100_000 }),

@@ -1,12 +1,10 @@
 /** Which keys of a stream go with polling, and what may be polled: no stream, and nothing that is for some only. */
 import { join } from 'node:path';
 import { UNSEEN } from '../../../config/disk/disk.ts';
-import { USUAL_LISTEN } from '../../../config/keys/listen.ts';
 import { isGuarded } from '../../../config/keys/policies.ts';
 import { programKeys } from '../../../config/keys/programs.ts';
 import { formatPath, quote } from '../../../config/reading/problems.ts';
 import type { RawRoute, ReadRoute } from '../../../config/route-schema.ts';
-import { parseAddress } from '../../../config/values/simple.ts';
 import { isTable, type RawTable } from '../../../config/values/tables.ts';
 import type { KeyPath, Reading } from '../../../config/values/value.ts';
 import { canonicalPath } from '../../../routing/canonical-path.ts';
@@ -14,6 +12,7 @@ import { hostOf } from '../../../routing/route-key.ts';
 import type { Match, Router } from '../../../routing/router.ts';
 import { STREAM, type StreamConfig } from '../../keys.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
+import { streamOfAddress } from '../own-address.ts';
 import { pollingKeys } from './keys.ts';
 
 const isPolled = ({ source }: RawStream): boolean => source === 'poll';
@@ -30,9 +29,20 @@ function targetOf(stream: RawStream): 'command' | 'route' | 'server' | undefined
 
 const RULES: readonly KeyRule[] = [
   {
-    keys: Object.keys(pollingKeys),
+    keys: Object.keys(pollingKeys).filter((key) => key !== 'message' && key !== 'message_type'),
     applies: isNotPolled,
     sentence: () => 'has no effect without "poll"',
+  },
+  {
+    keys: ['message', 'message_type'],
+    applies: ({ source }) => source !== 'poll' && source !== 'subscribe',
+    sentence: () => 'has no effect without "poll" or "subscribe"',
+  },
+  {
+    keys: ['message'],
+    applies: (stream) => isPolled(stream) && ['data', 'event'].includes(String(stream.table['message'])),
+    sentence: ({ table }) =>
+      `cannot be "${String(table['message'])}" with "poll": that is of events, and a response is polled whole`,
   },
   {
     keys: ['share'],
@@ -139,18 +149,8 @@ function checkServer(
   at: KeyPath,
   reading: Reading,
 ): void {
-  if (!URL.canParse(poll)) return;
-  const { hostname, port, protocol, pathname } = new URL(poll);
-  if (protocol !== 'http:' || !/^(localhost|127(\.\d+){3}|\[::1\])$/.test(hostname)) return;
-  const listen = Array.isArray(file['listen']) ? file['listen'] : USUAL_LISTEN;
-  const isOurs = listen.some((entry: unknown) => {
-    const written = isTable(entry) ? entry['address'] : undefined;
-    const address = typeof written === 'string' ? parseAddress(written, reading.directory) : undefined;
-    return address?.kind === 'tcp' && address.port === Number(port === '' ? 80 : port);
-  });
-  const path = isOurs ? canonicalPath(pathname) : undefined;
-  const found = path === undefined ? undefined : routes.find(hostname, path);
-  if (found?.value.kind.name === STREAM) reading.problem(at, ofAStream(found.value.key, key));
+  const found = streamOfAddress(poll, routes, file, reading);
+  if (found !== undefined) reading.problem(at, ofAStream(found.value.key, key));
 }
 
 function ofAStream(found: string, key: string): string {

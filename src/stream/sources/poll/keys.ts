@@ -60,10 +60,9 @@ export const pollingKeys = {
     ),
     "The Content-Type with which a client's message is posted to the source. The default is that of the client's own POST, otherwise application/json for a JSON object or array, otherwise text/plain.",
   ),
-  message: preset(
-    choice('body', 'lines', 'json-diff'),
-    'body',
-    'Which part of a polled response is a message. "body": the whole body, when it has changed. "lines": each new line. "json-diff": the whole JSON document for a new client, then RFC 7396 merge patches.',
+  message: optional(
+    choice('body', 'lines', 'json-diff', 'data', 'event'),
+    'Which part of a polled response is a message. "body" (the default): the whole body, when it has changed. "lines": each new line. "json-diff": the whole JSON document for a new client, then RFC 7396 merge patches. Of an event stream that is subscribed to: the "data" of each event (the default), or the "event" as {"event": "…", "data": "…", "id": "…"}.',
   ),
   cursor: optional(
     table(

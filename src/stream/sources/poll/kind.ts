@@ -10,7 +10,7 @@ import { always, StreamPrograms } from '../program/start.ts';
 import type { SharedSourceEvents } from '../source.ts';
 import { pollChecks } from './checks.ts';
 import { pollCommand } from './command.ts';
-import { NOTHING_KNOWN } from './plan.ts';
+import { NOTHING_KNOWN, type PollRules } from './plan.ts';
 import { type ChannelMemory, PolledSource } from './polled.ts';
 import { pollRoute } from './route.ts';
 import type { PollTarget } from './target.ts';
@@ -39,7 +39,7 @@ export const pollKind: SourceKind = {
           {
             route,
             target: await target(plan.share === 'credentials' ? first : undefined),
-            rules: { message: config.message, cursor: config.cursor, maxMessage: config.max_message },
+            rules: { message: partOf(config), cursor: config.cursor, maxMessage: config.max_message },
             queries: [ownQuery(config.poll), query],
             interval: config.interval,
             timeout: config.poll_timeout,
@@ -76,6 +76,12 @@ function targetOf(parts: SourceParts): (first: Call | undefined) => PollTarget |
     const { pollServer } = await import('./server.ts');
     return pollServer({ url: new URL(poll), version, headers: credentialsOf(first).headers });
   };
+}
+
+/** Which part of a response is a message. */
+function partOf({ message = 'body' }: StreamConfig): PollRules['message'] {
+  if (message === 'data' || message === 'event') throw new TypeError(`message = "${message}" is of no polled stream`);
+  return message;
 }
 
 function ownQuery(poll: StreamConfig['poll']): string {

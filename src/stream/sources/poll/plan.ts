@@ -132,7 +132,8 @@ function error(why: string): PollResult {
   return { outcome: 'error', why };
 }
 
-function explain(status: number): string {
+/** Why this status is no answer, in words. */
+export function explain(status: number): string {
   if (status >= 300 && status < 400) return `it answers with a redirect (${status}), which is not followed`;
   return `it answers with an error (${status})`;
 }

@@ -2,13 +2,13 @@
  * A stream's source that is asked again and again: one loop for all viewers, ask → judge → messages → wait. It never ends by itself:
  * what goes wrong is told once, and it asks on, less and less often, until somebody answers.
  */
-import { HttpError } from '../../../http/errors.ts';
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Backoff, type BackoffTimes } from '../backoff.ts';
 import type { ClientIdentity, MessageAnswer, SharedSource, SharedSourceEvents } from '../source.ts';
 import { AskQueue } from './ask-queue.ts';
 import { joinQueries, withCursor } from './cursor.ts';
+import { answered, mediaTypeOf } from './messages.ts';
 import { conditions, judge, nextPoll, type PollMemory, type PollResult, type PollRules, retryAfter } from './plan.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget } from './target.ts';
 
@@ -65,11 +65,10 @@ export class PolledSource implements SharedSource {
   // ---- for the channel ----
 
   send(sender: ClientIdentity | undefined, message: Buffer, type: string | undefined): 'full' | Promise<MessageAnswer> {
-    const contentType = this.options.messageType ?? type ?? (looksLikeJson(message) ? 'application/json' : TEXT);
     const request = {
       method: 'POST',
       query: this.query,
-      headers: [['content-type', contentType]],
+      headers: [['content-type', mediaTypeOf(message, this.options.messageType ?? type)]],
       body: message,
     } as const;
     const answer = this.asking.add(message.length, sender?.id, () => this.request(request));
@@ -178,31 +177,5 @@ export class PolledSource implements SharedSource {
     this.failing = undefined;
     this.options.log.info('a polled source answers again', { route: this.options.route });
     this.events.notice('the source answers again');
-  }
-}
-
-async function answered(answer: Promise<PollAnswer>): Promise<MessageAnswer> {
-  try {
-    const { status, headers, body } = await answer;
-    return { status, data: body, type: headers.find(([name]) => name === 'content-type')?.[1] };
-  } catch (error) {
-    if (!(error instanceof PollFailure)) throw error;
-    const detail = error.detail === undefined ? '' : ` (${error.detail})`;
-    throw new HttpError(error.status, `a message to a polled source failed: ${error.message}${detail}`, {
-      headers: error.headers.filter(([name]) => name === 'retry-after'),
-    });
-  }
-}
-
-const TEXT = 'text/plain; charset=utf-8';
-
-function looksLikeJson(data: Buffer): boolean {
-  const text = data.toString();
-  if (!/^\s*[[{]/.test(text)) return false;
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
   }
 }

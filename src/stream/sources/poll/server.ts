@@ -46,7 +46,11 @@ export function pollServer({ url, version, headers }: PollServerParts): PollTarg
   };
 }
 
-async function whole(response: UpstreamResponse, { maxBytes, signal }: PollRequest): Promise<PollAnswer> {
+/** Rejects with a `PollFailure` where it is too large, or compressed. */
+export async function whole(
+  response: UpstreamResponse,
+  { maxBytes, signal }: Pick<PollRequest, 'maxBytes' | 'signal'>,
+): Promise<PollAnswer> {
   const { status, headers, length, body } = response;
   const encoding = headers.find(([name]) => name === 'content-encoding')?.[1] ?? 'identity';
   const problem =

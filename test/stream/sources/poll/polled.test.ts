@@ -411,7 +411,7 @@ esac
       'no such thing',
       'text/plain; charset=utf-8 5 x=1: {"a":',
     ]);
-    await running.logged((line) => /a message to a polled source failed: it failed \(502\)/.test(line.message));
+    await running.logged((line) => /a message to the source failed: it failed \(502\)/.test(line.message));
     const post = (path: string, body: string, headers?: { [name: string]: string }): ReturnType<typeof ask> =>
       ask(running.port, path, { method: 'POST', body, ...(headers === undefined ? {} : { headers }) });
     const answered = await post('/box', 'a=1', { 'content-type': 'application/x-www-form-urlencoded' });

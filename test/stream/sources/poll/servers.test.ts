@@ -82,7 +82,7 @@ async function page(running: Running, site: OldSite, { cgi }: OldProgram): Promi
   if (cgi.posts === 'cut') {
     await until('it has an answer, or none for good', () =>
       [...socket.messages.slice(5), ...running.log.map(({ message }) => message)].some((text) =>
-        /: hello$|^a message to a polled source failed/.test(text),
+        /: hello$|^a message to the source failed/.test(text),
       ),
     );
     assert.ok(posted.status === 502 || posted.body.endsWith(': a=1&b=2'), posted.body);
