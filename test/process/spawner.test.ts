@@ -50,7 +50,7 @@ const ROWS: readonly Row[] = [
     closesInherited: true,
     realTimeSignals: true,
     ownChildren: false,
-    starts: 10_000,
+    starts: 3000,
   },
   {
     name: 'posix',
@@ -59,7 +59,7 @@ const ROWS: readonly Row[] = [
     closesInherited: true,
     realTimeSignals: true,
     ownChildren: true,
-    starts: 10_000,
+    starts: 3000,
   },
   {
     name: 'child_process',
@@ -68,7 +68,7 @@ const ROWS: readonly Row[] = [
     closesInherited: false,
     realTimeSignals: false,
     ownChildren: true,
-    starts: 1000,
+    starts: 500,
   },
 ];
 

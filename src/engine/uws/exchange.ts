@@ -242,14 +242,27 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     this.response.close();
   }
 
-  private switchNow(upgrade: Upgrade, { key, context }: UwsOpening): void {
+  private switchNow(upgrade: Upgrade, opening: UwsOpening): void {
     const { remoteAddress, remotePort } = this.request;
     const { handlers, maxMessage } = upgrade;
     const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort);
     const { descriptors } = this.shared;
     // Later it goes out in some twenty pieces, each in a system call: at least in one packet, which wakes the client once.
     const gathers = this.isCorked ? undefined : this.peers.descriptorOf(remoteAddress);
-    if (gathers !== undefined) descriptors.gather(gathers, true);
+    if (gathers === undefined) this.upgradeNow(upgrade, opening, socket);
+    else {
+      descriptors.gather(gathers, true);
+      try {
+        this.upgradeNow(upgrade, opening, socket);
+      } finally {
+        // Also where a handler has closed it: then there is none, or another one by this number, to which this does nothing.
+        descriptors.gather(gathers, false);
+      }
+    }
+    if (!socket.wasOpened) upgrade.cancel();
+  }
+
+  private upgradeNow(upgrade: Upgrade, { key, context }: UwsOpening, socket: UwsSocket): void {
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');
@@ -264,8 +277,6 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
     // Within the request's own callback nothing is wrong with its cork; later everything is (see `SelfConnection`).
     if (this.isCorked) switching();
     else this.shared.selfConnection.corked(switching);
-    if (gathers !== undefined) descriptors.gather(gathers, false);
-    if (!socket.wasOpened) upgrade.cancel();
   }
 
   private stopLingering(): void {

@@ -35,6 +35,8 @@ class Start {
   inherited = false;
   /** Nothing of it is left, or nothing is to be done about it. */
   gone = false;
+  /** Its group has been told to end at once; the starter may have died before it passed that on. */
+  killed = false;
   readonly exited = new Deferred<Exit>();
 
   constructor(
@@ -253,7 +255,10 @@ export class StarterSpawner implements Spawner {
   /** Through the starter, which knows whether the number still is this program's. */
   private signal(start: Start, to: number, signal: NodeJS.Signals | 0): boolean {
     const { starter } = this;
+    if (signal === 'SIGKILL') start.killed = true;
     if (signal === 0 || start.inherited || starter === undefined) return this.parts.send(to, signal);
+    // Somebody may have stopped it: then it passes nothing on, and tells of no end.
+    starter.wake();
     return starter.sendSignal(start.slot, constants.signals[signal]) === 0 || this.parts.send(to, signal);
   }
 
@@ -320,6 +325,7 @@ export class StarterSpawner implements Spawner {
   private inherit(start: Start): void {
     start.inherited = true;
     const { group } = start;
+    if (start.killed) group?.signal('SIGKILL');
     if (group === undefined || group.hasLostLeader) return;
     this.parts.reaper.adopt(start.pid, (exit) => {
       group.leaderReaped();

@@ -112,6 +112,11 @@ export class StarterProcess {
     this.child.signalGroup('SIGKILL');
   }
 
+  /** Lets it go on where it was stopped. */
+  wake(): void {
+    this.child.signalGroup('SIGCONT');
+  }
+
   /** When it is over: the number of the program that was started in this slot; 0 when none was. */
   startedIn(slot: number): number {
     const number = new Int32Array(1);

@@ -130,6 +130,45 @@ describe('a starter', { timeout: 120_000, skip }, () => {
     await until('as many descriptors as before', () => descriptors() <= count);
   });
 
+  test('that is stopped: who ends a program wakes it', async () => {
+    const { spawner, lost } = make();
+    const child = await spawner.spawn(
+      shell("trap '' INT TERM; echo on; while :; do sleep 1000; done", { stderr: 'null' }),
+    );
+    assert.equal(await firstLine(child.stdout), 'on');
+    const starter = spawner.guardPid ?? 0;
+    process.kill(starter, 'SIGSTOP');
+    await until('it has stopped', () => statOf(starter)?.state === 'T');
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) child.signalGroup(signal);
+    assert.deepEqual(await child.exited, { code: undefined, signal: 'SIGKILL' });
+    assert.equal(spawner.guardPid, starter);
+    assert.deepEqual(lost, []);
+    child.stdout.destroy();
+    await spawner.close();
+  });
+
+  test('that is killed before it has passed a KILL on: the program is ended all the same', async () => {
+    const { spawner } = make();
+    for (let round = 0; round < 10; round++) {
+      const child = await spawner.spawn(shell('trap "" TERM; echo on; sleep 1000; echo off', { stderr: 'null' }));
+      assert.equal(await firstLine(child.stdout), 'on');
+      const starter = spawner.guardPid;
+      if (round % 2 === 0) {
+        killStarter(spawner);
+        child.signalGroup('SIGKILL');
+      } else {
+        child.signalGroup('SIGKILL');
+        killStarter(spawner);
+      }
+      const { signal } = await child.exited;
+      assert.ok(signal === 'SIGKILL' || signal === 'unknown', signal);
+      child.stdout.destroy();
+      await until('another one', () => spawner.guardPid !== undefined && spawner.guardPid !== starter);
+    }
+    await spawner.close();
+    await until('no zombie', () => zombies() === 0);
+  });
+
   test('that is killed young has no successor: posix_spawn does it', async () => {
     const { spawner, lost } = make({ young: 1e9 });
     assert.equal(spawner.guardsPrograms, true);
