@@ -15,9 +15,13 @@ const MAX_REASON_BYTES = 123;
 /** The code to put into a close frame: undefined (an empty frame) for 1005, 1011 for one that must not be sent. */
 export function sendableCode(code: number): number | undefined {
   if (code === 1005) return undefined;
-  if (!Number.isInteger(code)) return 1011;
-  const defined = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1006;
-  return defined || (code >= 3000 && code <= 4999) ? code : 1011;
+  return Number.isInteger(code) && isCloseCode(code) ? code : 1011;
+}
+
+/** Whether a close frame may have this code. */
+export function isCloseCode(code: number): boolean {
+  const defined = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006;
+  return defined || (code >= 3000 && code <= 4999);
 }
 
 /** Cuts a reason to what fits into a close frame, at the boundary of a character. */

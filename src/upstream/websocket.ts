@@ -2,10 +2,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
-import { cutReason, SOCKET_HIGH_WATER, sendableCode } from '../engine/socket-rules.ts';
+import { SOCKET_HIGH_WATER } from '../engine/socket-rules.ts';
 import type { UpstreamResponse } from './exchange.ts';
 import { UpstreamError } from './faults.ts';
-import { FrameError, FrameReader, type FrameTaker, FrameWriter, MAX_FRAME_HEAD, OPCODE } from './frames.ts';
+import { OPCODE, type Opcode } from './frames/frames.ts';
+import { FrameError, FrameReader, type FrameTaker } from './frames/reader.ts';
+import { closePayload, FrameWriter, MAX_FRAME_HEAD } from './frames/writer.ts';
 import type { Connection } from './incoming.ts';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
@@ -176,8 +178,8 @@ export class UpstreamSocket implements FrameTaker {
 
   // ---- from the upstream ----
 
-  message(data: Buffer, binary: boolean): void {
-    if (!this.leaving) this.events.message(data, binary);
+  message(data: Buffer, isText: boolean): void {
+    if (!this.leaving) this.events.message(data, !isText);
   }
 
   ping(data: Buffer): void {
@@ -238,26 +240,19 @@ export class UpstreamSocket implements FrameTaker {
   // ---- to the upstream ----
 
   private leave(code: number, reason: string): void {
-    const sendable = sendableCode(code);
-    const text = sendable === undefined ? '' : cutReason(reason);
-    const payload = Buffer.alloc(sendable === undefined ? 0 : 2 + Buffer.byteLength(text));
-    if (sendable !== undefined) {
-      payload.writeUInt16BE(sendable);
-      payload.write(text, 2);
-    }
-    this.write(OPCODE.close, payload);
+    this.write(OPCODE.close, closePayload(code, reason));
     this.flush();
     this.leaving = true;
     this.timer = setTimeout(() => this.socket.destroy(), CLOSE_TIMEOUT);
   }
 
   /** The first frame of a turn goes out at once, small ones behind it together: uWebSockets.js calls for each message of one read by itself. */
-  private write(opcode: number, payload: Buffer): void {
+  private write(opcode: Opcode, payload: Buffer): void {
     const { frames } = this.shared;
     if (payload.length > SMALL) {
       this.flush();
       const head = Buffer.allocUnsafe(MAX_FRAME_HEAD);
-      const length = frames.writeHead(opcode, payload, head, 0);
+      const length = frames.write(opcode, payload, head, 0);
       this.socket.cork();
       this.socket.write(head.subarray(0, length));
       this.socket.write(payload, this.taken);
@@ -267,7 +262,7 @@ export class UpstreamSocket implements FrameTaker {
     if (this.gathered + payload.length + MAX_FRAME_HEAD > GATHERED) this.flush();
     this.memory ??= this.shared.memory();
     const { memory } = this;
-    const length = frames.writeHead(opcode, payload, memory, this.gathered);
+    const length = frames.write(opcode, payload, memory, this.gathered);
     memory.set(payload, this.gathered + length);
     this.gathered += length + payload.length;
     if (++this.frames > 1) return;

@@ -1,16 +1,17 @@
 /**
- * A stream by WebSocket (RFC 6455), over a connection that we have made, so that proxies and certificates are ours. The frames are read and written here and
- * not by ws, which costs four times as much for a line that is sent and brings along zlib and TLS (`docs/connect.md` has figures). Compression is not offered: 64 KiB
+ * A stream by WebSocket (RFC 6455), over a connection that we have made, so that proxies and certificates are ours. The frames are our own and
+ * not those of ws, which costs four times as much for a line that is sent and brings along zlib and TLS (`docs/connect.md` has figures). Compression is not offered: 64 KiB
  * of it may be 64 MiB of messages.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { Deferred } from '../../ownership/deferred.ts';
+import { CLOSE, OPCODE, type Opcode } from '../../upstream/frames/frames.ts';
+import { FrameError, FrameReader, type FrameTaker } from '../../upstream/frames/reader.ts';
+import { closePayload, FrameBatch } from '../../upstream/frames/writer.ts';
 import { within } from '../dialing/within.ts';
 import { ConnectionError } from '../errors.ts';
-import { FrameError, type FrameEvents, FrameReader } from './frame-reader.ts';
-import { FrameBatch, OPCODE, type Opcode } from './frames.ts';
 import { type Ending, type Link, type LinkEvents, type LinkParts, tellEvent, withParameter } from './link.ts';
 import { rejection } from './rejection.ts';
 
@@ -20,8 +21,6 @@ const HIGH = 256 * 1024;
 const LOW = 64 * 1024;
 /** Bytes of messages that are written together; fewer where no more are sent in the same turn. */
 const BATCH = 64 * 1024;
-/** A close without a code (RFC 6455 section 7.4.1). */
-const NO_CODE = 1005;
 
 export async function openWebSocket(parts: LinkParts, events: LinkEvents): Promise<Link> {
   const { plan, dialer, signal } = parts;
@@ -91,7 +90,7 @@ function agreedProtocol({ headers }: IncomingMessage, key: string, { plan }: Lin
   return protocol ?? '';
 }
 
-class WebSocketLink implements Link, FrameEvents {
+class WebSocketLink implements Link, FrameTaker {
   /** Whether messages carry ids: known with the first one, because a server that is no gateway takes no notice of `?after=`. */
   private numbered: boolean | undefined;
   private paused = false;
@@ -106,7 +105,6 @@ class WebSocketLink implements Link, FrameEvents {
   /** Of the last look: what had come and gone, and since when the peer is silent. */
   private seen = { read: 0, waiting: 0, at: performance.now() };
   private unanswered = false;
-  private heard = false;
   private readonly batch = new FrameBatch();
   private readonly reader: FrameReader;
   private readonly sent = (): void => this.wake();
@@ -120,7 +118,7 @@ class WebSocketLink implements Link, FrameEvents {
   ) {
     const { plan, after } = parts;
     if (after === undefined) this.numbered = false;
-    this.reader = new FrameReader(plan.maxMessage, this);
+    this.reader = new FrameReader(this, plan.maxMessage);
     this.pinging = setInterval(() => this.look(performance.now()), plan.times.ping);
     socket.on('error', (error) => {
       this.failure ??= new ConnectionError('lost', error.message, { cause: error });
@@ -175,25 +173,23 @@ class WebSocketLink implements Link, FrameEvents {
   }
 
   ping(data: Buffer): void {
-    this.heard = true;
     // A server that pings and takes no answers must not fill the memory.
     if (this.state === 'open' && this.waiting < HIGH) this.put(data, OPCODE.pong);
   }
 
-  pong(): void {
-    this.heard = true;
-  }
-
   /** The server has closed it: it gets its answer, and ends the connection. */
-  closed(code: number, reason: string): void {
-    this.received = { code: code === NO_CODE ? 1000 : code, reason };
-    if (this.state === 'open') this.sendClose(code === NO_CODE ? undefined : code, reason);
+  private closed(code: number, reason: string): void {
+    this.received = { code: code === CLOSE.noCode ? 1000 : code, reason };
+    if (this.state === 'open') this.sendClose(code === CLOSE.noCode ? undefined : code, reason);
     this.socket.end();
   }
 
   private read(chunk: Buffer): void {
+    if (this.received !== undefined) return;
     try {
-      this.reader.push(chunk);
+      this.reader.feed(chunk);
+      const { closing } = this.reader;
+      if (closing !== undefined) this.closed(closing.code, closing.reason);
     } catch (error) {
       if (!(error instanceof FrameError)) throw error;
       this.failure ??= new ConnectionError('protocol', `${this.parts.plan.url.host}: ${error.message}`, {
@@ -222,9 +218,7 @@ class WebSocketLink implements Link, FrameEvents {
 
   private sendClose(code: number | undefined, reason: string): void {
     if (this.state !== 'open') return;
-    const payload = code === undefined ? Buffer.alloc(0) : Buffer.from(`\0\0${reason}`);
-    if (code !== undefined) payload.writeUInt16BE(code);
-    this.put(payload, OPCODE.close);
+    this.put(closePayload(code, reason), OPCODE.close);
     this.write();
     this.state = 'closing';
     this.closeTimer = setTimeout(() => this.socket.destroy(), this.parts.plan.times.close);
@@ -234,8 +228,8 @@ class WebSocketLink implements Link, FrameEvents {
   private look(now: number): void {
     const { socket, seen, waiting } = this;
     const { stall } = this.parts.plan.times;
-    // Bytes of a large message are a sign of life, and so is that it takes ours.
-    const heard = this.heard || socket.bytesRead !== seen.read || waiting < seen.waiting;
+    // Any byte is a sign of life, a pong's or one of a large message, and so is that it takes ours.
+    const heard = socket.bytesRead !== seen.read || waiting < seen.waiting;
     if (heard || !this.unanswered || this.paused) seen.at = now;
     // A peer that is held back itself may not have come to our ping yet: what waits has a longer time.
     else if (waiting === 0 || now - seen.at >= stall) {
@@ -243,7 +237,6 @@ class WebSocketLink implements Link, FrameEvents {
       socket.destroy();
       return;
     }
-    this.heard = false;
     seen.read = socket.bytesRead;
     seen.waiting = waiting;
     this.unanswered = true;
