@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /** From the command line to an exit code. The only place that ends the process. */
 import { basename } from 'node:path';
-import { connect } from './cli/connect/connect.ts';
 import { EXIT, overview, parseCommandLine, UsageError, type Verb, verbHelp } from './cli/verb.ts';
+import { VERBS } from './cli/verbs.ts';
 import { nearest } from './config/reading/suggest.ts';
 import { visibleLines } from './ops/visible.ts';
 
@@ -11,20 +11,14 @@ const WEBSOCKETD = 'websocketd';
 
 async function main(args: readonly string[]): Promise<number> {
   const [first, ...rest] = args;
-  // It needs nothing of the gateway, and others start it again and again: the other verbs would double the time until it connects.
-  if (first === connect.name) return runVerb(connect, rest);
-  const { VERBS, serve, version } = await import('./cli/verbs.ts');
-  if (first === '--version' || first === '-v' || first === '-V') return version.run({ flags: {}, words: [] });
-  if (first === 'help' || first === '--help' || first === '-h') return help(VERBS, rest[0]);
+  if (first === 'help' || first === '--help' || first === '-h') return await help(rest[0]);
+  const isVersion = first === '--version' || first === '-v' || first === '-V';
+  if (isVersion) return await (await verbNamed('version')).run({ flags: {}, words: [] });
   const byDefault = first === undefined || first.startsWith('-');
-  const verb = byDefault ? serve : verbNamed(VERBS, first);
+  const verb = await verbNamed(byDefault ? 'serve' : first);
   // Its command line is another program's.
-  if (verb.name === WEBSOCKETD) return runWebsocketd(rest);
-  return runVerb(verb, byDefault ? args : rest);
-}
-
-async function runVerb(verb: Verb, args: readonly string[]): Promise<number> {
-  const line = parseCommandLine(verb, args);
+  if (verb.name === WEBSOCKETD) return await runWebsocketd(rest);
+  const line = parseCommandLine(verb, byDefault ? args : rest);
   if (line !== 'help') return await verb.run(line);
   process.stdout.write(verbHelp(verb));
   return EXIT.ok;
@@ -35,16 +29,20 @@ async function runWebsocketd(args: readonly string[]): Promise<number> {
   return await runLine(args);
 }
 
-function help(verbs: readonly Verb[], name: string | undefined): number {
-  const verb = name === undefined || name === 'help' ? undefined : verbNamed(verbs, name);
-  process.stdout.write(verb === undefined ? overview(verbs) : verb.name === WEBSOCKETD ? verb.doc : verbHelp(verb));
+async function help(name: string | undefined): Promise<number> {
+  if (name === undefined || name === 'help') {
+    process.stdout.write(overview(await Promise.all([...VERBS.values()].map((load) => load()))));
+    return EXIT.ok;
+  }
+  const verb = await verbNamed(name);
+  process.stdout.write(verb.name === WEBSOCKETD ? verb.doc : verbHelp(verb));
   return EXIT.ok;
 }
 
-function verbNamed(verbs: readonly Verb[], name: string): Verb {
-  const verb = verbs.find((candidate) => candidate.name === name);
-  if (verb !== undefined) return verb;
-  const meant = nearest(name, [...verbs.map((candidate) => candidate.name), 'help']);
+async function verbNamed(name: string): Promise<Verb> {
+  const load = VERBS.get(name);
+  if (load !== undefined) return await load();
+  const meant = nearest(name, [...VERBS.keys(), 'help']);
   throw new UsageError(`there is no command "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`);
 }
 

@@ -1,31 +1,17 @@
-/** Every verb, in the order of the help. They bring the whole gateway along. */
-import { check } from './check/check.ts';
-import { connect } from './connect/connect.ts';
-import { hashPassword } from './hash-password.ts';
-import { init } from './init/init.ts';
-import { files } from './one-line/files.ts';
-import { run } from './run.ts';
-import { schema } from './schema.ts';
-import { serve } from './serve.ts';
-import { tls } from './tls/tls.ts';
-import { token } from './token.ts';
+/** Every verb by its name, in the order of the help. Each is loaded when it is called: what the others need would only delay its start. */
 import type { Verb } from './verb.ts';
-import { version } from './version.ts';
-import { websocketd } from './websocketd/websocketd.ts';
 
-export { serve, version };
-
-export const VERBS: readonly Verb[] = [
-  serve,
-  check,
-  init,
-  run,
-  files,
-  connect,
-  websocketd,
-  tls,
-  hashPassword,
-  token,
-  schema,
-  version,
-];
+export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Promise<Verb>>([
+  ['serve', async () => (await import('./serve.ts')).serve],
+  ['check', async () => (await import('./check/check.ts')).check],
+  ['init', async () => (await import('./init/init.ts')).init],
+  ['run', async () => (await import('./run.ts')).run],
+  ['files', async () => (await import('./one-line/files.ts')).files],
+  ['connect', async () => (await import('./connect/connect.ts')).connect],
+  ['websocketd', async () => (await import('./websocketd/websocketd.ts')).websocketd],
+  ['tls', async () => (await import('./tls/tls.ts')).tls],
+  ['hash-password', async () => (await import('./hash-password.ts')).hashPassword],
+  ['token', async () => (await import('./token.ts')).token],
+  ['schema', async () => (await import('./schema.ts')).schema],
+  ['version', async () => (await import('./version.ts')).version],
+]);

@@ -3,7 +3,7 @@
  * nothing is kept but the batch that is being sent, and listings take turns at looking at files.
  */
 import type { Dir, Dirent } from 'node:fs';
-import { lstat, opendir } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import { isHidden, locate, type PathHandle, refuse } from './locate.ts';
 import { FileRefusal, isServable } from './segments.ts';
 
@@ -150,7 +150,7 @@ export class FolderListing {
   private async plain(name: string): Promise<FolderEntry | undefined> {
     try {
       // A link that has taken the place of a file meanwhile is not followed.
-      const stats = await lstat(`${this.located.handle}/${name}`);
+      const stats = await promises.lstat(`${this.located.handle}/${name}`);
       if (!stats.isFile() && !stats.isDirectory()) return undefined;
       return { name, kind: stats.isFile() ? 'file' : 'folder', size: stats.size, modified: stats.mtimeMs };
     } catch (error) {
@@ -172,7 +172,7 @@ export class FolderListing {
 }
 
 function openDir(located: PathHandle): Promise<Dir> {
-  return opendir(located.handle, { bufferSize: BATCH }).catch(refuse);
+  return promises.opendir(located.handle, { bufferSize: BATCH }).catch(refuse);
 }
 
 function comparison(): (a: FolderEntry, b: FolderEntry) => number {

@@ -1,5 +1,4 @@
 /** The name that DNS, or /etc/hosts, has for an address: REMOTE_HOST where a route asks for it. */
-import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { hostNumber } from '../net/address.ts';
 
@@ -12,6 +11,7 @@ const NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?$/;
 export async function reverseLookup(address: string): Promise<string | undefined> {
   const plain = hostNumber(address);
   if (isIP(plain) === 0) return undefined;
+  const { Resolver } = await import('node:dns/promises');
   const resolver = new Resolver({ timeout: TIME.server, tries: 1 });
   const enough = setTimeout(() => resolver.cancel(), TIME.all);
   try {

@@ -1,7 +1,7 @@
 /** Files without a name: nobody can guess, replace or forget them; they are gone with their last descriptor or mapping. */
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync, unlinkSync } from 'node:fs';
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { closeSync, constants, openSync, promises, unlinkSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemCode } from '../system-errors.ts';
 
@@ -33,7 +33,7 @@ export function openUnnamedFileSync(directory: string): number {
 /** The same, beside the event loop. */
 export async function openUnnamedFile(directory: string): Promise<FileHandle> {
   try {
-    return await open(directory, UNNAMED, OWNER_ONLY);
+    return await promises.open(directory, UNNAMED, OWNER_ONLY);
   } catch (error) {
     if (!lacksUnnamedFiles(error)) throw error;
   }
@@ -43,9 +43,9 @@ export async function openUnnamedFile(directory: string): Promise<FileHandle> {
 /** The older way: a name that cannot be guessed, and gone at once. */
 export async function openAndUnlink(directory: string): Promise<FileHandle> {
   const path = unguessable(directory);
-  const file = await open(path, NEW, OWNER_ONLY);
+  const file = await promises.open(path, NEW, OWNER_ONLY);
   try {
-    await unlink(path);
+    await promises.unlink(path);
   } catch (error) {
     await file.close();
     throw error;

@@ -3,7 +3,7 @@
  * exit does not end the walk: what it left behind and what ignored every word is killed at the last step.
  */
 
-import { readdir, readFile } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import { statFields } from '../../ops/system/proc.ts';
 import type { Child, Exit } from '../spawn.ts';
 
@@ -168,7 +168,7 @@ export function parseStat(text: string): ProcessStat | undefined {
 export async function onlyZombies(group: number): Promise<boolean> {
   let names: string[];
   try {
-    names = await readdir('/proc');
+    names = await promises.readdir('/proc');
   } catch {
     // Without /proc nobody can tell; somebody may be alive.
     return false;
@@ -176,7 +176,7 @@ export async function onlyZombies(group: number): Promise<boolean> {
   for (const name of names) {
     if (!/^\d+$/.test(name)) continue;
     // It may be gone by now, and then it does not count.
-    const text = await readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
+    const text = await promises.readFile(`/proc/${name}/stat`, 'latin1').catch(() => '');
     const stat = parseStat(text);
     if (stat?.group === group && stat.state !== 'Z' && stat.state !== 'X') return false;
   }

@@ -3,7 +3,7 @@
  * connections go on with what they began with.
  */
 import { randomBytes } from 'node:crypto';
-import { stat } from 'node:fs/promises';
+import { promises } from 'node:fs';
 import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import { systemCode } from '../../ops/system-errors.ts';
 import { day, firstToEnd, inChain, validity } from '../identity.ts';
@@ -259,7 +259,7 @@ async function filesState(paths: readonly string[]): Promise<string> {
   const states = await Promise.all(
     paths.map(async (path) => {
       try {
-        const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+        const { dev, ino, size, mtimeNs, ctimeNs } = await promises.stat(path, { bigint: true });
         return [dev, ino, size, mtimeNs, ctimeNs].join(':');
       } catch (error) {
         return systemCode(error) ?? String(error);
