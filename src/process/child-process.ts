@@ -4,7 +4,7 @@
  * `/dev/stdin` and `/dev/stderr` cannot open), no descriptor above 2 inherited from whoever started the gateway, and
  * ENOEXEC as an error (here such a file is run by /bin/sh), and pseudo-terminals.
  */
-import type { ChildProcess, spawn as Spawn, StdioOptions } from 'node:child_process';
+import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { openUnnamedFileSync } from '../ops/system/unnamed-file.ts';
@@ -32,9 +32,7 @@ function memoryFile(): number {
 }
 
 async function start(options: SpawnOptions): Promise<Child> {
-  // Not before it is needed: mostly another way starts the programs.
-  const { spawn } = await import('node:child_process');
-  const process = launch(options, spawn);
+  const process = launch(options);
   const pid = process.pid;
   if (pid === undefined) {
     const [error] = await once(process, 'error');
@@ -43,7 +41,7 @@ async function start(options: SpawnOptions): Promise<Child> {
   return child(process, pid);
 }
 
-function launch(options: SpawnOptions, spawn: typeof Spawn): ChildProcess {
+function launch(options: SpawnOptions): ChildProcess {
   const input = options.stdin === 'null' ? 'ignore' : options.stdin;
   const stdio: StdioOptions = [input, 'pipe', options.stderr === 'null' ? 'ignore' : options.stderr];
   const [argv0, ...rest] = options.argv;

@@ -5,6 +5,7 @@
  * Through the C library where the FFI add-on is loaded, else by the program `systemd-notify`; then the unit needs NotifyAccess=all,
  * as ours has.
  */
+import { execFile } from 'node:child_process';
 import type { Log } from '../log.ts';
 
 export interface Readiness {
@@ -72,17 +73,17 @@ function byProgram(environment: Environment, log: Log): Send {
   // One after the other: "stopping" must not overtake "ready".
   let last: Promise<void> = Promise.resolve();
   return (text) => {
-    last = last.then(async () => {
-      const { execFile } = await import('node:child_process');
-      await new Promise<void>((resolve) => {
-        const options = { env: { PATH, NOTIFY_SOCKET }, timeout: PROGRAM_TIMEOUT };
-        execFile('systemd-notify', text.split('\n'), options, (error) => {
-          if (error !== null)
-            log.warn('systemd cannot be notified', { notification: oneLine(text), error: error.message });
-          resolve();
-        });
-      });
-    });
+    last = last.then(
+      () =>
+        new Promise((resolve) => {
+          const options = { env: { PATH, NOTIFY_SOCKET }, timeout: PROGRAM_TIMEOUT };
+          execFile('systemd-notify', text.split('\n'), options, (error) => {
+            if (error !== null)
+              log.warn('systemd cannot be notified', { notification: oneLine(text), error: error.message });
+            resolve();
+          });
+        }),
+    );
   };
 }
 
