@@ -132,6 +132,7 @@ export class Door {
       // Neither may look after anything any more: the listener is tried again with others.
       this.uws?.stop();
       this.node?.stop();
+      this.connections.stop();
       throw error instanceof ListenError ? error : listenError(name, error);
     }
   }

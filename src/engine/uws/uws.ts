@@ -108,7 +108,9 @@ export class UwsServer {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
-    this.shared.selfConnection.close();
+    // Those that are served on still write within its cork.
+    const { connections, selfConnection } = this.shared;
+    void connections.finished.then(() => selfConnection.close());
   }
 
   /** Drops every connection. */

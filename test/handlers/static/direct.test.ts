@@ -73,6 +73,28 @@ class Client {
   }
 }
 
+test('a stop in the midst of a file: it is sent to its end, and uWebSockets.js has nothing to complain of', async (t) => {
+  const running = await start(t);
+  const client = await Client.open(running.port);
+  client.ask('/0.bin');
+  await until(() => client.received > 100_000, 'the beginning');
+  client.socket.pause();
+  const stopped = running.stop();
+  await running.logged(({ message }) => message === 'SIGTERM: stopping');
+  // It reads as a slow client does, so that some is left to write each time.
+  const reading = setInterval(() => {
+    client.socket.resume();
+    setImmediate(() => client.socket.pause());
+  }, 2);
+  const rest = client.answer();
+  t.after(() => clearInterval(reading));
+  assert.ok((await rest).equals(files[0]));
+  clearInterval(reading);
+  client.socket.resume();
+  assert.equal(await stopped, 0);
+  assert.equal(running.noise(), '');
+});
+
 test('one connection after the other and many at once, of one address: each gets its own file, then a small one', async (t) => {
   const { port } = await start(t);
   const one = await Client.open(port);
