@@ -17,6 +17,9 @@ const readAt = promisify(read);
 /** Bytes that may wait for the disk before the client is held back. */
 const MAX_UNWRITTEN = 1 << 20;
 
+/** `limits.body_time` is for so much of a body, and for as much again after that: a large one that keeps coming is not late. Bytes. */
+const TIMED = 16 << 20;
+
 /** A body in the making. `done` settles once: with the body, or with the `HttpError` to answer (408, 413, 507). */
 export interface Spool {
   readonly done: Promise<Body>;
@@ -60,10 +63,7 @@ class BodySpool implements Spool, BodyReceiver {
     this.done = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
-    this.deadline = setTimeout(
-      () => this.fail(new HttpError(408, `the body did not arrive within ${limits.body_time} ms`)),
-      limits.body_time,
-    );
+    this.deadline = setTimeout(() => this.late(), limits.body_time);
     const { body_rate, rate_window } = limits;
     if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
     // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
@@ -73,11 +73,13 @@ class BodySpool implements Spool, BodyReceiver {
 
   chunk(bytes: Buffer): void {
     if (this.settle === undefined) return;
+    const timed = Math.floor(this.length / TIMED);
     this.length += bytes.length;
     if (this.length > this.limits.body) {
       this.tooLarge();
       return;
     }
+    if (Math.floor(this.length / TIMED) > timed) this.deadline.refresh();
     if (!this.spilling && this.length <= this.limits.body_memory) {
       this.inMemory.push(bytes);
       return;
@@ -124,6 +126,12 @@ class BodySpool implements Spool, BodyReceiver {
     this.file = undefined;
     // Closing a file that has no name and that nobody will read cannot lose anything.
     file?.close().catch(() => undefined);
+  }
+
+  private late(): void {
+    const { body_time } = this.limits;
+    const part = this.length < TIMED ? 'the body' : 'the next 16 MiB of the body';
+    this.fail(new HttpError(408, `${part} did not arrive within limits.body_time (${body_time} ms)`));
   }
 
   private tooLarge(): void {

@@ -9,6 +9,8 @@ const SHORT = 15 * 1024;
 /** What is read of a longer body at a time. Bytes. */
 const LONG = 128 * 1024;
 
+const NOTHING = Buffer.alloc(0);
+
 /** For all connections of one thread: whoever gets bytes of them is done with them when it returns. */
 export class ReadBuffers {
   readonly short = Buffer.allocUnsafeSlow(SHORT);
@@ -30,18 +32,33 @@ export class Incoming {
   /** A long body is being read. */
   isLong = false;
   private taker: Taker | undefined;
+  /** What TLS had read already when nobody took it: no pause stops that. A copy, of one read of the system's at most. */
+  private unasked: Buffer[] = [];
 
   constructor(buffers: ReadBuffers) {
     this.onread = {
       // Asked before the first read, and behind every read for the next one.
       buffer: () => (this.isLong ? buffers.long : buffers.short),
-      callback: (count, { buffer, byteOffset }) => this.taker?.(Buffer.from(buffer, byteOffset, count)) ?? false,
+      callback: (count, { buffer, byteOffset }) => this.take(Buffer.from(buffer, byteOffset, count)),
     };
+  }
+
+  /** What came while there was no taker, given away: empty but for TLS. */
+  takeUnasked(): Buffer {
+    const bytes = this.unasked.length === 0 ? NOTHING : Buffer.concat(this.unasked);
+    this.unasked = [];
+    return bytes;
   }
 
   /** Whatever comes goes to `taker` from here on; undefined: it stays with the system. */
   goTo(taker: Taker | undefined): void {
     this.taker = taker;
+  }
+
+  private take(bytes: Buffer): boolean {
+    if (this.taker !== undefined) return this.taker(bytes);
+    this.unasked.push(Buffer.from(bytes));
+    return false;
   }
 }
 

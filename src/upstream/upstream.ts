@@ -120,7 +120,9 @@ export class Upstream {
     const { socket, incoming } = connection;
     const { max, time } = this.options.kept ?? { max: Number.POSITIVE_INFINITY, time: KEPT_FOR };
     const milliseconds = Math.min(time, atMost);
-    if (this.closed || this.idle.length >= max || milliseconds <= 0) {
+    // Bytes that nobody has asked for: whatever they are, the next answer would begin with them.
+    const isClean = incoming.takeUnasked().length === 0;
+    if (this.closed || !isClean || this.idle.length >= max || milliseconds <= 0) {
       drop(socket);
       return;
     }
@@ -138,7 +140,6 @@ export class Upstream {
       socket.off('end', end).off('error', end).off('close', end);
     };
     const entry = { connection, forget };
-    // Bytes that nobody has asked for: whatever they are, the next answer would begin with them.
     incoming.goTo(() => {
       end();
       return false;

@@ -8,7 +8,7 @@ import { UpstreamError } from './faults.ts';
 import { OPCODE, type Opcode } from './frames/frames.ts';
 import { FrameError, FrameReader, type FrameTaker } from './frames/reader.ts';
 import { closePayload, FrameWriter, MAX_FRAME_HEAD } from './frames/writer.ts';
-import type { Connection } from './incoming.ts';
+import type { Connection, Incoming } from './incoming.ts';
 
 const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** How long the upstream may take to answer our close frame, or to end the connection behind its own. Milliseconds. */
@@ -102,6 +102,7 @@ export class UpstreamSockets {
 export class UpstreamSocket implements FrameTaker {
   private readonly reader: FrameReader;
   private readonly socket: Socket;
+  private readonly incoming: Incoming;
   /** Small frames that were written in this turn of the event loop. */
   private frames = 0;
   /** In the turn before there was more than one of them: so the first one waits for the others, too. */
@@ -124,6 +125,7 @@ export class UpstreamSocket implements FrameTaker {
   ) {
     const { socket, incoming } = connection;
     this.socket = socket;
+    this.incoming = incoming;
     this.reader = new FrameReader(this, shared.maxMessage);
     incoming.isLong = true;
     incoming.goTo((bytes) => this.take(bytes));
@@ -133,6 +135,8 @@ export class UpstreamSocket implements FrameTaker {
   /** @param head what has come over the connection already */
   start(head: Buffer): void {
     if (head.length > 0) this.take(head);
+    const unasked = this.incoming.takeUnasked();
+    if (unasked.length > 0) this.take(unasked);
     if (!this.held) this.socket.resume();
   }
 

@@ -86,7 +86,7 @@ export const requestLimits = {
   body_time: preset(
     duration('1s', '24h'),
     '5m',
-    'How long a request body may take to arrive. A slower one is answered with 408.',
+    'How long a request body may take to arrive; a larger one than 16 MiB, how long each 16 MiB of it may take. A slower one is answered with 408.',
   ),
   body_rate: preset(
     size('0B', '1GiB'),

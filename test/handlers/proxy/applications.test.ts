@@ -177,6 +177,7 @@ server.bind = "127.0.0.1"
 server.port = ${port}
 server.errorlog = "${folder}/error.log"
 index-file.names = ("index.html")
+mimetype.assign = (".html" => "text/html")
 `,
   );
   startApplication(t, LIGHTTPD, ['-D', '-f', 'lighttpd.conf'], folder);
