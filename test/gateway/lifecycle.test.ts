@@ -58,7 +58,7 @@ test('help fits a screen, version names itself, schema is JSON Schema', async (t
   assert.ok(lines.length <= 24 && lines.every((line) => line.length <= 100), help.stdout);
   assert.match(
     (await runnel(['help', 'run'], folder)).stdout,
-    /--listen ADDRESS +where to listen \(default 127\.0\.0\.1:8080\)/,
+    /--listen ADDRESS +where to listen \(default 127\.0\.0\.1:8080, for this machine alone\)/,
   );
   assert.match((await runnel(['--version'], folder)).stdout, /^runnel \d+\.\d+\.\d+ /);
   const schema = JSON.parse((await runnel(['schema'], folder)).stdout) as { properties: object };
