@@ -133,6 +133,7 @@ export interface Plan {
 const ALL: readonly Transport[] = ['websocket', 'events', 'poll'];
 /** A name of HTTP (RFC 9110 section 5.6.2). */
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
+const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const SCHEMES: ReadonlyMap<string, string> = new Map([
   ['ws:', 'http:'],
   ['wss:', 'https:'],
@@ -142,7 +143,7 @@ const SCHEMES: ReadonlyMap<string, string> = new Map([
 
 /** Throws a `TypeError` for what cannot be meant. */
 export function planOf(address: string | URL, options: ConnectOptions): Plan {
-  const given = new URL(address);
+  const given = parsed(address);
   const scheme = SCHEMES.get(given.protocol);
   if (scheme === undefined) throw new TypeError(`${given.protocol} is no scheme of a stream: ws, wss, http or https`);
   const url = new URL(`${scheme}${given.href.slice(given.protocol.length)}`);
@@ -157,9 +158,15 @@ export function planOf(address: string | URL, options: ConnectOptions): Plan {
     throw new TypeError('subprotocols are words such as "mqtt", each once');
   const headers: { [name: string]: string } = {};
   if (username !== '' || password !== '')
-    headers['authorization'] = basic(decodeURIComponent(username), decodeURIComponent(password));
+    headers['authorization'] = basic(decodedPart(username), decodedPart(password));
   if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
   for (const [name, value] of Object.entries(options.headers ?? {})) headers[name.toLowerCase()] = value;
+  for (const [name, value] of Object.entries(headers)) {
+    if (!TOKEN.test(name)) throw new TypeError(`${JSON.stringify(name)} is no name of a header field`);
+    // The value may be a secret.
+    if (!FIELD_VALUE.test(value))
+      throw new TypeError(`the header field "${name}" has a character that cannot be sent: only Latin-1 can`);
+  }
   return {
     url,
     transports,
@@ -178,6 +185,24 @@ export function planOf(address: string | URL, options: ConnectOptions): Plan {
     maxMessage: options.maxMessage ?? 16 * 1024 * 1024,
     onEvent: options.onEvent ?? (() => undefined),
   };
+}
+
+function parsed(address: string | URL): URL {
+  try {
+    return new URL(address);
+  } catch {
+    // Without the text itself: a password may be in it.
+    throw new TypeError('that is no URL of a stream, such as https://board.lan/live/sensors');
+  }
+}
+
+/** A user or a password, as it stands in a URL. Throws a `TypeError`. */
+export function decodedPart(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new TypeError('the user and the password of a URL are written in percent-encoded UTF-8: "%" is "%25"');
+  }
 }
 
 /** The value of a field that shows a user and a password (RFC 7617). */

@@ -40,6 +40,10 @@ const SENTENCES: ReadonlyMap<string, string> = new Map([
   ['ECONNREFUSED', 'nothing listens there (ECONNREFUSED): is the server running?'],
   ['EACCES', 'permission denied (EACCES): check the owner and the mode of the socket'],
   ['EAGAIN', 'its queue is full (EAGAIN)'],
+  ['ENOTFOUND', 'there is no such host (ENOTFOUND)'],
+  ['EAI_AGAIN', 'its name cannot be looked up now (EAI_AGAIN): is the network up?'],
+  ['EHOSTUNREACH', 'no way leads there (EHOSTUNREACH)'],
+  ['ENETUNREACH', 'no way leads there (ENETUNREACH): is the network up?'],
   ['ETIMEDOUT', 'it did not answer in time (ETIMEDOUT)'],
   [WRONG_KEY, 'the key of its certificate is not the one that "pin" names'],
 ]);

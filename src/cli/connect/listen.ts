@@ -1,7 +1,9 @@
 /** Takes connections, and joins each with a stream of its own: a hop for programs that speak TCP or Unix sockets only. */
-import { createServer, type Server, type Socket } from 'node:net';
+import { existsSync, lstatSync, unlinkSync } from 'node:fs';
+import { connect as connectTo, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { Session } from '../../client/session.ts';
-import { systemCode } from '../../ops/system-errors.ts';
+import { systemCode, thisUser } from '../../ops/system-errors.ts';
 import { EXIT } from '../verb.ts';
 import { closeOn, report, type Stop, speaker, teller } from './endings.ts';
 import { relay } from './relay.ts';
@@ -25,9 +27,10 @@ export async function listen(
     const serving: Promise<void> = serve(socket, settings, stop, say).finally(() => open.delete(serving));
     open.add(serving);
   });
-  const failed = await begin(server, address);
+  let failed = await begin(server, address);
+  if (failed !== undefined && (await isLeftBehind(failed, address))) failed = await begin(server, address);
   if (failed !== undefined) {
-    process.stderr.write(`runnel connect: cannot listen at ${address.text}: ${failed.message}\n`);
+    process.stderr.write(`runnel connect: cannot listen at ${address.text}: ${inWords(failed, address)}\n`);
     return systemCode(failed) === 'EACCES' ? EXIT.cannotCreate : EXIT.system;
   }
   say(`listening at ${placeOf(server)}`);
@@ -54,10 +57,53 @@ async function serve(
   if (outcome instanceof Error || (isClosed && outcome.code !== 1000)) report(outcome);
 }
 
+/** A socket file whose process has gone without taking it along. It is removed; what is alive, or no socket, stays. */
+async function isLeftBehind(failed: Error, address: NonNullable<ConnectSettings['listen']>): Promise<boolean> {
+  if (address.kind !== 'unix' || systemCode(failed) !== 'EADDRINUSE') return false;
+  const { path } = address;
+  try {
+    if (!lstatSync(path).isSocket()) return false;
+    const answer = await new Promise<string | undefined>((resolve) => {
+      const probe = connectTo(path);
+      const done = (code: string | undefined): void => {
+        probe.destroy();
+        resolve(code);
+      };
+      probe.once('connect', () => done(undefined)).once('error', (error) => done(systemCode(error)));
+    });
+    if (answer !== 'ECONNREFUSED') return false;
+    unlinkSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function inWords(error: Error, address: NonNullable<ConnectSettings['listen']>): string {
+  switch (systemCode(error)) {
+    case 'EADDRINUSE':
+      return address.kind === 'unix' && !lstatSync(address.path, { throwIfNoEntry: false })?.isSocket()
+        ? 'there is something else, which is no socket'
+        : 'it is in use: another program listens there (EADDRINUSE)';
+    case 'EADDRNOTAVAIL':
+      return 'this machine has no such address (EADDRNOTAVAIL)';
+    case 'EACCES':
+      // libuv says so, too, where the folder is missing.
+      return address.kind === 'unix' && !existsSync(dirname(address.path))
+        ? `there is no folder ${dirname(address.path)}`
+        : `${thisUser()} may not (EACCES)`;
+    default:
+      return error.message;
+  }
+}
+
 function begin(server: Server, address: NonNullable<ConnectSettings['listen']>): Promise<Error | undefined> {
   return new Promise((resolve) => {
     server.once('error', resolve);
-    const listening = (): void => resolve(undefined);
+    const listening = (): void => {
+      server.off('error', resolve);
+      resolve(undefined);
+    };
     if (address.kind === 'unix') server.listen(address.path, listening);
     else server.listen(address.port, address.host, listening);
   });

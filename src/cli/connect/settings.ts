@@ -1,6 +1,7 @@
 /** What the command line of `connect` says, as options of the client. Secrets come from files. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { parseProxy } from '../../client/dialing/proxy.ts';
+import { environmentProxy, parseProxy } from '../../client/dialing/proxy.ts';
 import { pinsOf } from '../../client/dialing/trust.ts';
 import {
   basic,
@@ -35,8 +36,28 @@ export interface ConnectSettings {
 
 type Flags = CommandLine['flags'];
 
+/** Of others an empty value means something, or is refused where it is read. */
+const NEVER_EMPTY: ReadonlySet<string> = new Set([
+  'unix-socket',
+  'server-name',
+  'listen',
+  'proxy',
+  'ca',
+  'cert',
+  'key',
+]);
+/** Milliseconds: no answer across a network is to be expected earlier. */
+const MIN_PING = 100;
+
 /** Throws a `UsageError`. */
 export function readSettings(url: string, command: readonly string[], flags: Flags): ConnectSettings {
+  for (const [name, value] of Object.entries(flags))
+    if (value === '' && NEVER_EMPTY.has(name)) throw new UsageError(`--${name} needs a value`);
+  if (flags['plain'] !== undefined && flags['after'] !== undefined)
+    throw new UsageError('--plain and --after do not go together: a message has an id only without --plain');
+  if (flags['token-file'] !== undefined && flags['password-file'] !== undefined)
+    throw new UsageError('--token-file and --password-file do not go together: a request shows one of them');
+  if (command[0] === '') throw new UsageError('COMMAND is empty: -- begins a program and its arguments');
   const listen = flags['listen'] === undefined ? undefined : listenAddress(flags['listen']);
   if (listen !== undefined && command.length > 0) throw new UsageError('--listen and a COMMAND do not go together');
   if (listen !== undefined && flags['json'] !== undefined)
@@ -45,9 +66,11 @@ export function readSettings(url: string, command: readonly string[], flags: Fla
   const options = optionsOf(url, flags, maxMessage);
   const plan = (onEvent: (event: StreamEvent) => void): Plan => asUsage(() => planOf(url, { ...options, onEvent }));
   // Every mistake that can be seen now.
-  const { tls, proxy } = plan(() => undefined);
+  const { url: asked, tls, proxy, socketPath } = plan(() => undefined);
   asUsage(() => pinsOf(tls));
   if (typeof proxy === 'string') asUsage(() => parseProxy(proxy));
+  else if (proxy === undefined && socketPath === undefined)
+    asUsage(() => environmentProxy(asked, process.env), 'the proxy of the environment: ');
   return {
     plan,
     framing: framingOf(flags['framing'] ?? (listen === undefined ? 'lines' : 'raw')),
@@ -69,6 +92,7 @@ function optionsOf(url: string, flags: Flags, maxMessage: number): ConnectOption
   const password = secret(flags, 'password-file');
   const [user = '', ...rest] = password?.split(':') ?? [];
   const ping = time(flags, 'ping');
+  if (ping !== undefined && ping < MIN_PING) throw new UsageError(`--ping is at least ${MIN_PING}ms`);
   const connecting = time(flags, 'connect-timeout');
   const times = {
     ...(ping === undefined ? {} : { ping }),
@@ -82,6 +106,7 @@ function optionsOf(url: string, flags: Flags, maxMessage: number): ConnectOption
     cert: file('cert'),
     key: file('key'),
   };
+  checkCertificates(flags, tls);
   const options = {
     headers: password === undefined ? headers : { ...headers, authorization: basic(user, rest.join(':')) },
     token: secret(flags, 'token-file'),
@@ -92,13 +117,51 @@ function optionsOf(url: string, flags: Flags, maxMessage: number): ConnectOption
     reconnect: flags['reconnect'] === undefined ? undefined : ('unless-ended' as const),
     eofMessage: flags['eof'],
     proxy: proxyOf(flags),
-    proxyTls: withoutUndefined({ ca: file('proxy-ca') }),
+    proxyTls: withoutUndefined({ ca: certificatesOf(flags, 'proxy-ca', file('proxy-ca')) }),
     socketPath: flags['unix-socket'],
     tls: withoutUndefined(tls),
     times,
     maxMessage,
   };
   return withoutUndefined(options);
+}
+
+/** Now, and not when the server is there: with --reconnect it would be tried again and again. */
+function checkCertificates(
+  flags: Flags,
+  { ca, cert, key }: { readonly [name in 'ca' | 'cert' | 'key']: string | undefined },
+): void {
+  certificatesOf(flags, 'ca', ca);
+  if (cert === undefined && key !== undefined) throw new UsageError('--key needs --cert');
+  if (cert === undefined) return;
+  certificatesOf(flags, 'cert', cert);
+  // A file may have both.
+  const keyFlag = key === undefined ? 'cert' : 'key';
+  let fits: boolean;
+  try {
+    fits = new X509Certificate(cert).checkPrivateKey(createPrivateKey(key ?? cert));
+  } catch {
+    throw new UsageError(
+      `--${keyFlag}: there is no private key in ${flags[keyFlag]} that can be used: it begins with "-----BEGIN PRIVATE KEY-----", and has no passphrase`,
+    );
+  }
+  if (!fits)
+    throw new UsageError(`--key: the key in ${flags[keyFlag]} is not that of the certificate in ${flags['cert']}`);
+}
+
+function certificatesOf(flags: Flags, name: string, pem: string | undefined): string | undefined {
+  if (pem === undefined) return undefined;
+  const [first] =
+    /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/.exec(pem) ??
+    [];
+  try {
+    if (first !== undefined && new X509Certificate(first).raw.length > 0) return pem;
+  } catch {
+    // It only looks like one.
+  }
+  throw new UsageError(
+    `--${name}: there is no certificate in ${flags[name]}: PEM begins with "-----BEGIN CERTIFICATE-----"`,
+  );
 }
 
 type Defined<T> = { [K in keyof T]: Exclude<T[K], undefined> };
@@ -197,11 +260,11 @@ function read(file: string, flag: string): string {
   }
 }
 
-function asUsage<T>(make: () => T): T {
+function asUsage<T>(make: () => T, of = ''): T {
   try {
     return make();
   } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message);
+    if (error instanceof TypeError) throw new UsageError(`${of}${error.message}`);
     throw error;
   }
 }

@@ -28,7 +28,10 @@ export function writeConfiguration(machine: Machine, taken: readonly TakenPort[]
   for (let round = 0; round <= sections.length; round++) {
     const result = parseConfig(Buffer.from(render(sections)), 'runnel.toml', { directory: '/' });
     if (result.ok) break;
-    const problems = result.problems.map(({ line, message }) => ({ at: sectionAt(sections, line ?? 0), message }));
+    const problems = result.problems.map(({ line, message }) => ({
+      at: line === undefined ? -1 : sectionAt(sections, line),
+      message,
+    }));
     const before = sections;
     sections = sections.map((section, at) => {
       const problem = problems.find((each) => each.at === at);

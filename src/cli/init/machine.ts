@@ -1,6 +1,6 @@
 /** What of this machine could be served: folders of CGI programs and pages, what other servers are configured to serve, certificates. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, normalize } from 'node:path';
 import { systemCode } from '../../ops/system-errors.ts';
 
 export interface Found {
@@ -61,24 +61,25 @@ interface Server {
   readonly cgi?: RegExp;
 }
 
-/** What is simply found in them: the first group is the folder. */
+/** What is simply found in them: the group that matches is the folder. What variables stand in is not. */
 const SERVERS: readonly Server[] = [
   {
     name: 'lighttpd',
     files: ['/etc/lighttpd/lighttpd.conf', '/etc/lighttpd/conf-enabled'],
-    root: /^\s*server\.document-root\s*=\s*"([^"]+)"/gm,
-    cgi: /^[^#\n]*"\/cgi-bin\/"\s*=>\s*"([^"]+)"/gm,
+    // A text that another is added to is only a part of it, and would serve the folder above.
+    root: /^\s*server\.document-root\s*=\s*"([^"\\]+)"\s*(?:#.*)?$/gm,
+    cgi: /^[^#\n]*"\/cgi-bin\/"\s*=>\s*"([^"\\]+)"\s*[,)\n]/gm,
   },
   {
     name: 'nginx',
     files: ['/etc/nginx/nginx.conf', '/etc/nginx/conf.d', '/etc/nginx/sites-enabled'],
-    root: /^\s*root\s+"?([^";$\s]+)"?\s*;/gm,
+    root: /^(?:[^#\n]*[\s;{])?root\s+(?:"([^"$\\]+)"|'([^'$\\]+)'|([^"';$\\\s]+))\s*;/gm,
   },
   {
     name: 'Apache',
     files: ['/etc/apache2/sites-enabled', '/etc/apache2/httpd.conf', '/etc/httpd/conf/httpd.conf'],
-    root: /^\s*DocumentRoot\s+"?([^"\s]+)/gm,
-    cgi: /^\s*ScriptAlias\s+\S+\s+"?([^"\s]+)/gm,
+    root: /^\s*DocumentRoot\s+(?:"([^"$\\]+)"|([^"$\s]+))\s*$/gm,
+    cgi: /^\s*ScriptAlias\s+\S+\s+(?:"([^"$\\]+)"|([^"$\s]+))\s*$/gm,
   },
   {
     name: 'boa',
@@ -137,8 +138,10 @@ class Look {
         .map((entry) => join(file, entry));
       const text = [file, ...inFolder].map((path) => this.text(path)).join('\n');
       const found = (kind: 'root' | 'cgi', pattern: RegExp | undefined) =>
-        [...(pattern === undefined ? [] : text.matchAll(pattern))].flatMap(([, path = '']) =>
-          path.startsWith('/')
+        [...(pattern === undefined ? [] : text.matchAll(pattern))].flatMap(([, ...groups]) => {
+          const path = groups.find((group) => group !== undefined) ?? '';
+          // The whole file system is nothing to propose.
+          return path.startsWith('/') && normalize(`${path}/`) !== '/'
             ? [
                 {
                   kind,
@@ -146,8 +149,8 @@ class Look {
                   because: `${name} is configured to serve it`,
                 },
               ]
-            : [],
-        );
+            : [];
+        });
       return [...found('root', root), ...found('cgi', cgi)];
     });
   }

@@ -10,8 +10,11 @@ export interface TomlTable {
 
 /** Milliseconds that a program has for each step of its ending; --closems is added to each. */
 const ENDING = { interrupt: 100, terminate: 250, kill: 500 };
-/** Milliseconds: the shortest interval of our pings. */
+/** Milliseconds: the most that a step of the ending may take. */
+const MAX_ENDING = 10 * 60_000;
+/** Milliseconds: the shortest and the longest interval of our pings. */
 const MIN_PING = 100;
+const MAX_PING = 60 * 60_000;
 /** Bytes: our largest message, which stands for "no limit". */
 const MAX_MESSAGE = 64 << 20;
 /** Of the lines of a program websocketd knows no limit; one without an end must not fill the memory. */
@@ -55,6 +58,7 @@ export function translate(line: WebsocketdLine, version: string): TomlTable {
 
 /** What every WebSocket gets, whatever its path. */
 function stream({ flags, command }: WebsocketdLine, maxForks: number, environment: TomlTable): TomlTable {
+  const closing = Math.min(flags.closems, MAX_ENDING - ENDING.kill);
   return {
     ...(command.length > 0 ? { command } : { root: resolve(flags.dir) }),
     websocket_only: true,
@@ -63,10 +67,10 @@ function stream({ flags, command }: WebsocketdLine, maxForks: number, environmen
     max_message: MAX_LINE,
     max_client_message: bytes(flags.maxframesize),
     max_processes: maxForks,
-    ...(flags.pingms > 0 ? { ping_interval: `${Math.max(flags.pingms, MIN_PING)}ms` } : {}),
-    interrupt_after: `${ENDING.interrupt + flags.closems}ms`,
-    terminate_after: `${ENDING.terminate + flags.closems}ms`,
-    kill_after: `${ENDING.kill + flags.closems}ms`,
+    ...(flags.pingms > 0 ? { ping_interval: `${Math.min(Math.max(flags.pingms, MIN_PING), MAX_PING)}ms` } : {}),
+    interrupt_after: `${ENDING.interrupt + closing}ms`,
+    terminate_after: `${ENDING.terminate + closing}ms`,
+    kill_after: `${ENDING.kill + closing}ms`,
     ...(flags.reverselookup ? { reverse_lookup: true } : {}),
     ...environment,
     ...corsOf(flags),

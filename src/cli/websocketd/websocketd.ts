@@ -4,7 +4,7 @@ import type { ExtraRoute } from '../../gateway/routes.ts';
 import { openAssets } from '../../ops/assets.ts';
 import { Log } from '../../ops/log.ts';
 import { VERSION } from '../../ops/version.ts';
-import { visible } from '../../ops/visible.ts';
+import { visible, visibleLines } from '../../ops/visible.ts';
 import { streamPage } from '../one-line/stream-page.ts';
 import { serveUntilSignal } from '../serve.ts';
 import { EXIT, type Verb } from '../verb.ts';
@@ -40,7 +40,7 @@ export async function runLine(args: readonly string[]): Promise<number> {
     return EXIT.ok;
   } catch (error) {
     if (!(error instanceof LineError)) throw error;
-    process.stderr.write(`${visible(error.message)}\n${SHORT_HELP}`);
+    process.stderr.write(`${visibleLines(error.message)}\n${SHORT_HELP}`);
     return error.exit;
   }
 }

@@ -68,20 +68,22 @@ export class Dialer {
     let misnamed: Error | undefined;
     const roots = tls.trust === undefined && tls.ca === undefined && pinsOf(tls).length > 0 ? [] : authorities(tls);
     const { cert, key, passphrase } = tls;
-    const socket = connectSecure({
-      socket: under,
-      host: name,
-      ...(isIP(name) === 0 ? { servername: name } : {}),
-      ...(roots === undefined ? {} : { ca: [...roots] }),
-      ...(cert === undefined ? {} : { cert, key: key ?? cert }),
-      ...(passphrase === undefined ? {} : { passphrase }),
-      ALPNProtocols: ['http/1.1'],
-      rejectUnauthorized: false,
-      checkServerIdentity: (_host, certificate) => {
-        misnamed = checkServerIdentity(name, certificate);
-        return misnamed;
-      },
-    });
+    const secured = (): ReturnType<typeof connectSecure> =>
+      connectSecure({
+        socket: under,
+        host: name,
+        ...(isIP(name) === 0 ? { servername: name } : {}),
+        ...(roots === undefined ? {} : { ca: [...roots] }),
+        ...(cert === undefined ? {} : { cert, key: key ?? cert }),
+        ...(passphrase === undefined ? {} : { passphrase }),
+        ALPNProtocols: ['http/1.1'],
+        rejectUnauthorized: false,
+        checkServerIdentity: (_host, certificate) => {
+          misnamed = checkServerIdentity(name, certificate);
+          return misnamed;
+        },
+      });
+    const socket = usable(secured);
     socket.on('error', () => undefined);
     socket.pause();
     try {
@@ -114,8 +116,29 @@ function limit(time: number, late: string, signal: AbortSignal): Limit {
   return { time, signal, late: () => new ConnectionError('timeout', late) };
 }
 
+/** Certificates and keys are read at this point. */
+function usable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    const words = cause instanceof Error ? cause.message : String(cause);
+    throw new ConnectionError('protocol', `the certificates or the key that were given cannot be used: ${words}`, {
+      cause,
+    });
+  }
+}
+
+/** OpenSSL's, when the first bytes are those of another protocol: which one depends on its version. */
+const NO_TLS: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG']);
+
 function handshakeFailure(server: string, cause: Error): ConnectionError {
-  return new ConnectionError('protocol', `the TLS handshake with ${server} failed: ${cause.message}`, { cause });
+  const { code, reason } = cause as { readonly code?: unknown; readonly reason?: unknown };
+  const words = NO_TLS.has(String(code))
+    ? 'what it answers is no TLS'
+    : typeof reason === 'string' && reason !== ''
+      ? reason
+      : cause.message;
+  return new ConnectionError('protocol', `the TLS handshake with ${server} failed: ${words}`, { cause });
 }
 
 /** Node types it as an error and gives the code as a text. */

@@ -2,7 +2,7 @@
 import { type IncomingMessage, request } from 'node:http';
 import { BlockList, isIP, type Socket } from 'node:net';
 import { ConnectionError } from '../errors.ts';
-import { basic, endpoint } from '../options.ts';
+import { basic, decodedPart, endpoint } from '../options.ts';
 import { type Limit, within } from './within.ts';
 
 export interface HttpProxy {
@@ -27,7 +27,7 @@ export function parseProxy(text: string): HttpProxy {
     throw new TypeError(`a proxy by ${url.protocol} is not supported: only http: and https: are`);
   const { username, password } = url;
   const authorization =
-    username === '' && password === '' ? undefined : basic(decodeURIComponent(username), decodeURIComponent(password));
+    username === '' && password === '' ? undefined : basic(decodedPart(username), decodedPart(password));
   return { url, name: `${url.protocol}//${url.host}`, authorization };
 }
 
@@ -89,9 +89,10 @@ export async function tunnel(socket: Socket, proxy: HttpProxy, target: URL, limi
     asked.on('socket', () => socket.resume());
     asked.on('connect', (response, _socket, head) => resolve({ response, head }));
     asked.on('response', (response) => resolve({ response, head: Buffer.alloc(0) }));
-    asked.on('error', (cause) =>
-      reject(new ConnectionError('proxy', `the proxy ${proxy.name} closed the connection`, { cause })),
-    );
+    asked.on('error', (cause) => {
+      const what = isParseError(cause) ? 'answered with something that is no HTTP' : 'closed the connection';
+      reject(new ConnectionError('proxy', `the proxy ${proxy.name} ${what}`, { cause }));
+    });
     asked.end();
   });
   socket.pause();
@@ -100,6 +101,11 @@ export async function tunnel(socket: Socket, proxy: HttpProxy, target: URL, limi
   if (status < 200 || status > 299) throw refusal(proxy, authority, response, status);
   if (head.length > 0)
     throw new ConnectionError('proxy', `the proxy ${proxy.name} sent bytes that nobody has asked for`);
+}
+
+/** The codes of Node's HTTP parser begin so. */
+function isParseError(error: Error): boolean {
+  return 'code' in error && String(error.code).startsWith('HPE_');
 }
 
 function refusal(proxy: HttpProxy, authority: string, response: IncomingMessage, status: number): ConnectionError {

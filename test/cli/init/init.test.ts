@@ -213,3 +213,27 @@ test('the ports of this machine, with our own and whose it is', async (t) => {
   const own = takenPorts().find((each) => each.port === port);
   assert.ok(own?.program !== undefined && own.program !== '', JSON.stringify(own));
 });
+
+test('what other servers are configured to serve: quotes, one line, comments, and parts of a path that are none', async (t) => {
+  const nginx = (root: string) => ({ 'srv/a page/index.html': PAGE, 'etc/nginx/nginx.conf': root });
+  for (const root of [`server { listen 80; root "/srv/a page"; }`, `server {\n  root '/srv/a page' ;\n}`]) {
+    const found = await initOn(t, nginx(root));
+    assert.match(found.active, /root = ".*\/srv\/a page"/, root);
+    assert.equal((await found.check()).code, 0);
+  }
+  for (const root of ['# root /srv;', 'root /srv$host;', 'root /;', 'root //./;', 'root "/srv$x";']) {
+    const found = await initOn(t, nginx(`server {\n ${root}\n}`));
+    assert.doesNotMatch(found.active, /\[static/, root);
+    assert.doesNotMatch(found.text, /Not used as it is: there is no route/);
+  }
+  const lighttpd = await initOn(t, {
+    'srv/www/index.html': PAGE,
+    'etc/lighttpd/lighttpd.conf': 'server.document-root = "/srv" + "/www"\n',
+  });
+  assert.doesNotMatch(lighttpd.active, /\[static/);
+  const apache = await initOn(t, {
+    'srv/a page/index.html': PAGE,
+    'etc/apache2/sites-enabled/000.conf': '<VirtualHost *:80>\n  DocumentRoot "/srv/a page"\n</VirtualHost>\n',
+  });
+  assert.match(apache.active, /root = ".*\/srv\/a page"/);
+});

@@ -66,6 +66,8 @@ const STREAM: readonly [args: readonly string[], key: string, value: unknown][] 
   [[], 'ping_interval', undefined],
   [['--pingms=2000'], 'ping_interval', '2000ms'],
   [['--pingms=1'], 'ping_interval', '100ms'],
+  [['--pingms=999999999'], 'ping_interval', '3600000ms'],
+  [['--closems=99999999'], 'kill_after', '600000ms'],
   [['--closems=1000'], 'interrupt_after', '1100ms'],
   [['--closems=1000'], 'kill_after', '1500ms'],
   [['--maxforks=0'], 'max_processes', 100_000],
