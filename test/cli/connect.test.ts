@@ -155,7 +155,7 @@ test('--listen joins each connection with a stream of its own', async (t) => {
   const gateway = await startGateway(t, { config: CONFIG, files: FILES });
   const path = join(folderWith(t, {}), 'hop.sock');
   for (const address of ['127.0.0.1:0', `unix:${path}`]) {
-    const command = start(t, '--listen', address, '--linger', '200ms', gateway.url('/raw'));
+    const command = start(t, '--listen', address, '--linger', '3s', gateway.url('/raw'));
     await until(() => /listening at .*\n/.test(command.stderr), 'it to listen');
     const port = Number(/:(\d+)\n/.exec(command.stderr)?.[1]);
     const talk = async (text: string): Promise<string> => {

@@ -35,7 +35,9 @@ export function writeConfiguration(machine: Machine, taken: readonly TakenPort[]
     const before = sections;
     sections = sections.map((section, at) => {
       const problem = problems.find((each) => each.at === at);
-      return problem === undefined || section.off !== undefined ? section : { ...section, off: problem.message };
+      return problem === undefined || section.off !== undefined || section.toml.length === 0
+        ? section
+        : { ...section, off: problem.message };
     });
     if (sections.every((section, at) => section === before[at])) break;
   }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -69,11 +69,8 @@ test('a program that has gone, and has left something behind, is over', async (t
   });
   const marker = `sleep 1000 2>/dev/null & echo $! >pid; echo last; exit 7`;
   const folder = folderWith(t, {});
-  t.after(async () => {
-    const { readFileSync } = await import('node:fs');
-    process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
-  });
   const left = await runnel(['connect', `ws://127.0.0.1:${port}/`, '--', 'sh', '-c', marker], folder);
+  process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL');
   assert.equal(left.code, 7);
   assert.deepEqual(got, ['last']);
 });
