@@ -62,8 +62,8 @@ describe('a kind of route', () => {
     assert.deepEqual(
       [...(route?.headers ?? [])],
       [
-        ['a', 'b'],
-        ['c', 'd'],
+        ['a', ['b']],
+        ['c', ['d']],
       ],
     );
     assert.equal(route?.limits.body, result.config.defaults.limits.body);

@@ -7,8 +7,11 @@ import type { Upgrade } from '../engine.ts';
 import { type NativeClass, type NativeSocket, nativeClass } from './native.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';
 
-/** How long a client may take to answer our close frame. Milliseconds. */
-const CLOSE_TIMEOUT = 10_000;
+/**
+ * How long a client may take to answer our close frame. Milliseconds. It may have MB in front of that frame in the kernel's buffers, which
+ * nobody tells us of: with 10 s a client that read slowly lost its last messages, and the close code with them.
+ */
+const CLOSE_TIMEOUT = 60_000;
 /**
  * A message may come in pieces, frames or packets, each of which costs some 300 bytes beside its own: so many of any size, and further ones
  * of this size on average.
