@@ -73,7 +73,8 @@ inside runnel version
 
 step "the name of websocketd"
 inside websocketd --version | grep -q '^websocketd of runnel' || fail "websocketd is another program"
-inside sh -c 'exec websocketd --port=8099 --loglevel=access echo hello' >"$root/websocketd.log" 2>&1 &
+# Not by "inside": a function in the background is a shell, which would be killed in its place.
+chroot "$root" /usr/bin/websocketd --port=8099 --loglevel=access echo hello >"$root/websocketd.log" 2>&1 &
 gateway=$!
 until inside curl -s http://127.0.0.1:8099/some_path >/dev/null; do kill -0 $gateway || { gateway= && fail "$(cat "$root/websocketd.log")"; }; done
 answer=$(inside curl -s --http1.1 --max-time 10 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \
