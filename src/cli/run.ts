@@ -22,7 +22,7 @@ export const run: Verb = {
   brief: 'stream the output of one command to a page',
   doc: `Serves a page that shows the output of a command, line by line, as it is printed. Each viewer gets a process of its own, and a
 line that the viewer types goes to its input. Only this machine can open the page, unless --open-to or -l says otherwise. Ctrl-C stops
-it. The page is for browsers; at the same address are a WebSocket, an event stream and plain text for curl.
+it. The page is for browsers; at the same address are a WebSocket, an event stream and text (curl -NH Accept:text/plain).
 
 Examples:
   runnel run -- vmstat -n 1
