@@ -1,16 +1,15 @@
 /** The client's end of a WebSocket to an upstream (RFC 6455): the handshake's fields, and what goes over it then. */
-import { createHash, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type HeaderList, headerValue } from '../engine/engine.ts';
 import { SOCKET_HIGH_WATER } from '../engine/socket-rules.ts';
 import type { UpstreamResponse } from './exchange.ts';
 import { UpstreamError } from './faults.ts';
 import { OPCODE, type Opcode } from './frames/frames.ts';
+import { acceptOf, newKey } from './frames/handshake.ts';
 import { FrameError, FrameReader, type FrameTaker } from './frames/reader.ts';
 import { closePayload, FrameWriter, MAX_FRAME_HEAD } from './frames/writer.ts';
 import type { Connection, Incoming } from './incoming.ts';
 
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** How long the upstream may take to answer our close frame, or to end the connection behind its own. Milliseconds. */
 const CLOSE_TIMEOUT = 10_000;
 const NO_PAYLOAD = Buffer.alloc(0);
@@ -19,7 +18,7 @@ const LOST = 1006;
 
 /** A handshake that is under way. */
 export class ClientHandshake {
-  private readonly key = randomBytes(16).toString('base64');
+  private readonly key = newKey();
 
   /** @param protocols subprotocols to offer, in the order of preference */
   constructor(private readonly protocols: readonly string[]) {}
@@ -31,10 +30,7 @@ export class ClientHandshake {
 
   /** The subprotocol that the upstream has chosen, if any. Throws an `UpstreamError` where its 101 is not the answer to this. */
   protocolOf({ headers }: Pick<UpstreamResponse, 'headers'>): string | undefined {
-    const accept = createHash('sha1')
-      .update(this.key + GUID)
-      .digest('base64');
-    if (headerValue(headers, 'sec-websocket-accept') !== accept)
+    if (headerValue(headers, 'sec-websocket-accept') !== acceptOf(this.key))
       throw new UpstreamError('its WebSocket handshake has a wrong Sec-WebSocket-Accept');
     if (headers.some(([name]) => name === 'sec-websocket-extensions'))
       throw new UpstreamError('its WebSocket handshake has an extension that was not offered');

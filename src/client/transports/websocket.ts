@@ -3,11 +3,11 @@
  * not those of ws, which costs four times as much for a line that is sent and brings along zlib and TLS (`docs/connect.md` has figures). Compression is not offered: 64 KiB
  * of it may be 64 MiB of messages.
  */
-import { createHash, randomBytes } from 'node:crypto';
 import { type IncomingMessage, request } from 'node:http';
 import type { Socket } from 'node:net';
 import { Deferred } from '../../ownership/deferred.ts';
 import { CLOSE, OPCODE, type Opcode } from '../../upstream/frames/frames.ts';
+import { acceptOf, newKey } from '../../upstream/frames/handshake.ts';
 import { FrameError, FrameReader, type FrameTaker } from '../../upstream/frames/reader.ts';
 import { closePayload, FrameBatch } from '../../upstream/frames/writer.ts';
 import { within } from '../dialing/within.ts';
@@ -15,7 +15,6 @@ import { ConnectionError } from '../errors.ts';
 import { type Ending, type Link, type LinkEvents, type LinkParts, tellEvent, withParameter } from './link.ts';
 import { rejection } from './rejection.ts';
 
-const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 /** Bytes that may wait for the kernel before the writer takes a break. */
 const HIGH = 256 * 1024;
 const LOW = 64 * 1024;
@@ -29,7 +28,7 @@ export async function openWebSocket(parts: LinkParts, events: LinkEvents): Promi
   try {
     const late = (): Error => new ConnectionError('timeout', `${server} did not answer within ${plan.times.answer} ms`);
     const { protocol, head } = await within<Handshake>({ time: plan.times.answer, late, signal }, (resolve, reject) => {
-      const key = randomBytes(16).toString('base64');
+      const key = newKey();
       const asked = askFor(socket, key, parts);
       asked.once('upgrade', (response, _socket, head) => {
         try {
@@ -81,8 +80,7 @@ function agreedProtocol({ headers }: IncomingMessage, key: string, { plan }: Lin
     throw new ConnectionError('protocol', `${plan.url.host} has answered the WebSocket handshake with ${what}`);
   };
   if (headers.upgrade?.toLowerCase() !== 'websocket') refuse('another protocol');
-  const digest = createHash('sha1').update(`${key}${GUID}`).digest('base64');
-  if (headers['sec-websocket-accept'] !== digest) refuse('a wrong Sec-WebSocket-Accept');
+  if (headers['sec-websocket-accept'] !== acceptOf(key)) refuse('a wrong Sec-WebSocket-Accept');
   if (headers['sec-websocket-extensions'] !== undefined) refuse('an extension that was not offered');
   const protocol = headers['sec-websocket-protocol'];
   if (protocol === undefined && plan.protocols.length > 0) refuse('none of the subprotocols that were offered');
