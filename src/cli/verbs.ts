@@ -10,8 +10,8 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, (
   ['connect', async () => (await import('./connect/connect.ts')).connect],
   ['websocketd', async () => (await import('./websocketd/websocketd.ts')).websocketd],
   ['tls', async () => (await import('./tls/tls.ts')).tls],
-  ['hash-password', async () => (await import('./hash-password.ts')).hashPassword],
-  ['token', async () => (await import('./token.ts')).token],
+  ['hash-password', async () => (await import('./credentials/hash-password.ts')).hashPassword],
+  ['token', async () => (await import('./credentials/token.ts')).token],
   ['schema', async () => (await import('./schema.ts')).schema],
   ['version', async () => (await import('./version.ts')).version],
 ]);

@@ -3,6 +3,7 @@
  * write; what the reader of our standard output does not take is held to a bound, then dropped and counted, and the log says how many were.
  */
 import { write } from 'node:fs';
+import { RecentTrouble } from './recent-trouble.ts';
 import { type NonblockingOutput, nonblockingOutput } from './system/nonblocking.ts';
 import { visible } from './visible.ts';
 
@@ -32,6 +33,8 @@ export interface LogOptions {
 export class Log {
   /** Lines that had to be dropped because nobody read the log. */
   dropped = 0;
+  /** The last warnings and errors, whether or not anybody reads the log. */
+  readonly trouble = new RecentTrouble();
   /** Those of them that the log has not told yet. */
   private untold = 0;
   private pending: string[] = [];
@@ -61,9 +64,11 @@ export class Log {
     this.line('info', message, fields);
   }
   warn(message: string, fields?: LogFields): void {
+    this.trouble.add('warn', message, fields);
     this.line('warn', message, fields);
   }
   error(message: string, fields?: LogFields): void {
+    this.trouble.add('error', message, fields);
     this.line('error', message, fields);
   }
 

@@ -1,7 +1,7 @@
 /** `runnel token`: a new bearer token, and the line by which it is known again. */
 import { createHash, randomBytes } from 'node:crypto';
-import { CREDENTIAL_NAME } from '../config/credentials.ts';
-import { EXIT, UsageError, type Verb } from './verb.ts';
+import { CREDENTIAL_NAME } from '../../config/credentials.ts';
+import { EXIT, UsageError, type Verb } from '../verb.ts';
 
 export const token: Verb = {
   name: 'token',

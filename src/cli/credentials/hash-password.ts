@@ -1,7 +1,7 @@
 /** `runnel hash-password`: a line for a password file. */
 import type { ReadStream } from 'node:tty';
-import { CREDENTIAL_NAME } from '../config/credentials.ts';
-import { EXIT, UsageError, type Verb } from './verb.ts';
+import { CREDENTIAL_NAME } from '../../config/credentials.ts';
+import { EXIT, UsageError, type Verb } from '../verb.ts';
 
 /** 2^10 rounds: a tenth of a second here, a second on a small board. */
 const USUAL_COST = 10;
