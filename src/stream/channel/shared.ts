@@ -251,6 +251,14 @@ export class SharedChannel implements SharedSourceEvents {
     for (const member of this.members.values()) this.delivery.notice(member, { kind: 'notice', text });
   }
 
+  lastId(): string {
+    return this.history.lastId;
+  }
+
+  kept(): Promise<boolean> | undefined {
+    return this.history.kept();
+  }
+
   /** No client of a shared stream was held back. */
   drain(): void {}
 

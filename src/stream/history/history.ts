@@ -133,6 +133,25 @@ export class History {
     return portionFrom(this.beginning(), Number.POSITIVE_INFINITY).batch;
   }
 
+  /** As `SharedSourceEvents.kept`. What is kept in memory alone is as safe as it was promised to be. */
+  kept(): Promise<boolean> | undefined {
+    return undefined;
+  }
+
+  /**
+   * The messages behind the one with this number, as far as they are kept, oldest first, in portions of at most `most` bytes (one message
+   * in any case). Whoever has enough stops.
+   */
+  async *past(sequence: number, most = 64 * 1024): AsyncGenerator<readonly Message[], void, undefined> {
+    let position = this.positionAfter(sequence);
+    for (;;) {
+      const { batch, to } = portionFrom(position, most);
+      if (batch.length === 0) return;
+      yield batch;
+      position = to;
+    }
+  }
+
   /** Where a client goes on that has the message with this id. Undefined for an id that is not one of this run: then it is new. */
   after(id: string): ResumePoint | undefined {
     const sequence = this.sequenceOf(id);

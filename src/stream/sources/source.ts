@@ -97,6 +97,13 @@ export interface SharedSourceEvents extends SourceEvents {
   messageFor(clients: readonly string[], message: Buffer): void;
   /** A sentence about the stream for everybody. */
   notice(text: string): void;
+  /** The id of the stream's newest message. */
+  lastId(): string;
+  /**
+   * Undefined: every message until now is as safe as `history` promises. Otherwise a promise that resolves once that is so (true), or
+   * when it cannot be (false): the disk is full, say, and the log has told why.
+   */
+  kept(): Promise<boolean> | undefined;
 }
 
 /** Makes the source out of what was started for it: a program, a connection. */
