@@ -1,14 +1,15 @@
 /** A stream as a handler: how a client gets in, whatever its transport and whatever joins it to a source. */
-import { headerValue } from '../engine/engine.ts';
+import { headerValue, type Reply } from '../engine/engine.ts';
 import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
-import { textReply } from '../http/reply.ts';
+import { textReply, withHeaders } from '../http/reply.ts';
 import { bodyBytes } from '../http/spool.ts';
 import { untilAborted } from '../ownership/until-aborted.ts';
 import { noRoom } from '../programs/start-error.ts';
 import type { Channels } from './channel/channels.ts';
 import { type ClientParts, NO_CLIENT, type Reservation } from './clients/client.ts';
 import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
+import { answerLookup, newestId } from './clients/lookup.ts';
 import { ClientPlaces } from './clients/places.ts';
 import { acceptResponse } from './clients/response.ts';
 import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
@@ -60,8 +61,9 @@ export class Stream implements Handler {
     if (transport === 'events' && last === ENDED_ID)
       return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
     if (transport === 'post') return this.post(call);
+    if (transport === 'lookup') return this.lookup(call);
     if (transport === 'long-poll') return this.longPoll(call);
-    if (request.method === 'HEAD') return this.response(transport, NO_CLIENT);
+    if (request.method === 'HEAD') return this.head(call, transport);
     call.endless();
     const after = queryValue(request.query, 'after');
     const from = transport === 'websocket' ? after : (last ?? after);
@@ -97,16 +99,28 @@ export class Stream implements Handler {
     return acceptWebSocket(this.clientParts, call, { numbered, protocol }, reservation);
   }
 
-  private response(transport: Transport, reservation: Reservation): Answer {
+  private response(transport: Transport, reservation: Reservation): Reply {
     const { binary, keepAlive } = this.clientParts;
     const form: ResponseForm =
       transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
     return acceptResponse(this.clientParts, form, transport, reservation);
   }
 
+  /** How a GET would begin, and where a shared stream is. Nothing is started for it. */
+  private head(call: Call, transport: Transport): Reply {
+    const reply = this.response(transport, NO_CLIENT);
+    return this.plan.share === 'client' ? reply : withHeaders(reply, newestId(this.channels.past(call)));
+  }
+
+  private lookup(call: Call): Answer {
+    if (this.plan.share === 'client')
+      return textReply(400, 'only a shared stream has past messages: share = "all" or "query"\n');
+    return answerLookup(call.request.query, this.channels.past(call));
+  }
+
   private longPoll(call: Call): Answer | Promise<Answer> {
     if (this.plan.share === 'client') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
-    if (call.request.method === 'HEAD') return this.response('long-poll', NO_CLIENT);
+    if (call.request.method === 'HEAD') return this.head(call, 'long-poll');
     call.endless();
     return this.places?.during(() => this.news(call)) ?? this.news(call);
   }

@@ -2,6 +2,7 @@
 import type { Call } from '../../http/handler.ts';
 import type { Reservation } from '../clients/client.ts';
 import type { Transport } from '../clients/transport.ts';
+import type { History } from '../history/history.ts';
 import type { Ending } from '../message.ts';
 import type { MessageAnswer, SendResult } from '../sources/source.ts';
 import type { SharedChannel } from './shared.ts';
@@ -23,6 +24,11 @@ export interface Channels {
   reserve(call: Call, transport: Transport, after: string | undefined): Reservation | Promise<Reservation>;
   /** The channel of this call, which may have no source yet; only where clients share one. */
   shared(call: Call): SharedChannel;
+  /**
+   * What is kept of the stream of this call; undefined where nobody has opened it yet. Makes no channel but the one that all share; only where
+   * clients share one.
+   */
+  past(call: Call): History | undefined;
   /** The sender of this POST; throws or rejects with an `HttpError` for one that cannot send. */
   sender(call: Call): Sender | Promise<Sender>;
   /** `start = "boot"`: starts what runs without clients. */

@@ -42,6 +42,10 @@ export class PrivateChannels implements Channels {
     throw new TypeError('each client has a channel of its own');
   }
 
+  past(): never {
+    return this.shared();
+  }
+
   sender(call: Call): Sender {
     const number = this.sessions.numberOf(queryValue(call.request.query, 'session') ?? '', call.user);
     const channel = number === undefined ? undefined : this.senders.get(number);

@@ -7,6 +7,7 @@ import { noRoom } from '../../programs/start-error.ts';
 import { textOf } from '../../routing/canonical-path.ts';
 import type { ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
 import { queryValue, streamQuery, type Transport } from '../clients/transport.ts';
+import type { History } from '../history/history.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import type { StreamPlan } from '../plan.ts';
 import type { ClientFacts, MessageAnswer, SendResult, SharedSources } from '../sources/source.ts';
@@ -36,8 +37,13 @@ export class SharedChannels implements Channels {
   }
 
   shared(call: Call): SharedChannel {
-    const query = this.plan.share === 'all' ? '' : streamQuery(call.request.query);
+    const query = this.queryOf(call);
     return this.channel(this.keyOf(call, query), call, query);
+  }
+
+  past(call: Call): History | undefined {
+    if (this.plan.share === 'all') return this.shared(call).history;
+    return this.channels.get(this.keyOf(call, this.queryOf(call)))?.history;
   }
 
   sender(call: Call): Sender | Promise<Sender> {
@@ -67,6 +73,10 @@ export class SharedChannels implements Channels {
   private whenReady<T>(channel: SharedChannel, use: () => T | Promise<T>): T | Promise<T> {
     const ready = channel.ready();
     return ready === undefined ? use() : ready.then(use);
+  }
+
+  private queryOf(call: Call): string {
+    return this.plan.share === 'all' ? '' : streamQuery(call.request.query);
   }
 
   private keyOf(call: Call, query: string): string {

@@ -42,7 +42,7 @@ const DROPS = { full: 'input_overrun', away: 'no_source' } as const;
 
 export class SharedChannel implements SharedSourceEvents {
   readonly longPolls: LongPolls;
-  private readonly history: History;
+  readonly history: History;
   private readonly members = new Map<string, Member>();
   private readonly supervisor: SourceSupervisor;
   private readonly replay: Replay;

@@ -1,7 +1,7 @@
 /** How a client wants a stream, by what its request asks. Pure. */
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
 
-export type Transport = 'websocket' | 'events' | 'long-poll' | 'post' | 'plain';
+export type Transport = 'websocket' | 'events' | 'long-poll' | 'lookup' | 'post' | 'plain';
 
 /** @param handshake whether the request asks for an upgrade to WebSocket */
 export function transportOf(
@@ -12,7 +12,9 @@ export function transportOf(
 ): Transport {
   if (handshake) return 'websocket';
   if (method === 'POST') return 'post';
-  if (queryValue(query, 'transport') === 'poll') return 'long-poll';
+  const named = queryValue(query, 'transport');
+  if (named === 'poll') return 'long-poll';
+  if (named === 'history') return 'lookup';
   return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
 }
 
@@ -31,6 +33,9 @@ const OURS: ReadonlySet<string> = new Set([
   ...LAST_ID_PARAMETERS,
 ]);
 
+/** Of a lookup alone: a stream's own query may well have a parameter of this name. */
+const LIMIT = 'limit';
+
 /** A parameter of a query, decoded; undefined when it is not there. */
 export function queryValue(query: string | undefined, name: string): string | undefined {
   return query === undefined ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
@@ -39,9 +44,13 @@ export function queryValue(query: string | undefined, name: string): string | un
 /** The query without what is ours: what tells streams with `share = "query"` apart, and what a program sees. */
 export function streamQuery(query: string | undefined): string {
   if (query === undefined || query === '') return '';
+  const isLookup = query.includes('transport=history') && queryValue(query, 'transport') === 'history';
   return query
     .split('&')
-    .filter((part) => !OURS.has(decodedName(part)))
+    .filter((part) => {
+      const name = decodedName(part);
+      return !OURS.has(name) && !(isLookup && name === LIMIT);
+    })
     .join('&');
 }
 

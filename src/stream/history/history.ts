@@ -116,6 +116,11 @@ export class History {
     this.trim();
   }
 
+  /** When the message behind this position came, by the clock as it is now: on a board that clock may have been wrong then. */
+  timeOf({ since }: Position): Date {
+    return new Date(Date.now() - (this.now() - since));
+  }
+
   /** Before everything that is kept. */
   beginning(): Position {
     this.trim();
