@@ -12,6 +12,8 @@ interface RunnelOptions {
   timeout?: number;
   /** Milliseconds that it waits at most before it tries again. 30000 by default. */
   maxDelay?: number;
+  /** Begin with so many past messages of a shared stream, at most 10000; the stream goes on behind them. None by default. */
+  history?: number;
   /** Remember in sessionStorage which way worked, for the next page too. */
   remember?: boolean;
 }
@@ -26,8 +28,11 @@ interface Told<Type extends string> {
 interface RunnelEvents<Data extends RunnelData = string> {
   /** Connected, for the first time or again. */
   open: Told<'open'> & { readonly facts: { readonly [name: string]: string | number } };
-  /** `lastEventId` is "" for a message of an unshared stream, or one that is for you alone. */
-  message: Told<'message'> & { readonly data: Data; readonly lastEventId: string };
+  /**
+   * `lastEventId` is "" for a message of an unshared stream, or one that is for you alone. `time`: when it came to the gateway (ISO 8601), only
+   * of a past one (`history`).
+   */
+  message: Told<'message'> & { readonly data: Data; readonly lastEventId: string; readonly time?: string };
   /** The connection was lost (it is tried again, `readyState` 0), it is over (2), or a message could not be sent. */
   error: Told<'error'> & { readonly reason: string; readonly code?: number };
   /** `delay`: milliseconds until the next attempt, while "waiting". */

@@ -199,6 +199,7 @@
     var tries = 0; // failures of what has worked before
     var patience = wish.timeout || 5000;
     var came = false; // something has got through once
+    var past = wish.history; // how many past messages are still to be asked for
     var place = ['', '', 0]; // of the last message: its id, epoch and number
 
     if (!(self instanceof Runnel)) return new Runnel(url, options);
@@ -254,11 +255,11 @@
         self.lastEventId = place[0];
         return true;
       };
-      me.message = function (id, data) {
+      me.message = function (id, data, time) {
         quiet = false;
         if (!me.at(id)) return;
         failures = 0;
-        emit('message', { data: data, lastEventId: id });
+        emit('message', { data: data, lastEventId: id, time: time });
       };
       me.event = function (name, data) {
         var facts;
@@ -330,13 +331,34 @@
       watch = setTimeout(function () {
         me.lost(0, 'no answer');
       }, patience);
-      try {
-        me.stop = start[self.transport](me, function (name, poll) {
-          return address(name, place[0]) + (poll ? '&transport=poll' : '');
-        });
-      } catch (error) {
-        me.lost(0, String(error));
+      function open() {
+        try {
+          me.stop = start[self.transport](me, function (name, poll) {
+            return address(name, place[0]) + (poll ? '&transport=poll' : '');
+          });
+        } catch (error) {
+          me.lost(0, String(error));
+        }
       }
+      if (past) recall(me, open);
+      else open();
+    }
+
+    // What was, as messages; then the stream goes on behind that. A stream without a past is opened all the same.
+    function recall(me, open) {
+      ask('GET', address('transport', 'history') + '&limit=' + past, {}, null, false, function (status, text, xhr) {
+        if (!me.alive) return;
+        if (!status) return me.lost(0, '');
+        past = 0;
+        if (status === 200) {
+          text.split('\n').forEach(function (line) {
+            var message = line && JSON.parse(line);
+            if (line) me.message(message.id, message.encoding ? bytesOf(message.data) : message.data, message.time);
+          });
+          me.at(xhr.getResponseHeader('Last-Event-ID') || '');
+        }
+        if (me.alive) open();
+      });
     }
 
     function wait(code, reason) {

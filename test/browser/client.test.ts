@@ -1,6 +1,6 @@
 /** `/.runnel/client.js` in a browser, on lines of every kind of badness: nothing lost, nothing twice, and the way it went. */
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
 import { noBrowser, testBrowser } from '../support/browser.ts';
@@ -90,6 +90,9 @@ const line =
 const TRIALS: { readonly [name: string]: Trial } = {
   'a good line': { ways: ['websocket'] },
   'a good line, engine node': { engine: 'node', ways: ['websocket'] },
+  'the past first': { options: '{ history: 10000 }', ways: ['websocket'] },
+  'the past first, without WebSocket': { options: '{ history: 10000 }', before: NO_WEBSOCKET, ways: ['events'] },
+  'the past first, by polling': { options: '{ history: 10000, transports: ["poll"] }', ways: ['poll'] },
   'a browser without WebSocket': { before: NO_WEBSOCKET, ways: ['events'] },
   'a browser without WebSocket and EventSource': { before: NO_WEBSOCKET + NO_EVENTSOURCE, ways: ['events'] },
   'a proxy that refuses WebSocket': { between: line({ refuse: /^upgrade: websocket/im }), ways: ['events'] },
@@ -208,6 +211,56 @@ describe('client.js', { skip: noBrowser, concurrency: 4 }, () => {
       await until('a message', async () => (await length(page, 'messages')) > 0);
       assert.deepEqual(await page.evaluate('[].slice.call(new Uint8Array(messages[0]))'), [0, 255, 1]);
     });
+
+  test('the chart of docs/clients.md begins with the past, and goes on behind it', async (t) => {
+    const chart = /^```html\n(<script src="\/.runnel\/client.js"><\/script>\n<canvas.*?)```/ms.exec(
+      readFileSync('docs/clients.md', 'utf8'),
+    )?.[1];
+    assert.ok(chart !== undefined);
+    // What is new is told to nobody who comes later, but for what a lookup gives.
+    const keys = 'share = "all"\nhistory = 1000\nreplay = "none"\nstart = "boot"\n';
+    const running = await startGateway(t, {
+      config: `[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "www"\n[stream."/live/sensors"]\ncommand = ["sh", "-c", "seq 1 600; exec cat"]\n${keys}`,
+      files: { 'www/index.html': `<!doctype html><title>chart</title>${chart}` },
+    });
+    await until('there is a past', async () => {
+      const { headers } = await fetch(running.url('/live/sensors'), { method: 'HEAD' });
+      return headers.get('last-event-id')?.endsWith('-600') === true;
+    });
+    const context = await (await browser()).newContext();
+    t.after(() => context.close());
+    const page = await context.newPage();
+    const errors: unknown[] = [];
+    page.on('pageerror', (error) => errors.push(error));
+    await page.goto(running.url('/'));
+    await until('it follows', async () => (await page.evaluate('stream.state')) === 'open');
+    const values = (): Promise<unknown> => page.evaluate('points.map(function (point) { return point.value; })');
+    const readings = Array.from({ length: 500 }, (_, at) => at + 101);
+    assert.deepEqual(await values(), readings);
+    await fetch(running.url('/live/sensors'), { method: 'POST', body: '601' });
+    await until('the next one is there', async () => (await page.evaluate('points[499].value')) === 601);
+    assert.deepEqual(await values(), [...readings.slice(1), 601]);
+    const past = (await page.evaluate(
+      'points[0].time <= points[499].time && points[499].time <= new Date()',
+    )) as boolean;
+    assert.ok(past);
+    await until('it is drawn', async () =>
+      page.evaluate('chart.getContext("2d").getImageData(0, 0, 600, 200).data.some(function (at) { return at > 0; })'),
+    );
+    assert.deepEqual(errors, []);
+  });
+
+  test('asked for a past that is not there, it begins with what comes', async (t) => {
+    const { page } = await start(t, { ways: [] });
+    await page.evaluate(`follow('/cat', { history: 5 }); stream.onstate = function (event) {
+      if (event.state === 'open') stream.send('hello');
+    }`);
+    await until('it came back', async () => (await length(page, 'messages')) > 0);
+    assert.deepEqual(await page.evaluate('[messages, stream.transport, told]'), [['hello'], 'websocket', []]);
+    await page.evaluate(`stream.close(); messages = []; follow('/bytes', { history: 5 })`);
+    await until('a message', async () => (await length(page, 'messages')) > 0);
+    assert.deepEqual(await page.evaluate('[].slice.call(new Uint8Array(messages[0]))'), [0, 255, 1]);
+  });
 
   test('says why it cannot get there', async (t) => {
     const { page } = await start(t, { ways: [] });

@@ -92,7 +92,10 @@ export class BrowserFiles implements Handler {
 
 /** Lines that are comments, and indentation: a quarter of what a phone would load. */
 export function withoutComments(script: string): string {
-  return script.replace(/^[ \t]+/gm, '').replace(/^\/\/.*\n/gm, '');
+  return script
+    .replace(/^[ \t]+/gm, '')
+    .replace(/^\/\/.*\n/gm, '')
+    .replace(/([;,{]) \/\/ .*$/gm, '$1');
 }
 
 function browserFile(text: string, contentType: string, compress: (bytes: Buffer) => Buffer): BrowserFile {
