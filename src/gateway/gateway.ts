@@ -210,7 +210,7 @@ class RunningGateway implements Gateway {
     const changes = compareRoutes(before, routes);
     this.largest = Math.max(USUAL_MESSAGE, ...everyRoute(config).map(maxMessage));
     try {
-      const listeners = await this.listeners.prepare(await this.pipelines.of(config, policies, routes.router));
+      const listeners = await this.listeners.prepare(this.pipelines.of(config, policies, routes.router));
       const commit = (): void => {
         listeners.commit(config.stop_timeout);
         this.built = { config, policies, routes };
@@ -295,7 +295,6 @@ class RunningGateway implements Gateway {
     await Promise.all(handlers.map((handler) => handler.close()));
     this.listeners.close();
     await this.programs.closeAll(STOP_PROGRAMS);
-    this.pipelines.close();
     this.readiness.close();
   }
 

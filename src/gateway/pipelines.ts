@@ -8,7 +8,7 @@ import { Pipeline } from '../http/pipeline.ts';
 import type { PipelineParts, Route } from '../http/route.ts';
 import { HostPatterns } from '../net/host-patterns.ts';
 import type { Log } from '../ops/log.ts';
-import type { Metrics } from '../ops/metrics.ts';
+import { Metrics } from '../ops/metrics/metrics.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Policies } from '../policy/policies.ts';
 import { type RouteEntry, Router } from '../routing/router.ts';
@@ -29,12 +29,14 @@ export interface PipelinesParts {
 
 export class Pipelines {
   private readonly nextId = requestNames();
-  private metrics: Metrics | undefined;
+  private readonly metrics: Metrics;
 
-  constructor(private readonly parts: PipelinesParts) {}
+  constructor(private readonly parts: PipelinesParts) {
+    this.metrics = new Metrics(parts.tallies, parts.log, parts.version);
+  }
 
   /** In the configuration's order, the operator's own last. */
-  async of(config: Config, policies: Policies, routes: Router<Route>): Promise<readonly WantedListener[]> {
+  of(config: Config, policies: Policies, routes: Router<Route>): readonly WantedListener[] {
     const wanted: WantedListener[] = config.listen.map((listen) => {
       const router =
         listen.redirect === undefined ? routes : redirectRouter(this.target(listen.redirect), policies.ofAdmin());
@@ -46,15 +48,11 @@ export class Pipelines {
       return { listen, admin: false, serve: pipeline.serve };
     });
     if (config.admin === undefined) return wanted;
-    const router = new Router(await this.adminRoutes(policies));
+    const router = new Router(this.adminRoutes(policies));
     const hosts = new HostPatterns(config.admin.hosts);
     const pages = this.pipeline({ router, hosts, policies, headers: [] }, false);
     const listen = { address: config.admin.listen, engine: 'node' } as const;
     return [...wanted, { listen, admin: true, serve: pages.serve }];
-  }
-
-  close(): void {
-    this.metrics?.close();
   }
 
   /** The one that is configured, or else the first TLS listener's, which is bound by the time that somebody asks. */
@@ -70,10 +68,8 @@ export class Pipelines {
     return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, logRequests, nextId: this.nextId });
   }
 
-  private async adminRoutes(policies: Policies): Promise<RouteEntry<Route>[]> {
-    const { log, version, tallies, certificates } = this.parts;
-    // Loaded here, because without an admin listener nobody reads metrics.
-    this.metrics ??= (await import('../ops/metrics.ts')).createMetrics(tallies, log, version);
+  private adminRoutes(policies: Policies): RouteEntry<Route>[] {
+    const { certificates } = this.parts;
     const built = policies.ofAdmin();
     const route = (key: string, handler: Handler): RouteEntry<Route> => ({
       key,

@@ -2,7 +2,7 @@
 import type { Exchange, Handshake, HeaderList, Reply, Upgrade } from '../engine/engine.ts';
 import { bodyLength } from '../engine/replies.ts';
 import type { LogFields } from '../ops/log.ts';
-import { methodLabel } from '../ops/tallies.ts';
+import { methodLabel, statusClass } from '../ops/tallies.ts';
 import type { ClientRequest } from '../policy/addresses.ts';
 import type { User } from '../policy/auth/auth.ts';
 import { tokenParameter } from '../policy/auth/query-token.ts';
@@ -50,6 +50,8 @@ export class PipelineCall implements Call {
   private watched = false;
   private gone = false;
   private logged = false;
+  /** The answer has no end, or waits for news: how long it takes says nothing. */
+  private lasting = false;
 
   constructor(
     readonly exchange: Exchange,
@@ -128,6 +130,7 @@ export class PipelineCall implements Call {
   }
 
   endless(): void {
+    this.lasting = true;
     this.exchange.endless();
   }
 
@@ -162,6 +165,7 @@ export class PipelineCall implements Call {
     const shared = this.ready.of(answer, own, this.parts.headers, cors, this.exchange.request);
     const reply = this.token === undefined ? shared : unshared(shared);
     if (typeof reply.body === 'object' && 'start' in reply.body) {
+      if (this.lasting) this.observeTime(reply.status, performance.now());
       const { reply_rate = 0, rate_window: window = 0 } = this.route?.limits ?? {};
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
       const source = new MeteredBody(reply.body, { rate, window }, (sent, cut) => {
@@ -246,12 +250,14 @@ export class PipelineCall implements Call {
     tallies.requests.add(1, route, methodLabel(this.request.method), String(status));
     if (this.body !== undefined && this.body.length > 0) tallies.bodyBytes.add(this.body.length, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
+    const now = performance.now();
+    if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);
     if (!this.parts.logRequests) return;
     const { request } = this;
     const fields: LogFields = {
       status,
       bytes: sent,
-      ms: Math.round((performance.now() - this.started) * 10) / 10,
+      ms: Math.round((now - this.started) * 10) / 10,
       route,
       client: request.remoteAddress,
       ...(this.user === undefined ? {} : { user: this.user.name }),
@@ -261,6 +267,11 @@ export class PipelineCall implements Call {
     };
     const target = request.query === undefined ? request.path : `${request.path}?${shown(request.query)}`;
     log.info(`${request.method} ${asAscii(target)}`, fields);
+  }
+
+  private observeTime(status: number, now: number): void {
+    const { requestTimes } = this.parts.tallies;
+    requestTimes.series(this.route?.key ?? NO_ROUTE, statusClass(status)).observe((now - this.started) / 1000);
   }
 }
 

@@ -1,104 +1,12 @@
 /**
- * What the gateway counts while it works: plain numbers, cheap enough for every request and message. `metrics.ts` shows
- * them to Prometheus when somebody asks; labels come from the configuration or from short fixed lists, never from a request.
+ * What the gateway counts while it works: plain numbers, cheap enough for every request and message. Each is declared here once, with
+ * all that is said about it: `/metrics` and docs/metrics.md are made of these declarations. Label values come from the configuration or
+ * from a fixed list, never from a request.
  */
-
-export type Labels = { readonly [name: string]: string };
-
-/** One number of a family. Whoever counts often keeps it, instead of looking it up each time. */
-export interface Series {
-  readonly labels: Labels;
-  value: number;
-}
-
-/** A family of numbers that tells its series apart by labels. */
-export class Tally<const Names extends readonly string[]> {
-  /** By the first label's value, then by the second's …: strings that are there already, so nothing is put together to look one up. */
-  private readonly root: Branch = new Map();
-  /** The one that was asked for last: mostly it is asked for again. */
-  private last: Series | undefined;
-  private lastValues: readonly string[] = [];
-
-  constructor(
-    readonly name: string,
-    readonly kind: 'counter' | 'gauge',
-    readonly help: string,
-    readonly labelNames: Names,
-  ) {}
-
-  /** The series with these label values, in the order of `labelNames`; made, with 0, when there is none yet. */
-  series(...values: { [K in keyof Names]: string }): Series {
-    if (this.last !== undefined && isSame(this.lastValues, values)) return this.last;
-    const found = this.find(values);
-    this.last = found;
-    this.lastValues = values;
-    return found;
-  }
-
-  private find(values: readonly string[]): Series {
-    let branch = this.root;
-    const last = values.length - 1;
-    for (let at = 0; at < last; at++) {
-      const value = values[at] ?? '';
-      let next = branch.get(value);
-      if (!(next instanceof Map)) {
-        next = new Map();
-        branch.set(value, next);
-      }
-      branch = next;
-    }
-    const known = branch.get(values[last] ?? '');
-    if (known !== undefined && !(known instanceof Map)) return known;
-    const labels = Object.fromEntries(this.labelNames.map((name, at) => [name, values[at] ?? '']));
-    const made: Series = { labels, value: 0 };
-    branch.set(values[last] ?? '', made);
-    return made;
-  }
-
-  add(amount: number, ...values: { [K in keyof Names]: string }): void {
-    this.series(...values).value += amount;
-  }
-
-  /** A gauge of something that is there no more. */
-  remove(...values: { [K in keyof Names]: string }): void {
-    this.last = undefined;
-    this.branchOf(values)?.delete(values.at(-1) ?? '');
-  }
-
-  /** The value of one member, 0 before the first `add`. */
-  get(...values: { [K in keyof Names]: string }): number {
-    const found = this.branchOf(values)?.get(values.at(-1) ?? '');
-    return found === undefined || found instanceof Map ? 0 : found.value;
-  }
-
-  allSeries(): IterableIterator<Readonly<Series>> {
-    return leaves(this.root);
-  }
-
-  private branchOf(values: readonly string[]): Branch | undefined {
-    let branch: Branch = this.root;
-    for (const value of values.slice(0, -1)) {
-      const next = branch.get(value);
-      if (!(next instanceof Map)) return undefined;
-      branch = next;
-    }
-    return branch;
-  }
-}
-
-type Branch = Map<string, Branch | Series>;
-
-function isSame(some: readonly string[], others: readonly string[]): boolean {
-  for (let at = 0; at < others.length; at++) if (some[at] !== others[at]) return false;
-  return true;
-}
-
-function* leaves(branch: Branch): IterableIterator<Readonly<Series>> {
-  for (const next of branch.values()) {
-    if (next instanceof Map) yield* leaves(next);
-    else yield next;
-  }
-}
+import type { AnyFamily } from './metrics/exposition.ts';
+import { Family, type Label, label, openLabel } from './metrics/family.ts';
+import { Histogram } from './metrics/histogram.ts';
+import { counter, gauge } from './metrics/tally.ts';
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 
@@ -107,167 +15,364 @@ export function methodLabel(method: string): string {
   return KNOWN_METHODS.has(method) ? method : 'other';
 }
 
+const ROUTE = openLabel('route', 'The key of the route as configured; "-" where no route was found');
+const STREAM = openLabel('route', 'The key of the stream as configured');
+const LISTENER = openLabel('listener', 'The address of the listener as configured');
+
+const DIRECTION = label('direction', 'Which way', { in: 'from clients', out: 'to clients' });
+
+/** How a connection to a server behind us failed. */
+const CONNECT_FAILURES = {
+  refused: 'nothing listens there',
+  unreachable: 'no network leads there',
+  unresolved: 'its name is not known',
+  timeout: 'nothing came in time',
+  certificate: 'its certificate is not trusted',
+  failed: 'anything else',
+};
+/** How it failed when it was there. */
+const LATE_FAILURES = {
+  closed: 'it was closed too early',
+  invalid: 'what came is not what should be spoken there',
+  busy: 'too many use it already',
+};
+
+/** Seconds. From a file of the cache to a download, in steps that tell apart what people notice. */
+const REQUEST_BOUNDS = [0.0005, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5, 30];
+/** Seconds. From a message to one viewer to a viewer that is close to being disconnected. */
+const DELIVERY_BOUNDS = [0.0001, 0.0005, 0.002, 0.01, 0.05, 0.25, 1, 5, 30];
+/** Seconds. From a small program in memory to one that is read from an SD card under load. */
+const START_BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5];
+
+const CLASSES = ['other', '1xx', '2xx', '3xx', '4xx', '5xx'] as const;
+
+/** A status as a label of few values. */
+export function statusClass(status: number): (typeof CLASSES)[number] {
+  return CLASSES[Math.floor(status / 100)] ?? 'other';
+}
+
 /** Every count of one gateway. */
 export class Tallies {
-  readonly requests = new Tally('runnel_http_requests_total', 'counter', 'Requests answered, upgrades included.', [
-    'route',
-    'method',
-    'code',
-  ]);
-  readonly refused = new Tally(
-    'runnel_http_refused_total',
-    'counter',
-    'Malformed requests, and connections without their PROXY preface, that an engine answered or dropped by itself.',
-    ['listener'],
-  );
-  readonly aborted = new Tally(
-    'runnel_http_aborted_total',
-    'counter',
-    'Requests whose client left before the answer was complete.',
-    ['route'],
-  );
-  readonly bodyBytes = new Tally(
-    'runnel_http_body_bytes_total',
-    'counter',
-    'Bytes of request bodies (in) and reply bodies (out).',
-    ['route', 'direction'],
-  );
-  readonly policyRefused = new Tally(
-    'runnel_policy_refused_total',
-    'counter',
-    'Requests that a policy refused, by policy: host, origin, preflight, auth, logins (too many wrong ones), rate, upgrade_rate.',
-    ['route', 'policy'],
-  );
-  readonly forgeries = new Tally(
-    'runnel_forged_users_total',
-    'counter',
-    'Requests that name a user as a proxy would (auth.proxy_user), and are not believed, by reason: proxy (not from a trusted one, or without its secret), secret (a wrong one).',
-    ['reason'],
-  );
-  readonly connectionsRefused = new Tally(
-    'runnel_connections_refused_total',
-    'counter',
-    'Connections that were refused because a limit was reached, by limit: max, address.',
-    ['listener', 'limit'],
-  );
-  readonly connections = new Tally('runnel_connections', 'gauge', 'Open connections, WebSockets included.', [
-    'listener',
-  ]);
+  readonly requests = counter({
+    name: 'runnel_http_requests_total',
+    help: 'Requests answered, upgrades included.',
+    labels: [
+      ROUTE,
+      openLabel('method', `The method: ${[...KNOWN_METHODS].join(', ')}; "other" for every other one`),
+      openLabel('code', 'The status code of the answer; 499 where the client left before it'),
+    ],
+  });
+  readonly requestTimes = new Histogram({
+    name: 'runnel_http_request_duration_seconds',
+    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. Long-polls, which wait for news, are left out.',
+    labels: [
+      ROUTE,
+      label('class', 'The class of the status', {
+        '1xx': 'an upgrade to WebSocket',
+        '2xx': 'success',
+        '3xx': 'a redirect, or "not modified"',
+        '4xx': 'the client is to blame, or has left (499)',
+        '5xx': 'the gateway, a program or an upstream is to blame',
+        other: 'a program or an upstream has invented it',
+      }),
+    ],
+    bounds: REQUEST_BOUNDS,
+  });
+  readonly refused = counter({
+    name: 'runnel_http_refused_total',
+    help: 'Malformed requests, and connections without their PROXY preface, that an engine answered or dropped by itself.',
+    labels: [LISTENER],
+  });
+  readonly aborted = counter({
+    name: 'runnel_http_aborted_total',
+    help: 'Requests whose client left before the answer was complete.',
+    labels: [ROUTE],
+  });
+  readonly bodyBytes = counter({
+    name: 'runnel_http_body_bytes_total',
+    help: 'Bytes of the bodies of requests and replies.',
+    labels: [ROUTE, DIRECTION],
+  });
+  readonly policyRefused = counter({
+    name: 'runnel_policy_refused_total',
+    help: 'Requests that a policy refused.',
+    labels: [
+      ROUTE,
+      label('policy', 'Which policy', {
+        host: 'listen.hosts',
+        origin: 'a page of another origin',
+        preflight: 'a preflight of an origin that cors.origins does not list',
+        auth: 'no or wrong credentials',
+        logins: 'too many wrong credentials',
+        rate: 'too many requests',
+        upgrade_rate: 'too many upgrades',
+      }),
+    ],
+  });
+  readonly forgeries = counter({
+    name: 'runnel_forged_users_total',
+    help: 'Requests that name a user as a proxy would (auth.proxy_user), and are not believed.',
+    labels: [
+      label('reason', 'Why not', {
+        proxy: 'it does not come from a trusted proxy, or has no secret',
+        secret: 'the secret is wrong',
+      }),
+    ],
+  });
+  readonly connectionsRefused = counter({
+    name: 'runnel_connections_refused_total',
+    help: 'Connections that were refused because a limit was reached.',
+    labels: [
+      LISTENER,
+      label('limit', 'Which limit', { max: 'connections.max', address: 'connections.max_per_address' }),
+    ],
+  });
+  readonly connections = gauge({
+    name: 'runnel_connections',
+    help: 'Open connections, WebSockets included.',
+    labels: [LISTENER],
+  });
 
-  readonly certificateExpiry = new Tally(
-    'runnel_tls_certificate_expiry_seconds',
-    'gauge',
-    'When a certificate (or the first of its chain) expires, in seconds since 1970.',
-    ['listener', 'name'],
-  );
-  readonly certificateReloads = new Tally(
-    'runnel_tls_certificate_reloads_total',
-    'counter',
-    'Reloads of certificates, by result: ok, failed.',
-    ['listener', 'result'],
-  );
-  readonly reloads = new Tally(
-    'runnel_config_reloads_total',
-    'counter',
-    'Reloads of the configuration, by result: ok, failed (the one before stays).',
-    ['result'],
-  );
-  readonly lastReload = new Tally(
-    'runnel_config_last_reload_successful',
-    'gauge',
-    'Whether the last reload of the configuration succeeded; 1 when there was none.',
-    [],
-  );
-  readonly lastReloadSuccess = new Tally(
-    'runnel_config_last_reload_success_timestamp_seconds',
-    'gauge',
-    'When the configuration that is in force was read, in seconds since 1970.',
-    [],
-  );
-  readonly busy = new Tally(
-    'runnel_busy_total',
-    'counter',
-    'Requests refused with 503 because the route was busy: the queue was full, or the wait too long (timeout).',
-    ['route', 'reason'],
-  );
+  readonly certificateExpiry = gauge({
+    name: 'runnel_tls_certificate_expiry_timestamp_seconds',
+    help: 'When a certificate (or the first of its chain) expires, in seconds since 1970.',
+    labels: [LISTENER, openLabel('name', 'The first name of the certificate')],
+  });
+  readonly certificateReloads = counter({
+    name: 'runnel_tls_certificate_reloads_total',
+    help: 'Reloads of certificates.',
+    labels: [LISTENER, label('result', 'What came of it', { ok: 'it is served', failed: 'the one before stays' })],
+  });
+  readonly reloads = counter({
+    name: 'runnel_config_reloads_total',
+    help: 'Reloads of the configuration.',
+    labels: [label('result', 'What came of it', { ok: 'it is in force', failed: 'the one before stays' })],
+  });
+  readonly lastReload = gauge({
+    name: 'runnel_config_last_reload_successful',
+    help: 'Whether the last reload of the configuration succeeded; 1 when there was none.',
+    labels: [],
+  });
+  readonly lastReloadSuccess = gauge({
+    name: 'runnel_config_last_reload_success_timestamp_seconds',
+    help: 'When the configuration that is in force was read, in seconds since 1970.',
+    labels: [],
+  });
+  readonly busy = counter({
+    name: 'runnel_busy_total',
+    help: 'Requests refused with 503 because the route was busy.',
+    labels: [
+      ROUTE,
+      label('reason', 'Why', {
+        full: 'the queue was full',
+        timeout: 'it waited too long in the queue',
+        closed: 'the route was being closed',
+      }),
+    ],
+  });
 
-  readonly clients = new Tally('runnel_stream_clients', 'gauge', 'Clients that a stream has now.', ['route']);
-  readonly clientsJoined = new Tally('runnel_stream_clients_total', 'counter', 'Clients that have joined a stream.', [
-    'route',
-    'transport',
-  ]);
-  readonly streamsClosed = new Tally(
-    'runnel_stream_closed_total',
-    'counter',
-    'Clients that have left or were closed, by close code.',
-    ['route', 'code'],
-  );
-  readonly messages = new Tally(
-    'runnel_stream_messages_total',
-    'counter',
-    'Messages from clients (in) and to clients (out).',
-    ['route', 'direction'],
-  );
-  readonly messageBytes = new Tally(
-    'runnel_stream_message_bytes_total',
-    'counter',
-    'Bytes of messages from clients (in) and to clients (out).',
-    ['route', 'direction'],
-  );
-  readonly dropped = new Tally('runnel_dropped_total', 'counter', 'What was dropped, by reason.', ['route', 'reason']);
+  readonly clients = gauge({
+    name: 'runnel_stream_clients',
+    help: 'Clients that a stream has now.',
+    labels: [STREAM],
+  });
+  readonly clientsJoined = counter({
+    name: 'runnel_stream_clients_joined_total',
+    help: 'Clients that have joined a stream.',
+    labels: [
+      STREAM,
+      label('transport', 'How they get messages', {
+        websocket: 'by WebSocket',
+        events: 'by event stream',
+        plain: 'by a plain response that goes on',
+        poll: 'by long-poll; each wait is one',
+      }),
+    ],
+  });
+  readonly streamsClosed = counter({
+    name: 'runnel_stream_closed_total',
+    help: 'Clients that have left or were closed, by close code.',
+    labels: [
+      STREAM,
+      openLabel(
+        'code',
+        'The close code of RFC 6455, 1000 to 1015; "3xxx" and "4xxx" for ranges that applications use, else "other"',
+      ),
+    ],
+  });
+  readonly messages = counter({
+    name: 'runnel_stream_messages_total',
+    help: 'Messages of streams; one to a thousand clients counts a thousand times.',
+    labels: [STREAM, DIRECTION],
+  });
+  readonly messageBytes = counter({
+    name: 'runnel_stream_message_bytes_total',
+    help: 'Bytes of messages of streams, without their frames.',
+    labels: [STREAM, DIRECTION],
+  });
+  readonly deliveryTimes = new Histogram({
+    name: 'runnel_stream_delivery_seconds',
+    help: 'Of shared streams: from a message being read from the source until it was handed to the socket of the last viewer that keeps up (one count for what was read at once), and until viewers that are behind got it.',
+    labels: [
+      STREAM,
+      label('viewers', 'Whose', { prompt: 'all that keep up, the last of them', behind: 'one that has to catch up' }),
+    ],
+    bounds: DELIVERY_BOUNDS,
+  });
+  readonly dropped = counter({
+    name: 'runnel_dropped_total',
+    help: 'What was dropped: messages of streams, clients, answers.',
+    labels: [
+      ROUTE,
+      label('reason', 'Why', {
+        client_too_slow: 'a client reads more slowly than the stream sends: its messages, or itself (slow_client)',
+        client_vanished: 'a client does not answer',
+        client_gone: 'a message was for a client that has left',
+        too_many_messages: 'a client sends more messages than it may',
+        input_overrun: 'a client sends more than the source takes',
+        no_program: 'a message came while no source runs',
+        no_source: 'a message came while the source is away',
+        no_answer: 'the source did not answer a message',
+        not_tagged: 'a tagged program printed a line that is for nobody',
+        too_large: 'a message is larger than max_message',
+        slow_reply: 'a client took its answer too slowly (limits.reply_rate)',
+        slow_upstream: 'an upstream took the messages of a WebSocket too slowly',
+        cut: 'an answer failed half way',
+      }),
+    ],
+  });
 
-  readonly polls = new Tally(
-    'runnel_polls_total',
-    'counter',
-    'Times that the source of a polled stream was asked, by outcome: news, same, error.',
-    ['route', 'outcome'],
-  );
+  readonly polls = counter({
+    name: 'runnel_polls_total',
+    help: 'Times that the source of a polled stream was asked.',
+    labels: [
+      STREAM,
+      label('outcome', 'What it said', {
+        news: 'something new',
+        same: 'the same as before',
+        error: 'nothing that can be used',
+      }),
+    ],
+  });
 
-  readonly processes = new Tally('runnel_processes', 'gauge', 'Programs that run now.', ['route']);
-  readonly processesStarted = new Tally('runnel_processes_started_total', 'counter', 'Programs that were started.', [
-    'route',
-  ]);
-  readonly processesEnded = new Tally(
-    'runnel_processes_ended_total',
-    'counter',
-    'Programs that have ended, by reason: ok, failed, signal, ended (by us).',
-    ['route', 'reason'],
-  );
-  readonly processesRefused = new Tally(
-    'runnel_processes_refused_total',
-    'counter',
-    'Programs that could not be started, by reason.',
-    ['route', 'reason'],
-  );
+  readonly processes = gauge({ name: 'runnel_processes', help: 'Programs that run now.', labels: [ROUTE] });
+  readonly processesStarted = counter({
+    name: 'runnel_processes_started_total',
+    help: 'Programs that were started.',
+    labels: [ROUTE],
+  });
+  readonly startTimes = new Histogram({
+    name: 'runnel_process_start_seconds',
+    help: 'From a program being wanted until the gateway hears that it runs; those that could not be started are left out. A CGI program tells with its end, or after 4 ms (20 where several run), so up to that may be its own time.',
+    labels: [ROUTE],
+    bounds: START_BOUNDS,
+  });
+  readonly processesEnded = counter({
+    name: 'runnel_processes_ended_total',
+    help: 'Programs that have ended.',
+    labels: [
+      ROUTE,
+      label('reason', 'How', {
+        ok: 'by itself, with status 0',
+        failed: 'by itself, with another status',
+        signal: 'by a signal that is not ours',
+        ended: 'it was ended by us',
+        abandoned: 'it hangs in the kernel although KILL was sent',
+      }),
+    ],
+  });
+  readonly processesRefused = counter({
+    name: 'runnel_processes_refused_total',
+    help: 'Programs that could not be started.',
+    labels: [
+      ROUTE,
+      openLabel(
+        'reason',
+        '"max" (as many as may run), "stopping", "error", or the name of the system\'s error: ENOENT, EACCES, EAGAIN …',
+      ),
+    ],
+  });
 
-  readonly connects = new Tally(
-    'runnel_connects_total',
-    'counter',
-    'Connections to the server behind a stream, by outcome: connected, refused, unreachable, unresolved, timeout, certificate, max, left, failed; with subscribe also closed (too early), invalid (not what it should speak), status, login, type (an answer that is no stream), ended (for good).',
-    ['route', 'outcome'],
-  );
-  readonly subscriptions = new Tally(
-    'runnel_subscriptions',
-    'gauge',
-    'Connections that streams with subscribe have now.',
-    ['route'],
-  );
-  readonly subscriptionsEnded = new Tally(
-    'runnel_subscriptions_ended_total',
-    'counter',
-    'Connections of streams with subscribe that were lost, by reason: ended (by the upstream), silent, closed (too early), timeout, invalid.',
-    ['route', 'reason'],
-  );
+  readonly connects = counter({
+    name: 'runnel_connects_total',
+    help: 'Connections to the server behind a stream (connect, subscribe).',
+    labels: [
+      STREAM,
+      label('outcome', 'What came of it', {
+        connected: 'it is there',
+        ...CONNECT_FAILURES,
+        ...LATE_FAILURES,
+        max: 'there are as many as there may be',
+        left: 'the client left before it was there',
+        status: 'the answer has a status that is no stream (subscribe)',
+        login: 'the credentials were refused (subscribe)',
+        type: 'the answer is no stream (subscribe)',
+        ended: 'the upstream has ended the stream for good (subscribe)',
+        silent: 'it said nothing for too long (subscribe)',
+      }),
+    ],
+  });
+  readonly subscriptions = gauge({
+    name: 'runnel_subscriptions',
+    help: 'Connections that streams with subscribe have now.',
+    labels: [STREAM],
+  });
+  readonly subscriptionsEnded = counter({
+    name: 'runnel_subscriptions_ended_total',
+    help: 'Connections of streams with subscribe that were lost.',
+    labels: [
+      STREAM,
+      label('reason', 'How', {
+        ended: 'the upstream has ended it in good order',
+        silent: 'nothing came for too long',
+        ...CONNECT_FAILURES,
+        ...LATE_FAILURES,
+        status: 'a later answer has a status that is no stream',
+        login: 'the credentials are refused now',
+        type: 'a later answer is no stream',
+      }),
+    ],
+  });
 
-  readonly upstreamRequests = new Tally(
-    'runnel_upstream_requests_total',
-    'counter',
-    'Requests for the server behind a proxy route, by outcome: answered; refused, unreachable, unresolved, timeout, certificate, failed (no connection, or no answer in time), closed (too early), invalid (not HTTP, or unclear), busy, left, loop.',
-    ['route', 'outcome'],
-  );
+  readonly upstreamRequests = counter({
+    name: 'runnel_upstream_requests_total',
+    help: 'Requests for the server behind a proxy route.',
+    labels: [
+      ROUTE,
+      label('outcome', 'What came of it', {
+        answered: 'an answer, of any status',
+        ...CONNECT_FAILURES,
+        ...LATE_FAILURES,
+        left: 'the client left before the answer',
+        loop: 'the request has come through this gateway already',
+      }),
+    ],
+  });
 
-  /** Every tally, for the exposition. */
-  *all(): IterableIterator<Tally<readonly string[]>> {
-    for (const value of Object.values(this)) if (value instanceof Tally) yield value;
+  readonly logDropped = counter({
+    name: 'runnel_log_dropped_total',
+    help: 'Log lines that were dropped, because the log was not read in time.',
+    labels: [],
+  });
+  readonly build = gauge({
+    name: 'runnel_build_info',
+    help: 'The version that runs, as a label; the value is 1.',
+    labels: [openLabel('version', 'The version of runnel'), openLabel('node', 'The version of the Node in it')],
+  });
+
+  /** Every one of them, for `/metrics` and for the reference page. */
+  all(): readonly AnyFamily[] {
+    return Object.values(this).filter(
+      (value: unknown): value is Family<readonly Label[], object> => value instanceof Family,
+    );
   }
 }
+
+/** The values of a label that has a fixed list of them. */
+export type ValuesOf<Name extends keyof Tallies, At extends number> = Tallies[Name] extends {
+  readonly labels: infer Labels extends readonly Label<never>[];
+}
+  ? Labels[At] extends Label<infer Value>
+    ? Value
+    : never
+  : never;

@@ -33,7 +33,8 @@ export type EndReason = 'ok' | 'failed' | 'signal' | 'ended' | 'abandoned';
 
 /** Who counts and logs. Called synchronously; must not throw. */
 export interface ProgramEvents {
-  started(owner: string): void;
+  /** @param milliseconds since it was wanted */
+  started(owner: string, milliseconds: number): void;
   /** Once for every `started`, but never for a program that hangs in the kernel for ever. */
   ended(owner: string, reason: EndReason, exit: Exit): void;
   /** `code` is "max" at the bound of all programs, "stopping", or the system's name of the error. */
@@ -165,6 +166,7 @@ export class Programs {
   }
 
   private async spawn(options: StartOptions): Promise<Program> {
+    const wanted = performance.now();
     const preparing = this.spawner.prepare?.();
     if (preparing !== undefined) await preparing;
     const watching = this.spawner.guardsPrograms ? undefined : this.watchdog.ready();
@@ -197,7 +199,7 @@ export class Programs {
     };
     this.records.set(program, record);
     watched.runs(pid);
-    this.events.started(options.owner);
+    this.events.started(options.owner, performance.now() - wanted);
     void exited.then((exit) => {
       record.exit = exit;
       record.exitedByItself = record.termination === undefined;
@@ -254,7 +256,8 @@ function reasonOf(exit: Exit): EndReason {
 /** Feeds the counts and the log from what happens to programs. */
 export function programEvents(tallies: Tallies, log: Log): ProgramEvents {
   return {
-    started(owner) {
+    started(owner, milliseconds) {
+      tallies.startTimes.series(owner).observe(milliseconds / 1000);
       tallies.processesStarted.add(1, owner);
       tallies.processes.add(1, owner);
     },

@@ -13,8 +13,9 @@ import { answerLookup, newestId } from './clients/lookup.ts';
 import { ClientPlaces } from './clients/places.ts';
 import { acceptResponse } from './clients/response.ts';
 import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
-import { lastEventId, queryValue, type Transport, transportOf } from './clients/transport.ts';
+import { lastEventId, queryValue, transportOf } from './clients/transport.ts';
 import { acceptWebSocket } from './clients/websocket.ts';
+import type { CountedTransport } from './counts.ts';
 import { CLOSE } from './message.ts';
 import type { StreamPlan } from './plan.ts';
 
@@ -88,7 +89,7 @@ export class Stream implements Handler {
   }
 
   /** @param numbered whether the client has asked for ids */
-  private accept(call: Call, transport: Transport, numbered: boolean, reservation: Reservation): Answer {
+  private accept(call: Call, transport: CountedTransport, numbered: boolean, reservation: Reservation): Answer {
     if (this.retired !== undefined) {
       reservation.cancel();
       throw new Superseded(this.retired);
@@ -99,7 +100,7 @@ export class Stream implements Handler {
     return acceptWebSocket(this.clientParts, call, { numbered, protocol }, reservation);
   }
 
-  private response(transport: Transport, reservation: Reservation): Reply {
+  private response(transport: CountedTransport, reservation: Reservation): Reply {
     const { binary, keepAlive } = this.clientParts;
     const form: ResponseForm =
       transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
@@ -107,7 +108,7 @@ export class Stream implements Handler {
   }
 
   /** How a GET would begin, and where a shared stream is. Nothing is started for it. */
-  private head(call: Call, transport: Transport): Reply {
+  private head(call: Call, transport: CountedTransport): Reply {
     const reply = this.response(transport, NO_CLIENT);
     return this.plan.share === 'client' ? reply : withHeaders(reply, newestId(this.channels.past(call)));
   }
@@ -120,7 +121,7 @@ export class Stream implements Handler {
 
   private longPoll(call: Call): Answer | Promise<Answer> {
     if (this.plan.share === 'client') throw new HttpError(400, 'long-polling needs a shared stream: share = "all"');
-    if (call.request.method === 'HEAD') return this.head(call, 'long-poll');
+    if (call.request.method === 'HEAD') return this.head(call, 'poll');
     call.endless();
     return this.places?.during(() => this.news(call)) ?? this.news(call);
   }

@@ -1,11 +1,12 @@
 /** The operator's own pages: `/metrics` for Prometheus, `/healthz` for whoever restarts what does not answer, `/readyz` for whoever sends clients. */
 import type { Handler } from '../../http/handler.ts';
 import { textReply } from '../../http/reply.ts';
-import type { Metrics } from '../../ops/metrics.ts';
+import { CONTENT_TYPE } from '../../ops/metrics/exposition.ts';
+import type { Metrics } from '../../ops/metrics/metrics.ts';
 
 const READ_ONLY = ['GET', 'HEAD'] as const;
 
-export function metricsHandler(metrics: Metrics): Handler {
+export function metricsHandler(metrics: Pick<Metrics, 'text'>): Handler {
   return {
     kind: 'metrics',
     methods: READ_ONLY,
@@ -15,14 +16,14 @@ export function metricsHandler(metrics: Metrics): Handler {
       return {
         status: 200,
         headers: [
-          ['content-type', metrics.contentType],
+          ['content-type', CONTENT_TYPE],
           ['cache-control', 'no-store'],
         ],
         body: await metrics.text(),
       };
     },
     retire: () => undefined,
-    close: async () => metrics.close(),
+    close: () => Promise.resolve(),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Answer, Call, Handler } from '../../http/handler.ts';
 import { NoBody } from '../../http/reply-bodies.ts';
 import { parseHost } from '../../net/host.ts';
 import type { Log } from '../../ops/log.ts';
-import type { Tallies } from '../../ops/tallies.ts';
+import type { Tallies, ValuesOf } from '../../ops/tallies.ts';
 import { Held } from '../../ownership/held.ts';
 import { noRoom } from '../../programs/start-error.ts';
 import { routeKeyOf } from '../../routing/route-key.ts';
@@ -241,7 +241,7 @@ class ProxyRoute {
     return new HttpError(error.failure === 'timeout' ? 504 : 502, message);
   }
 
-  private count(outcome: string): void {
+  private count(outcome: ValuesOf<'upstreamRequests', 1>): void {
     this.deps.tallies.upstreamRequests.add(1, this.deps.route, outcome);
   }
 }

@@ -27,12 +27,16 @@ export class Delivery {
     private readonly history: Pick<History, 'end'>,
   ) {}
 
-  /** The stream has gone on by this batch, which is the end of the chain. */
-  publish(member: Member, batch: readonly Message[], bytes: number): void {
+  /** The stream has gone on by this batch, which is the end of the chain. Gives whether it went to the member's socket. */
+  publish(member: Member, batch: readonly Message[], bytes: number): boolean {
     if (member.position !== undefined) this.checkBound(member);
-    else if (member.closing !== undefined) return;
+    else if (member.closing !== undefined) return false;
     else if (member.skipping) this.skip(member, batch.length, batch.at(-1));
-    else this.give(member, batch, bytes, 'stdout');
+    else {
+      this.give(member, batch, bytes, 'stdout');
+      return true;
+    }
+    return false;
   }
 
   /** A message for this client that is not in the chain. */
@@ -52,6 +56,7 @@ export class Delivery {
     const bytes = bytesOf(first);
     member.allowance = bytes + from.bytesTo(this.history.end);
     member.position = from;
+    member.joinedAfter = this.history.end.sequence;
     if (first.length === 0 || this.give(member, first, bytes, 'stdout', from)) this.feed(member);
   }
 
@@ -108,6 +113,7 @@ export class Delivery {
       if (batch.length === 0) this.catchUp(member);
       else {
         member.position = to;
+        if (position.sequence >= member.joinedAfter) this.counts.deliveredLate(position.since);
         if (!this.give(member, batch, bytes, 'stdout', to)) return;
       }
     }

@@ -20,6 +20,8 @@ export class Member implements ClientIdentity {
   /** What it gets beside the chain when it takes again. */
   unnumbered: UnnumberedMessage[] = [];
   unnumberedBytes = 0;
+  /** The number of the last message before it joined: what comes up to this is its past, and not late. */
+  joinedAfter = 0;
   /** It is over its bound, and gets nothing until it has caught up. */
   skipping = false;
   skipped = 0;

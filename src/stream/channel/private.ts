@@ -1,7 +1,7 @@
 /** Joins one client to one source of its own. With `shared.ts` the only code that knows both ends. */
 import type { Log } from '../../ops/log.ts';
 import { type Client, type MessageOrigin, type Notice, partialNotice } from '../clients/client.ts';
-import type { StreamCounts } from '../counts.ts';
+import type { DropReason, StreamCounts } from '../counts.ts';
 import { CLOSE, type Ending, Message } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
 import type { SendResult, SourceEvents, WritableSource } from '../sources/source.ts';
@@ -147,7 +147,7 @@ export class PrivateChannel implements SourceEvents {
   }
 
   /** Ends it without a word: the client does not listen. `reason` is counted and logged. */
-  abort(reason: string, message: string): void {
+  abort(reason: DropReason, message: string): void {
     if (this.over) return;
     this.counts.drop(reason);
     this.log.info(message, { route: this.counts.route });

@@ -214,13 +214,16 @@ export class SharedChannel implements SharedSourceEvents {
       const { id, sequence } = this.history.next();
       return new Message(data, binary, id, sequence);
     });
+    const read = performance.now();
     let bytes = 0;
     for (const message of numbered) {
       bytes += message.data.length;
-      this.history.add(message);
+      this.history.add(message, read);
       message.share();
     }
-    for (const member of this.members.values()) this.delivery.publish(member, numbered, bytes);
+    let delivered = false;
+    for (const member of this.members.values()) if (this.delivery.publish(member, numbered, bytes)) delivered = true;
+    if (delivered) this.parts.counts.delivered(read);
     for (const message of numbered) message.unshare();
     this.longPolls.publish();
   }

@@ -1,5 +1,6 @@
 /** A client that is an HTTP response which goes on. */
 import type { BodySink, BodySource, Reply } from '../../engine/engine.ts';
+import type { CountedTransport } from '../counts.ts';
 import type { Ending, Message } from '../message.ts';
 import {
   type Client,
@@ -151,7 +152,7 @@ class ResponseClient implements Client, PingedClient, BodySource {
 export function acceptResponse(
   clientParts: ClientParts,
   form: ResponseForm,
-  transport: string,
+  transport: CountedTransport,
   reservation: Reservation,
 ): Reply {
   const { keepAlive, counts } = clientParts;

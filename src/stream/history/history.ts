@@ -105,11 +105,12 @@ export class History {
     return { id: `${this.epoch}-${this.sequence}`, sequence: this.sequence };
   }
 
-  add(message: Message): void {
+  /** @param since when it came, by the clock of `age` */
+  add(message: Message, since = this.now()): void {
     const before = this.tail;
     const next = new Position(message.sequence, before.bytes + message.data.length);
     before.message = message;
-    before.since = this.now();
+    before.since = since;
     before.next = next;
     this.newest = before;
     this.tail = next;

@@ -35,7 +35,7 @@ listen = "127.0.0.1:0"
     'runnel_http_requests_total{route="/",method="other",code="405"} 1',
     'runnel_http_requests_total{route="/cat",method="GET",code="101"} 1',
     'runnel_stream_clients{route="/cat"} 1',
-    'runnel_stream_clients_total{route="/cat",transport="websocket"} 1',
+    'runnel_stream_clients_joined_total{route="/cat",transport="websocket"} 1',
     'runnel_stream_messages_total{route="/cat",direction="in"} 1',
     'runnel_stream_messages_total{route="/cat",direction="out"} 1',
     'runnel_stream_message_bytes_total{route="/cat",direction="out"} 5',
@@ -44,7 +44,7 @@ listen = "127.0.0.1:0"
   ]) {
     assert.ok(text.includes(`${line}\n`), `${line}\nis not in\n${text}`);
   }
-  for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_p99_seconds', 'runnel_build_info'])
+  for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds', 'runnel_build_info'])
     assert.match(text, new RegExp(`^${name}`, 'm'));
 
   socket.ws.close();

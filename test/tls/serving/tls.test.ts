@@ -159,7 +159,7 @@ listen = "127.0.0.1:0"
     );
     const metrics = (await ask(admin, '/metrics')).body;
     const expiry = Number(
-      /^runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="board\.test"\} (\d+)$/m.exec(
+      /^runnel_tls_certificate_expiry_timestamp_seconds\{listener="127\.0\.0\.1:0",name="board\.test"\} (\d+)$/m.exec(
         metrics,
       )?.[1],
     );
@@ -286,7 +286,10 @@ for (const engine of ENGINES)
     assert.equal(await shownTo(port, 'old.test'), 'new.test');
     const metrics = (await ask(admin, '/metrics')).body;
     assert.match(metrics, /^runnel_tls_certificate_reloads_total\{listener="127\.0\.0\.1:0",result="failed"\} 1$/m);
-    assert.match(metrics, /runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="new\.test"\}/);
+    assert.match(
+      metrics,
+      /runnel_tls_certificate_expiry_timestamp_seconds\{listener="127\.0\.0\.1:0",name="new\.test"\}/,
+    );
     assert(!metrics.includes('name="old.test"'));
     socket.ws.send('and still');
     assert.deepEqual(await socket.first(2), ['still here', 'and still']);
@@ -330,7 +333,10 @@ test('a reload with other certificate files drops nobody, and can be refused', a
   assert.equal((await reload(config(two)))['changed'], 'listen "127.0.0.1:0"');
   assert.equal(await shownTo(port, undefined), 'two.test');
   const metrics = (await ask(admin, '/metrics')).body;
-  assert.match(metrics, /runnel_tls_certificate_expiry_seconds\{listener="127\.0\.0\.1:0",name="two\.test"\}/);
+  assert.match(
+    metrics,
+    /runnel_tls_certificate_expiry_timestamp_seconds\{listener="127\.0\.0\.1:0",name="two\.test"\}/,
+  );
   assert(!metrics.includes('name="one.test"'));
   socket.ws.send('still here');
   assert.deepEqual(await socket.first(1), ['still here']);
