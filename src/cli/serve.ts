@@ -1,5 +1,6 @@
 /** `runnel serve`: runs the gateway that a configuration describes, until a signal ends it. */
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
 import type { Surroundings } from '../config/load.ts';
 import { formatProblem } from '../config/reading/problems.ts';
@@ -15,10 +16,11 @@ import { visible } from '../ops/visible.ts';
 import { findFileOwner } from '../process/confinement/accounts.ts';
 import { planConfinement, readSystem } from '../process/confinement/confine.ts';
 import { TlsError } from '../tls/tls-file.ts';
+import { Operator } from './running/operator.ts';
 import { type CommandLine, EXIT, type Verb } from './verb.ts';
 
 /** Where a configuration is looked for when no file is named. */
-const USUAL_FILES = ['runnel.toml', '/etc/runnel/runnel.toml'] as const;
+export const USUAL_FILES = ['runnel.toml', '/etc/runnel/runnel.toml'] as const;
 
 export const configFlag = {
   short: 'c',
@@ -41,7 +43,7 @@ Signals:
     const file = configFile(line);
     const config = file === undefined ? undefined : readConfig(file);
     if (file === undefined || config === undefined) return EXIT.config;
-    return await serveUntilSignal(config, { reread: () => reread(file) });
+    return await serveUntilSignal(config, { reread: () => reread(file), controlled: resolve(file) });
   },
 };
 
@@ -95,6 +97,8 @@ export function reread(file: string, surroundings: Surroundings = {}, system = r
 export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'extra' | 'programOver'> {
   /** Where not the log of the configuration is meant. */
   readonly log?: Log;
+  /** The absolute path of the configuration by which `reload`, `stop` and `status` find it. Left out: they do not. */
+  readonly controlled?: string;
   /** It cannot listen, for a reason with this code of the system: tells, and returns the exit code. Left out: as `serve` does. */
   failed?(message: string, code: string): number | Promise<number>;
   /** It serves: tells people what they have to know. */
@@ -109,8 +113,9 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
   const terminal = isatty(1);
   // Under nohup, whose output goes elsewhere, it is to live on.
   const hadTerminal = terminal && hasTerminal();
-  const { log = usualLog(config, terminal), failed, started, done, ...gatewayParts } = parts;
+  const { log = usualLog(config, terminal), controlled, failed, started, done, ...gatewayParts } = parts;
   const signals = new Signals();
+  const operator = controlled === undefined ? undefined : new Operator(controlled, log);
   try {
     const starting = startGateway(config, { assets: openAssets(), log, version: VERSION, ...gatewayParts });
     // From the beginning: without anybody to hear it, HUP would end the process.
@@ -125,12 +130,18 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
       log.error('internal error', { error: error instanceof Error ? (error.stack ?? '') : String(error) }),
     );
     await started?.(gateway.listening(), log);
+    operator?.control(gateway);
     const signal = signals
       .next()
       .then((name) => ({ word: name, reason: `the gateway is stopping (${name})`, code: EXIT.ok }));
-    const end = await Promise.race([signal, done?.then((how) => ({ word: how.reason, ...how })) ?? signal]);
+    const end = await Promise.race([
+      signal,
+      done?.then((how) => ({ word: how.reason, ...how })) ?? signal,
+      operator?.stopWanted ?? signal,
+    ]);
+    operator?.stops();
     log.info(`${end.word}: stopping`);
-    const stopped = gateway.stop(end.reason);
+    const stopped = gateway.stop(end.reason, operator?.within);
     void signals.next().then(() => gateway.stop('at once'));
     await stopped;
     log.info('stopped');
@@ -149,6 +160,7 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
     log.error(error.message);
     return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;
   } finally {
+    operator?.close();
     signals.close();
     await log.flush();
   }

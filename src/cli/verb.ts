@@ -9,12 +9,18 @@ export const EXIT = {
   config: 1,
   /** The command line is wrong. */
   usage: 2,
+  /** No gateway is running that could be told. */
+  unavailable: 69,
   /** A mistake of ours. */
   internal: 70,
   /** The system refused: an address in use, no such address. */
   system: 71,
   /** The system refused for want of permission. */
   cannotCreate: 73,
+  /** It did not come about in time. */
+  late: 75,
+  /** The gateway is another user's. */
+  noPermission: 77,
 } as const;
 
 export interface Flag {
@@ -129,7 +135,5 @@ ${rows}
 Examples:
   runnel run -- vmstat -n 1     stream the output of a command to a page: http://127.0.0.1:8080/
   runnel serve -c runnel.toml   run the gateway that runnel.toml describes
-
-Ctrl-C stops both.
 `;
 }

@@ -4,6 +4,8 @@ import type { Verb } from './verb.ts';
 export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Promise<Verb>>([
   ['serve', async () => (await import('./serve.ts')).serve],
   ['check', async () => (await import('./check/check.ts')).check],
+  ['reload', async () => (await import('./running/reload.ts')).reload],
+  ['stop', async () => (await import('./running/stop.ts')).stop],
   ['init', async () => (await import('./init/init.ts')).init],
   ['run', async () => (await import('./run.ts')).run],
   ['files', async () => (await import('./one-line/files.ts')).files],
@@ -12,6 +14,6 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, (
   ['tls', async () => (await import('./tls/tls.ts')).tls],
   ['hash-password', async () => (await import('./credentials/hash-password.ts')).hashPassword],
   ['token', async () => (await import('./credentials/token.ts')).token],
-  ['schema', async () => (await import('./schema.ts')).schema],
-  ['version', async () => (await import('./version.ts')).version],
+  ['schema', async () => (await import('./printing/schema.ts')).schema],
+  ['version', async () => (await import('./printing/version.ts')).version],
 ]);

@@ -328,6 +328,8 @@ export interface Listening {
   handOn(): Server;
   /** Resolves when no connection is left. */
   readonly finished: Promise<void>;
+  /** How many connections are open, and how many requests and WebSockets are under way on them. */
+  load(): { readonly connections: number; readonly requests: number };
   /** Drops every connection that is left. */
   close(): void;
 }

@@ -21,6 +21,10 @@ export class OpenConnections {
     });
   }
 
+  load(): { readonly connections: number; readonly requests: number } {
+    return { connections: this.connections, requests: this.busy };
+  }
+
   opened(): void {
     this.connections++;
   }

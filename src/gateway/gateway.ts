@@ -19,9 +19,11 @@ import type { Exit } from '../process/spawn.ts';
 import { chooseSpawner } from '../process/spawner.ts';
 import { Certificates } from '../tls/serving/certificates.ts';
 import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
+import type { ReloadChanges, ReloadOutcome, Remaining } from './control/protocol.ts';
 import { changedTables, needRestart } from './differences.ts';
 import { listenerOpener } from './listener-opener.ts';
 import { Listeners, type OpenListener, type PreparedListeners } from './listeners.ts';
+import { Patience } from './patience.ts';
 import { Pipelines } from './pipelines.ts';
 import { Reloader, type RereadResult } from './reloader.ts';
 import {
@@ -50,13 +52,20 @@ export interface GatewayParts {
 export interface Gateway {
   /**
    * Reads certificates and configuration anew. What did not change goes on as it is; with an error everything does. Never rejects:
-   * the log says what came of it. Called while it is at work it begins once more afterwards, once for any number of calls.
+   * the log says what came of it, too. Called while it is at work it begins once more afterwards, once for any number of calls.
    */
-  reload(): Promise<void>;
+  reload(): Promise<ReloadOutcome>;
   /** Where clients can connect now; without the operator's own listener. */
   listening(): readonly Listening[];
-  /** Lets requests under way finish, then ends what is left. Resolves when no connection and no process is. Called again it stops waiting. */
-  stop(reason: string): Promise<void>;
+  /** The URL of the operator's own listener, or its name where that is no port; undefined where there is none. */
+  admin(): string | undefined;
+  /**
+   * Lets requests under way finish, then ends what is left. Resolves when no connection and no process is. Called again it stops waiting.
+   * @param within How long they may take, milliseconds; left out: `stop_timeout`. Called again with it, it waits so long from then.
+   */
+  stop(reason: string, within?: number): Promise<void>;
+  /** What there is of it, and while it stops how long it goes on waiting for that, milliseconds. */
+  remaining(): Remaining & { readonly left: number | undefined };
 }
 
 /** Listens, and serves until it is stopped. Rejects with a `ListenError`; then nothing is left open. */
@@ -112,9 +121,7 @@ class RunningGateway implements Gateway {
   private readonly slower = new Set<string>();
   private readonly reloader: Reloader;
   private stopping: Promise<void> | undefined;
-  private hurry: (() => void) | undefined;
-  /** A second signal has come; perhaps before there was anybody to hear it. */
-  private hurried = false;
+  private readonly patience = new Patience();
 
   constructor(
     /** Some of its keys hold as long as the process. */
@@ -178,17 +185,25 @@ class RunningGateway implements Gateway {
     this.memory.start();
   }
 
-  reload(): Promise<void> {
+  reload(): Promise<ReloadOutcome> {
     return this.reloader.request();
   }
 
-  stop(reason: string): Promise<void> {
-    if (this.stopping === undefined) this.stopping = this.retireAndClose(reason);
-    else {
-      this.hurried = true;
-      this.hurry?.();
-    }
+  stop(reason: string, within?: number): Promise<void> {
+    const again = this.stopping !== undefined;
+    this.patience.setTo(within ?? (again ? 0 : this.built.config.stop_timeout));
+    this.stopping ??= this.retireAndClose(reason);
     return this.stopping;
+  }
+
+  remaining(): Remaining & { readonly left: number | undefined } {
+    const loads = this.listeners.all.map(({ load }) => load());
+    return {
+      connections: loads.reduce((sum, { connections }) => sum + connections, 0),
+      requests: loads.reduce((sum, { requests }) => sum + requests, 0),
+      programs: this.programs.size,
+      left: this.patience.left,
+    };
   }
 
   // ---- building ----
@@ -242,6 +257,11 @@ class RunningGateway implements Gateway {
     return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening]));
   }
 
+  admin(): string | undefined {
+    const open = this.listeners.open.find(({ admin }) => admin);
+    return open === undefined ? undefined : listeningUrl(open.listening);
+  }
+
   private status(): string {
     return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening.name])).join(', ');
   }
@@ -256,7 +276,7 @@ class RunningGateway implements Gateway {
   // ---- reloading ----
 
   /** Puts another configuration in force. Rejects when that cannot be; then everything is as it was. */
-  private async change(config: Config): Promise<void> {
+  private async change(config: Config): Promise<ReloadChanges> {
     const { log } = this.parts;
     const { config: before, policies: old } = this.built;
     const policies = new Policies(config, this.tallies, log, () => this.ports(), old);
@@ -270,15 +290,20 @@ class RunningGateway implements Gateway {
     this.handOver(changes);
     this.announce(open);
     const named = (some: readonly OpenListener[]) => some.map(({ listening }) => `listen "${listening.name}"`);
-    const list = (...names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
-    log.info('the configuration is reloaded', {
-      added: list(...changes.added, ...named(listeners.added)),
-      changed: list(...changes.changed, ...named(listeners.changed), ...tables),
-      removed: list(...changes.removed, ...named(listeners.removed)),
+    const made: ReloadChanges = {
+      added: [...changes.added, ...named(listeners.added)],
+      changed: [...changes.changed, ...named(listeners.changed), ...tables],
+      removed: [...changes.removed, ...named(listeners.removed)],
       kept: changes.kept.length + listeners.kept.length,
+      restart: [...needRestart(this.first, config), ...tooLarge(config, listeners.kept)],
+    };
+    const { added, changed, removed, kept, restart } = made;
+    const list = (names: readonly string[]) => (names.length === 0 ? undefined : names.join(', '));
+    log.info('the configuration is reloaded', {
+      ...{ added: list(added), changed: list(changed), removed: list(removed), kept },
     });
-    const restart = [...needRestart(this.first, config), ...tooLarge(config, listeners.kept)];
     if (restart.length > 0) log.warn(`a restart is needed for ${restart.join(', ')}`);
+    return made;
   }
 
   // ---- stopping ----
@@ -298,15 +323,10 @@ class RunningGateway implements Gateway {
     this.readiness.close();
   }
 
-  /** Waits for the last connection, for `stop_timeout`, or for a second signal. */
+  /** Waits for the last connection, for as long as there is patience. */
   private async finished(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const enough = new Promise<void>((resolve) => {
-      this.hurry = resolve;
-      timer = setTimeout(resolve, this.hurried ? 0 : this.built.config.stop_timeout);
-    });
-    await Promise.race([Promise.all(this.listeners.all.map(({ finished }) => finished)), enough]);
-    clearTimeout(timer);
+    await Promise.race([Promise.all(this.listeners.all.map(({ finished }) => finished)), this.patience.over]);
+    this.patience.end();
   }
 }
 

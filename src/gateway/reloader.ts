@@ -7,6 +7,7 @@ import type { Tallies } from '../ops/tallies.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
 import { TlsError } from '../tls/tls-file.ts';
 import type { Config } from './config.ts';
+import type { ReloadChanges, ReloadOutcome } from './control/protocol.ts';
 
 /** What a second look at the configuration has found: it, or every problem of it, a line each. */
 export type RereadResult =
@@ -21,7 +22,7 @@ export interface ReloaderParts {
   /** Undefined where there is no file. */
   readonly reread: (() => RereadResult) | undefined;
   /** Puts it in force. Rejects when that cannot be; then everything is as it was. */
-  change(config: Config): Promise<void>;
+  change(config: Config): Promise<ReloadChanges>;
   /** What systemd shows: where the gateway listens. */
   status(): string;
 }
@@ -29,12 +30,12 @@ export interface ReloaderParts {
 export class Reloader {
   private wanted = false;
   private closed = false;
-  private underWay: Promise<void> | undefined;
+  private underWay: Promise<ReloadOutcome> | undefined;
 
   constructor(private readonly parts: ReloaderParts) {}
 
-  /** Resolves when it is done. Never rejects. */
-  request(): Promise<void> {
+  /** Resolves when it is done, with what has come of the last look at the file. Never rejects. */
+  request(): Promise<ReloadOutcome> {
     this.wanted = true;
     this.underWay ??= this.work().finally(() => {
       this.underWay = undefined;
@@ -55,45 +56,55 @@ export class Reloader {
     await this.underWay;
   }
 
-  private async work(): Promise<void> {
+  private async work(): Promise<ReloadOutcome> {
     const { readiness, certificates, log, status } = this.parts;
+    let outcome = failed('the gateway is stopping');
     while (this.wanted && !this.closed) {
       this.wanted = false;
       readiness.reloading();
       await certificates
         .reload()
         .catch((error: unknown) => log.error(`the certificates cannot be reloaded: ${inWords(error)}`));
-      const trouble = await this.configuration();
-      readiness.ready(trouble === undefined ? status() : `${status()}; the last reload failed: ${trouble}`);
+      outcome = await this.configuration();
+      readiness.ready(outcome.ok ? status() : `${status()}; the last reload failed: ${outcome.summary}`);
     }
+    return outcome;
   }
 
-  /** What has gone wrong, if anything has. */
-  private async configuration(): Promise<string | undefined> {
+  private async configuration(): Promise<ReloadOutcome> {
     const { log, tallies, reread } = this.parts;
-    if (reread === undefined) return undefined;
-    const trouble = await this.read(reread).catch(inWords);
-    tallies.reloads.add(1, trouble === undefined ? 'ok' : 'failed');
-    if (trouble === undefined) this.loaded();
+    if (reread === undefined) return { ok: true, changes: NO_CHANGES, doubts: [] };
+    const outcome = await this.read(reread);
+    tallies.reloads.add(1, outcome.ok ? 'ok' : 'failed');
+    if (outcome.ok) this.loaded();
     else {
       tallies.lastReload.series().value = 0;
-      log.error(`the configuration is not reloaded; the old one stays in force: ${trouble}`);
+      log.error(`the configuration is not reloaded; the old one stays in force: ${outcome.summary}`);
     }
-    return trouble;
+    return outcome;
   }
 
-  private async read(reread: () => RereadResult): Promise<string | undefined> {
+  private async read(reread: () => RereadResult): Promise<ReloadOutcome> {
     const { log, change } = this.parts;
-    const found = reread();
-    if (!found.ok) {
-      for (const problem of found.problems) log.error(problem);
-      const count = found.problems.length;
-      return count === 1 ? '1 problem' : `${count} problems`;
+    try {
+      const found = reread();
+      if (!found.ok) {
+        for (const problem of found.problems) log.error(problem);
+        const count = found.problems.length;
+        return { ok: false, summary: count === 1 ? '1 problem' : `${count} problems`, problems: found.problems };
+      }
+      for (const doubt of found.doubts) log.warn(doubt);
+      return { ok: true, changes: await change(found.config), doubts: found.doubts };
+    } catch (error) {
+      return failed(inWords(error));
     }
-    for (const doubt of found.doubts) log.warn(doubt);
-    await change(found.config);
-    return undefined;
   }
+}
+
+const NO_CHANGES: ReloadChanges = { added: [], changed: [], removed: [], kept: 0, restart: [] };
+
+function failed(because: string): ReloadOutcome {
+  return { ok: false, summary: because, problems: [because] };
 }
 
 /** What the system refuses is said in a sentence; anything else is a mistake of ours, and shown whole. */

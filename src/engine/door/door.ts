@@ -109,10 +109,11 @@ export class Door {
     };
     const handOn = () => this.handOn();
     const { finished } = this.connections;
+    const load = () => this.connections.load();
     // What was left for the last connections.
     void finished.then(stop);
     const engine = this.native === undefined ? 'node' : this.wish;
-    return { engine, name, secure: this.facts.secure, port, stop, handOn, finished, close };
+    return { engine, name, secure: this.facts.secure, port, stop, handOn, finished, load, close };
   }
 
   private async openSocket(inPlaceOf: Listening | undefined): Promise<Server> {

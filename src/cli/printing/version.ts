@@ -1,6 +1,6 @@
 /** `runnel version`. */
-import { VERSION } from '../ops/version.ts';
-import { EXIT, type Verb } from './verb.ts';
+import { VERSION } from '../../ops/version.ts';
+import { EXIT, type Verb } from '../verb.ts';
 
 export const version: Verb = {
   name: 'version',

@@ -1,7 +1,7 @@
 /** `runnel schema`: the JSON Schema of a configuration, for editors. */
-import { configJsonSchema } from '../config/json-schema.ts';
-import { SCHEMA } from '../gateway/config.ts';
-import { EXIT, type Verb } from './verb.ts';
+import { configJsonSchema } from '../../config/json-schema.ts';
+import { SCHEMA } from '../../gateway/config.ts';
+import { EXIT, type Verb } from '../verb.ts';
 
 export const schema: Verb = {
   name: 'schema',
