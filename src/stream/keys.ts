@@ -6,7 +6,7 @@ import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
 import { optional, preset } from '../config/values/value.ts';
 import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { folderKeys } from './sources/folder/keys.ts';
-import { pollingKeys, pollKeys } from './sources/poll/keys.ts';
+import { pollingKeys, pollKeys, sourceServerKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
 import { subscribeKeys, subscriptionKeys } from './sources/subscribe/keys.ts';
 
@@ -50,6 +50,7 @@ const keys = {
   ),
   ...pollingKeys,
   ...subscriptionKeys,
+  ...sourceServerKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
     'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',

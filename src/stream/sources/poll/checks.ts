@@ -13,7 +13,7 @@ import type { Match, Router } from '../../../routing/router.ts';
 import { STREAM, type StreamConfig } from '../../keys.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
 import { streamOfAddress } from '../own-address.ts';
-import { pollingKeys } from './keys.ts';
+import { pollingKeys, sourceServerKeys } from './keys.ts';
 
 const isPolled = ({ source }: RawStream): boolean => source === 'poll';
 const isNotPolled = ({ source }: RawStream): boolean => source !== 'poll';
@@ -43,6 +43,26 @@ const RULES: readonly KeyRule[] = [
     applies: (stream) => isPolled(stream) && ['data', 'event'].includes(String(stream.table['message'])),
     sentence: ({ table }) =>
       `cannot be "${String(table['message'])}" with "poll": that is of events, and a response is polled whole`,
+  },
+  {
+    keys: Object.keys(sourceServerKeys),
+    applies: ({ source }) => source !== 'poll' && source !== 'subscribe',
+    sentence: () => 'has no effect without "poll" or "subscribe"',
+  },
+  {
+    keys: Object.keys(sourceServerKeys),
+    applies: (stream) => ['route', 'command'].includes(targetOf(stream) ?? ''),
+    sentence: () => 'has no effect here: it is for a server that is polled, by its http:// or https:// address',
+  },
+  {
+    keys: ['ca', 'pin', 'server_name'],
+    applies: (stream) => targetOf(stream) === 'server' && !/^https:/.test(String(stream.table['poll'])),
+    sentence: ({ table }) => `has no effect with ${quote(String(table['poll']))}, which is not encrypted`,
+  },
+  {
+    keys: ['login'],
+    applies: (stream) => targetOf(stream) === 'server' && stream.share === 'credentials',
+    sentence: () => 'has no effect with share = "credentials": the server gets the credentials of the clients',
   },
   {
     keys: ['share'],
@@ -108,7 +128,9 @@ export const pollChecks: SourceChecks = {
   rules: RULES,
   check({ key, path: at, table }, stream, { file, routes }, reading) {
     const target = stream === undefined ? undefined : targetOf(stream);
-    const { poll, cursor } = table;
+    const { poll, cursor, pin } = table;
+    if (Array.isArray(pin) && pin.length === 0)
+      reading.problem([...at, 'pin'], 'is empty, so no server could be accepted', 'name a key, or remove this one');
     if (target === 'command' && isTable(cursor) && Object.hasOwn(cursor, 'header'))
       reading.problem(
         [...at, 'cursor', 'header'],

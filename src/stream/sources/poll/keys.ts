@@ -1,9 +1,10 @@
 /** The keys of a stream whose messages are polled. */
-import { headerName } from '../../../config/values/names.ts';
-import { command } from '../../../config/values/on-disk.ts';
+import { headerName, headerValue } from '../../../config/values/names.ts';
+import { command, file } from '../../../config/values/on-disk.ts';
 import { choice, duration, text } from '../../../config/values/simple.ts';
-import { exactlyOne, table } from '../../../config/values/tables.ts';
+import { exactlyOne, isTable, mapOf, table } from '../../../config/values/tables.ts';
 import { optional, preset, required, type ValueType } from '../../../config/values/value.ts';
+import { trustKeys } from '../../../upstream/trust.ts';
 
 /** What a stream polls: a path of this gateway, a command, or an address. */
 type PollAddress = string | readonly [string, ...string[]];
@@ -25,6 +26,37 @@ const pollAddress: ValueType<PollAddress> = {
     )
       return value;
     reading.wrong(path, value, this.expected);
+    return undefined;
+  },
+};
+
+/** A value of a header field: as it is, or in a file, which is read for each connection. */
+export type FieldValue = string | { readonly file: string };
+
+const inFile = table({ file: required(file, 'The path of a file whose first line is the value.') });
+
+const fieldValue: ValueType<FieldValue> = {
+  expected: `${headerValue.expected}, or { file = "/path" } for one that is secret`,
+  json: { anyOf: [headerValue.json, inFile.json] },
+  read(value, at, reading) {
+    return isTable(value) ? inFile.read(value, at, reading) : headerValue.read(value, at, reading);
+  },
+};
+
+/** What is between us and the upstream, or said by another key. */
+const NOT_SET: ReadonlyMap<string, string> = new Map([
+  ['host', 'cannot be set: it is the host of the address'],
+  ['last-event-id', 'cannot be set: the gateway knows where it was'],
+  ['sec-websocket-protocol', 'cannot be set here: name the subprotocols in "subprotocols"'],
+]);
+
+const requestField: ValueType<string> = {
+  ...headerName,
+  read(value, at, reading) {
+    const name = headerName.read(value, at, reading);
+    const why = NOT_SET.get(name ?? '');
+    if (why === undefined) return name;
+    reading.problem(at, why);
     return undefined;
   },
 };
@@ -81,4 +113,18 @@ export const pollingKeys = {
     ),
     'A value of each response that is sent in the query of the next request.',
   ),
+} as const;
+
+/** Of the HTTP server that a stream polls or subscribes to. */
+export const sourceServerKeys = {
+  login: optional(
+    file,
+    'A file whose first line is "name:password", for a polled or subscribed server that asks for them: Digest where it offers that, else Basic. Nothing is sent before it has asked.',
+  ),
+  request_headers: preset(
+    mapOf(fieldValue, requestField, 'header fields, name = "value" or name = { file = "/path" }'),
+    {},
+    'Header fields of the requests for the server that is polled or subscribed to. A value that is secret is the first line of a file, which is read for each request.',
+  ),
+  ...trustKeys('an https://, wss:// or tls:// server', 'poll` or `subscribe'),
 } as const;

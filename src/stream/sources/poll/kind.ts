@@ -74,7 +74,7 @@ function targetOf(parts: SourceParts): (first: Call | undefined) => PollTarget |
   return async (first) => {
     // Loaded here, because few gateways are clients themselves.
     const { pollServer } = await import('./server.ts');
-    return pollServer({ url: new URL(poll), version, headers: credentialsOf(first).headers });
+    return pollServer({ url: new URL(poll), config, version, headers: credentialsOf(first).headers });
   };
 }
 

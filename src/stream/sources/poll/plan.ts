@@ -135,7 +135,7 @@ function error(why: string): PollResult {
 /** Why this status is no answer, in words. */
 export function explain(status: number): string {
   if (status >= 300 && status < 400) return `it answers with a redirect (${status}), which is not followed`;
-  return `it answers with an error (${status})`;
+  return status === 401 ? 'it asks for a password (401)' : `it answers with an error (${status})`;
 }
 
 /** What a body is, by its first character: many old programs call everything text/html. The type decides where that says nothing. */

@@ -3,14 +3,12 @@ import type { HeaderList } from '../../../engine/engine.ts';
 import { BodyTooLarge, collectReply } from '../../../http/reply-bodies.ts';
 import type { UpstreamResponse } from '../../../upstream/exchange.ts';
 import { UpstreamError } from '../../../upstream/faults.ts';
-import { serverAt, Upstream } from '../../../upstream/upstream.ts';
+import { RequestFailure, SourceServer, type SourceServerParts } from './source-server.ts';
 import { type PollAnswer, PollFailure, type PollRequest, type PollTarget, tooLarge } from './target.ts';
 
-export interface PollServerParts {
+export interface PollServerParts extends Pick<SourceServerParts, 'config' | 'version'> {
   /** Its query is not looked at: each request has its own. */
   readonly url: URL;
-  /** Of runnel. */
-  readonly version: string;
   /** What every request has: credentials, where viewers share them. */
   readonly headers: HeaderList;
 }
@@ -18,25 +16,23 @@ export interface PollServerParts {
 /** Connections for messages of viewers: a poll that waits for news must not hold them up. */
 const MESSAGE_CONNECTIONS = 4;
 
-export function pollServer({ url, version, headers }: PollServerParts): PollTarget {
-  const server = serverAt(url);
-  const polls = new Upstream({ server, maxConnections: 1 });
-  const messages = new Upstream({ server, maxConnections: MESSAGE_CONNECTIONS });
-  const own: HeaderList = [['user-agent', `runnel/${version}`], ['accept', '*/*'], ...headers];
+/** Throws an `Error` for a file of authorities that cannot be read. */
+export function pollServer({ url, config, version, headers }: PollServerParts): PollTarget {
+  const polls = new SourceServer({ url, config, version, maxConnections: 1 });
+  const messages = new SourceServer({ url, config, version, maxConnections: MESSAGE_CONNECTIONS });
   return {
     async ask(asked) {
       const { method, query, body, signal } = asked;
       const target = query === '' ? url.pathname : `${url.pathname}?${query}`;
       // What a request says itself replaces what every request has.
-      const fields = new Map([...own, ...asked.headers]);
+      const fields: HeaderList = [['accept', '*/*'], ...headers, ...asked.headers];
       try {
-        const upstream = method === 'GET' ? polls : messages;
+        const server = method === 'GET' ? polls : messages;
         const sent = body && { length: body.length, bytes: body, descriptor: undefined };
-        return await whole(await upstream.ask({ method, target, headers: [...fields], body: sent, signal }), asked);
+        return await whole(await server.ask({ method, target, headers: fields, body: sent, signal }), asked);
       } catch (error) {
-        throw error instanceof UpstreamError
-          ? new PollFailure(error.message, { ...(error.detail !== undefined && { detail: error.detail }) })
-          : error;
+        if (!(error instanceof UpstreamError || error instanceof RequestFailure)) throw error;
+        throw new PollFailure(error.message, { ...(error.detail !== undefined && { detail: error.detail }) });
       }
     },
     close() {

@@ -7,9 +7,9 @@ import { serverIdentity, type TrustConfig } from '../../../upstream/trust.ts';
 import { CLOSE, type Ending } from '../../message.ts';
 import { ConnectionSource } from '../connect/connection.ts';
 import type { FramingOptions } from '../framed.ts';
+import { KEEP_ALIVE_AFTER } from '../poll/source-server.ts';
 import type { SourceEvents } from '../source.ts';
 import type { SubscribeAddress } from './address.ts';
-import { KEEP_ALIVE_AFTER } from './server.ts';
 import {
   type StartedSubscription,
   type Subscription,

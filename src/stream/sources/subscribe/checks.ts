@@ -123,11 +123,9 @@ export const subscribeChecks: SourceChecks = {
   rules: RULES,
   check({ key, path: at, table }, stream, { file, routes }, reading) {
     if (stream === undefined || !isSubscribed(stream)) return;
-    const { limits, pin } = table;
+    const { limits } = table;
     for (const name of Object.keys(processLimits))
       if (isTable(limits) && Object.hasOwn(limits, name)) reading.problem([...at, 'limits', name], NO_PROGRAM);
-    if (Array.isArray(pin) && pin.length === 0)
-      reading.problem([...at, 'pin'], 'is empty, so no upstream could be accepted', 'name a key, or remove this one');
     const address = addressOf(stream);
     if (address === undefined || address.kind === 'bytes') return;
     if (streamOfAddress(address.url, routes, file, reading)?.value.key === key)

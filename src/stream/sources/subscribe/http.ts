@@ -4,8 +4,8 @@ import { headerValue } from '../../../engine/engine.ts';
 import { Held } from '../../../ownership/held.ts';
 import type { UpstreamResponse } from '../../../upstream/exchange.ts';
 import { explain, retryAfter } from '../poll/plan.ts';
+import type { SourceServer } from '../poll/source-server.ts';
 import { type BodyDecoder, type BodyRules, bodyDecoder, type Messages } from './body.ts';
-import type { SubscribeServer } from './server.ts';
 import {
   failureOf,
   type ResumePoint,
@@ -20,7 +20,7 @@ import {
 const MAX_RETRY = 3_600_000;
 
 export interface HttpTargetParts {
-  readonly server: SubscribeServer;
+  readonly server: SourceServer;
   /** Path and query. */
   readonly target: string;
   readonly rules: BodyRules;
@@ -84,7 +84,7 @@ function decoderOf({ status, headers }: UpstreamResponse, rules: BodyRules, resu
 export function refused(status: number, headers: HeaderList): SubscriptionFailure {
   const location = headerValue(headers, 'location');
   return new SubscriptionFailure(explain(status), {
-    outcome: 'status',
+    outcome: status === 401 ? 'login' : 'status',
     detail: location === undefined ? undefined : `to ${location.slice(0, 200)}`,
     pause: retryAfter(headers, Date.now()),
   });

@@ -2,13 +2,13 @@
 import { AskQueue } from '../poll/ask-queue.ts';
 import { answered, mediaTypeOf } from '../poll/messages.ts';
 import { whole } from '../poll/server.ts';
+import type { SourceServer } from '../poll/source-server.ts';
 import { PollFailure } from '../poll/target.ts';
 import type { ClientIdentity, MessageAnswer } from '../source.ts';
-import type { SubscribeServer } from './server.ts';
 import { failureOf } from './subscription.ts';
 
 export interface PostsParts {
-  readonly server: SubscribeServer;
+  readonly server: SourceServer;
   /** Path and query. */
   readonly target: string;
   /** The media type of every message; undefined: its own, or what it looks like. */

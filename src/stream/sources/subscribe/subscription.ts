@@ -2,6 +2,7 @@
 import type { Held } from '../../../ownership/held.ts';
 import type { UpstreamFailure } from '../../../upstream/faults.ts';
 import { UpstreamError } from '../../../upstream/faults.ts';
+import { RequestFailure } from '../poll/source-server.ts';
 
 export interface SubscriptionEvents {
   /** Something has come, if only a sign of life. */
@@ -74,6 +75,8 @@ export function failureOf(error: unknown): SubscriptionFailure {
   if (error instanceof SubscriptionFailure) return error;
   if (error instanceof UpstreamError)
     return new SubscriptionFailure(error.message, { outcome: error.failure, detail: error.detail });
+  if (error instanceof RequestFailure)
+    return new SubscriptionFailure(error.message, { outcome: error.outcome, detail: error.detail });
   const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
   return new SubscriptionFailure('it cannot be subscribed to', { outcome: 'failed', detail });
 }

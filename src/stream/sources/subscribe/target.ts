@@ -2,12 +2,12 @@
 import { type Framing, framing } from '../../framing.ts';
 import type { SourceParts } from '../kind.ts';
 import { joinQueries } from '../poll/cursor.ts';
+import { SourceServer } from '../poll/source-server.ts';
 import type { SharedSource, SharedSourceEvents } from '../source.ts';
 import type { SubscribeAddress } from './address.ts';
 import { bytesTarget } from './bytes.ts';
 import { httpTarget } from './http.ts';
 import { POSTS_AT_ONCE, Posts } from './posts.ts';
-import { SubscribeServer } from './server.ts';
 import { SubscribedSource } from './subscribed.ts';
 import type { ResumePoint, SubscriptionTarget } from './subscription.ts';
 import { webSocketTarget } from './websocket.ts';
@@ -55,7 +55,7 @@ function targetOf(
     return { target: bytesTarget({ ...common, address, trust: config }), closed: () => undefined };
   }
   const url = new URL(address.url);
-  const server = new SubscribeServer(url, config, version, 1);
+  const server = new SourceServer({ url, config, version, maxConnections: 1, connectTimeout: config.connect_timeout });
   const http = { server, target: withQuery(url, query), headTime };
   const target =
     address.kind === 'websocket'
@@ -80,7 +80,13 @@ function postsOf({ config, plan, version }: SourceParts, query: string): Posts |
   if (config.post === undefined) return undefined;
   const url = new URL(config.post);
   return new Posts({
-    server: new SubscribeServer(url, config, version, POSTS_AT_ONCE),
+    server: new SourceServer({
+      url,
+      config,
+      version,
+      maxConnections: POSTS_AT_ONCE,
+      connectTimeout: config.connect_timeout,
+    }),
     target: withQuery(url, query),
     messageType: config.message_type,
     maxMessage: config.max_message,

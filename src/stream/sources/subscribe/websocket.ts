@@ -8,8 +8,8 @@ import {
   UpstreamSockets,
 } from '../../../upstream/websocket.ts';
 import { CLOSE } from '../../message.ts';
+import type { SourceServer } from '../poll/source-server.ts';
 import { refused } from './http.ts';
-import type { SubscribeServer } from './server.ts';
 import {
   type StartedSubscription,
   type Subscription,
@@ -19,7 +19,7 @@ import {
 } from './subscription.ts';
 
 export interface WebSocketTargetParts {
-  readonly server: SubscribeServer;
+  readonly server: SourceServer;
   /** Path and query. */
   readonly target: string;
   readonly subprotocols: readonly string[];

@@ -1,4 +1,4 @@
-/** The HTTP server that a stream subscribes to: its requests have the fields of the configuration and, where it asks, name and password. */
+/** The HTTP server that a stream polls or subscribes to: its requests have the fields of the configuration and, where it asks, name and password. */
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { HeaderList } from '../../../engine/engine.ts';
@@ -8,13 +8,36 @@ import type { UpstreamRequest } from '../../../upstream/request.ts';
 import { serverIdentity, type TrustConfig } from '../../../upstream/trust.ts';
 import { serverAt, Upstream, type UpstreamServer } from '../../../upstream/upstream.ts';
 import type { FieldValue } from './keys.ts';
-import { SubscriptionFailure } from './subscription.ts';
 
-export interface ServerConfig extends TrustConfig {
+export interface SourceServerConfig extends TrustConfig {
   /** Names in lower case. */
   readonly request_headers: ReadonlyMap<string, FieldValue>;
   readonly login: string | undefined;
-  readonly connect_timeout: number;
+}
+
+export interface SourceServerParts {
+  /** http: or https:. */
+  readonly url: URL;
+  readonly config: SourceServerConfig;
+  /** Of runnel. */
+  readonly version: string;
+  readonly maxConnections: number;
+  /** Milliseconds until a connection must be made; undefined: the request's signal bounds it. */
+  readonly connectTimeout?: number | undefined;
+}
+
+/** There is no answer because of name and password ("login"), or of a file that a request needs. The message goes to viewers: it gives nothing away. */
+export class RequestFailure extends Error {
+  override readonly name = 'RequestFailure';
+
+  constructor(
+    message: string,
+    readonly outcome: 'login' | 'failed',
+    /** For the log. */
+    readonly detail?: string,
+  ) {
+    super(message);
+  }
 }
 
 /** After how much silence the system asks whether the other end of a connection is still there. Milliseconds. */
@@ -29,22 +52,16 @@ export type ServerRequest = Pick<
   'method' | 'target' | 'headers' | 'body' | 'switches' | 'signal' | 'times'
 >;
 
-export class SubscribeServer {
+export class SourceServer {
   private readonly upstream: Upstream;
   private login: { readonly text: string; readonly login: Login } | undefined;
 
-  /** @param url http: or https:. Throws an `Error` for a file of authorities that cannot be read. */
-  constructor(
-    url: URL,
-    private readonly config: ServerConfig,
-    /** Of runnel. */
-    private readonly version: string,
-    maxConnections: number,
-  ) {
-    this.upstream = new Upstream({ server: serverOf(url, config), maxConnections });
+  /** Throws an `Error` for a file of authorities that cannot be read. */
+  constructor(private readonly parts: SourceServerParts) {
+    this.upstream = new Upstream({ server: serverOf(parts), maxConnections: parts.maxConnections });
   }
 
-  /** Rejects with an `UpstreamError`, a `SubscriptionFailure` or the signal's reason. */
+  /** Rejects with an `UpstreamError`, a `RequestFailure` or the signal's reason. */
   async ask(request: ServerRequest): Promise<UpstreamResponse> {
     const login = this.readLogin();
     const fields = this.fields(request.headers);
@@ -53,9 +70,8 @@ export class SubscribeServer {
       const headers =
         authorization === undefined ? fields : new Map([...fields, ['authorization', authorization] as const]);
       const response = await this.upstream.ask({ ...request, headers: [...headers] });
-      if (response.status !== 401) return response;
+      if (response.status !== 401 || login === undefined) return response;
       if ('start' in response.body) response.body.cancel();
-      if (login === undefined) throw refused('it asks for a password (401)');
       if (!login.challenged(response.headers, authorization))
         throw refused(
           authorization === undefined
@@ -71,8 +87,9 @@ export class SubscribeServer {
   }
 
   private fields(own: HeaderList): ReadonlyMap<string, string> {
-    const configured = [...this.config.request_headers].map(([name, value]) => [name, fieldText(value)] as const);
-    const all: HeaderList = [['user-agent', `runnel/${this.version}`], ...own, ...configured];
+    const { config, version } = this.parts;
+    const configured = [...config.request_headers].map(([name, value]) => [name, fieldText(value)] as const);
+    const all: HeaderList = [['user-agent', `runnel/${version}`], ...own, ...configured];
     const fields = new Map<string, string>();
     for (const [name, value] of all) fields.set(name.toLowerCase(), value);
     for (const [name, value] of fields) if (value === '') fields.delete(name);
@@ -81,24 +98,29 @@ export class SubscribeServer {
 
   /** Read anew each time: a password may be changed without a reload. What a server has asked for is remembered as long as it stays. */
   private readLogin(): Login | undefined {
-    const path = this.config.login;
+    const path = this.parts.config.login;
     if (path === undefined) return undefined;
     const text = firstLine(path);
     if (this.login?.text !== text) {
       const login = parseLogin(text);
       if (login === undefined)
-        throw new SubscriptionFailure('its password cannot be read', {
-          outcome: 'login',
-          detail: `the first line of ${path} is not "name:password"`,
-        });
+        throw new RequestFailure(
+          'its password cannot be read',
+          'login',
+          `the first line of ${path} is not "name:password"`,
+        );
       this.login = { text, login };
     }
     return this.login.login;
   }
 }
 
-function serverOf(url: URL, config: ServerConfig): UpstreamServer {
-  const server = { ...serverAt(url), timeout: config.connect_timeout, keepAliveAfter: KEEP_ALIVE_AFTER };
+function serverOf({ url, config, connectTimeout }: SourceServerParts): UpstreamServer {
+  const server: UpstreamServer = {
+    ...serverAt(url),
+    ...(connectTimeout !== undefined && { timeout: connectTimeout }),
+    keepAliveAfter: KEEP_ALIVE_AFTER,
+  };
   if (server.tls === undefined) return server;
   const host = url.hostname.replace(/^\[|\]$/g, '');
   return { ...server, tls: { ...server.tls, ...serverIdentity(config, isIP(host) === 0 ? host : undefined) } };
@@ -113,13 +135,11 @@ function firstLine(path: string): string {
   try {
     return (readFileSync(path, 'utf8').slice(0, MAX_SECRET).split(/\r?\n/, 1)[0] ?? '').trim();
   } catch (error) {
-    throw new SubscriptionFailure('a file for its requests cannot be read', {
-      outcome: 'failed',
-      detail: error instanceof Error ? error.message : String(error),
-    });
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new RequestFailure('a file for its requests cannot be read', 'failed', detail);
   }
 }
 
-function refused(message: string): SubscriptionFailure {
-  return new SubscriptionFailure(message, { outcome: 'login' });
+function refused(message: string): RequestFailure {
+  return new RequestFailure(message, 'login');
 }
