@@ -12,10 +12,11 @@ import type { Match } from '../routing/router.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
+import type { LiveBody } from './live-body.ts';
 import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
 import type { ReadyReplies } from './ready-replies.ts';
 import { errorReply, unshared, withUpgradeHeaders } from './reply.ts';
-import type { PipelineParts, Route } from './route.ts';
+import { accessOf, type PipelineParts, type Route } from './route.ts';
 import type { Spool } from './spool.ts';
 
 const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
@@ -36,6 +37,8 @@ export class PipelineCall implements Call {
   request: ClientRequest;
   user: User | undefined;
   body: Body | undefined = NO_BODY;
+  live: LiveBody | undefined;
+  mayWrite = true;
   path = ROOT_PATH;
   rest = NOTHING_BELOW;
   host = '';
@@ -160,7 +163,8 @@ export class PipelineCall implements Call {
       this.finish(101, 0);
       return;
     }
-    const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
+    const cors =
+      this.route === undefined ? this.parts.policies.unroutedCors : accessOf(this.route, this.request.method).cors;
     const own = this.route?.headers ?? NO_FIELDS;
     const shared = this.ready.of(answer, own, this.parts.headers, cors, this.exchange.request);
     const reply = this.token === undefined ? shared : unshared(shared);
@@ -248,7 +252,8 @@ export class PipelineCall implements Call {
     const { tallies, log } = this.parts;
     const route = this.route?.key ?? NO_ROUTE;
     tallies.requests.add(1, route, methodLabel(this.request.method), String(status));
-    if (this.body !== undefined && this.body.length > 0) tallies.bodyBytes.add(this.body.length, route, 'in');
+    const received = this.live?.length ?? this.body?.length ?? 0;
+    if (received > 0) tallies.bodyBytes.add(received, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
     const now = performance.now();
     if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);

@@ -219,6 +219,38 @@ export class Tallies {
     ],
     bounds: DELIVERY_BOUNDS,
   });
+  readonly published = counter({
+    name: 'runnel_stream_published_total',
+    help: 'Messages that were published to streams with publish.',
+    labels: [
+      STREAM,
+      label('way', 'How they came', {
+        post: 'by a POST, one message each',
+        websocket: 'over a WebSocket',
+        body: 'in the body of a live writer',
+      }),
+    ],
+  });
+  readonly writers = gauge({
+    name: 'runnel_stream_writers',
+    help: 'Live writers that streams with publish have now: bodies that go on.',
+    labels: [STREAM],
+  });
+  readonly writersEnded = counter({
+    name: 'runnel_stream_writers_ended_total',
+    help: 'Live writers that are over.',
+    labels: [
+      STREAM,
+      label('reason', 'How', {
+        ended: 'its data has ended in good order',
+        left: 'its connection was lost',
+        idle: 'it sent nothing for publish.idle_timeout',
+        too_large: 'it sent a message that is larger than max_message',
+        invalid: 'its data ended inside of a message',
+        stopped: 'the gateway stops, or its configuration has changed',
+      }),
+    ],
+  });
   readonly dropped = counter({
     name: 'runnel_dropped_total',
     help: 'What was dropped: messages of streams, clients, answers.',
@@ -238,6 +270,10 @@ export class Tallies {
         slow_reply: 'a client took its answer too slowly (limits.reply_rate)',
         slow_upstream: 'an upstream took the messages of a WebSocket too slowly',
         cut: 'an answer failed half way',
+        read_only: 'a client sent a message that may only read',
+        repeated_id: 'a message was published again under an id that was taken',
+        wrong_id: 'a message was published under an id that is none',
+        cut_message: 'a live writer was lost inside of a message',
       }),
     ],
   });
