@@ -16,8 +16,9 @@ import type { LiveBody } from './live-body.ts';
 import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
 import type { ReadyReplies } from './ready-replies.ts';
 import { errorReply, unshared, withUpgradeHeaders } from './reply.ts';
-import { accessOf, type PipelineParts, type Route } from './route.ts';
+import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
+import { accessOf } from './writing.ts';
 
 const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
 /** A redirected request has lost its body, so what described the body goes too. */

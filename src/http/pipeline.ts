@@ -9,7 +9,7 @@
 import { type Exchange, type HeaderList, headerValue, type Upgrade } from '../engine/engine.ts';
 import { type Host, parseHost } from '../net/host.ts';
 import type { Tallies } from '../ops/tallies.ts';
-import { addressKey, type ClientRequest } from '../policy/addresses.ts';
+import { addressKey } from '../policy/addresses.ts';
 import type { AuthDecision } from '../policy/auth/auth.ts';
 import { senderOf } from '../policy/messages.ts';
 import { decideHost, decideOrigin, isSafe } from '../policy/origin.ts';
@@ -23,8 +23,9 @@ import { LiveBody } from './live-body.ts';
 import { PipelineCall } from './pipeline-call.ts';
 import { ReadyReplies } from './ready-replies.ts';
 import { redirectReply } from './reply.ts';
-import { accessOf, type PipelineParts, type Route } from './route.ts';
+import type { PipelineParts, Route } from './route.ts';
 import { type Spool, spoolBody } from './spool.ts';
+import { accessOf, decideWriting } from './writing.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
 const MAX_LOCAL_REDIRECTS = 10;
@@ -165,8 +166,7 @@ export class Pipeline {
     const whole = isWhole ? call.request : { ...call.request, query, headers };
     let entry = auth.decide(whole);
     const { writing } = match.value;
-    if (writing !== undefined && call.handshake !== undefined)
-      entry = this.decideWriting(call, match.value, whole, entry);
+    if (writing !== undefined && call.handshake !== undefined) entry = decideWriting(call, match.value, whole, entry);
     call.request = auth.withoutProofs(call.request);
     if (!(entry instanceof Promise)) {
       this.admit(call, match, entry, undefined);
@@ -198,28 +198,6 @@ export class Pipeline {
     else if (held !== undefined || this.wantsBody(call, match))
       this.receiveBody(call, match, held ?? this.openBody(call, match));
     else this.handle(call, match);
-  }
-
-  /** A WebSocket is opened by who may read; whether its client may write as well is asked of the same request. */
-  private decideWriting(
-    call: PipelineCall,
-    route: Route,
-    request: ClientRequest,
-    entry: AuthDecision | Promise<AuthDecision>,
-  ): AuthDecision | Promise<AuthDecision> {
-    if (entry instanceof Promise) return entry.then((late) => this.decideWriting(call, route, request, late));
-    const { writing } = route;
-    if (entry.refusal !== undefined || writing === undefined) return entry;
-    const rules = { cors: writing.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
-    call.mayWrite = decideOrigin(request, true, rules) === undefined;
-    call.request = writing.auth.withoutProofs(call.request);
-    if (!call.mayWrite || writing.auth === route.auth) return entry;
-    const decision = writing.auth.decide(request, entry.user);
-    const settle = (settled: AuthDecision): AuthDecision => {
-      call.mayWrite = settled.refusal === undefined;
-      return call.mayWrite && entry.user === undefined ? settled : entry;
-    };
-    return decision instanceof Promise ? decision.then(settle) : settle(decision);
   }
 
   // ---- body ----

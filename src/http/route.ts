@@ -3,8 +3,7 @@ import type { HeaderList } from '../engine/engine.ts';
 import type { HostPatterns } from '../net/host-patterns.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
-import { isSafe } from '../policy/origin.ts';
-import type { BuiltPolicies, Policies, WritingPolicies } from '../policy/policies.ts';
+import type { BuiltPolicies, Policies } from '../policy/policies.ts';
 import type { Router } from '../routing/router.ts';
 import type { Handler } from './handler.ts';
 
@@ -15,11 +14,6 @@ export interface Route extends BuiltPolicies {
   readonly handler: Handler;
   /** Fields that every reply gets unless it has them. */
   readonly headers: HeaderList;
-}
-
-/** The rules that hold for a method: those for writing, where they are others. */
-export function accessOf(route: Route, method: string): WritingPolicies {
-  return route.writing === undefined || isSafe(method) ? route : route.writing;
 }
 
 export interface PipelineParts {

@@ -8,7 +8,7 @@ import { optional, preset, type ValueType } from '../../../config/values/value.t
 /** Without the key there is no publishing, so `false` would say nothing. */
 const yes: ValueType<true> = {
   expected: 'true',
-  json: { const: true },
+  json: { enum: [true] },
   read(value, at, reading) {
     if (value === true) return true;
     reading.wrong(at, value, 'true, or a table with rules for writing');
