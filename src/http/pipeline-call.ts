@@ -155,13 +155,13 @@ export class PipelineCall implements Call {
     this.spool?.release();
     if (this.exchange.aborted) {
       cancelAnswer(answer);
-      this.finish(CLIENT_LEFT, 0);
+      this.finish(CLIENT_LEFT, 0, performance.now());
       return;
     }
     if ('handlers' in answer) {
       const headers = [...(this.route?.headers ?? []), ...this.parts.headers];
       this.exchange.upgrade(withUpgradeHeaders(answer, headers));
-      this.finish(101, 0);
+      this.finish(101, 0, performance.now());
       return;
     }
     const cors =
@@ -175,13 +175,13 @@ export class PipelineCall implements Call {
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
       const source = new MeteredBody(reply.body, { rate, window }, (sent, cut) => {
         if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
-        this.finish(reply.status, sent);
+        this.finish(reply.status, sent, performance.now());
       });
       this.exchange.reply({ ...reply, body: source });
     } else {
       this.exchange.reply(reply);
       const length = this.request.method === 'HEAD' ? 0 : (bodyLength(reply.body) ?? 0);
-      this.finish(reply.status, length);
+      this.finish(reply.status, length, this.answeredAt());
     }
   }
 
@@ -247,7 +247,13 @@ export class PipelineCall implements Call {
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
 
-  private finish(status: number, sent: number): void {
+  /** Now; what is answered within the engine's callback takes no time, and is most of all: then the clock is not read again. */
+  private answeredAt(): number {
+    return this.watched || this.parts.logRequests ? performance.now() : this.started;
+  }
+
+  /** @param now milliseconds of `performance.now()` */
+  private finish(status: number, sent: number, now: number): void {
     if (this.logged) return;
     this.logged = true;
     const { tallies, log } = this.parts;
@@ -256,7 +262,6 @@ export class PipelineCall implements Call {
     const received = this.live?.length ?? this.body?.length ?? 0;
     if (received > 0) tallies.bodyBytes.add(received, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
-    const now = performance.now();
     if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);
     if (!this.parts.logRequests) return;
     const { request } = this;

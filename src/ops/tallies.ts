@@ -5,7 +5,7 @@
  */
 import { DROP_REASONS } from './metrics/drop-reasons.ts';
 import type { AnyFamily } from './metrics/exposition.ts';
-import { Family, type Label, label, openLabel } from './metrics/family.ts';
+import { Family, type Label, type LabelList, label, openLabel } from './metrics/family.ts';
 import { Histogram } from './metrics/histogram.ts';
 import { counter, gauge } from './metrics/tally.ts';
 
@@ -65,7 +65,7 @@ export class Tallies {
   });
   readonly requestTimes = new Histogram({
     name: 'runnel_http_request_duration_seconds',
-    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. Long-polls, which wait for news, are left out.',
+    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. What is answered at once, such as a file from memory, counts as 0. Long-polls, which wait for news, are left out.',
     labels: [
       ROUTE,
       label('class', 'The class of the status', {
@@ -378,15 +378,13 @@ export class Tallies {
 
   /** Every one of them, for `/metrics` and for the reference page. */
   all(): readonly AnyFamily[] {
-    return Object.values(this).filter(
-      (value: unknown): value is Family<readonly Label[], object> => value instanceof Family,
-    );
+    return Object.values(this).filter((value: unknown): value is Family<LabelList, object> => value instanceof Family);
   }
 }
 
 /** The values of a label that has a fixed list of them. */
 export type ValuesOf<Name extends keyof Tallies, At extends number> = Tallies[Name] extends {
-  readonly labels: infer Labels extends readonly Label<never>[];
+  readonly labels: infer Labels extends LabelList;
 }
   ? Labels[At] extends Label<infer Value>
     ? Value
