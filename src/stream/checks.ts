@@ -39,10 +39,33 @@ const READING_RULE: KeyRule = {
   sentence: () => 'has no effect with read_only: no message of a client is taken',
 };
 
+const isPictures = ({ table }: RawStream): boolean => table['framing'] === 'jpeg';
+const isReadOnly = (stream: RawStream): boolean => isPictures(stream) && stream.table['post'] === undefined;
+
+const PICTURE_RULES: readonly KeyRule[] = [
+  {
+    keys: ['eof_message', 'max_client_message'],
+    applies: isReadOnly,
+    sentence: () => 'has no effect with framing = "jpeg": clients only read the pictures',
+  },
+  {
+    keys: ['read_only'],
+    applies: (stream) => isReadOnly(stream) && stream.table['read_only'] === false,
+    sentence: () => 'cannot be false with framing = "jpeg": clients only read the pictures',
+  },
+  {
+    keys: ['clients'],
+    value: 'tagged',
+    applies: isPictures,
+    sentence: () => 'cannot be "tagged" with framing = "jpeg": a tagged program prints lines of JSON',
+  },
+];
+
 const RULES: readonly KeyRule[] = [
   ...SOURCE_KINDS.flatMap(({ checks }) => checks.rules),
   ...SHARING_RULES,
   READING_RULE,
+  ...PICTURE_RULES,
 ];
 
 /** Read from the file's own tables, so that one wrong value does not hide these. */

@@ -4,8 +4,9 @@
  */
 
 import { afterLastReturn } from '../process/partial-line.ts';
+import { JpegDecoder, type Losses } from './jpeg.ts';
 
-export type FramingName = 'lines' | 'raw' | 'length-prefixed';
+export type FramingName = 'lines' | 'raw' | 'length-prefixed' | 'jpeg';
 
 /** Takes a program's output apart. */
 export interface Decoder {
@@ -15,14 +16,18 @@ export interface Decoder {
   readonly rest?: Buffer;
   /** The output has ended: what was left of it. Throws a `FramingError` if it broke off inside a message. */
   end(): Buffer[];
+  /** What was left out since this was asked last; undefined for nothing. Only of pictures. */
+  takeLosses?(): Losses | undefined;
 }
 
 export interface Framing {
   readonly name: FramingName;
   /** Whether its messages are binary to clients; otherwise they are text. */
   readonly binary: boolean;
+  /** The media type of its messages, where they are pictures. Nothing is written in such a framing. */
+  readonly picture?: string;
   /**
-   * @param maxMessage bytes; a larger message is a `FramingError`
+   * @param maxMessage bytes; a larger message is a `FramingError`, but a larger picture is left out
    * @param overwriting of a line that is larger because it is overwritten (at each CR), what a terminal still shows is the message
    */
   decoder(maxMessage: number, overwriting?: boolean): Decoder;
@@ -48,6 +53,14 @@ export function framing(name: FramingName): Framing {
       return { name, binary: true, decoder: (max) => new RawDecoder(max), encode: (message) => [message] };
     case 'length-prefixed':
       return { name, binary: true, decoder: (max) => new LengthDecoder(max), encode: encodeLength };
+    case 'jpeg':
+      return {
+        name,
+        binary: true,
+        picture: 'image/jpeg',
+        decoder: (max) => new JpegDecoder(max),
+        encode: (message) => [message],
+      };
   }
 }
 

@@ -7,10 +7,9 @@ import type { ClientParts } from './clients/client.ts';
 import { KeepAlive } from './clients/keepalive.ts';
 import { StreamCounts } from './counts.ts';
 import { framing } from './framing.ts';
-import type { StreamConfig } from './keys.ts';
+import { largestClientMessage, type StreamConfig } from './keys.ts';
 import { streamPlan } from './plan.ts';
 import type { SourceKind, SourceParts } from './sources/kind.ts';
-import type { WritingRequests } from './sources/source.ts';
 import { sourceKindOf } from './sources/sources.ts';
 import { Stream } from './stream.ts';
 
@@ -32,29 +31,21 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       idleTimeout: config.idle_timeout,
       maxLifetime: config.max_lifetime,
     }),
-    maxMessage: config.max_client_message ?? config.max_message,
+    maxMessage: largestClientMessage(config),
     binary: frames.binary,
-    readOnly: plan.readOnly ? 'this stream is read-only' : undefined,
+    picture: frames.picture,
+    readOnly: plan.readOnly,
     stderrAsEvents: config.stderr === 'event',
     mixed: plan.mixed,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
-  const { channels, requests } = channelsOf(source, clientParts, sourceParts);
-  return new Stream(plan, clientParts, channels, requests);
+  return new Stream(plan, clientParts, channelsOf(source, clientParts, sourceParts));
 }
 
-function channelsOf(
-  source: SourceKind,
-  clientParts: ClientParts,
-  parts: SourceParts,
-): { readonly channels: Channels; readonly requests?: WritingRequests | undefined } {
+function channelsOf(source: SourceKind, clientParts: ClientParts, parts: SourceParts): Channels {
   const { plan } = parts;
   if (plan.share === 'client') {
-    if (source.private !== undefined)
-      return { channels: new PrivateChannels(plan, clientParts, source.private(parts)) };
-  } else if (source.shared !== undefined) {
-    const sources = source.shared(parts);
-    return { channels: new SharedChannels(plan, clientParts, sources), requests: sources.requests };
-  }
+    if (source.private !== undefined) return new PrivateChannels(plan, clientParts, source.private(parts));
+  } else if (source.shared !== undefined) return new SharedChannels(plan, clientParts, source.shared(parts));
   throw new Error(`"${source.name}" and share = "${plan.share}" do not go together`);
 }

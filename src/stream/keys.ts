@@ -8,7 +8,6 @@ import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { folderKeys } from './sources/folder/keys.ts';
 import { pollingKeys, pollKeys, sourceServerKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
-import { publishKeys } from './sources/publish/keys.ts';
 import { subscribeKeys, subscriptionKeys } from './sources/subscribe/keys.ts';
 
 /** The kind of route. */
@@ -25,14 +24,7 @@ const history = shortOr(
 );
 
 /** One of them is in every stream: the key that chooses its source. */
-const sourceKeys = {
-  ...commandKeys,
-  ...folderKeys,
-  ...pollKeys,
-  ...connectKeys,
-  ...subscribeKeys,
-  ...publishKeys,
-} as const;
+const sourceKeys = { ...commandKeys, ...folderKeys, ...pollKeys, ...connectKeys, ...subscribeKeys } as const;
 
 const keys = {
   ...sourceKeys,
@@ -61,7 +53,7 @@ const keys = {
   ...sourceServerKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe, and the only one with publish), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
+    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),
@@ -75,21 +67,19 @@ const keys = {
   ),
   history: optional(
     history,
-    'How many of the last messages of a shared stream are kept for clients that connect or reconnect. A table sets several limits.',
+    'How many of the last messages of a shared stream are kept for clients that connect or reconnect. A table sets several limits. Without this key a few are kept for clients that reconnect at once; of framing = "jpeg" the last one.',
   ),
   replay: optional(
     choice('none', 'last', 'all'),
-    'Which part of the history a new client gets. The default is "last" with poll, unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
+    'Which part of the history a new client gets. The default is "last" for pictures, and with poll unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
   ),
-  slow_client: preset(
+  slow_client: optional(
     choice('disconnect', 'drop', 'latest'),
-    'disconnect',
-    'What happens to a client of a shared stream that is max_behind bytes behind. "disconnect": it is closed with 1013. "drop": it misses messages until it has caught up. "latest": it gets only the newest message.',
+    'What happens to a client of a shared stream that is max_behind bytes behind. "disconnect": it is closed with 1013 (the default). "drop": it misses messages until it has caught up. "latest": it gets only the newest message (the default for pictures).',
   ),
-  max_behind: preset(
+  max_behind: optional(
     size('1KiB', '64MiB'),
-    '256KiB',
-    'How many unread bytes a client of a shared stream may have waiting. One message of max_message is always allowed.',
+    'How many unread bytes a client of a shared stream may have waiting. The default is 256KiB, and one message of max_message is always allowed; a client that has not taken a picture yet gets the newest one after it, unless this key is set.',
   ),
   clients: preset(
     choice('plain', 'tagged'),
@@ -97,13 +87,12 @@ const keys = {
     '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON, and says for which clients its output is.',
   ),
   framing: optional(
-    choice('lines', 'raw', 'length-prefixed'),
-    'How messages lie in the program\'s input and output: "lines" of text (the default), "raw" bytes as they come, or "length-prefixed" (four bytes, big-endian, before each binary message). With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
+    choice('lines', 'raw', 'length-prefixed', 'jpeg'),
+    'How messages lie in the program\'s input and output: "lines" of text (the default), "raw" bytes as they come, "length-prefixed" (four bytes, big-endian, before each binary message), or "jpeg": whole pictures, found by their markers, in a stream that clients only read. With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
   ),
-  max_message: preset(
+  max_message: optional(
     size('1B', '64MiB'),
-    '64KiB',
-    'Largest message, from a client or from the program. A larger one ends the stream. With poll it is the largest body of a response; a larger one is an error, and the source is polled again. With subscribe a larger event or part is left out.',
+    'Largest message, from a client or from the program. The default is 64KiB; for pictures (framing = "jpeg", and the parts of a multipart response) it is 4MiB. A larger one ends the stream, but a larger picture is left out. With poll it is the largest body of a response; a larger one is an error, and the source is polled again. With subscribe a larger event or part is left out.',
   ),
   max_client_message: optional(
     size('1B', '64MiB'),
@@ -181,3 +170,20 @@ export const streamTable = table({ ...keys, ...programRouteKeys }, exactlyOne(..
 
 export type SourceName = keyof typeof sourceKeys;
 export type StreamConfig = Complete<typeof streamTable, ProgramLimits>;
+
+/** What `max_message` is where it is not set: for what is read, and for pictures. Bytes. */
+const USUAL_MESSAGE = 64 * 1024;
+export const USUAL_PICTURE = 4 * 1024 * 1024;
+
+/** Bytes of the largest message of the source. */
+export function largestMessage({ max_message, framing }: Pick<StreamConfig, 'max_message' | 'framing'>): number {
+  return max_message ?? (framing === 'jpeg' ? USUAL_PICTURE : USUAL_MESSAGE);
+}
+
+/** Bytes of the largest message of a client. */
+export function largestClientMessage(
+  config: Pick<StreamConfig, 'max_message' | 'max_client_message' | 'framing'>,
+): number {
+  // Nobody writes into a stream of pictures.
+  return config.max_client_message ?? (config.framing === 'jpeg' ? USUAL_MESSAGE : largestMessage(config));
+}

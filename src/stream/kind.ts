@@ -3,7 +3,7 @@ import type { RouteKind } from '../http/route-kind.ts';
 import { launchOf } from '../programs/launch.ts';
 import { checkStreams, doubtStream } from './checks.ts';
 import { streamHandler } from './handler.ts';
-import { STREAM, type StreamConfig, streamTable } from './keys.ts';
+import { largestClientMessage, STREAM, type StreamConfig, streamTable } from './keys.ts';
 
 export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   name: STREAM,
@@ -11,11 +11,10 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   table: streamTable,
   startsPrograms: true,
   usesBrowserFiles: true,
-  maxMessage: ({ max_message, max_client_message }) => max_client_message ?? max_message,
+  maxMessage: largestClientMessage,
   part: ({ websocket_only }) => (websocket_only === true ? 'handshakes' : undefined),
   folder: ({ root }) =>
     root === undefined ? undefined : { root, holds: 'programs', index: [], interpreted: [], answersAll: false },
-  writing: ({ publish }) => publish && { auth: publish.auth, origins: publish.origins },
   check: checkStreams,
   doubt: doubtStream,
   build(key, route, parts) {

@@ -66,6 +66,11 @@ export class Message {
     this.eventForm = undefined;
   }
 
+  /** Its media type. */
+  get type(): string {
+    return this.binary ? 'application/octet-stream' : 'text/plain; charset=utf-8';
+  }
+
   /** What a plain WebSocket gets. */
   get payload(): Buffer {
     return this.data;
@@ -100,6 +105,43 @@ export class Message {
   private makeEvent(): Buffer {
     return eventOf(undefined, this.data.toString(this.binary ? 'base64' : 'utf8'), this.id);
   }
+}
+
+/** A message that is a picture: of a kind of its own, so that the others need no room for a type. */
+export class Picture extends Message {
+  constructor(
+    data: Buffer,
+    id: string,
+    sequence: number,
+    private readonly picture: string,
+  ) {
+    super(data, true, id, sequence);
+  }
+
+  override get type(): string {
+    return this.picture;
+  }
+}
+
+/** @param picture its media type, where it is a picture */
+export function makeMessage(
+  data: Buffer,
+  binary: boolean,
+  id: string,
+  sequence: number,
+  picture: string | undefined,
+): Message {
+  return picture === undefined ? new Message(data, binary, id, sequence) : new Picture(data, id, sequence, picture);
+}
+
+/** Types of pictures that are nothing but pictures: an SVG from somebody else would be a page of ours. */
+const PICTURE = /^\s*(image\/(?:jpeg|png|webp|gif|avif|bmp))\s*(?:;|$)/i;
+
+/** The type of a picture, from the Content-Type that its source declares; undefined for other things. */
+export function pictureType(contentType: string): string | undefined {
+  const type = PICTURE.exec(contentType)?.[1]?.toLowerCase();
+  // What old cameras call it.
+  return type ?? (/^\s*image\/jpg\b/i.test(contentType) ? 'image/jpeg' : undefined);
 }
 
 /** One event. Data of several lines become several `data` fields, which the browser joins again; a CR would end a line too. */

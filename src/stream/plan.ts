@@ -1,9 +1,9 @@
 /** What a stream's configuration amounts to: the defaults that depend on other keys, worked out once. */
 
-import type { DeliveryOptions } from './channel/delivery.ts';
+import type { DeliveryOptions, DeliveryRules } from './channel/delivery.ts';
 import type { HistoryBounds } from './history/history.ts';
 import type { ReplayRule } from './history/replay.ts';
-import type { StreamConfig } from './keys.ts';
+import { largestMessage, type StreamConfig } from './keys.ts';
 import type { BackoffTimes } from './sources/backoff.ts';
 
 export interface StreamPlan extends DeliveryOptions {
@@ -16,6 +16,8 @@ export interface StreamPlan extends DeliveryOptions {
   readonly idleStop: number | undefined;
   readonly history: HistoryBounds;
   readonly replay: ReplayRule;
+  /** What is in force instead from the first picture on: of an upstream nobody knows before whether it sends pictures. */
+  readonly ofPictures?: PictureRules;
   readonly restart: 'never' | 'on-failure' | 'always';
   readonly backoff: BackoffTimes;
   /** The message that closes the input of a client's own source. */
@@ -35,6 +37,10 @@ export interface StreamPlan extends DeliveryOptions {
   readonly mixed: boolean;
 }
 
+export interface PictureRules extends DeliveryRules {
+  readonly replay: ReplayRule;
+}
+
 /** What a kind of source decides of a stream's plan. */
 export interface SourceTraits {
   readonly usualShare: 'client' | 'all';
@@ -48,15 +54,13 @@ export interface SourceTraits {
   readonly usualRestart?: StreamPlan['restart'];
   /** Whether the source takes messages of clients: it does, unless this says otherwise. */
   takesMessages?(config: StreamConfig): boolean;
-  /** It costs nothing while nobody uses it, and so is never stopped. */
-  readonly runsAlways?: boolean;
   /** Whether each message says itself whether it is text: it does not, unless this says otherwise. */
   isMixed?(config: StreamConfig): boolean;
 }
 
 export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPlan {
   const share = config.share ?? source.usualShare;
-  const boot = config.start === 'boot' || source.runsAlways === true;
+  const boot = config.start === 'boot';
   return {
     share,
     maxChannels: config.max_processes,
@@ -67,12 +71,18 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     restart: config.restart ?? source.usualRestart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
     eofMessage: config.eof_message === undefined ? undefined : Buffer.from(config.eof_message),
-    slowClient: config.slow_client,
-    maxBehind: Math.max(config.max_behind, config.max_message),
+    ofPictures: {
+      // A picture that has been overtaken is of no use to anybody.
+      slowClient: config.slow_client ?? 'latest',
+      maxBehind: config.max_behind ?? 0,
+      replay: config.replay ?? 'last',
+    },
+    slowClient: config.slow_client ?? 'disconnect',
+    maxBehind: Math.max(config.max_behind ?? USUAL_BEHIND, largestMessage(config)),
     maxQueue: config.max_queue,
     drainTimeout: config.drain_timeout,
     subprotocols: config.subprotocols,
-    readOnly: config.read_only || source.takesMessages?.(config) === false,
+    readOnly: config.read_only || isOnlyPictures(config) || source.takesMessages?.(config) === false,
     maxClients: config.max_clients,
     overrun: source.overrun,
     away: source.away ?? 'the program is being restarted',
@@ -80,12 +90,21 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
   };
 }
 
+/** Of pictures that come from a program or a connection: nothing can be said back. */
+function isOnlyPictures({ framing, post }: Pick<StreamConfig, 'framing' | 'post'>): boolean {
+  return framing === 'jpeg' && post === undefined;
+}
+
+/** Bytes that a client may be behind. */
+const USUAL_BEHIND = 256 * 1024;
+
 /** Who asks for history wants it shown. */
 export function usualReplay({ history }: Pick<StreamConfig, 'history'>): ReplayRule {
   return history === undefined ? 'none' : 'all';
 }
 
-/** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. */
-export function usualHistory(): HistoryBounds {
+/** Enough for a long-poll to miss nothing between two requests, where nobody asked for more. Of pictures the last one, of any size. */
+export function usualHistory(config?: Pick<StreamConfig, 'framing' | 'max_message'>): HistoryBounds {
+  if (config?.framing === 'jpeg') return { messages: 1, bytes: largestMessage(config), age: undefined };
   return { messages: 100, bytes: 256 * 1024, age: undefined };
 }

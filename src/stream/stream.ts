@@ -4,23 +4,22 @@ import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply, withHeaders } from '../http/reply.ts';
 import { bodyBytes } from '../http/spool.ts';
-import { queryValue } from '../net/query.ts';
 import { untilAborted } from '../ownership/until-aborted.ts';
-import type { ClientRequest } from '../policy/addresses.ts';
 import { noRoom } from '../programs/start-error.ts';
 import type { Channels } from './channel/channels.ts';
 import { type ClientParts, NO_CLIENT, type Reservation } from './clients/client.ts';
+import { answerLast } from './clients/last.ts';
 import { answerAfterEnd, answerLongPoll } from './clients/long-poll.ts';
 import { answerLookup, newestId } from './clients/lookup.ts';
+import { PartsForm } from './clients/parts.ts';
 import { ClientPlaces } from './clients/places.ts';
-import { acceptResponse } from './clients/response.ts';
+import { acceptResponse, formed } from './clients/response.ts';
 import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
-import { lastEventId, transportOf } from './clients/transport.ts';
+import { lastEventId, queryValue, transportOf, wantsPicture } from './clients/transport.ts';
 import { acceptWebSocket } from './clients/websocket.ts';
 import type { CountedTransport } from './counts.ts';
 import { CLOSE } from './message.ts';
 import type { StreamPlan } from './plan.ts';
-import type { WritingRequests } from './sources/source.ts';
 
 export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
 /** Of a stream that takes no messages. */
@@ -33,25 +32,19 @@ export class Stream implements Handler {
   readonly takesBody = true;
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
-  readonly maxBody: number;
-  /** For clients that may not write. */
-  private readonly readers: ClientParts;
   /** Why no client is let in any more. */
   private retired: string | undefined;
   /** Undefined: there is room for everybody. */
   private readonly places: ClientPlaces | undefined;
+  private readonly parts = new PartsForm();
 
   constructor(
     private readonly plan: StreamPlan,
     private readonly clientParts: ClientParts,
     private readonly channels: Channels,
-    /** Where requests that write are more than messages to the source. */
-    private readonly requests?: WritingRequests,
   ) {
     const { readOnly, maxClients } = plan;
-    this.methods = requests?.methods ?? (readOnly ? READ_METHODS : STREAM_METHODS);
-    this.maxBody = clientParts.maxMessage;
-    this.readers = { ...clientParts, readOnly: 'you may read this stream, but not write to it' };
+    this.methods = readOnly ? READ_METHODS : STREAM_METHODS;
     this.places = maxClients === undefined ? undefined : new ClientPlaces(maxClients);
   }
 
@@ -71,9 +64,10 @@ export class Stream implements Handler {
     // An EventSource that comes again though its stream was over: no content tells it to stay away (HTML standard, section 9.2.3).
     if (transport === 'events' && last === ENDED_ID)
       return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
-    if (transport === 'post') return this.requests?.answer(call) ?? this.post(call);
+    if (transport === 'post') return this.post(call);
     if (transport === 'lookup') return this.lookup(call);
     if (transport === 'long-poll') return this.longPoll(call);
+    if (transport === 'last') return this.last(call);
     if (request.method === 'HEAD') return this.head(call, transport);
     call.endless();
     const after = queryValue(request.query, 'after');
@@ -85,13 +79,8 @@ export class Stream implements Handler {
     return reservation.then((ready) => this.accept(call, transport, after !== undefined, ready));
   }
 
-  takesLive(request: ClientRequest): boolean {
-    return this.requests?.takesLive(request) === true;
-  }
-
   retire(reason: string): void {
     this.retired = reason;
-    this.requests?.finish(reason);
     this.channels.finish({ code: CLOSE.goingAway, reason });
   }
 
@@ -109,23 +98,26 @@ export class Stream implements Handler {
       reservation.cancel();
       throw new Superseded(this.retired);
     }
-    if (transport !== 'websocket') return this.response(transport, reservation);
+    if (transport !== 'websocket') return this.response(call, transport, reservation);
     // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
     const protocol = call.handshake?.protocols.find((name) => this.plan.subprotocols.includes(name));
-    const parts = call.mayWrite === false ? this.readers : this.clientParts;
-    return acceptWebSocket(parts, call, { numbered, protocol }, reservation);
+    return acceptWebSocket(this.clientParts, call, { numbered, protocol }, reservation);
   }
 
-  private response(transport: CountedTransport, reservation: Reservation): Reply {
+  private response({ request }: Call, transport: CountedTransport, reservation: Reservation): Reply {
     const { binary, keepAlive } = this.clientParts;
+    if (transport === 'parts') {
+      const response = this.parts.response(wantsPicture(request.headers));
+      return acceptResponse(this.clientParts, response, transport, reservation);
+    }
     const form: ResponseForm =
       transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
-    return acceptResponse(this.clientParts, form, transport, reservation);
+    return acceptResponse(this.clientParts, formed(form), transport, reservation);
   }
 
   /** How a GET would begin, and where a shared stream is. Nothing is started for it. */
   private head(call: Call, transport: CountedTransport): Reply {
-    const reply = this.response(transport, NO_CLIENT);
+    const reply = this.response(call, transport, NO_CLIENT);
     return this.plan.share === 'client' ? reply : withHeaders(reply, newestId(this.channels.past(call)));
   }
 
@@ -133,6 +125,20 @@ export class Stream implements Handler {
     if (this.plan.share === 'client')
       return textReply(400, 'only a shared stream has past messages: share = "all" or "query"\n');
     return answerLookup(call.request.query, this.channels.past(call));
+  }
+
+  /** Also for HEAD: it is the answer to a GET. */
+  private last(call: Call): Answer | Promise<Answer> {
+    if (this.plan.share === 'client')
+      return textReply(400, 'only a shared stream has a last message: share = "all" or "query"\n');
+    const answer = async (): Promise<Answer> => {
+      const channel = this.channels.shared(call);
+      await channel.ready();
+      this.refuseIfRetired();
+      return await answerLast(call, channel, this.clientParts.counts);
+    };
+    call.endless();
+    return this.places?.during(answer) ?? answer();
   }
 
   private longPoll(call: Call): Answer | Promise<Answer> {

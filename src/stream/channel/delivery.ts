@@ -9,10 +9,13 @@ import { FRAME, type History, type Position, portionFrom } from '../history/hist
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { Member } from './member.ts';
 
-export interface DeliveryOptions {
+export interface DeliveryRules {
   readonly slowClient: 'disconnect' | 'drop' | 'latest';
   /** Bytes that a client may be behind. */
   readonly maxBehind: number;
+}
+
+export interface DeliveryOptions extends DeliveryRules {
   /** Milliseconds that a client that is being closed has to take what it is behind. */
   readonly drainTimeout: number;
 }
@@ -22,10 +25,15 @@ const WINDOW = 64 * 1024;
 
 export class Delivery {
   constructor(
-    private readonly options: DeliveryOptions,
+    private options: DeliveryOptions,
     private readonly counts: StreamCounts,
     private readonly history: Pick<History, 'end'>,
   ) {}
+
+  /** From here on other rules are in force. */
+  use({ slowClient, maxBehind }: DeliveryRules): void {
+    this.options = { ...this.options, slowClient, maxBehind };
+  }
 
   /** The stream has gone on by this batch, which is the end of the chain. Gives whether it went to the member's socket. */
   publish(member: Member, batch: readonly Message[], bytes: number): boolean {

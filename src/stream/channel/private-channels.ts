@@ -1,9 +1,8 @@
 /** `share = "client"`: a channel and a source of its own for each client. */
 import { HttpError } from '../../http/errors.ts';
 import type { Call } from '../../http/handler.ts';
-import { queryValue } from '../../net/query.ts';
 import type { Client, ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
-import type { Transport } from '../clients/transport.ts';
+import { queryValue, type Transport } from '../clients/transport.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import type { StreamPlan } from '../plan.ts';
 import { Backoff } from '../sources/backoff.ts';
@@ -68,9 +67,9 @@ export class PrivateChannels implements Channels {
 
   private join(call: Call, client: Client, connect: StartedSource, number: number | undefined): ClientEvents {
     const { plan } = this;
-    const { counts, log, binary } = this.clientParts;
+    const { counts, log, binary, picture } = this.clientParts;
     const { maxQueue, drainTimeout, eofMessage } = plan;
-    const options = { maxQueue, drainTimeout, eofMessage, restart: this.restart(call), binary };
+    const options = { maxQueue, drainTimeout, eofMessage, restart: this.restart(call), binary, picture };
     const channel = new PrivateChannel(options, counts, log, () => {
       this.channels.delete(channel);
       if (number !== undefined) this.senders.delete(number);

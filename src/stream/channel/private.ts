@@ -2,7 +2,7 @@
 import type { Log } from '../../ops/log.ts';
 import { type Client, type MessageOrigin, type Notice, partialNotice } from '../clients/client.ts';
 import type { DropReason, StreamCounts } from '../counts.ts';
-import { CLOSE, type Ending, Message } from '../message.ts';
+import { CLOSE, type Ending, Message, makeMessage } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
 import type { SendResult, SourceEvents, WritableSource } from '../sources/source.ts';
 
@@ -13,6 +13,8 @@ export interface ChannelOptions {
   readonly drainTimeout: number;
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
+  /** Their media type, where they are pictures. */
+  readonly picture?: string | undefined;
   /** The message that closes the program's stdin. */
   readonly eofMessage: Buffer | undefined;
   /** How a source that has ended is started anew; undefined: its end is the stream's. */
@@ -165,8 +167,10 @@ export class PrivateChannel implements SourceEvents {
     if (this.over || this.client === undefined) return;
     this.counts.out.value += batch.length;
     for (const message of batch) this.counts.outBytes.value += message.length;
-    const binary = (origin === 'stdout') === this.options.binary;
-    const messages = batch.map((data) => new Message(data, binary, '', 0));
+    const { binary, picture } = this.options;
+    const messages = batch.map((data) =>
+      origin === 'stdout' ? makeMessage(data, binary, '', 0, picture) : new Message(data, !binary, '', 0),
+    );
     if (this.client.deliver(messages, origin) || this.clientBehind !== undefined) return;
     this.source?.pause();
     this.clientBehind = setTimeout(

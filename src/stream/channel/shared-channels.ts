@@ -3,11 +3,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import { HttpError } from '../../http/errors.ts';
 import type { Call } from '../../http/handler.ts';
 import { hostNumber } from '../../net/address.ts';
-import { queryValue } from '../../net/query.ts';
 import { noRoom } from '../../programs/start-error.ts';
 import { textOf } from '../../routing/canonical-path.ts';
 import type { ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
-import { streamQuery, type Transport } from '../clients/transport.ts';
+import { queryValue, streamQuery, type Transport } from '../clients/transport.ts';
 import type { History } from '../history/history.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import type { StreamPlan } from '../plan.ts';
@@ -109,6 +108,7 @@ export class SharedChannels implements Channels {
         restartWanted: (ending) =>
           plan.restart === 'always' || (plan.restart === 'on-failure' && ending.code !== CLOSE.normal),
         binary: clientParts.binary,
+        picture: clientParts.picture,
       },
       {
         counts: clientParts.counts,

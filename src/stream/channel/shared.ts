@@ -7,10 +7,10 @@ import { type Client, type MessageOrigin, partialNotice } from '../clients/clien
 import type { StreamCounts } from '../counts.ts';
 import { History, type HistoryBounds } from '../history/history.ts';
 import { Replay, type ReplayRule } from '../history/replay.ts';
-import { CLOSE, type Ending, Message } from '../message.ts';
+import { CLOSE, type Ending, Message, makeMessage } from '../message.ts';
 import type { ClientFacts, MessageAnswer, SendResult, SharedSource, SharedSourceEvents } from '../sources/source.ts';
 import { SourceSupervisor, type SupervisorOptions } from '../sources/supervisor.ts';
-import { Delivery, type DeliveryOptions } from './delivery.ts';
+import { Delivery, type DeliveryOptions, type DeliveryRules } from './delivery.ts';
 import { LongPolls } from './long-polls.ts';
 import { Member, nameOf } from './member.ts';
 import { Sessions } from './sessions.ts';
@@ -22,6 +22,10 @@ export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions
   readonly replay: ReplayRule;
   /** Whether messages are binary to clients. */
   readonly binary: boolean;
+  /** Their media type, where the framing says that they are pictures. */
+  readonly picture?: string | undefined;
+  /** What is in force instead from the first picture on. */
+  readonly ofPictures?: DeliveryRules & { readonly replay: ReplayRule };
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
   /** Why a client's message is lost while no source runs. */
@@ -46,9 +50,15 @@ export class SharedChannel implements SharedSourceEvents {
   private readonly members = new Map<string, Member>();
   private readonly supervisor: SourceSupervisor;
   private readonly replay: Replay;
+  private readonly replayed: { rule: ReplayRule };
   private readonly delivery: Delivery;
   private readonly sessions = new Sessions();
   private over = false;
+  private hasPictures = false;
+  /** The last message, whatever the history keeps. */
+  private newest: Message | undefined;
+  /** It is of the source that runs. */
+  private isFresh = false;
   private joined = 0;
   /** Messages whose answers are awaited: of clients that may have no other connection. */
   private unanswered = 0;
@@ -60,12 +70,15 @@ export class SharedChannel implements SharedSourceEvents {
   ) {
     this.history = new History(epoch, options.history);
     this.delivery = new Delivery(options, parts.counts, this.history);
-    this.replay = new Replay({
+    const replayed = {
       history: this.history,
       rule: options.replay,
       binary: options.binary,
       snapshot: () => this.supervisor.source?.snapshot(),
-    });
+    };
+    this.replayed = replayed;
+    this.replay = new Replay(replayed);
+    if (options.picture !== undefined) this.showPictures();
     this.longPolls = new LongPolls({
       history: this.history,
       replay: this.replay,
@@ -92,6 +105,20 @@ export class SharedChannel implements SharedSourceEvents {
   /** Undefined: a source runs, or is about to be started again. Else resolves when that is so; rejects when it cannot be started. */
   ready(): Promise<void> | undefined {
     return this.supervisor.ready();
+  }
+
+  /** The last message: a new one, of the source that runs now, or else an old one; undefined where there is none. */
+  last(age: 'new' | 'any'): Message | undefined {
+    const snapshot = this.supervisor.source?.snapshot();
+    const { end, lastId } = this.history;
+    if (snapshot !== undefined) return new Message(snapshot, this.options.binary, lastId, end.sequence);
+    if (age === 'new') return this.isFresh && this.away === undefined ? this.newest : undefined;
+    return this.newest ?? this.history.beforeLast().message;
+  }
+
+  /** Why nothing comes at present; undefined where nothing is wrong. */
+  get away(): string | undefined {
+    return this.supervisor.source === undefined ? this.options.away : this.supervisor.source.currentNotice();
   }
 
   /** `start = "boot"`: starts it now, and again until it runs. */
@@ -209,11 +236,14 @@ export class SharedChannel implements SharedSourceEvents {
 
   // ---- the source ----
 
-  messages(batch: readonly Buffer[], binary = this.options.binary): void {
+  messages(batch: readonly Buffer[], binary = this.options.binary, picture = this.options.picture): void {
+    if (picture !== undefined && !this.hasPictures) this.showPictures();
     const numbered = batch.map((data) => {
       const { id, sequence } = this.history.next();
-      return new Message(data, binary, id, sequence);
+      return makeMessage(data, binary, id, sequence, picture);
     });
+    this.newest = numbered.at(-1) ?? this.newest;
+    this.isFresh = true;
     const read = performance.now();
     let bytes = 0;
     for (const message of numbered) {
@@ -273,7 +303,17 @@ export class SharedChannel implements SharedSourceEvents {
 
   // ---- inside ----
 
+  /** They are delivered by rules of their own. */
+  private showPictures(): void {
+    const { ofPictures } = this.options;
+    this.hasPictures = true;
+    if (ofPictures === undefined) return;
+    this.delivery.use(ofPictures);
+    this.replayed.rule = ofPictures.replay;
+  }
+
   private started(source: SharedSource): void {
+    this.isFresh = false;
     this.longPolls.sourceStarted();
     if (this.members.size === 0 && this.options.idleStop !== undefined) this.replay.sourceStarted();
     for (const member of this.members.values()) source.joined(member);

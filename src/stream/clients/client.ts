@@ -38,8 +38,11 @@ export interface Client {
   spoke(): void;
   /** Bytes that the client has not taken. */
   readonly bufferedAmount: number;
-  /** Shows that the connection lives, and finds out whether it does. */
-  ping(): void;
+  /**
+   * Shows that the connection lives, and finds out whether it does.
+   * @param due milliseconds until the next one, where the client is told
+   */
+  ping(due?: number): void;
   /** Ends the stream behind what was delivered. */
   close(ending: Ending): void;
   /** Drops the connection. */
@@ -86,8 +89,10 @@ export interface ClientParts {
   readonly maxMessage: number;
   /** Whether the stream's messages are binary. */
   readonly binary: boolean;
-  /** Why no message of a client is taken; undefined: they are. */
-  readonly readOnly: string | undefined;
+  /** Their media type, where the framing says that they are pictures. */
+  readonly picture?: string | undefined;
+  /** Whether no message of a client is taken. */
+  readonly readOnly: boolean;
   /** What stderr says goes only to clients that get events. */
   readonly stderrAsEvents: boolean;
   /** Whether there may be messages of the other type, too. */

@@ -6,7 +6,8 @@ import { CLOSE, type Ending } from '../message.ts';
 
 /** What is watched. */
 export interface PingedClient {
-  ping(): void;
+  /** @param due milliseconds until the next one, where the client is told */
+  ping(due?: number): void;
   /** Bytes that the kernel has not taken. */
   readonly bufferedAmount: number;
   /**

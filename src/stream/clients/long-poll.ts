@@ -1,13 +1,13 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../../engine/engine.ts';
 import type { Answer, Call } from '../../http/handler.ts';
-import { queryValue } from '../../net/query.ts';
 import { Deferred } from '../../ownership/deferred.ts';
 import { untilAborted } from '../../ownership/until-aborted.ts';
 import type { LongPollContent, LongPolls } from '../channel/long-polls.ts';
 import type { StartPoint } from '../history/replay.ts';
 import type { Ending } from '../message.ts';
 import type { ClientParts } from './client.ts';
+import { queryValue } from './transport.ts';
 
 /** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next request is answered at once. */
 const MOST_BYTES = 64 * 1024;
@@ -62,8 +62,8 @@ function hasNews({ snapshot, from, missed }: StartPoint): boolean {
   return snapshot.length > 0 || missed !== 0 || from.next !== undefined;
 }
 
-/** Milliseconds; undefined without a preference. */
-function preferredWait(call: Call): number | undefined {
+/** Milliseconds that a client prefers to wait; undefined without a preference. */
+export function preferredWait(call: Call): number | undefined {
   const seconds = /(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})\b/i.exec(headerValue(call.request.headers, 'prefer') ?? '')?.[1];
   return seconds === undefined ? undefined : Number(seconds) * 1000;
 }

@@ -14,7 +14,8 @@ import {
 import { earlyPings, type PingedClient, type Watch } from './keepalive.ts';
 import type { ResponseForm } from './response-form.ts';
 
-interface ResponseEvents {
+/** What a live response tells. */
+export interface ResponseEvents {
   /** A message went either way. */
   delivered(): void;
   /** The client has caught up with everything. */
@@ -25,7 +26,27 @@ interface ResponseEvents {
   left(code: number): void;
 }
 
-class ResponseClient implements Client, PingedClient, BodySource {
+/** A client that is the body of its response. */
+export interface LiveBody extends Client, PingedClient, BodySource {}
+
+/** How a response goes on. */
+export interface LiveResponse {
+  readonly contentType: string;
+  /** Whether the first pings come early: they show a page that nothing holds the response back. */
+  readonly pingsEarly: boolean;
+  body(events: ResponseEvents): LiveBody;
+}
+
+/** A response that has a form for each message. */
+export function formed(form: ResponseForm): LiveResponse {
+  return {
+    contentType: form.contentType,
+    pingsEarly: form.ping !== undefined,
+    body: (events) => new ResponseClient(form, events),
+  };
+}
+
+class ResponseClient implements LiveBody {
   /** What it says comes in requests of their own. */
   readonly heldBack = false;
   readonly length = undefined;
@@ -151,7 +172,7 @@ class ResponseClient implements Client, PingedClient, BodySource {
 /** @param transport its name in the counts */
 export function acceptResponse(
   clientParts: ClientParts,
-  form: ResponseForm,
+  response: LiveResponse,
   transport: CountedTransport,
   reservation: Reservation,
 ): Reply {
@@ -161,7 +182,7 @@ export function acceptResponse(
   let over = false;
   let watch: Watch | undefined;
   let stopEarly: (() => void) | undefined;
-  const client = new ResponseClient(form, {
+  const client = response.body({
     delivered: () => watch?.message(),
     drain: () => events?.drain(),
     alive: () => watch?.heard(),
@@ -176,7 +197,7 @@ export function acceptResponse(
   return {
     status: 200,
     headers: [
-      ['content-type', form.contentType],
+      ['content-type', response.contentType],
       ['cache-control', 'no-store'],
       // nginx holds answers back by default; this is how it is told not to.
       ['x-accel-buffering', 'no'],
@@ -197,7 +218,7 @@ export function acceptResponse(
           reservation.cancel();
           return;
         }
-        if (form.ping !== undefined) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
+        if (response.pingsEarly) stopEarly = earlyPings((due) => client.ping(due), keepAlive.pingInterval);
         events = reservation.join(client);
         if (events === undefined) client.close(GONE);
         else if (over) events.left();

@@ -1,8 +1,7 @@
 /** How a client wants a stream, by what its request asks. Pure. */
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
-import { queryValue } from '../../net/query.ts';
 
-export type Transport = 'websocket' | 'events' | 'long-poll' | 'lookup' | 'post' | 'plain';
+export type Transport = 'websocket' | 'events' | 'long-poll' | 'lookup' | 'last' | 'parts' | 'post' | 'plain';
 
 /** @param handshake whether the request asks for an upgrade to WebSocket */
 export function transportOf(
@@ -12,11 +11,20 @@ export function transportOf(
   handshake: boolean,
 ): Transport {
   if (handshake) return 'websocket';
-  if (method === 'POST' || method === 'PUT') return 'post';
+  if (method === 'POST') return 'post';
   const named = queryValue(query, 'transport');
   if (named === 'poll') return 'long-poll';
   if (named === 'history') return 'lookup';
-  return /(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '') ? 'events' : 'plain';
+  if (named === 'last' || named === 'parts') return named;
+  if (/(^|[\s,])text\/event-stream\b/i.test(headerValue(headers, 'accept') ?? '')) return 'events';
+  return wantsPicture(headers) ? 'parts' : 'plain';
+}
+
+/** Whether the response is for an `<img>`, as browsers say it: pictures come first of what they accept. */
+export function wantsPicture(headers: HeaderList): boolean {
+  return (
+    headerValue(headers, 'sec-fetch-dest') === 'image' || /^\s*image\//i.test(headerValue(headers, 'accept') ?? '')
+  );
 }
 
 /** Where libraries put the last id that cannot set the header field, because a page's own EventSource cannot either. */
@@ -36,6 +44,11 @@ const OURS: ReadonlySet<string> = new Set([
 
 /** Of a lookup alone: a stream's own query may well have a parameter of this name. */
 const LIMIT = 'limit';
+
+/** A parameter of a query, decoded; undefined when it is not there. */
+export function queryValue(query: string | undefined, name: string): string | undefined {
+  return query === undefined ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}
 
 /** The query without what is ours: what tells streams with `share = "query"` apart, and what a program sees. */
 export function streamQuery(query: string | undefined): string {

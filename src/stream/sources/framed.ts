@@ -1,7 +1,10 @@
 /** A source whose messages lie in bytes: a program or a connection. What both do with their framing. */
+import type { Log } from '../../ops/log.ts';
 import { PartialLine } from '../../process/partial-line.ts';
 import type { Input } from '../../process/spawn.ts';
+import type { DropReason, StreamCounts } from '../counts.ts';
 import { type Decoder, type Framing, FramingError } from '../framing.ts';
+import type { Losses } from '../jpeg.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import { SourceInput } from './input.ts';
 import type { SourceEvents, WritableSource } from './source.ts';
@@ -12,6 +15,24 @@ export interface FramingOptions {
   readonly maxMessage: number;
   /** Whether clients are told the beginning of a line before its end has come. */
   readonly partialLines?: boolean;
+  /** Told what was left out of what the source says. */
+  lost?(losses: Losses): void;
+}
+
+/** Counts what is left out of what the sources of one stream say; the first time of each kind is told in the log. */
+export function lossCounter(counts: StreamCounts, log: Log): (losses: Losses) => void {
+  const told = new Set<DropReason>();
+  const count = (reason: DropReason, number: number, sentence: string): void => {
+    if (number === 0) return;
+    counts.drop(reason, number);
+    if (told.has(reason)) return;
+    told.add(reason);
+    log.warn(sentence, { route: counts.route });
+  };
+  return ({ tooLarge, stray }) => {
+    count('too_large', tooLarge, 'a picture is larger than max_message and was left out');
+    count('not_a_picture', stray, 'something between the pictures is none, or is broken, and was left out');
+  };
 }
 
 const NOTHING = Buffer.alloc(0);
@@ -69,6 +90,8 @@ export abstract class FramedSource implements WritableSource {
     try {
       const batch = chunk === undefined ? this.decoder.end() : this.decoder.push(chunk);
       if (batch.length > 0) this.events.messages(batch);
+      const losses = this.decoder.takeLosses?.();
+      if (losses !== undefined) this.framed.lost?.(losses);
       if (chunk === undefined) this.partialLine?.stop();
       else this.partialLine?.look(batch.length > 0);
     } catch (error) {

@@ -3,9 +3,8 @@
  * (`WritableSource`: a program, a connection). A source that many clients share takes each message with the client that sent it, and
  * may answer it (`SharedSource`: a program, a tagged program, a polled target).
  */
-import type { Answer, Call } from '../../http/handler.ts';
+import type { Call } from '../../http/handler.ts';
 import type { Held } from '../../ownership/held.ts';
-import type { ClientRequest } from '../../policy/addresses.ts';
 import type { Ending } from '../message.ts';
 
 export interface Source {
@@ -80,8 +79,9 @@ export interface SourceEvents {
   /**
    * Messages that came together, in order.
    * @param binary whether they are binary to clients, where it is not the framing that says so
+   * @param picture their media type, where they are pictures and it is not the framing that says so
    */
-  messages(batch: readonly Buffer[], binary?: boolean): void;
+  messages(batch: readonly Buffer[], binary?: boolean, picture?: string): void;
   /** A line of a program's stderr, where clients are to get it. */
   stderr(line: Buffer): void;
   /** The beginning of a line whose end has not come yet: instead of the one that was told before. */
@@ -126,16 +126,4 @@ export interface SharedSources {
    * @param query what of a client's query tells channels apart
    */
   start(first: Call | undefined, query: string, events: SharedSourceEvents): Promise<SharedSource>;
-  /** What takes requests that write; undefined: each is one message, which the source gets by `SharedSource.send`. */
-  readonly requests?: WritingRequests | undefined;
-}
-
-/** A source of its own kind for requests: they are answered with what became of them, and their bodies may go on. */
-export interface WritingRequests {
-  readonly methods: readonly string[];
-  /** See `Handler.takesLive`. */
-  takesLive(request: ClientRequest): boolean;
-  answer(call: Call): Answer | Promise<Answer>;
-  /** Those under way are answered, and nothing more is taken. */
-  finish(reason: string): void;
 }

@@ -58,9 +58,7 @@ describe('a suggestion', () => {
 
   test('every table has its header', () =>
     assert.deepEqual(
-      tables
-        .map((shape) => shape.header)
-        .filter((header) => !/\.(limits|cors|auth|cursor|history|publish)\]/.test(header)),
+      tables.map((shape) => shape.header).filter((header) => !/\.(limits|cors|auth|cursor|history)\]/.test(header)),
       [
         '',
         '[[listen]]',

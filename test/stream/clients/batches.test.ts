@@ -6,7 +6,7 @@ import { isSource } from '../../../src/engine/replies.ts';
 import { Log } from '../../../src/ops/log.ts';
 import { type Client, NO_CLIENT } from '../../../src/stream/clients/client.ts';
 import { KeepAlive } from '../../../src/stream/clients/keepalive.ts';
-import { acceptResponse } from '../../../src/stream/clients/response.ts';
+import { acceptResponse, formed } from '../../../src/stream/clients/response.ts';
 import { eventStream } from '../../../src/stream/clients/response-form.ts';
 import { WebSocketClient } from '../../../src/stream/clients/websocket.ts';
 import { framing } from '../../../src/stream/framing.ts';
@@ -82,10 +82,10 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
       maxMessage: 1 << 20,
       binary: false,
       mixed: false,
-      readOnly: undefined,
+      readOnly: false,
       stderrAsEvents: false,
     },
-    eventStream(false, INTERVAL),
+    formed(eventStream(false, INTERVAL)),
     'events',
     {
       ...NO_CLIENT,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lastEventId, streamQuery } from '../../../src/stream/clients/transport.ts';
+import { lastEventId, streamQuery, transportOf } from '../../../src/stream/clients/transport.ts';
 
 describe('the last id that an event stream has', () => {
   const cases: readonly (readonly [query: string | undefined, field: string | undefined, id: string | undefined])[] = [
@@ -26,4 +26,23 @@ test("what is the gateway's own does not tell streams apart", () => {
     streamQuery('a=1&lastEventId=x-1&client=c1&session=2&b=2&last-event-id=&evs_last_event_id=7&transport=poll'),
     'a=1&b=2',
   );
+});
+
+describe('the transport of a GET', () => {
+  const cases: readonly (readonly [query: string | undefined, name: string, value: string, transport: string])[] = [
+    [undefined, 'accept', '*/*', 'plain'],
+    [undefined, 'accept', 'text/event-stream', 'events'],
+    [undefined, 'accept', 'image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8', 'parts'],
+    [undefined, 'accept', 'text/html,application/xhtml+xml,image/avif,image/webp,*/*;q=0.8', 'plain'],
+    [undefined, 'sec-fetch-dest', 'image', 'parts'],
+    [undefined, 'sec-fetch-dest', 'document', 'plain'],
+    ['transport=parts', 'accept', '*/*', 'parts'],
+    ['transport=last', 'accept', 'image/*', 'last'],
+    ['transport=history', 'accept', 'image/*', 'lookup'],
+    ['transport=poll', 'accept', 'image/*', 'long-poll'],
+    ['transport=nothing', 'accept', 'image/*', 'parts'],
+  ];
+  for (const [query, name, value, transport] of cases)
+    test(`${query} with ${name}: ${value}`, () =>
+      assert.equal(transportOf('GET', query, [[name, value]], false), transport));
 });

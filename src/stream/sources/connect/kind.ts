@@ -1,6 +1,8 @@
 /** `connect`: each client has a connection of its own to a server, made before the client is let in. */
 import { Held } from '../../../ownership/held.ts';
+import { largestMessage } from '../../keys.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
+import { lossCounter } from '../framed.ts';
 import type { SourceKind } from '../kind.ts';
 import type { StartedSource } from '../source.ts';
 import { connectChecks } from './checks.ts';
@@ -14,8 +16,10 @@ export const connectKind: SourceKind = {
   overrun: 'you send faster than the upstream reads',
   usualReplay,
   usualHistory,
-  private({ key, config, framing, tallies }) {
-    const { connect: target, connect_timeout: timeout, max_connections: max, max_message: maxMessage } = config;
+  private({ key, config, framing, counts, log, tallies }) {
+    const { connect: target, connect_timeout: timeout, max_connections: max } = config;
+    const maxMessage = largestMessage(config);
+    const lost = lossCounter(counts, log);
     if (target === undefined) throw new TypeError(`stream "${key}" connects to nothing`);
     const connections = new Connections({
       target,
@@ -27,7 +31,7 @@ export const connectKind: SourceKind = {
       async start({ signal }) {
         const socket = (await connections.open(signal)).take();
         if (socket === undefined) throw signal.reason;
-        const started: StartedSource = (events) => new ConnectionSource(socket, { framing, maxMessage }, events);
+        const started: StartedSource = (events) => new ConnectionSource(socket, { framing, maxMessage, lost }, events);
         return new Held(started, () => socket.destroy(), signal);
       },
       close: () => connections.close(),

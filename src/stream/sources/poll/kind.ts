@@ -3,7 +3,7 @@
 import type { HeaderList } from '../../../engine/engine.ts';
 import type { Call } from '../../../http/handler.ts';
 import { hostOf } from '../../../routing/route-key.ts';
-import type { StreamConfig } from '../../keys.ts';
+import { largestMessage, type StreamConfig } from '../../keys.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
 import { always, StreamPrograms } from '../program/start.ts';
@@ -22,9 +22,9 @@ export const pollKind: SourceKind = {
   overrun: 'you send faster than the source answers',
   // The last whole answer is all that a newcomer needs.
   usualReplay: (config) => (config.message === 'lines' && config.history !== undefined ? usualReplay(config) : 'last'),
-  usualHistory: ({ max_message }) => {
+  usualHistory: (config) => {
     const usual = usualHistory();
-    return { ...usual, bytes: Math.max(usual.bytes, max_message) };
+    return { ...usual, bytes: Math.max(usual.bytes, largestMessage(config)) };
   },
   shared(parts) {
     const { key: route, config, plan, log, tallies } = parts;
@@ -39,7 +39,7 @@ export const pollKind: SourceKind = {
           {
             route,
             target: await target(plan.share === 'credentials' ? first : undefined),
-            rules: { message: partOf(config), cursor: config.cursor, maxMessage: config.max_message },
+            rules: { message: partOf(config), cursor: config.cursor, maxMessage: largestMessage(config) },
             queries: [ownQuery(config.poll), query],
             interval: config.interval,
             timeout: config.poll_timeout,

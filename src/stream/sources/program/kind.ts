@@ -1,7 +1,9 @@
 /** `command`: a program, for each client or for all. */
 import { Held } from '../../../ownership/held.ts';
 import type { Program } from '../../../process/programs.ts';
+import { largestMessage } from '../../keys.ts';
 import { usualHistory, usualReplay } from '../../plan.ts';
+import { lossCounter } from '../framed.ts';
 import type { SourceKind, SourceParts } from '../kind.ts';
 import type { PrivateSources, SourceEvents, StartedSource } from '../source.ts';
 import { commandChecks } from './checks.ts';
@@ -59,12 +61,13 @@ function commandOf(parts: SourceParts): ChooseProgram {
 
 /** @returns what makes a source of a program that has just been started */
 function programSource(
-  { key, config, framing, log, programOver }: SourceParts,
+  { key, config, framing, counts, log, programOver }: SourceParts,
   programs: StreamPrograms,
 ): (program: Program, events: SourceEvents, id: string) => ProgramSource {
   const options = {
     framing,
-    maxMessage: config.max_message,
+    maxMessage: largestMessage(config),
+    lost: lossCounter(counts, log),
     partialLines: config.partial_lines,
     stderrToClient: config.stderr !== 'log',
     endProgram: (program: Program) => programs.end(program),

@@ -4,6 +4,8 @@ import { EventStreamReader, type ServerEvent } from '../../../upstream/event-str
 import { UpstreamError } from '../../../upstream/faults.ts';
 import { boundaryOf, MultipartReader, type Part } from '../../../upstream/multipart.ts';
 import { type Framing, FramingError, framing } from '../../framing.ts';
+import type { Losses } from '../../jpeg.ts';
+import { pictureType } from '../../message.ts';
 import { asUtf8 } from '../poll/plan.ts';
 import type { ResumePoint } from './subscription.ts';
 
@@ -16,11 +18,15 @@ export interface BodyRules {
   readonly message: 'data' | 'event';
   /** Bytes. */
   readonly maxMessage: number;
+  /** Bytes of a part of a multipart answer. */
+  readonly maxPart: number;
 }
 
 export interface Messages {
   readonly batch: readonly Buffer[];
   readonly binary: boolean;
+  /** Their media type, where they are pictures. */
+  readonly picture?: string | undefined;
 }
 
 /** Reads the body of one answer. */
@@ -33,8 +39,8 @@ export interface BodyDecoder {
   push(chunk: Buffer): readonly Messages[];
   /** The rest, after the last byte. Throws an `UpstreamError`. */
   end(): readonly Messages[];
-  /** How many messages were too large since this was asked last. */
-  takeOversized(): number;
+  /** What was left out since this was asked last; undefined for nothing. */
+  takeLosses(): Losses | undefined;
 }
 
 const LINES = /^\s*application\/(x-)?(ndjson|jsonl|jsonlines|json-lines|stream\+json)\b/i;
@@ -46,7 +52,7 @@ export function bodyDecoder(headers: HeaderList, rules: BodyRules, resume: Resum
   if (/^\s*text\/event-stream\b/i.test(type)) return new EventBody(rules, resume, charsetOf(type));
   if (rules.events !== undefined || rules.message === 'event') return undefined;
   const boundary = boundaryOf(type);
-  if (boundary !== undefined) return new PartsBody(boundary, rules.maxMessage);
+  if (boundary !== undefined) return new PartsBody(boundary, rules.maxPart);
   return LINES.test(type) ? new FramedBody(framing('lines'), rules.maxMessage, type) : undefined;
 }
 
@@ -89,11 +95,11 @@ class EventBody implements BodyDecoder {
     return [];
   }
 
-  takeOversized(): number {
+  takeLosses(): Losses | undefined {
     const all = this.oversized + this.reader.oversized;
     const count = all - this.counted;
     this.counted = all;
-    return count;
+    return tooLarge(count);
   }
 
   private messageOf({ name, data, id }: ServerEvent): Buffer {
@@ -115,7 +121,8 @@ class PartsBody implements BodyDecoder {
   push(chunk: Buffer): readonly Messages[] {
     return this.reader.push(chunk).map((part) => {
       const isText = isTextType(part);
-      return { batch: [isText ? asUtf8(part.data, part.type) : part.data], binary: !isText };
+      if (isText) return { batch: [asUtf8(part.data, part.type)], binary: false };
+      return { batch: [part.data], binary: true, picture: pictureType(part.type) };
     });
   }
 
@@ -123,10 +130,10 @@ class PartsBody implements BodyDecoder {
     return [];
   }
 
-  takeOversized(): number {
+  takeLosses(): Losses | undefined {
     const count = this.reader.oversized - this.counted;
     this.counted = this.reader.oversized;
-    return count;
+    return tooLarge(count);
   }
 }
 
@@ -151,21 +158,25 @@ class FramedBody implements BodyDecoder {
     return this.decoded(() => this.decoder.end());
   }
 
-  takeOversized(): number {
-    return 0;
+  takeLosses(): Losses | undefined {
+    return this.decoder.takeLosses?.();
   }
 
   private decoded(decode: () => Buffer[]): readonly Messages[] {
-    const { binary } = this.framed;
+    const { binary, picture } = this.framed;
     try {
       const batch = decode();
       if (batch.length === 0) return [];
       const isForeign = !binary && charsetOf(this.type) !== undefined;
-      return [{ batch: isForeign ? batch.map((line) => asUtf8(line, this.type)) : batch, binary }];
+      return [{ batch: isForeign ? batch.map((line) => asUtf8(line, this.type)) : batch, binary, picture }];
     } catch (error) {
       throw error instanceof FramingError ? new UpstreamError(error.message) : error;
     }
   }
+}
+
+function tooLarge(count: number): Losses | undefined {
+  return count === 0 ? undefined : { tooLarge: count, stray: 0 };
 }
 
 function charsetOf(type: string): string | undefined {

@@ -61,7 +61,7 @@ class BytesSubscription implements Subscription, SourceEvents {
     private readonly events: SubscriptionEvents,
   ) {
     socket.on('data', () => events.heard());
-    this.source = new ConnectionSource(socket, parts, this);
+    this.source = new ConnectionSource(socket, { ...parts, lost: (losses) => events.leftOut(losses) }, this);
   }
 
   send(message: Buffer): 'sent' | 'full' {

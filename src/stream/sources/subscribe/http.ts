@@ -151,12 +151,12 @@ class HttpSubscription implements Subscription, BodySink {
 
   private take(decode: () => readonly Messages[]): void {
     try {
-      for (const { batch, binary } of decode()) {
+      for (const { batch, binary, picture } of decode()) {
         if (this.over) return;
-        this.events.messages(batch, binary);
+        this.events.messages(batch, binary, picture);
       }
-      const oversized = this.decoder.takeOversized();
-      if (oversized > 0) this.events.oversized(oversized);
+      const losses = this.decoder.takeLosses();
+      if (losses !== undefined) this.events.leftOut(losses);
     } catch (error) {
       this.finish(failureOf(error));
     }

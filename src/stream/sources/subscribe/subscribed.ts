@@ -4,6 +4,7 @@
  */
 import type { Log } from '../../../ops/log.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
+import type { Losses } from '../../jpeg.ts';
 import { CLOSE } from '../../message.ts';
 import { Backoff, type BackoffTimes } from '../backoff.ts';
 import type { ClientIdentity, MessageAnswer, SendResult, SharedSource, SharedSourceEvents } from '../source.ts';
@@ -149,16 +150,17 @@ export class SubscribedSource implements SharedSource, SubscriptionEvents {
     this.silence?.refresh();
   }
 
-  messages(batch: readonly Buffer[], binary: boolean): void {
+  messages(batch: readonly Buffer[], binary: boolean, picture?: string): void {
     this.hasSpoken = true;
     this.back();
-    this.events.messages(batch, binary);
+    this.events.messages(batch, binary, picture);
   }
 
-  oversized(count: number): void {
+  leftOut({ tooLarge, stray }: Losses): void {
     const { route, log, tallies } = this.options;
-    tallies.dropped.add(count, route, 'too_large');
-    if (this.hasToldOversized) return;
+    if (tooLarge > 0) tallies.dropped.add(tooLarge, route, 'too_large');
+    if (stray > 0) tallies.dropped.add(stray, route, 'not_a_picture');
+    if (tooLarge === 0 || this.hasToldOversized) return;
     this.hasToldOversized = true;
     log.warn('a message of a subscribed source is larger than max_message and was left out', { route });
   }

@@ -2,15 +2,16 @@
 import type { Held } from '../../../ownership/held.ts';
 import type { UpstreamFailure } from '../../../upstream/faults.ts';
 import { UpstreamError } from '../../../upstream/faults.ts';
+import type { Losses } from '../../jpeg.ts';
 import { RequestFailure } from '../poll/source-server.ts';
 
 export interface SubscriptionEvents {
   /** Something has come, if only a sign of life. */
   heard(): void;
   /** Messages that came together, in order. */
-  messages(batch: readonly Buffer[], binary: boolean): void;
-  /** So many messages were left out because they were larger than `max_message`. */
-  oversized(count: number): void;
+  messages(batch: readonly Buffer[], binary: boolean, picture?: string): void;
+  /** What was left out. */
+  leftOut(losses: Losses): void;
   /** Once, and last. */
   ended(failure: SubscriptionFailure): void;
 }

@@ -1,5 +1,6 @@
 /** Makes the source of one channel: how its upstream is connected to, and where its viewers' messages go. */
 import { type Framing, framing } from '../../framing.ts';
+import { largestMessage, USUAL_PICTURE } from '../../keys.ts';
 import type { SourceParts } from '../kind.ts';
 import { joinQueries } from '../poll/cursor.ts';
 import { SourceServer } from '../poll/source-server.ts';
@@ -47,7 +48,8 @@ function targetOf(
   query: string,
 ): { readonly target: SubscriptionTarget; readonly closed: () => void } {
   const { config, plan, version } = parts;
-  const { max_message: maxMessage, silence_timeout: headTime = HEAD_TIME } = config;
+  const { silence_timeout: headTime = HEAD_TIME } = config;
+  const maxMessage = largestMessage(config);
   const { maxQueue, subprotocols } = plan;
   if (address.kind === 'bytes') {
     const timeout = config.connect_timeout;
@@ -67,6 +69,7 @@ function targetOf(
             events: config.events && new Set(config.events),
             message: config.message === 'event' ? 'event' : 'data',
             maxMessage,
+            maxPart: config.max_message ?? USUAL_PICTURE,
           },
         });
   return { target, closed: () => server.close() };
@@ -89,7 +92,7 @@ function postsOf({ config, plan, version }: SourceParts, query: string): Posts |
     }),
     target: withQuery(url, query),
     messageType: config.message_type,
-    maxMessage: config.max_message,
+    maxMessage: largestMessage(config),
     maxQueue: plan.maxQueue,
   });
 }
