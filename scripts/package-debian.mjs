@@ -54,6 +54,8 @@ function makePackage(name, target) {
   put(root, 'usr/share/doc/runnel/copyright', copyright());
   putGzip(root, 'usr/share/doc/runnel/third-party.txt.gz', readFileSync('dist/LICENSES'));
   put(root, 'usr/share/doc/runnel/runnel.cdx.json', readFileSync('dist/runnel.cdx.json'));
+  for (const example of ['grafana/runnel.json', 'prometheus/runnel-alerts.yml', 'prometheus/runnel-alerts.test.yml'])
+    put(root, `usr/share/doc/runnel/examples/${example}`, readFileSync(`deploy/${example}`));
   put(root, 'usr/share/lintian/overrides/runnel', readFileSync('deploy/debian/lintian-overrides'));
   const files = settle(root);
   const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(file).size / 1024), 0);

@@ -10,7 +10,7 @@ import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
 import type { CommonParts, RouteKind } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
-import type { Policies } from '../policy/policies.ts';
+import type { Policies, WritingRules } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
 import { type RouteEntry, type RoutePart, Router } from '../routing/router.ts';
 import { type Config, type ConfiguredRoute, everyRoute } from './config.ts';
@@ -122,7 +122,7 @@ class Building {
     const headers: HeaderList = [...route.headers].flatMap(([name, values]) =>
       values.map((value) => [name.toLowerCase(), value] as const),
     );
-    this.enter(key, handler, headers, route, kind.part?.({ ...route }));
+    this.enter(key, handler, headers, route, { part: kind.part?.({ ...route }), writing: kind.writing?.(route) });
   }
 
   private handler(name: string, madeFrom: unknown, make: () => Handler): Handler {
@@ -137,9 +137,10 @@ class Building {
     handler: Handler,
     headers: HeaderList,
     policies: RoutePolicies,
-    part?: RoutePart | undefined,
+    own: { readonly part?: RoutePart | undefined; readonly writing?: WritingRules | undefined } = {},
   ): void {
-    this.entries.push({ key, value: { key, handler, headers, ...this.policies.of(policies) }, part });
+    const value = { key, handler, headers, ...this.policies.of(policies, own.writing) };
+    this.entries.push({ key, value, part: own.part });
   }
 }
 

@@ -4,6 +4,7 @@ import type { Handshake, Reply, Upgrade } from '../engine/engine.ts';
 import type { ClientRequest } from '../policy/addresses.ts';
 import type { User } from '../policy/auth/auth.ts';
 import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
+import type { LiveBody } from './live-body.ts';
 
 /** A request's body, received whole before the handler is asked (see `spool.ts`). */
 export interface Body {
@@ -22,6 +23,10 @@ export interface Call {
   readonly handshake: Handshake | undefined;
   /** Always there for handlers with `takesBody`; empty when the request had none. */
   readonly body: Body | undefined;
+  /** The body as it comes, where the handler asks for that (`Handler.takesLive`); `body` is empty then. */
+  readonly live?: LiveBody | undefined;
+  /** Of a WebSocket: whether its client may send messages, where writing has rules of its own. */
+  readonly mayWrite?: boolean;
   /** Who has proved to be whom, where the route asks for it. */
   readonly user: User | undefined;
   /** What the router went by. `request.path` is how the client spelled it, and is only shown. */
@@ -73,12 +78,16 @@ export interface Handler {
   readonly methods: readonly string[] | undefined;
   /** Whether it wants the body; a handler that does not is never kept waiting for it. */
   readonly takesBody: boolean;
+  /** Whether it takes the body of this request as it arrives, instead of getting it whole. */
+  takesLive?(request: ClientRequest): boolean;
+  /** Largest body that it has a use for, bytes, where that is less than `limits.body`. */
+  readonly maxBody?: number | undefined;
   /**
    * Whether pages of other origins may ask for it: "open" for documents, which a browser lets them load but not read;
    * "same-origin" for streams. WebSockets are never open (see `policy/origin.ts`).
    */
   readonly crossSite: 'open' | 'same-origin';
-  /** A POST is a message of a client, as one on its WebSocket is: what limits messages holds for it. */
+  /** A POST, or a PUT, is a message of a client, as one on its WebSocket is: what limits messages holds for it. */
   readonly takesMessages?: boolean;
   /** It has a rule of its own for clients that are slow: `limits.reply_rate` does not hold for it. */
   readonly pacesItself?: boolean;

@@ -12,11 +12,13 @@ import type { Match } from '../routing/router.ts';
 import { asksForHtml } from './accept.ts';
 import { HttpError } from './errors.ts';
 import { type Body, type Call, cancelAnswer } from './handler.ts';
+import type { LiveBody } from './live-body.ts';
 import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
 import type { ReadyReplies } from './ready-replies.ts';
 import { errorReply, unshared, withUpgradeHeaders } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import type { Spool } from './spool.ts';
+import { accessOf } from './writing.ts';
 
 const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
 /** A redirected request has lost its body, so what described the body goes too. */
@@ -36,6 +38,8 @@ export class PipelineCall implements Call {
   request: ClientRequest;
   user: User | undefined;
   body: Body | undefined = NO_BODY;
+  live: LiveBody | undefined;
+  mayWrite = true;
   path = ROOT_PATH;
   rest = NOTHING_BELOW;
   host = '';
@@ -151,16 +155,17 @@ export class PipelineCall implements Call {
     this.spool?.release();
     if (this.exchange.aborted) {
       cancelAnswer(answer);
-      this.finish(CLIENT_LEFT, 0);
+      this.finish(CLIENT_LEFT, 0, performance.now());
       return;
     }
     if ('handlers' in answer) {
       const headers = [...(this.route?.headers ?? []), ...this.parts.headers];
       this.exchange.upgrade(withUpgradeHeaders(answer, headers));
-      this.finish(101, 0);
+      this.finish(101, 0, performance.now());
       return;
     }
-    const cors = this.route?.cors ?? this.parts.policies.unroutedCors;
+    const cors =
+      this.route === undefined ? this.parts.policies.unroutedCors : accessOf(this.route, this.request.method).cors;
     const own = this.route?.headers ?? NO_FIELDS;
     const shared = this.ready.of(answer, own, this.parts.headers, cors, this.exchange.request);
     const reply = this.token === undefined ? shared : unshared(shared);
@@ -170,13 +175,13 @@ export class PipelineCall implements Call {
       const rate = this.route?.handler.pacesItself === true ? 0 : reply_rate;
       const source = new MeteredBody(reply.body, { rate, window }, (sent, cut) => {
         if (cut !== undefined && this.request.method !== 'HEAD') this.cut(cut);
-        this.finish(reply.status, sent);
+        this.finish(reply.status, sent, performance.now());
       });
       this.exchange.reply({ ...reply, body: source });
     } else {
       this.exchange.reply(reply);
       const length = this.request.method === 'HEAD' ? 0 : (bodyLength(reply.body) ?? 0);
-      this.finish(reply.status, length);
+      this.finish(reply.status, length, this.answeredAt());
     }
   }
 
@@ -242,15 +247,21 @@ export class PipelineCall implements Call {
     this.parts.tallies.aborted.add(1, this.route?.key ?? NO_ROUTE);
   }
 
-  private finish(status: number, sent: number): void {
+  /** Now; what is answered within the engine's callback takes no time, and is most of all: then the clock is not read again. */
+  private answeredAt(): number {
+    return this.watched || this.parts.logRequests ? performance.now() : this.started;
+  }
+
+  /** @param now milliseconds of `performance.now()` */
+  private finish(status: number, sent: number, now: number): void {
     if (this.logged) return;
     this.logged = true;
     const { tallies, log } = this.parts;
     const route = this.route?.key ?? NO_ROUTE;
     tallies.requests.add(1, route, methodLabel(this.request.method), String(status));
-    if (this.body !== undefined && this.body.length > 0) tallies.bodyBytes.add(this.body.length, route, 'in');
+    const received = this.live?.length ?? this.body?.length ?? 0;
+    if (received > 0) tallies.bodyBytes.add(received, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
-    const now = performance.now();
     if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);
     if (!this.parts.logRequests) return;
     const { request } = this;

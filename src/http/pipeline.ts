@@ -12,18 +12,20 @@ import type { Tallies } from '../ops/tallies.ts';
 import { addressKey } from '../policy/addresses.ts';
 import type { AuthDecision } from '../policy/auth/auth.ts';
 import { senderOf } from '../policy/messages.ts';
-import { decideHost, decideOrigin } from '../policy/origin.ts';
+import { decideHost, decideOrigin, isSafe } from '../policy/origin.ts';
 import type { Refusal } from '../policy/refusal.ts';
 import { asFolder, type CanonicalPath, canonicalPath, ROOT_PATH, uriOf } from '../routing/canonical-path.ts';
 import { RecentMatches } from '../routing/recent-matches.ts';
 import type { Match } from '../routing/router.ts';
 import { HttpError, NothingHere, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
+import { LiveBody } from './live-body.ts';
 import { PipelineCall } from './pipeline-call.ts';
 import { ReadyReplies } from './ready-replies.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import { type Spool, spoolBody } from './spool.ts';
+import { accessOf, decideWriting } from './writing.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
 const MAX_LOCAL_REDIRECTS = 10;
@@ -121,8 +123,9 @@ export class Pipeline {
   // ---- preflight, method, origin ----
 
   /** A browser asks whether a page of another origin may send what it wants to send: answered here, whoever serves the route. */
-  private answersPreflight(call: PipelineCall, { cors }: Route): boolean {
+  private answersPreflight(call: PipelineCall, route: Route): boolean {
     const { request } = call;
+    const { cors } = accessOf(route, headerValue(request.headers, 'access-control-request-method') ?? 'GET');
     if (!cors.isPreflight(request)) return false;
     if (!cors.answers(request))
       return refused(call, {
@@ -147,7 +150,8 @@ export class Pipeline {
 
   /** Whether a page of another site is behind it where none is welcome. */
   private refusesOrigin(call: PipelineCall, route: Route): boolean {
-    const rules = { cors: route.cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
+    const { cors } = accessOf(route, call.request.method);
+    const rules = { cors, crossSite: route.handler.crossSite, unsafe: route.crossSite };
     return refused(call, decideOrigin(call.request, call.handshake !== undefined, rules));
   }
 
@@ -155,11 +159,14 @@ export class Pipeline {
 
   /** Whether whoever asks may use this route; then the call goes on. */
   private authenticate(call: PipelineCall, match: Match<Route>): void {
-    const { auth } = match.value;
+    const { auth } = accessOf(match.value, call.request.method);
     // A program that names another path loses the query, and a route before the proofs; but not who asks.
     const { query, headers } = call.exchange.request;
     const isWhole = call.request.query === query && call.request.headers === headers;
-    const entry = auth.decide(isWhole ? call.request : { ...call.request, query, headers });
+    const whole = isWhole ? call.request : { ...call.request, query, headers };
+    let entry = auth.decide(whole);
+    const { writing } = match.value;
+    if (writing !== undefined && call.handshake !== undefined) entry = decideWriting(call, match.value, whole, entry);
     call.request = auth.withoutProofs(call.request);
     if (!(entry instanceof Promise)) {
       this.admit(call, match, entry, undefined);
@@ -167,7 +174,7 @@ export class Pipeline {
     }
     call.watch();
     // The engine throws away what nobody takes before its callback returns, so the body is taken, and held back.
-    const spool = this.wantsBody(call, match) ? this.openSpool(call, match) : undefined;
+    const spool = this.wantsBody(call, match) ? this.openBody(call, match) : undefined;
     spool?.hold();
     entry
       .then((late) => {
@@ -179,12 +186,17 @@ export class Pipeline {
   }
 
   /** The answer to `authenticate`. Nothing refuses the call behind it but limits on bodies and messages. */
-  private admit(call: PipelineCall, match: Match<Route>, decision: AuthDecision, held: Spool | undefined): void {
+  private admit(
+    call: PipelineCall,
+    match: Match<Route>,
+    decision: AuthDecision,
+    held: Spool | LiveBody | undefined,
+  ): void {
     if (refused(call, decision.refusal)) return;
     if (decision.refusal === undefined) call.user = decision.user;
     if (match.needsSlash) this.redirectToFolder(call);
     else if (held !== undefined || this.wantsBody(call, match))
-      this.receiveBody(call, match, held ?? this.openSpool(call, match));
+      this.receiveBody(call, match, held ?? this.openBody(call, match));
     else this.handle(call, match);
   }
 
@@ -193,24 +205,43 @@ export class Pipeline {
   private wantsBody(call: PipelineCall, match: Match<Route>): boolean {
     return (
       match.value.handler.takesBody &&
-      call.exchange.hasBody &&
+      (call.exchange.hasBody || this.takesLive(call, match)) &&
       call.redirects === 0 &&
       !match.needsSlash &&
       !call.received
     );
   }
 
-  /** The spool is opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
+  private takesLive(call: PipelineCall, { value }: Match<Route>): boolean {
+    return value.handler.takesLive?.(call.request) ?? false;
+  }
+
+  /** The body, whole or as it comes. */
+  private openBody(call: PipelineCall, match: Match<Route>): Spool | LiveBody {
+    if (!this.takesLive(call, match)) return this.openSpool(call, match);
+    const { remoteAddress } = call.request;
+    call.live ??= new LiveBody(call.exchange);
+    call.live.pace = this.parts.policies.rates.isExempt(remoteAddress)
+      ? undefined
+      : match.value.messages.pace(performance.now());
+    return call.live;
+  }
+
+  /** Opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
   private openSpool(call: PipelineCall, match: Match<Route>): Spool {
-    const spool = spoolBody(call.exchange, match.value.limits);
+    const spool = spoolBody(call.exchange, match.value.limits, match.value.handler.maxBody);
     call.attach(spool);
     // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
     spool.done.catch(() => undefined);
     return spool;
   }
 
-  /** Goes on when all of the body is here. */
-  private receiveBody(call: PipelineCall, match: Match<Route>, spool: Spool): void {
+  /** Goes on when all of the body is here, where it is received whole. */
+  private receiveBody(call: PipelineCall, match: Match<Route>, spool: Spool | LiveBody): void {
+    if (spool instanceof LiveBody) {
+      this.handle(call, match);
+      return;
+    }
     spool.done.then(
       (body) => {
         call.body = body;
@@ -225,7 +256,7 @@ export class Pipeline {
   /** Whether this is a message by POST that is one too many of its client: of its session, which the stream asks for, or else of its user or address. */
   private refusesPost(call: PipelineCall, { handler, messages, key }: Route): boolean {
     const { method, remoteAddress, query } = call.request;
-    if (handler.takesMessages !== true || method !== 'POST') return false;
+    if (handler.takesMessages !== true || isSafe(method) || call.live !== undefined) return false;
     if (this.parts.policies.rates.isExempt(remoteAddress)) return false;
     const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
     const sender = senderOf(session, call.user?.name, addressKey(remoteAddress));

@@ -8,6 +8,7 @@ import type { CacheBudget } from '../files/cache.ts';
 import type { ReadBuffers } from '../files/file-body.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import type { WritingRules } from '../policy/policies.ts';
 import type { SystemFacts } from '../process/confinement/confine.ts';
 import type { Programs } from '../process/programs.ts';
 import type { Exit } from '../process/spawn.ts';
@@ -46,6 +47,8 @@ export interface RouteKind<N extends string = string, R extends RouteConfig = Ro
   readonly usesBrowserFiles?: true;
   /** The largest message that a route takes over WebSocket, bytes: its key `max_message`. */
   maxMessage?(route: R): number;
+  /** Rules of its own for writing; undefined: those of the route hold for it. */
+  writing?(route: R): WritingRules | undefined;
   /** Nothing runs yet of what is built. Throws an `Error` for what a check of the configuration would have found. */
   build(key: string, route: R, parts: BuildParts): Handler;
 }

@@ -32,9 +32,12 @@ export interface Spool {
   go(): void;
 }
 
-/** Must be called before the engine's callback returns (see `Exchange.receive`). */
-export function spoolBody(exchange: Exchange, limits: Limits): Spool {
-  return new BodySpool(exchange, limits);
+/**
+ * Must be called before the engine's callback returns (see `Exchange.receive`).
+ * @param useful bytes; a larger body is refused though `limits.body` allows it, because nobody has a use for it
+ */
+export function spoolBody(exchange: Exchange, limits: Limits, useful = Number.POSITIVE_INFINITY): Spool {
+  return new BodySpool(exchange, limits, useful);
 }
 
 class BodySpool implements Spool, BodyReceiver {
@@ -59,6 +62,7 @@ class BodySpool implements Spool, BodyReceiver {
   constructor(
     private readonly exchange: Exchange,
     private readonly limits: Limits,
+    private readonly useful: number,
   ) {
     this.done = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
@@ -67,7 +71,7 @@ class BodySpool implements Spool, BodyReceiver {
     const { body_rate, rate_window } = limits;
     if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
     // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
-    if (exchange.contentLength !== undefined && exchange.contentLength > limits.body) this.tooLarge();
+    if (exchange.contentLength !== undefined && exchange.contentLength > this.most) this.tooLarge();
     else exchange.receive(this);
   }
 
@@ -75,7 +79,7 @@ class BodySpool implements Spool, BodyReceiver {
     if (this.settle === undefined) return;
     const timed = Math.floor(this.length / TIMED);
     this.length += bytes.length;
-    if (this.length > this.limits.body) {
+    if (this.length > this.most) {
       this.tooLarge();
       return;
     }
@@ -134,8 +138,13 @@ class BodySpool implements Spool, BodyReceiver {
     this.fail(new HttpError(408, `${part} did not arrive within limits.body_time (${body_time} ms)`));
   }
 
+  private get most(): number {
+    return Math.min(this.limits.body, this.useful);
+  }
+
   private tooLarge(): void {
-    this.fail(new HttpError(413, `the body is larger than limits.body (${this.limits.body} bytes)`));
+    const what = this.most === this.useful ? 'the largest message' : 'limits.body';
+    this.fail(new HttpError(413, `the body is larger than ${what} (${this.most} bytes)`));
   }
 
   private finishIfWhole(): void {

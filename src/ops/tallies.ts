@@ -3,8 +3,9 @@
  * all that is said about it: `/metrics` and docs/metrics.md are made of these declarations. Label values come from the configuration or
  * from a fixed list, never from a request.
  */
+import { DROP_REASONS } from './metrics/drop-reasons.ts';
 import type { AnyFamily } from './metrics/exposition.ts';
-import { Family, type Label, label, openLabel } from './metrics/family.ts';
+import { Family, type Label, type LabelList, label, openLabel } from './metrics/family.ts';
 import { Histogram } from './metrics/histogram.ts';
 import { counter, gauge } from './metrics/tally.ts';
 
@@ -64,7 +65,7 @@ export class Tallies {
   });
   readonly requestTimes = new Histogram({
     name: 'runnel_http_request_duration_seconds',
-    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. Long-polls, which wait for news, are left out.',
+    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. What is answered at once, such as a file from memory, counts as 0. Long-polls, which wait for news, are left out.',
     labels: [
       ROUTE,
       label('class', 'The class of the status', {
@@ -221,28 +222,42 @@ export class Tallies {
     ],
     bounds: DELIVERY_BOUNDS,
   });
+  readonly published = counter({
+    name: 'runnel_stream_published_total',
+    help: 'Messages that were published to streams with publish.',
+    labels: [
+      STREAM,
+      label('way', 'How they came', {
+        post: 'by a POST, one message each',
+        websocket: 'over a WebSocket',
+        body: 'in the body of a live writer',
+      }),
+    ],
+  });
+  readonly writers = gauge({
+    name: 'runnel_stream_writers',
+    help: 'Live writers that streams with publish have now: bodies that go on.',
+    labels: [STREAM],
+  });
+  readonly writersEnded = counter({
+    name: 'runnel_stream_writers_ended_total',
+    help: 'Live writers that are over.',
+    labels: [
+      STREAM,
+      label('reason', 'How', {
+        ended: 'its data has ended in good order',
+        left: 'its connection was lost',
+        idle: 'it sent nothing for publish.idle_timeout',
+        too_large: 'it sent a message that is larger than max_message',
+        invalid: 'its data ended inside of a message',
+        stopped: 'the gateway stops, or its configuration has changed',
+      }),
+    ],
+  });
   readonly dropped = counter({
     name: 'runnel_dropped_total',
     help: 'What was dropped: messages of streams, clients, answers.',
-    labels: [
-      ROUTE,
-      label('reason', 'Why', {
-        client_too_slow: 'a client reads more slowly than the stream sends: its messages, or itself (slow_client)',
-        client_vanished: 'a client does not answer',
-        client_gone: 'a message was for a client that has left',
-        too_many_messages: 'a client sends more messages than it may',
-        input_overrun: 'a client sends more than the source takes',
-        no_program: 'a message came while no source runs',
-        no_source: 'a message came while the source is away',
-        no_answer: 'the source did not answer a message',
-        not_tagged: 'a tagged program printed a line that is for nobody',
-        too_large: 'a message is larger than max_message',
-        not_a_picture: 'between the pictures of framing = "jpeg" came something else, or one that is broken',
-        slow_reply: 'a client took its answer too slowly (limits.reply_rate)',
-        slow_upstream: 'an upstream took the messages of a WebSocket too slowly',
-        cut: 'an answer failed half way',
-      }),
-    ],
+    labels: [ROUTE, label('reason', 'Why', DROP_REASONS)],
   });
 
   readonly polls = counter({
@@ -365,15 +380,13 @@ export class Tallies {
 
   /** Every one of them, for `/metrics` and for the reference page. */
   all(): readonly AnyFamily[] {
-    return Object.values(this).filter(
-      (value: unknown): value is Family<readonly Label[], object> => value instanceof Family,
-    );
+    return Object.values(this).filter((value: unknown): value is Family<LabelList, object> => value instanceof Family);
   }
 }
 
 /** The values of a label that has a fixed list of them. */
 export type ValuesOf<Name extends keyof Tallies, At extends number> = Tallies[Name] extends {
-  readonly labels: infer Labels extends readonly Label<never>[];
+  readonly labels: infer Labels extends LabelList;
 }
   ? Labels[At] extends Label<infer Value>
     ? Value

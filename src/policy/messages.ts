@@ -118,11 +118,33 @@ export class MessageLimits {
     return (messages === 0 || known.count.spend(1, now)) && (volume === 0 || known.volume.spend(bytes, now));
   }
 
+  /** For a sender who is held back instead of being refused; undefined where nothing limits it. @param now milliseconds */
+  pace(now: number): Pace | undefined {
+    const { messages_per_second: messages, message_bytes_per_second: bytes } = this.rates;
+    return messages === 0 && bytes === 0 ? undefined : new Pace(messages, bytes, now);
+  }
+
   private forgetFirst(): void {
     for (const sender of this.senders.keys()) {
       this.senders.delete(sender);
       return;
     }
+  }
+}
+
+/** What one sender has sent beyond what it may, and how long it has to wait for that. */
+export class Pace {
+  private readonly count: Allowance | undefined;
+  private readonly volume: Allowance | undefined;
+
+  constructor(messages: number, bytes: number, now: number) {
+    this.count = messages === 0 ? undefined : new Allowance(messages, now);
+    this.volume = bytes === 0 ? undefined : new Allowance(bytes, now);
+  }
+
+  /** They were taken: milliseconds until more may be. @param now milliseconds */
+  owe(messages: number, bytes: number, now: number): number {
+    return Math.max(this.count?.owe(messages, now) ?? 0, this.volume?.owe(bytes, now) ?? 0);
   }
 }
 
@@ -137,12 +159,24 @@ class Allowance {
     this.tokens = perSecond;
   }
 
+  /** Takes it whether or not it is there: milliseconds until what is missing has come. */
+  owe(amount: number, now: number): number {
+    this.fill(now);
+    this.tokens -= amount;
+    return this.tokens >= 0 ? 0 : (-this.tokens / this.perSecond) * 1000;
+  }
+
   spend(amount: number, now: number): boolean {
     const { perSecond } = this;
-    this.tokens = Math.min(perSecond, this.tokens + ((now - this.at) / 1000) * perSecond);
-    this.at = now;
+    this.fill(now);
     if (this.tokens < Math.min(amount, perSecond)) return false;
     this.tokens -= amount;
     return true;
+  }
+
+  private fill(now: number): void {
+    const { perSecond } = this;
+    this.tokens = Math.min(perSecond, this.tokens + ((now - this.at) / 1000) * perSecond);
+    this.at = now;
   }
 }

@@ -24,6 +24,10 @@ export function decideHost(host: Host | undefined, hosts: HostPatterns): Refusal
 /** Methods that change nothing (RFC 9110 section 9.2.1). */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
+export function isSafe(method: string): boolean {
+  return SAFE.has(method);
+}
+
 export interface OriginRules {
   readonly cors: Cors;
   /** Of the handler: "same-origin" for whatever is more than a document, such as a stream. */
@@ -59,7 +63,7 @@ function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): st
   // Without an Origin: what is not a browser, and requests that browsers think harmless, such as that of an <img>.
   const site = headerValue(request.headers, 'sec-fetch-site');
   if (site !== undefined) {
-    const navigation = kind === 'open' ? false : headerValue(request.headers, 'sec-fetch-mode') === 'navigate';
+    const navigation = kind !== 'open' && SAFE.has(request.method) && isNavigation(request);
     return site === 'same-origin' || site === 'none' || navigation ? undefined : `Sec-Fetch-Site: ${site.slice(0, 40)}`;
   }
   const referer = headerValue(request.headers, 'referer');
@@ -68,6 +72,10 @@ function crossSite(request: Request, { cors, crossSite: kind }: OriginRules): st
   const origin = parseOrigin(from);
   if (origin !== undefined && (isSameOrigin(origin, request) || cors.welcomes(origin))) return undefined;
   return `the request comes from a page of another site (Referer ${from.slice(0, 200)})`;
+}
+
+function isNavigation({ headers }: Request): boolean {
+  return headerValue(headers, 'sec-fetch-mode') === 'navigate';
 }
 
 /** For the log: what was refused, and what to write where it should not have been. */

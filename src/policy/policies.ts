@@ -1,5 +1,6 @@
 /** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
 import { isDeepStrictEqual } from 'node:util';
+import type { AuthConfig, CorsConfig } from '../config/keys/policies.ts';
 import type { RoutePolicies } from '../config/keys/routes.ts';
 import type { CommonConfig } from '../config/schema.ts';
 import { UNIX_PEER } from '../net/address.ts';
@@ -13,6 +14,20 @@ import { Cors } from './cors.ts';
 import { MessageLimits } from './messages.ts';
 import { RequestRates } from './request-rates.ts';
 
+/** Rules of a route for those who write, where they are others than for those who read. */
+export interface WritingRules {
+  /** Undefined: as for reading. */
+  readonly auth: AuthConfig | undefined;
+  /** Origins whose pages may write; undefined: those that may read. */
+  readonly origins: readonly string[] | undefined;
+}
+
+/** What requests that write are asked for, and, when they send a message, WebSockets. */
+export interface WritingPolicies {
+  readonly auth: Auth;
+  readonly cors: Cors;
+}
+
 /** What a built route has of them. */
 export interface BuiltPolicies {
   readonly limits: RoutePolicies['limits'];
@@ -21,6 +36,8 @@ export interface BuiltPolicies {
   /** Whether other sites may send requests that change something. */
   readonly crossSite: 'allow' | 'refuse';
   readonly auth: Auth;
+  /** Undefined: all the others hold for writing, too. */
+  readonly writing: WritingPolicies | undefined;
 }
 
 export class Policies {
@@ -55,13 +72,18 @@ export class Policies {
         : new Logins(connections.failed_logins, log, tallies.forgeries);
   }
 
-  of(route: RoutePolicies): BuiltPolicies {
+  of(route: RoutePolicies, writing?: WritingRules): BuiltPolicies {
+    const auth = this.auth(route.auth);
     return {
       limits: route.limits,
       messages: new MessageLimits(route.limits),
       cors: new Cors(route.cors),
       crossSite: route.cross_site,
-      auth: this.logins.auth(route.auth, (address) => address === UNIX_PEER || this.proxies.has(address)),
+      auth,
+      writing: writing && {
+        auth: writing.auth === undefined ? auth : this.auth(writing.auth),
+        cors: new Cors(corsOfWriting(route.cors, writing.origins)),
+      },
     };
   }
 
@@ -80,4 +102,13 @@ export class Policies {
       auth: { ...auth, require: 'none' },
     });
   }
+
+  private auth(config: AuthConfig): Auth {
+    return this.logins.auth(config, (address) => address === UNIX_PEER || this.proxies.has(address));
+  }
+}
+
+/** PUT is how a page would publish a body that goes on. */
+function corsOfWriting(cors: CorsConfig, origins = cors.origins): CorsConfig {
+  return { ...cors, origins, methods: cors.methods.includes('*') ? cors.methods : [...cors.methods, 'PUT'] };
 }

@@ -10,6 +10,7 @@ import { framing } from './framing.ts';
 import { largestClientMessage, type StreamConfig } from './keys.ts';
 import { streamPlan } from './plan.ts';
 import type { SourceKind, SourceParts } from './sources/kind.ts';
+import type { WritingRequests } from './sources/source.ts';
 import { sourceKindOf } from './sources/sources.ts';
 import { Stream } from './stream.ts';
 
@@ -34,18 +35,27 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     maxMessage: largestClientMessage(config),
     binary: frames.binary,
     picture: frames.picture,
-    readOnly: plan.readOnly,
+    readOnly: plan.readOnly ? 'this stream is read-only' : undefined,
     stderrAsEvents: config.stderr === 'event',
     mixed: plan.mixed,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
-  return new Stream(plan, clientParts, channelsOf(source, clientParts, sourceParts));
+  const { channels, requests } = channelsOf(source, clientParts, sourceParts);
+  return new Stream(plan, clientParts, channels, requests);
 }
 
-function channelsOf(source: SourceKind, clientParts: ClientParts, parts: SourceParts): Channels {
+function channelsOf(
+  source: SourceKind,
+  clientParts: ClientParts,
+  parts: SourceParts,
+): { readonly channels: Channels; readonly requests?: WritingRequests | undefined } {
   const { plan } = parts;
   if (plan.share === 'client') {
-    if (source.private !== undefined) return new PrivateChannels(plan, clientParts, source.private(parts));
-  } else if (source.shared !== undefined) return new SharedChannels(plan, clientParts, source.shared(parts));
+    if (source.private !== undefined)
+      return { channels: new PrivateChannels(plan, clientParts, source.private(parts)) };
+  } else if (source.shared !== undefined) {
+    const sources = source.shared(parts);
+    return { channels: new SharedChannels(plan, clientParts, sources), requests: sources.requests };
+  }
   throw new Error(`"${source.name}" and share = "${plan.share}" do not go together`);
 }

@@ -8,6 +8,7 @@ import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { folderKeys } from './sources/folder/keys.ts';
 import { pollingKeys, pollKeys, sourceServerKeys } from './sources/poll/keys.ts';
 import { commandKeys } from './sources/program/keys.ts';
+import { publishKeys } from './sources/publish/keys.ts';
 import { subscribeKeys, subscriptionKeys } from './sources/subscribe/keys.ts';
 
 /** The kind of route. */
@@ -24,7 +25,14 @@ const history = shortOr(
 );
 
 /** One of them is in every stream: the key that chooses its source. */
-const sourceKeys = { ...commandKeys, ...folderKeys, ...pollKeys, ...connectKeys, ...subscribeKeys } as const;
+const sourceKeys = {
+  ...commandKeys,
+  ...folderKeys,
+  ...pollKeys,
+  ...connectKeys,
+  ...subscribeKeys,
+  ...publishKeys,
+} as const;
 
 const keys = {
   ...sourceKeys,
@@ -53,7 +61,7 @@ const keys = {
   ...sourceServerKeys,
   share: optional(
     choice('client', 'all', 'query', 'credentials'),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
+    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe, and the only one with publish), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),

@@ -15,6 +15,7 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   part: ({ websocket_only }) => (websocket_only === true ? 'handshakes' : undefined),
   folder: ({ root }) =>
     root === undefined ? undefined : { root, holds: 'programs', index: [], interpreted: [], answersAll: false },
+  writing: ({ publish }) => publish && { auth: publish.auth, origins: publish.origins },
   check: checkStreams,
   doubt: doubtStream,
   build(key, route, parts) {

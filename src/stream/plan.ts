@@ -54,13 +54,15 @@ export interface SourceTraits {
   readonly usualRestart?: StreamPlan['restart'];
   /** Whether the source takes messages of clients: it does, unless this says otherwise. */
   takesMessages?(config: StreamConfig): boolean;
+  /** It costs nothing while nobody uses it, and so is never stopped. */
+  readonly runsAlways?: boolean;
   /** Whether each message says itself whether it is text: it does not, unless this says otherwise. */
   isMixed?(config: StreamConfig): boolean;
 }
 
 export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPlan {
   const share = config.share ?? source.usualShare;
-  const boot = config.start === 'boot';
+  const boot = config.start === 'boot' || source.runsAlways === true;
   return {
     share,
     maxChannels: config.max_processes,

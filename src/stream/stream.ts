@@ -4,7 +4,9 @@ import { HttpError, Superseded } from '../http/errors.ts';
 import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply, withHeaders } from '../http/reply.ts';
 import { bodyBytes } from '../http/spool.ts';
+import { queryValue } from '../net/query.ts';
 import { untilAborted } from '../ownership/until-aborted.ts';
+import type { ClientRequest } from '../policy/addresses.ts';
 import { noRoom } from '../programs/start-error.ts';
 import type { Channels } from './channel/channels.ts';
 import { type ClientParts, NO_CLIENT, type Reservation } from './clients/client.ts';
@@ -15,11 +17,12 @@ import { PartsForm } from './clients/parts.ts';
 import { ClientPlaces } from './clients/places.ts';
 import { acceptResponse, formed } from './clients/response.ts';
 import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients/response-form.ts';
-import { lastEventId, queryValue, transportOf, wantsPicture } from './clients/transport.ts';
+import { lastEventId, transportOf, wantsPicture } from './clients/transport.ts';
 import { acceptWebSocket } from './clients/websocket.ts';
 import type { CountedTransport } from './counts.ts';
 import { CLOSE } from './message.ts';
 import type { StreamPlan } from './plan.ts';
+import type { WritingRequests } from './sources/source.ts';
 
 export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
 /** Of a stream that takes no messages. */
@@ -32,6 +35,9 @@ export class Stream implements Handler {
   readonly takesBody = true;
   readonly crossSite = 'same-origin';
   readonly pacesItself = true;
+  readonly maxBody: number;
+  /** For clients that may not write. */
+  private readonly readers: ClientParts;
   /** Why no client is let in any more. */
   private retired: string | undefined;
   /** Undefined: there is room for everybody. */
@@ -42,9 +48,13 @@ export class Stream implements Handler {
     private readonly plan: StreamPlan,
     private readonly clientParts: ClientParts,
     private readonly channels: Channels,
+    /** Where requests that write are more than messages to the source. */
+    private readonly requests?: WritingRequests,
   ) {
     const { readOnly, maxClients } = plan;
-    this.methods = readOnly ? READ_METHODS : STREAM_METHODS;
+    this.methods = requests?.methods ?? (readOnly ? READ_METHODS : STREAM_METHODS);
+    this.maxBody = clientParts.maxMessage;
+    this.readers = { ...clientParts, readOnly: 'you may read this stream, but not write to it' };
     this.places = maxClients === undefined ? undefined : new ClientPlaces(maxClients);
   }
 
@@ -64,7 +74,7 @@ export class Stream implements Handler {
     // An EventSource that comes again though its stream was over: no content tells it to stay away (HTML standard, section 9.2.3).
     if (transport === 'events' && last === ENDED_ID)
       return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
-    if (transport === 'post') return this.post(call);
+    if (transport === 'post') return this.requests?.answer(call) ?? this.post(call);
     if (transport === 'lookup') return this.lookup(call);
     if (transport === 'long-poll') return this.longPoll(call);
     if (transport === 'last') return this.last(call);
@@ -79,8 +89,13 @@ export class Stream implements Handler {
     return reservation.then((ready) => this.accept(call, transport, after !== undefined, ready));
   }
 
+  takesLive(request: ClientRequest): boolean {
+    return this.requests?.takesLive(request) === true;
+  }
+
   retire(reason: string): void {
     this.retired = reason;
+    this.requests?.finish(reason);
     this.channels.finish({ code: CLOSE.goingAway, reason });
   }
 
@@ -101,7 +116,8 @@ export class Stream implements Handler {
     if (transport !== 'websocket') return this.response(call, transport, reservation);
     // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
     const protocol = call.handshake?.protocols.find((name) => this.plan.subprotocols.includes(name));
-    return acceptWebSocket(this.clientParts, call, { numbered, protocol }, reservation);
+    const parts = call.mayWrite === false ? this.readers : this.clientParts;
+    return acceptWebSocket(parts, call, { numbered, protocol }, reservation);
   }
 
   private response({ request }: Call, transport: CountedTransport, reservation: Reservation): Reply {

@@ -20,6 +20,8 @@ export function checkAuth(file: RawFile, reading: Reading): void {
   const tables: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
     [['defaults'], whole, {}],
     ...file.routes.map(({ path, table }) => [path, table, defaults] as const),
+    // Takes the place of the others instead of adding to them.
+    ...file.routes.map(({ path, table }) => [[...path, 'publish'], tableAt(table, ['publish']), {}] as const),
   ];
   const certificates = asksForCertificates(file.table);
   for (const [at, table, inherited] of tables) {

@@ -40,7 +40,7 @@ const cors = table({
   ),
 });
 
-const auth = table({
+export const auth = table({
   basic: optional(
     fileOf('passwords', parseHtpasswd),
     'A file of names and passwords as "htpasswd -B" writes it (bcrypt). It is read again when it changes.',

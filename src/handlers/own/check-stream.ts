@@ -50,7 +50,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: 600_000 }),
     maxMessage: MAX_MESSAGE,
     binary: false,
-    readOnly: PLAN.readOnly,
+    readOnly: undefined,
     stderrAsEvents: false,
     mixed: false,
   };

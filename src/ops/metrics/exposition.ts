@@ -2,14 +2,16 @@
  * The text that Prometheus reads, in its format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/.
  * Every scraper reads it, those that prefer OpenMetrics as well.
  */
-import type { Family, Label } from './family.ts';
+import type { Family, Label, LabelList } from './family.ts';
 import { Histogram } from './histogram.ts';
 import { Tally } from './tally.ts';
 
 export const CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 /** Any family, of which only what is said about it, and its series, are wanted. */
-export type AnyFamily = Pick<Family<readonly Label[], object>, 'name' | 'help' | 'kind' | 'labels'>;
+export interface AnyFamily extends Pick<Family<LabelList, object>, 'name' | 'help' | 'kind'> {
+  readonly labels: readonly Label[];
+}
 
 /** A family without a series has its two lines all the same, so that whoever looks sees what there is. */
 export function exposition(families: Iterable<AnyFamily>): string {
@@ -22,12 +24,12 @@ export function exposition(families: Iterable<AnyFamily>): string {
   return `${lines.join('\n')}\n`;
 }
 
-function addTally(lines: string[], family: Tally<readonly Label[]>): void {
+function addTally(lines: string[], family: Tally<LabelList>): void {
   for (const [values, { value }] of family.all())
     lines.push(`${family.name}${braces(labelPairs(family, values))} ${formatNumber(value)}`);
 }
 
-function addHistogram(lines: string[], family: Histogram<readonly Label[]>): void {
+function addHistogram(lines: string[], family: Histogram<LabelList>): void {
   const { name, bounds } = family;
   for (const [values, buckets] of family.all()) {
     const pairs = labelPairs(family, values);

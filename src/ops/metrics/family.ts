@@ -23,12 +23,19 @@ export function openLabel(name: string, meaning: string): Label {
   return { name, meaning, values: {} };
 }
 
+/** At most three: a series is found by as many steps. */
+export type LabelList =
+  | readonly []
+  | readonly [Label<never>]
+  | readonly [Label<never>, Label<never>]
+  | readonly [Label<never>, Label<never>, Label<never>];
+
 /** One value for each label, in their order. */
-export type LabelValues<Labels extends readonly Label<never>[]> = {
+export type LabelValues<Labels extends LabelList> = {
   readonly [K in keyof Labels]: Labels[K] extends Label<infer Value> ? Value : never;
 };
 
-export interface FamilyOptions<Labels extends readonly Label<never>[]> {
+export interface FamilyOptions<Labels extends LabelList> {
   readonly name: string;
   /** A sentence or two, for `# HELP` and for docs/metrics.md. */
   readonly help: string;
@@ -36,16 +43,13 @@ export interface FamilyOptions<Labels extends readonly Label<never>[]> {
 }
 
 /** Its members, told apart by labels. `Member` is a number, or a histogram's numbers. */
-export abstract class Family<const Labels extends readonly Label<never>[], Member extends object> {
+export abstract class Family<const Labels extends LabelList, Member extends object> {
   abstract readonly kind: 'counter' | 'gauge' | 'histogram';
   readonly name: string;
   readonly help: string;
   readonly labels: Labels;
-  /** By the first label's value, then by the second's …: strings that are there already, so nothing is put together to look one up. */
-  private readonly root: Branch<Member> = new Map();
-  /** The one that was asked for last: mostly it is asked for again. */
-  private last: Member | undefined;
-  private lastValues: readonly string[] = [];
+  /** By the first label's value, which is mostly the route: a string that is there already, so nothing is put together to look one up. */
+  private readonly groups = new Map<string, Group<Member>>();
 
   constructor({ name, help, labels }: FamilyOptions<Labels>) {
     this.name = name;
@@ -55,78 +59,68 @@ export abstract class Family<const Labels extends readonly Label<never>[], Membe
 
   /** The series with these label values, in the order of `labels`; made, with 0, when there is none yet. */
   series(...values: LabelValues<Labels>): Member {
-    if (this.last !== undefined && isSame(this.lastValues, values)) return this.last;
-    const found = this.find(values);
-    this.last = found;
-    this.lastValues = values;
-    return found;
+    const [first = '', second = '', third = ''] = values as readonly string[];
+    let group = this.groups.get(first);
+    if (group === undefined) {
+      group = new Group();
+      this.groups.set(first, group);
+    }
+    return group.find(second, third) ?? group.add(second, third, this.make());
   }
 
   /** A series of something that is there no more. */
   remove(...values: LabelValues<Labels>): void {
-    this.last = undefined;
-    this.branchOf(values)?.delete(values.at(-1) ?? '');
+    const [first = '', second = '', third = ''] = values as readonly string[];
+    this.groups.get(first)?.remove(second, third);
   }
 
   /** Each series with its label values, in the order of `labels`. */
   *all(): IterableIterator<readonly [values: readonly string[], member: Member]> {
-    yield* leaves(this.root, this.labels.length, []);
+    const count = this.labels.length;
+    for (const [first, group] of this.groups) {
+      for (const [second, third, member] of group.all()) yield [[first, second, third].slice(0, count), member];
+    }
   }
 
   /** The series, if there is one already. */
   protected known(values: readonly string[]): Member | undefined {
-    const found = this.branchOf(values)?.get(values.at(-1) ?? '');
-    return found instanceof Map ? undefined : found;
+    const [first = '', second = '', third = ''] = values;
+    return this.groups.get(first)?.find(second, third);
   }
 
   protected abstract make(): Member;
-
-  private find(values: readonly string[]): Member {
-    let branch = this.root;
-    const last = values.length - 1;
-    for (let at = 0; at < last; at++) {
-      const value = values[at] ?? '';
-      let next = branch.get(value);
-      if (!(next instanceof Map)) {
-        next = new Map();
-        branch.set(value, next);
-      }
-      branch = next;
-    }
-    const known = branch.get(values[last] ?? '');
-    if (known !== undefined && !(known instanceof Map)) return known;
-    const made = this.make();
-    branch.set(values[last] ?? '', made);
-    return made;
-  }
-
-  private branchOf(values: readonly string[]): Branch<Member> | undefined {
-    let branch: Branch<Member> = this.root;
-    for (const value of values.slice(0, -1)) {
-      const next = branch.get(value);
-      if (!(next instanceof Map)) return undefined;
-      branch = next;
-    }
-    return branch;
-  }
 }
 
-type Branch<Member extends object> = Map<string, Branch<Member> | Member>;
+/** The series that have one value of the first label. */
+class Group<Member extends object> {
+  private readonly members = new Map<string, Map<string, Member>>();
+  /** The one that was asked for last: mostly it is asked for again. */
+  private last: Member | undefined;
+  private second = '';
+  private third = '';
 
-function isSame(some: readonly string[], others: readonly string[]): boolean {
-  for (let at = 0; at < others.length; at++) if (some[at] !== others[at]) return false;
-  return true;
-}
+  find(second: string, third: string): Member | undefined {
+    if (this.last !== undefined && second === this.second && third === this.third) return this.last;
+    const found = this.members.get(second)?.get(third);
+    this.last = found;
+    this.second = second;
+    this.third = third;
+    return found;
+  }
 
-/** @param depth how many labels there are: a family without any has its one member below "" */
-function* leaves<Member extends object>(
-  branch: Branch<Member>,
-  depth: number,
-  before: readonly string[],
-): IterableIterator<readonly [readonly string[], Member]> {
-  for (const [value, next] of branch) {
-    const values = depth === 0 ? before : [...before, value];
-    if (next instanceof Map) yield* leaves(next, depth, values);
-    else yield [values, next];
+  add(second: string, third: string, member: Member): Member {
+    const branch = this.members.get(second);
+    if (branch === undefined) this.members.set(second, new Map([[third, member]]));
+    else branch.set(third, member);
+    return member;
+  }
+
+  remove(second: string, third: string): void {
+    this.last = undefined;
+    this.members.get(second)?.delete(third);
+  }
+
+  *all(): IterableIterator<readonly [second: string, third: string, member: Member]> {
+    for (const [second, branch] of this.members) for (const [third, member] of branch) yield [second, third, member];
   }
 }

@@ -1,5 +1,5 @@
 /** Families of histograms: how often a time was at most so long. */
-import { Family, type FamilyOptions, type Label } from './family.ts';
+import { Family, type FamilyOptions, type LabelList } from './family.ts';
 
 /** The numbers of one series. `observe` allocates nothing. */
 export class Buckets {
@@ -42,7 +42,7 @@ export class Buckets {
   }
 }
 
-export class Histogram<const Labels extends readonly Label<never>[]> extends Family<Labels, Buckets> {
+export class Histogram<const Labels extends LabelList> extends Family<Labels, Buckets> {
   readonly kind = 'histogram';
   /** Ascending, seconds; "+Inf" follows them. */
   readonly bounds: readonly number[];

@@ -1,12 +1,12 @@
 /** Families of single numbers: counters, which only grow, and gauges. */
-import { Family, type FamilyOptions, type Label, type LabelValues } from './family.ts';
+import { Family, type FamilyOptions, type LabelList, type LabelValues } from './family.ts';
 
 /** One number of a family. Whoever counts often keeps it, instead of looking it up each time. */
 export interface Series {
   value: number;
 }
 
-export class Tally<const Labels extends readonly Label<never>[]> extends Family<Labels, Series> {
+export class Tally<const Labels extends LabelList> extends Family<Labels, Series> {
   constructor(
     readonly kind: 'counter' | 'gauge',
     options: FamilyOptions<Labels>,
@@ -32,10 +32,10 @@ export class Tally<const Labels extends readonly Label<never>[]> extends Family<
   }
 }
 
-export function counter<const Labels extends readonly Label<never>[]>(options: FamilyOptions<Labels>): Tally<Labels> {
+export function counter<const Labels extends LabelList>(options: FamilyOptions<Labels>): Tally<Labels> {
   return new Tally('counter', options);
 }
 
-export function gauge<const Labels extends readonly Label<never>[]>(options: FamilyOptions<Labels>): Tally<Labels> {
+export function gauge<const Labels extends LabelList>(options: FamilyOptions<Labels>): Tally<Labels> {
   return new Tally('gauge', options);
 }

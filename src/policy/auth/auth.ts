@@ -80,13 +80,16 @@ export class Auth {
     return query === request.query && headers === request.headers ? request : { ...request, query, headers };
   }
 
-  /** @param request with its proofs */
-  decide(request: ClientRequest): AuthDecision | Promise<AuthDecision> {
+  /**
+   * @param request with its proofs
+   * @param known who has been let in by the same request under other rules: a proof of that kind is no wrong one where it is not enough here
+   */
+  decide(request: ClientRequest, known?: User): AuthDecision | Promise<AuthDecision> {
     if (!this.on) return { user: undefined };
     const now = this.parts.now();
     const proofs: (Proof | Promise<Proof>)[] = [];
     for (const kind of this.kinds) {
-      const proof = this.proof(kind, request, now);
+      const proof = this.proof(kind, request, now, known);
       // With "any", the first that holds is enough, and a password need not be looked at.
       if (this.config.require === 'any' && isUser(proof)) return { user: proof };
       proofs.push(proof);
@@ -96,13 +99,15 @@ export class Auth {
     return this.verdict(proofs.filter((proof): proof is Proof => !(proof instanceof Promise)));
   }
 
-  private proof(kind: Kind, request: ClientRequest, now: number): Proof | Promise<Proof> {
+  private proof(kind: Kind, request: ClientRequest, now: number, known: User | undefined): Proof | Promise<Proof> {
     if (kind === 'proxy') return this.proxysWord(request, now);
     if (kind === 'certificate') {
       const name = certificateUser(request);
       return name === undefined ? 'none' : { name, type: 'ClientCert' };
     }
-    return kind === 'tokens' ? this.token(request, now) : this.password(request, now);
+    return kind === 'tokens'
+      ? this.token(request, now, known?.type === 'Bearer')
+      : this.password(request, now, known?.type === 'Basic');
   }
 
   private verdict(proofs: readonly Proof[]): AuthDecision {
@@ -147,7 +152,7 @@ export class Auth {
     return 'wrong';
   }
 
-  private token(request: Request, now: number): Proof {
+  private token(request: Request, now: number, isKnown: boolean): Proof {
     const given = bearer(request) ?? (this.config.query_token ? queryToken(request.query) : undefined);
     if (given === undefined) return 'none';
     const tooMany = this.tooMany(request, '', now);
@@ -156,17 +161,19 @@ export class Auth {
     const digest = createHash('sha256').update(given, 'latin1').digest('hex');
     const name = this.parts.tokens?.current(now).get(digest);
     if (name !== undefined) return { name, type: 'Bearer' };
+    if (isKnown) return 'wrong';
     if (tooMany !== undefined) return tooMany;
     this.parts.failures.spend(this.failureKey(request, ''), now);
     return 'wrong';
   }
 
-  private password(request: Request, now: number): Proof | Promise<Proof> {
+  private password(request: Request, now: number, isKnown: boolean): Proof | Promise<Proof> {
     const given = basic(request);
     if (given === undefined) return 'none';
     const { passwords, failures } = this.parts;
     const users = this.parts.basic?.current(now) ?? new Map<string, string>();
     const known = users.get(given.name);
+    if (isKnown && known === undefined) return 'wrong';
     const hash = known ?? nobodysHash(users);
     const user: User = { name: given.name, type: 'Basic' };
     const key = this.failureKey(request, given.name);
@@ -182,10 +189,11 @@ export class Auth {
         headers: [['retry-after', '2']],
       };
     // Paid in advance, so that many attempts at once are as many; given back to whoever was right.
-    if (check.isNew) failures.spend(key, now);
+    const counts = check.isNew && !isKnown;
+    if (counts) failures.spend(key, now);
     return check.right.then((right) => {
       if (!right || known === undefined) return 'wrong';
-      if (check.isNew) failures.giveBack(key);
+      if (counts) failures.giveBack(key);
       return user;
     });
   }

@@ -1,8 +1,9 @@
 /** `share = "client"`: a channel and a source of its own for each client. */
 import { HttpError } from '../../http/errors.ts';
 import type { Call } from '../../http/handler.ts';
+import { queryValue } from '../../net/query.ts';
 import type { Client, ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
-import { queryValue, type Transport } from '../clients/transport.ts';
+import type { Transport } from '../clients/transport.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import type { StreamPlan } from '../plan.ts';
 import { Backoff } from '../sources/backoff.ts';

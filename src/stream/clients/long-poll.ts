@@ -1,13 +1,13 @@
 /** Long-polling: one request, the news since the cursor, as JSON. */
 import { headerValue } from '../../engine/engine.ts';
 import type { Answer, Call } from '../../http/handler.ts';
+import { queryValue } from '../../net/query.ts';
 import { Deferred } from '../../ownership/deferred.ts';
 import { untilAborted } from '../../ownership/until-aborted.ts';
 import type { LongPollContent, LongPolls } from '../channel/long-polls.ts';
 import type { StartPoint } from '../history/replay.ts';
 import type { Ending } from '../message.ts';
 import type { ClientParts } from './client.ts';
-import { queryValue } from './transport.ts';
 
 /** Bytes of messages in one answer: what came through a bad line is not lost with the rest. The next request is answered at once. */
 const MOST_BYTES = 64 * 1024;

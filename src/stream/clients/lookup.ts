@@ -3,9 +3,9 @@ import type { HeaderList } from '../../engine/engine.ts';
 import type { Answer } from '../../http/handler.ts';
 import { textReply } from '../../http/reply.ts';
 import { IterableBody } from '../../http/reply-bodies.ts';
+import { queryValue } from '../../net/query.ts';
 import type { History } from '../history/history.ts';
 import type { Message } from '../message.ts';
-import { queryValue } from './transport.ts';
 
 /** Messages in one answer, where the request does not say, and where it asks for more. */
 const USUAL_LIMIT = 1000;

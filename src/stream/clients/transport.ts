@@ -1,5 +1,6 @@
 /** How a client wants a stream, by what its request asks. Pure. */
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
+import { queryValue } from '../../net/query.ts';
 
 export type Transport = 'websocket' | 'events' | 'long-poll' | 'lookup' | 'last' | 'parts' | 'post' | 'plain';
 
@@ -11,7 +12,7 @@ export function transportOf(
   handshake: boolean,
 ): Transport {
   if (handshake) return 'websocket';
-  if (method === 'POST') return 'post';
+  if (method === 'POST' || method === 'PUT') return 'post';
   const named = queryValue(query, 'transport');
   if (named === 'poll') return 'long-poll';
   if (named === 'history') return 'lookup';
@@ -44,11 +45,6 @@ const OURS: ReadonlySet<string> = new Set([
 
 /** Of a lookup alone: a stream's own query may well have a parameter of this name. */
 const LIMIT = 'limit';
-
-/** A parameter of a query, decoded; undefined when it is not there. */
-export function queryValue(query: string | undefined, name: string): string | undefined {
-  return query === undefined ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
-}
 
 /** The query without what is ours: what tells streams with `share = "query"` apart, and what a program sees. */
 export function streamQuery(query: string | undefined): string {

@@ -152,8 +152,10 @@ class StreamSocket implements SocketHandlers, WatchOwner {
     const { binary, mixed, readOnly } = this.clientParts;
     this.watch?.message();
     this.watch?.heard();
-    if (readOnly) this.events?.close({ code: CLOSE.policyViolation, reason: 'this stream is read-only' });
-    else if (isBinary === binary || mixed) this.events?.message(data, isBinary);
+    if (readOnly !== undefined) {
+      this.clientParts.counts.drop('read_only');
+      this.events?.close({ code: CLOSE.policyViolation, reason: readOnly });
+    } else if (isBinary === binary || mixed) this.events?.message(data, isBinary);
     else
       this.events?.close({
         code: CLOSE.unsupportedData,

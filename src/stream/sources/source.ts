@@ -3,8 +3,9 @@
  * (`WritableSource`: a program, a connection). A source that many clients share takes each message with the client that sent it, and
  * may answer it (`SharedSource`: a program, a tagged program, a polled target).
  */
-import type { Call } from '../../http/handler.ts';
+import type { Answer, Call } from '../../http/handler.ts';
 import type { Held } from '../../ownership/held.ts';
+import type { ClientRequest } from '../../policy/addresses.ts';
 import type { Ending } from '../message.ts';
 
 export interface Source {
@@ -126,4 +127,16 @@ export interface SharedSources {
    * @param query what of a client's query tells channels apart
    */
   start(first: Call | undefined, query: string, events: SharedSourceEvents): Promise<SharedSource>;
+  /** What takes requests that write; undefined: each is one message, which the source gets by `SharedSource.send`. */
+  readonly requests?: WritingRequests | undefined;
+}
+
+/** A source of its own kind for requests: they are answered with what became of them, and their bodies may go on. */
+export interface WritingRequests {
+  readonly methods: readonly string[];
+  /** See `Handler.takesLive`. */
+  takesLive(request: ClientRequest): boolean;
+  answer(call: Call): Answer | Promise<Answer>;
+  /** Those under way are answered, and nothing more is taken. */
+  finish(reason: string): void;
 }

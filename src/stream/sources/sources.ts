@@ -8,9 +8,17 @@ import { folderKind } from './folder/kind.ts';
 import type { SourceKind } from './kind.ts';
 import { pollKind } from './poll/kind.ts';
 import { commandKind } from './program/kind.ts';
+import { publishKind } from './publish/kind.ts';
 import { subscribeKind } from './subscribe/kind.ts';
 
-export const SOURCE_KINDS: readonly SourceKind[] = [commandKind, folderKind, pollKind, connectKind, subscribeKind];
+export const SOURCE_KINDS: readonly SourceKind[] = [
+  commandKind,
+  folderKind,
+  pollKind,
+  connectKind,
+  subscribeKind,
+  publishKind,
+];
 
 /** Throws a `TypeError` for a stream that has none, which reading the configuration does not let through. */
 export function sourceKindOf(config: StreamConfig): SourceKind {

@@ -82,7 +82,7 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
       maxMessage: 1 << 20,
       binary: false,
       mixed: false,
-      readOnly: false,
+      readOnly: undefined,
       stderrAsEvents: false,
     },
     formed(eventStream(false, INTERVAL)),

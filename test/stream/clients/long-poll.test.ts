@@ -135,7 +135,7 @@ test('a request whose client has gone before it is looked at takes nothing from 
     keepAlive: new KeepAlive({ pingInterval: 25_000, idleTimeout: undefined, maxLifetime: undefined }),
     maxMessage: 1024,
     binary: false,
-    readOnly: false,
+    readOnly: undefined,
     stderrAsEvents: false,
     mixed: false,
   };

@@ -1,0 +1,21 @@
+/** Why something is dropped: the values of a label, with what each means. */
+export const DROP_REASONS = {
+  client_too_slow: 'a client reads more slowly than the stream sends: its messages, or itself (slow_client)',
+  client_vanished: 'a client does not answer',
+  client_gone: 'a message was for a client that has left',
+  too_many_messages: 'a client sends more messages than it may',
+  input_overrun: 'a client sends more than the source takes',
+  no_program: 'a message came while no source runs',
+  no_source: 'a message came while the source is away',
+  no_answer: 'the source did not answer a message',
+  not_tagged: 'a tagged program printed a line that is for nobody',
+  not_a_picture: 'between the pictures of framing = "jpeg" came something else, or one that is broken',
+  too_large: 'a message is larger than max_message',
+  slow_reply: 'a client took its answer too slowly (limits.reply_rate)',
+  slow_upstream: 'an upstream took the messages of a WebSocket too slowly',
+  cut: 'an answer failed half way',
+  read_only: 'a client sent a message that may only read',
+  repeated_id: 'a message was published again under an id that was taken',
+  wrong_id: 'a message was published under an id that is none',
+  cut_message: 'a live writer was lost inside of a message',
+};

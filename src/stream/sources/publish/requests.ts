@@ -1,0 +1,187 @@
+/** Requests that publish: a POST is one message, the body of a PUT is a live writer. */
+import { isUtf8 } from 'node:buffer';
+import { headerValue, type Reply } from '../../../engine/engine.ts';
+import { HttpError, Superseded } from '../../../http/errors.ts';
+import type { Call } from '../../../http/handler.ts';
+import type { LiveBody } from '../../../http/live-body.ts';
+import { bodyBytes } from '../../../http/spool.ts';
+import { queryValue } from '../../../net/query.ts';
+import type { ClientRequest } from '../../../policy/addresses.ts';
+import { noRoom } from '../../../programs/start-error.ts';
+import { largestClientMessage } from '../../keys.ts';
+import type { SourceParts } from '../kind.ts';
+import type { SharedSource, SharedSourceEvents, SharedSources, WritingRequests } from '../source.ts';
+import { idKey, KnownIds } from './known-ids.ts';
+import { LiveWriter, type WriterEnd } from './live-writer.ts';
+import { type Published, PublishedSource } from './published.ts';
+import { jsonReply, NOT_KEPT, publishedReply } from './reply.ts';
+
+/** What `?body=` may say, instead of the method. */
+const BODIES: readonly (string | undefined)[] = ['live', 'whole', undefined];
+
+export interface PublishOptions {
+  readonly idleTimeout: number;
+  readonly maxWriters: number;
+  readonly rememberIds: number;
+}
+
+export class PublishRequests implements SharedSources, WritingRequests {
+  readonly methods = ['GET', 'HEAD', 'POST', 'PUT'];
+  readonly requests = this;
+  /** The one of the channel, which never ends. */
+  private source: PublishedSource | undefined;
+  private readonly ids: KnownIds;
+  private readonly writers = new Set<LiveWriter>();
+  private readonly maxMessage: number;
+  private finished: string | undefined;
+
+  constructor(
+    private readonly parts: SourceParts,
+    private readonly options: PublishOptions,
+  ) {
+    this.ids = new KnownIds(options.rememberIds);
+    this.maxMessage = largestClientMessage(parts.config);
+  }
+
+  start(_first: Call | undefined, _query: string, events: SharedSourceEvents): Promise<SharedSource> {
+    this.source = new PublishedSource(events, this.parts.counts);
+    return Promise.resolve(this.source);
+  }
+
+  takesLive(request: ClientRequest): boolean {
+    const asked = request.query === undefined ? undefined : queryValue(request.query, 'body');
+    if (asked === 'whole' || asked === 'live') return asked === 'live' && isWrite(request);
+    return request.method === 'PUT' || (request.method === 'POST' && isOpenEnded(request));
+  }
+
+  answer(call: Call): Reply | Promise<Reply> {
+    const { finished, source } = this;
+    if (finished !== undefined || source === undefined) throw new Superseded(finished ?? 'the stream has not begun');
+    const { query } = call.request;
+    if (query !== undefined && !BODIES.includes(queryValue(query, 'body')))
+      throw new HttpError(400, '"body" in the query is "live" or "whole"');
+    const id = query === undefined ? undefined : queryValue(query, 'id');
+    const key = id === undefined ? undefined : this.idKey(id, call);
+    if (call.live !== undefined) {
+      if (key !== undefined) throw new HttpError(400, 'an id is for one message, and this body may hold many');
+      return this.write(call, call.live, source);
+    }
+    if (isOpenEnded(call.request)) throw new HttpError(411, 'a body that is one message needs a Content-Length');
+    const { body } = call;
+    if (body?.bytes !== undefined) return this.publishOne(call, body.bytes, key, source);
+    return bodyBytes(body, this.maxMessage).then((bytes) => this.publishOne(call, bytes, key, source));
+  }
+
+  finish(reason: string): void {
+    this.finished = reason;
+    for (const writer of [...this.writers]) writer.stop(reason);
+  }
+
+  private idKey(id: string, call: Call): string {
+    try {
+      return idKey(id, call.user);
+    } catch (error) {
+      this.parts.counts.drop('wrong_id');
+      throw error;
+    }
+  }
+
+  private publishOne(
+    call: Call,
+    bytes: Buffer,
+    key: string | undefined,
+    source: PublishedSource,
+  ): Reply | Promise<Reply> {
+    const { counts, framing } = this.parts;
+    const known = key === undefined ? undefined : this.ids.of(key);
+    if (known !== undefined) {
+      counts.drop('repeated_id');
+      return answerTo(known);
+    }
+    if (bytes.length > this.maxMessage) throw new HttpError(413, `the message is larger than ${this.maxMessage} bytes`);
+    count(this.parts, 'post', 1, bytes.length);
+    source.away = undefined;
+    const type = headerValue(call.request.headers, 'content-type');
+    const published = source.publish([bytes], isBinary(type, bytes, framing.binary));
+    if (key !== undefined) this.ids.remember(key, published);
+    return answerTo(published);
+  }
+
+  private write(call: Call, body: LiveBody, source: PublishedSource): Promise<Reply> {
+    const { parts, options, writers } = this;
+    const { counts, framing, log, key: route } = parts;
+    if (writers.size >= options.maxWriters)
+      throw noRoom(`this stream has ${writers.size} live writers already (publish.max_writers)`);
+    const { id, request, user } = call;
+    const client = request.remoteAddress;
+    const writer = new LiveWriter(
+      body,
+      { framing, maxMessage: this.maxMessage, idleTimeout: options.idleTimeout },
+      {
+        publish: (batch) => {
+          let bytes = 0;
+          for (const message of batch) bytes += message.length;
+          count(parts, 'body', batch.length, bytes);
+          return source.publish(batch);
+        },
+        cut: () => counts.drop('cut_message'),
+        over: (ended, end, why) => {
+          writers.delete(ended);
+          counts.tallies.writers.add(-1, route);
+          counts.tallies.writersEnded.add(1, route, end);
+          const { messages, bytes } = ended;
+          log.info(`a live writer is over: ${why}`, { route, client, messages, bytes, id });
+          if (writers.size === 0) this.tellAway(source, end, why);
+        },
+      },
+    );
+    writers.add(writer);
+    counts.tallies.writers.add(1, route);
+    log.info('a live writer has begun', { route, client, ...(user === undefined ? {} : { user: user.name }), id });
+    if (source.away !== undefined && writers.size === 1) source.notice('a writer is there again');
+    source.away = undefined;
+    call.endless();
+    writer.begin(call.signal);
+    return writer.done;
+  }
+
+  /** As clients are told the end of a program: of the last writer, since what the others say goes on. */
+  private tellAway(source: PublishedSource, end: WriterEnd, why: string): void {
+    if (end === 'stopped') return;
+    source.away = `no live writer is left (of the last one, ${why})`;
+    source.notice(source.away);
+  }
+}
+
+function isWrite({ method }: ClientRequest): boolean {
+  return method === 'POST' || method === 'PUT';
+}
+
+/** Its body ends when its client shuts its sending side: HTTP/1.0, as somebody types it into netcat. */
+function isOpenEnded({ version, headers }: ClientRequest): boolean {
+  return version === '1.0' && headerValue(headers, 'content-length') === undefined;
+}
+
+/** How many messages came, and by which way. */
+function count({ counts }: SourceParts, way: 'post' | 'body', messages: number, bytes: number): void {
+  counts.in.value += messages;
+  counts.inBytes.value += bytes;
+  counts.tallies.published.add(messages, counts.route, way);
+}
+
+function answerTo({ id, kept }: Published): Reply | Promise<Reply> {
+  return (
+    kept?.then((isKept) => (isKept ? publishedReply(id) : jsonReply(507, { id, error: NOT_KEPT }))) ??
+    publishedReply(id)
+  );
+}
+
+/** Types that say what is text, and those that tools send when they know nothing. */
+const TEXT = /^(?:text\/|application\/(?:[a-z0-9.+-]+\+)?(?:json|xml|x-ndjson|jsonl|yaml|toml|javascript)\b)/i;
+const UNKNOWN = /^application\/x-www-form-urlencoded\b/i;
+
+/** Whether a message is binary to clients: by its Content-Type; where that says nothing (`curl -d`), as the stream is, if the bytes allow it. */
+function isBinary(type: string | undefined, bytes: Buffer, usual: boolean): boolean {
+  if (type === undefined || type === '' || UNKNOWN.test(type)) return usual || !isUtf8(bytes);
+  return !TEXT.test(type);
+}
