@@ -89,10 +89,10 @@ export interface ClientParts {
   readonly maxMessage: number;
   /** Whether the stream's messages are binary. */
   readonly binary: boolean;
-  /** Why no message of a client is taken; undefined: they are. */
-  readonly readOnly: string | undefined;
   /** Their media type, where the framing says that they are pictures. */
   readonly picture?: string | undefined;
+  /** Why no message of a client is taken; undefined: they are. */
+  readonly readOnly: string | undefined;
   /** What stderr says goes only to clients that get events. */
   readonly stderrAsEvents: boolean;
   /** Whether there may be messages of the other type, too. */

@@ -8,7 +8,7 @@ import { bodyBytes } from '../../../http/spool.ts';
 import { queryValue } from '../../../net/query.ts';
 import type { ClientRequest } from '../../../policy/addresses.ts';
 import { noRoom } from '../../../programs/start-error.ts';
-import { largestClientMessage } from '../../keys.ts';
+import { largestMessage } from '../../keys.ts';
 import type { SourceParts } from '../kind.ts';
 import type { SharedSource, SharedSourceEvents, SharedSources, WritingRequests } from '../source.ts';
 import { idKey, KnownIds } from './known-ids.ts';
@@ -40,7 +40,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
     private readonly options: PublishOptions,
   ) {
     this.ids = new KnownIds(options.rememberIds);
-    this.maxMessage = largestClientMessage(parts.config);
+    this.maxMessage = parts.config.max_client_message ?? largestMessage(parts.config);
   }
 
   start(_first: Call | undefined, _query: string, events: SharedSourceEvents): Promise<SharedSource> {
