@@ -1,6 +1,6 @@
 /**
  * Loaded into a gateway (`node --import`) that is measured from within: on SIGUSR2 it writes the event loop's delay since the last
- * SIGUSR2 to the file that BENCH_LOOP_DELAY names. Not from `/metrics`, whose resolution is 10 ms.
+ * SIGUSR2 to the file that BENCH_LOOP_DELAY names. Not from `/metrics`, which tells it of the moment of the scrape only.
  */
 import { renameSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';

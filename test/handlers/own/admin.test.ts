@@ -47,6 +47,12 @@ listen = "127.0.0.1:0"
   for (const name of ['process_resident_memory_bytes', 'nodejs_eventloop_lag_seconds', 'runnel_build_info'])
     assert.match(text, new RegExp(`^${name}`, 'm'));
 
+  // Scraping is no traffic that adds to the text.
+  const lines = (all: string): readonly string[] => all.split('\n').map((line) => line.replace(/ [^ ]+$/, ''));
+  const second = lines(await metrics());
+  for (let scrape = 0; scrape < 50; scrape++) await metrics();
+  assert.deepEqual(lines(await metrics()), second);
+
   socket.ws.close();
   await socket.closed;
   await until('its end is counted', async () =>
