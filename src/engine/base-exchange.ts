@@ -35,6 +35,10 @@ export abstract class BaseExchange<Shared extends ExchangeParts> implements Exch
 
   /** The connection can become a WebSocket. */
   protected abstract readonly canSwitch: boolean;
+  /** There may be a body without a length, up to the end of what its client sends: only who takes it finds out. */
+  protected get isOpenEnded(): boolean {
+    return false;
+  }
   /** The callback above has returned: now it is known whether somebody takes the body. */
   protected abstract handled(): void;
   /** Somebody takes the body, and there is one. */
@@ -73,7 +77,7 @@ export abstract class BaseExchange<Shared extends ExchangeParts> implements Exch
   receive(receiver: BodyReceiver): void {
     if (!this.inHandler) throw new Error('a body can be taken only before the callback returns');
     this.receiver = receiver;
-    if (this.hasBody) this.bodyTaken(receiver);
+    if (this.hasBody || this.isOpenEnded) this.bodyTaken(receiver);
     else queueMicrotask(() => this.guard(() => !this.aborted && receiver.end()));
   }
 

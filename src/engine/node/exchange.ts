@@ -8,6 +8,7 @@ import { bodyLength, isBodiless, isSource, namesUpgrade, reasonOf, STALLED_REPLY
 import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
 import type { Copies } from './copies.ts';
+import { OpenBody } from './open-body.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';
 import { NodeSocket } from './socket.ts';
 import type { Upgrader } from './upgrade.ts';
@@ -34,8 +35,8 @@ export class NodeExchange extends BaseExchange<NodeShared> {
     private readonly incoming: IncomingMessage,
     private readonly response: ServerResponse,
     private readonly connection: Connection,
-    /** Of a handshake: the socket is not the server's any more. */
-    private readonly pendingUpgrade: PendingUpgrade | undefined,
+    /** Of a handshake, and of HTTP/1.0 without a length: the socket is not the server's any more. */
+    private readonly released: PendingUpgrade | OpenBody | undefined,
     /** The client waits for a 100 before it sends the body. */
     private readonly awaitsContinue: boolean,
     shared: NodeShared,
@@ -44,7 +45,19 @@ export class NodeExchange extends BaseExchange<NodeShared> {
     this.socket = connection.socket;
     connection.began(response, facts.chunked && HAS_LAX_CHUNKS);
     response.once('close', () => this.closed());
-    pendingUpgrade?.watch(() => this.closed());
+    released?.watch(() => this.closed());
+  }
+
+  private get pendingUpgrade(): PendingUpgrade | undefined {
+    return this.released instanceof OpenBody ? undefined : this.released;
+  }
+
+  private get openBody(): OpenBody | undefined {
+    return this.released instanceof OpenBody ? this.released : undefined;
+  }
+
+  protected override get isOpenEnded(): boolean {
+    return this.openBody !== undefined;
   }
 
   protected get canSwitch(): boolean {
@@ -56,6 +69,13 @@ export class NodeExchange extends BaseExchange<NodeShared> {
   }
 
   protected bodyTaken(receiver: BodyReceiver): void {
+    if (this.openBody !== undefined) {
+      this.openBody.take({
+        chunk: (bytes) => this.state === 'open' && this.guard(() => receiver.chunk(bytes)),
+        end: () => this.state === 'open' && this.guard(() => receiver.end()),
+      });
+      return;
+    }
     if (this.awaitsContinue) this.response.writeContinue();
     this.incoming.on('data', (bytes: Buffer) => {
       if (this.state === 'open') this.guard(() => receiver.chunk(bytes));
@@ -66,19 +86,25 @@ export class NodeExchange extends BaseExchange<NodeShared> {
   }
 
   protected handled(): void {
+    if (this.receiver === undefined) this.openBody?.discard();
     if (this.hasBody && this.receiver === undefined && !this.awaitsContinue) this.incoming.resume();
   }
 
   pauseBody(): void {
-    if (this.hasBody && this.state === 'open') this.incoming.pause();
+    if (this.state !== 'open') return;
+    this.openBody?.pause();
+    if (this.hasBody) this.incoming.pause();
   }
 
   resumeBody(): void {
-    if (this.hasBody && this.state === 'open') this.incoming.resume();
+    if (this.state !== 'open') return;
+    this.openBody?.resume();
+    if (this.hasBody) this.incoming.resume();
   }
 
   protected send(reply: Reply): void {
     this.pendingUpgrade?.answerHttp(this.response);
+    this.openBody?.answer(this.response);
     this.perform(sendableReply(reply, (error) => this.shared.events.failed(error)));
   }
 
@@ -140,7 +166,7 @@ export class NodeExchange extends BaseExchange<NodeShared> {
     // Whoever has shut its sending side asks nothing more.
     const noMore = !bodyOver || this.socket.readableEnded || this.connection.isLast(response);
     const last = reply.close === true || connections.stopping || noMore;
-    if (last || this.pendingUpgrade !== undefined) {
+    if (last || this.released !== undefined) {
       response.shouldKeepAlive = false;
       this.connection.last = true;
     }
@@ -187,7 +213,10 @@ export class NodeExchange extends BaseExchange<NodeShared> {
   /** Writes what is left and ends the response; but lets a client that is still sending read it before the connection closes. */
   private finish(rest: Uint8Array | string | undefined): void {
     const { response, incoming, socket } = this;
-    const sending = this.hasBody && !incoming.complete && !(this.awaitsContinue && this.receiver === undefined);
+    const open = this.openBody;
+    const taken = this.receiver !== undefined;
+    const isWhole = open === undefined ? !this.hasBody || incoming.complete : open.ended || !taken;
+    const sending = !isWhole && !(this.awaitsContinue && !taken);
     if (!sending) {
       response.end(rest);
       if (socket.writableLength > 0) socket.setTimeout(STALLED_REPLY);
@@ -200,7 +229,10 @@ export class NodeExchange extends BaseExchange<NodeShared> {
       response.end();
     };
     this.lingering = setTimeout(end, LINGER);
-    incoming.once('end', end);
-    incoming.resume();
+    if (open !== undefined) open.discard(end);
+    else {
+      incoming.once('end', end);
+      incoming.resume();
+    }
   }
 }

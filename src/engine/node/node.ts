@@ -14,6 +14,7 @@ import { Connection } from './connection.ts';
 import { Copies } from './copies.ts';
 import { NodeExchange, type NodeShared } from './exchange.ts';
 import type { Http2Sessions } from './http2/server.ts';
+import { isOpenEnded, OpenBody } from './open-body.ts';
 import { PendingUpgrade } from './pending-upgrade.ts';
 import { routeSecure, secureServer, strangerReason } from './tls.ts';
 import { Upgrader } from './upgrade.ts';
@@ -145,8 +146,8 @@ export class NodeServer {
     // An expectation that we do not know is not worth a refusal (RFC 9110 section 10.1.1 permits both).
     server.on('checkExpectation', (incoming, response) => this.accept(incoming, response, undefined, false));
     server.on('upgrade', (incoming, _socket, head) => {
-      const pendingUpgrade = new PendingUpgrade(incoming.socket, head);
-      this.accept(incoming, new ServerResponse(incoming), pendingUpgrade, false);
+      const Released = isOpenEnded(incoming) ? OpenBody : PendingUpgrade;
+      this.accept(incoming, new ServerResponse(incoming), new Released(incoming.socket, head), false);
     });
     server.on('connect', (incoming) => {
       incoming.socket.on('error', () => {});
@@ -158,7 +159,7 @@ export class NodeServer {
   private accept(
     incoming: IncomingMessage,
     response: ServerResponse,
-    pendingUpgrade: PendingUpgrade | undefined,
+    released: PendingUpgrade | OpenBody | undefined,
     awaitsContinue: boolean,
   ): void {
     const { socket } = incoming;
@@ -218,7 +219,7 @@ export class NodeServer {
       incoming,
       response,
       connection,
-      pendingUpgrade,
+      released,
       awaitsContinue,
       this.shared,
     );
@@ -279,12 +280,14 @@ function pairs(raw: readonly string[]): (readonly [string, string])[] {
 
 /**
  * A request for which Node asks whether it is to give up the connection to an upgrade. It is for WebSocket only: clients also offer
- * others (`h2c`), and with a body, and must then be served as if they had not (RFC 9110 section 7.8).
+ * others (`h2c`), and with a body, and must then be served as if they had not (RFC 9110 section 7.8). And it gives up the connection of a
+ * request that may have a body without a length (`open-body.ts`), in which it would look for the next request.
  */
 class Incoming extends IncomingMessage {
   declare private announced: boolean | null | undefined;
 
   get upgrade(): boolean | null | undefined {
+    if (isOpenEnded(this)) return true;
     if (this.announced !== true || this.method === 'CONNECT') return this.announced;
     if (this.method !== 'GET' || this.httpVersion !== '1.1') return false;
     const facts = readFacts(pairs(this.rawHeaders), '1.1');

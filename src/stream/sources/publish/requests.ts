@@ -140,7 +140,6 @@ export class PublishRequests implements SharedSources, WritingRequests {
     log.info('a live writer has begun', { route, client, ...(user === undefined ? {} : { user: user.name }), id });
     if (source.away !== undefined && writers.size === 1) source.notice('a writer is there again');
     source.away = undefined;
-    call.endless();
     writer.begin(call.signal);
     return writer.done;
   }
