@@ -81,7 +81,7 @@ test('what is too large is left out and counted, the rest goes on, and memory st
     const before = memoryOf(running.pid, 'RssAnon');
     assert.deepEqual(await viewer.first(2), ['b', 'c']);
     const grown = memoryOf(running.pid, 'RssAnon') - before;
-    assert.ok(grown < 40 << 20, `${path}: ${grown} bytes more`);
+    assert.ok(grown < 40 << 10, `${path}: ${grown} KiB more`);
     assert.deepEqual(viewer.all('notice'), []);
     viewer.close();
     const metrics = await (await fetch(`http://127.0.0.1:${running.ports.at(-1)}/metrics`)).text();

@@ -118,33 +118,49 @@ http {
   assert.equal(await running.stop(), 0);
 });
 
-test('mosquitto, behind the WebSocket of another runnel: packets are binary both ways', async (t) => {
-  if (!HAS_MOSQUITTO) return t.skip('needs mosquitto');
-  const broker = await startMosquitto(t);
-  const upstream = await startGateway(t, {
-    config: `${LISTEN}[stream."/mqtt"]\nconnect = "tcp://127.0.0.1:${broker.port}"\nframing = "raw"\nsubprotocols = ["mqtt"]\n`,
-  });
-  const keys = `subscribe = "${upstream.url('/mqtt').replace('http', 'ws')}"\nsubprotocols = ["mqtt"]`;
-  const running = await startSubscribed(t, { '/mqtt': keys });
-  const viewer = await TestSocket.open(`ws://127.0.0.1:${running.port}/mqtt?after=`);
-  const packets = (): string => viewer.messages.join('');
-  let sent = 0;
-  await until('it is accepted', () => {
-    // CONNECT of MQTT 3.1.1, with a clean session and no name; again only where it was told that it was lost.
-    const lost = viewer.messages.filter((text) => text.startsWith('event:notice\nyour message was lost')).length;
-    if (lost === sent) {
-      viewer.ws.send(Buffer.from('100c00044d515454040200000000', 'hex'));
-      sent++;
+for (const server of ['its own WebSocket', 'the WebSocket of another runnel'] as const)
+  test(`mosquitto, by ${server}: the subprotocol is agreed on, packets are binary both ways`, async (t) => {
+    if (!HAS_MOSQUITTO) return t.skip('needs mosquitto');
+    const broker = await startMosquitto(t);
+    let address = `ws://127.0.0.1:${broker.webSocketPort}/`;
+    if (server !== 'its own WebSocket') {
+      const upstream = await startGateway(t, {
+        config: `${LISTEN}[stream."/mqtt"]\nconnect = "tcp://127.0.0.1:${broker.port}"\nframing = "raw"\nsubprotocols = ["mqtt"]\n`,
+      });
+      address = upstream.url('/mqtt').replace('http', 'ws');
     }
-    return packets().includes('\x20\x02\0\0');
+    const keys = `subscribe = "${address}"\nsubprotocols = ["mqtt"]\nping_interval = "500ms"`;
+    const running = await startSubscribed(t, { '/mqtt': keys });
+    const viewer = await TestSocket.open(`ws://127.0.0.1:${running.port}/mqtt?after=`, {}, ['mqtt']);
+    assert.equal(viewer.ws.protocol, 'mqtt');
+    const packets = (): string => viewer.messages.join('');
+    let sent = 0;
+    await until('it is accepted', () => {
+      // CONNECT of MQTT 3.1.1, with a clean session and no name; again only where it was told that it was lost.
+      const lost = viewer.messages.filter((text) => text.startsWith('event:notice\nyour message was lost')).length;
+      if (lost === sent) {
+        viewer.ws.send(Buffer.from('100c00044d515454040200000000', 'hex'));
+        sent++;
+      }
+      return packets().includes('\x20\x02\0\0');
+    });
+    // SUBSCRIBE to "a", then PUBLISH "hi" to it.
+    viewer.ws.send(Buffer.from('8206000100016100', 'hex'));
+    viewer.ws.send(Buffer.from('30050001616869', 'hex'));
+    await until('its own message comes back', () => packets().includes('\0\x01ahi'));
+    // Quiet for several pings, which it answers; then PINGREQ and PINGRESP of its own.
+    const pings = (): number => viewer.messages.filter((text) => text.startsWith('event:ping')).length;
+    const before = pings();
+    await until('some pings have passed', () => pings() >= before + 4);
+    viewer.ws.send(Buffer.from('c000', 'hex'));
+    await until('it answers', () => packets().includes('\xd0\0') || packets().includes('\ufffd\0'));
+    assert.equal(
+      viewer.messages.some((text) => text.startsWith('event:notice\nthe source')),
+      false,
+    );
+    viewer.ws.terminate();
+    assert.equal(await running.stop(), 0);
   });
-  // SUBSCRIBE to "a", then PUBLISH "hi" to it.
-  viewer.ws.send(Buffer.from('8206000100016100', 'hex'));
-  viewer.ws.send(Buffer.from('30050001616869', 'hex'));
-  await until('its own message comes back', () => packets().includes('\0\x01ahi'));
-  viewer.ws.terminate();
-  assert.equal(await running.stop(), 0);
-});
 
 /** A pseudo-terminal whose other end is the standard input and output of socat: the device on the line. */
 async function serialLine(t: TestContext): Promise<{ path: string; device: ChildProcessWithoutNullStreams }> {
