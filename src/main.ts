@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { EXIT, overview, parseCommandLine, UsageError, type Verb, verbHelp } from './cli/verb.ts';
 import { VERBS } from './cli/verbs.ts';
 import { nearest } from './config/reading/suggest.ts';
+import { complain } from './ops/logging/journal.ts';
 import { visibleLines } from './ops/visible.ts';
 
 /** A link of this name to the executable, or to this file, stands for the verb of this name. */
@@ -56,10 +57,10 @@ const words = process.argv.slice(2);
   (code) => process.exit(code),
   (error: unknown) => {
     if (error instanceof UsageError) {
-      process.stderr.write(`${visibleLines(error.message)}\n"runnel help" lists the commands.\n`);
+      complain(`${visibleLines(error.message)}\n"runnel help" lists the commands.\n`, 'error');
       process.exit(EXIT.usage);
     }
-    process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+    complain(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`, 'error');
     process.exit(EXIT.internal);
   },
 );

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { isatty } from 'node:tty';
+import type { SyslogTarget } from '../config/keys/log.ts';
 import type { Surroundings } from '../config/load.ts';
 import { formatProblem } from '../config/reading/problems.ts';
 import { ListenError, type Listening } from '../engine/engine.ts';
@@ -10,7 +11,8 @@ import { loadConfig } from '../gateway/config.ts';
 import { type GatewayParts, startGateway } from '../gateway/gateway.ts';
 import type { RereadResult } from '../gateway/reloader.ts';
 import { openAssets } from '../ops/assets.ts';
-import { Log } from '../ops/log.ts';
+import { Log, type LogOptions } from '../ops/log.ts';
+import { complain } from '../ops/logging/journal.ts';
 import { VERSION } from '../ops/version.ts';
 import { visible } from '../ops/visible.ts';
 import { findFileOwner } from '../process/confinement/accounts.ts';
@@ -36,7 +38,8 @@ export const serve: Verb = {
 
 Signals:
   INT (Ctrl-C), TERM  stop: finish what is under way, then exit; a second one stops at once
-  HUP                 reload the configuration and the certificates`,
+  HUP                 reload the configuration and the certificates
+  USR1                open the files of the log again`,
   flags: { config: configFlag },
   words: 'none',
   async run(line) {
@@ -61,11 +64,11 @@ export function configFile(line: CommandLine): string | undefined {
 export function readConfig(file: string): Config | undefined {
   const read = reread(file);
   if (read.ok) {
-    for (const doubt of read.doubts) process.stderr.write(`warning: ${visible(doubt)}\n`);
+    for (const doubt of read.doubts) complain(`warning: ${visible(doubt)}\n`, 'warn');
     return read.config;
   }
-  for (const problem of read.problems) process.stderr.write(`${visible(problem)}\n`);
-  process.stderr.write(`${problemCount(read.problems)}: the gateway does not start\n`);
+  for (const problem of read.problems) complain(`${visible(problem)}\n`, 'error');
+  complain(`${problemCount(read.problems)}: the gateway does not start\n`, 'error');
   return undefined;
 }
 
@@ -113,7 +116,8 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
   const terminal = isatty(1);
   // Under nohup, whose output goes elsewhere, it is to live on.
   const hadTerminal = terminal && hasTerminal();
-  const { log = usualLog(config, terminal), controlled, failed, started, done, ...gatewayParts } = parts;
+  const { log = await usualLog(config, terminal), controlled, failed, started, done, ...gatewayParts } = parts;
+  if (log === undefined) return EXIT.cannotCreate;
   const signals = new Signals();
   const operator = controlled === undefined ? undefined : new Operator(controlled, log);
   try {
@@ -123,6 +127,7 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
       if (hadTerminal && !hasTerminal()) process.kill(process.pid, 'SIGTERM');
       else void starting.then((gateway) => gateway.reload(), startFailed);
     });
+    process.on('SIGUSR1', () => log.reopen());
     const gateway = await starting;
     // An error that nobody caught is a mistake of ours: it is logged whole, and the other connections go on.
     process.on('uncaughtException', (error) => log.error('internal error', { error: error.stack ?? error.message }));
@@ -166,13 +171,33 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
   }
 }
 
-function usualLog({ log: { format, level } }: Config, terminal: boolean): Log {
-  return new Log({
-    format: format === 'auto' ? (terminal ? 'plain' : 'json') : format,
+/** The log that the configuration asks for. Undefined where a file of it cannot be opened; that is then told. */
+async function usualLog({ log }: Config, terminal: boolean): Promise<Log | undefined> {
+  const { format, level, file, requests } = log;
+  const options: LogOptions = {
+    format:
+      format === 'auto' ? (terminal || (log.syslog !== undefined && file === undefined) ? 'plain' : 'json') : format,
     level,
-    colour: terminal && process.env['NO_COLOR'] === undefined,
+    colour: terminal && file === undefined && process.env['NO_COLOR'] === undefined,
     descriptor: 1,
-  });
+    file,
+    syslog: log.syslog && (await syslogOf(log.syslog)),
+    requests:
+      requests.enabled && requests.file !== undefined ? { file: requests.file, format: requests.format } : undefined,
+  };
+  try {
+    return new Log(options);
+  } catch (error) {
+    // It was in order when the configuration was checked a moment ago.
+    complain(`the log cannot be opened: ${visible(error instanceof Error ? error.message : String(error))}\n`, 'error');
+    return undefined;
+  }
+}
+
+async function syslogOf(target: SyslogTarget): Promise<LogOptions['syslog']> {
+  // Loaded only where there is one.
+  const { SyslogOutput } = await import('../ops/logging/syslog.ts');
+  return { name: target.text, open: (events) => new SyslogOutput(target, events) };
 }
 
 /** Whether there is a terminal whose closing would send HUP, too, and mean that nobody is there any more. */

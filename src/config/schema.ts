@@ -4,11 +4,12 @@
  * and how those of the kinds of routes are put among them. The kinds are above this layer: `gateway/config.ts` has both.
  */
 import { listen, USUAL_LISTEN } from './keys/listen.ts';
+import { log } from './keys/log.ts';
 import { connections } from './keys/policies.ts';
 import { defaults, type RouteConfig } from './keys/routes.ts';
 import type { RouteSchema } from './route-schema.ts';
 import { hostPattern, routeKey } from './values/names.ts';
-import { address, boolean, choice, duration, integer } from './values/simple.ts';
+import { address, choice, duration, integer } from './values/simple.ts';
 import { listOf, mapOf, type Table, table } from './values/tables.ts';
 import { type Fields, optional, preset, required, type Values } from './values/value.ts';
 
@@ -34,12 +35,6 @@ const processes = table({
   ),
 });
 
-const log = table({
-  format: preset(choice('auto', 'plain', 'json'), 'auto', '"auto" is plain on a terminal and JSON otherwise.'),
-  level: preset(choice('debug', 'info', 'warn', 'error'), 'info', 'The least important level that is written.'),
-  requests: preset(boolean, true, 'Whether each request gets a line.'),
-});
-
 const common = {
   listen: preset(listOf(listen, '[[listen]] tables'), USUAL_LISTEN, 'The addresses that accept connections.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
@@ -55,7 +50,11 @@ const common = {
     '10s',
     'How long requests under way may go on when the gateway is told to stop.',
   ),
-  log: preset(log, {}, 'What is logged, and how. Everything goes to standard output.'),
+  log: preset(
+    log,
+    {},
+    'What is logged, how, and where: to standard output unless a key says otherwise. See docs/logs.md.',
+  ),
 } as const;
 
 /** A file without its routes: frozen, defaults filled in, paths absolute and seen to exist. */

@@ -170,11 +170,21 @@ export interface Upgrade {
   /** Largest message that a client may send, in bytes; a larger one closes the socket with 1009. */
   readonly maxMessage: number;
   readonly handlers: SocketHandlers;
+  /** Is told what the WebSocket was, once it is over. */
+  readonly record?: SocketRecord | undefined;
   /**
    * There will be no WebSocket: the client has left before its 101, or the switch failed. Release what was kept ready for it. Of this
    * and `handlers.open` exactly one is called, once.
    */
   cancel(): void;
+}
+
+/** What becomes of one WebSocket, for whoever writes that down. */
+export interface SocketRecord {
+  /** Behind the handlers' `close`, with the same code and reason; `received` and `sent` are the bytes of its messages. */
+  over(code: number, reason: string, received: number, sent: number): void;
+  /** Instead: there was none, because the client had left. */
+  cancelled(): void;
 }
 
 /** What happens on a WebSocket. `open` comes first, `close` exactly once and last; neither is called from inside a `Socket` method. */

@@ -122,3 +122,9 @@ export function bodyLength(body: Reply['body']): number | undefined {
   if (body === undefined) return undefined;
   return typeof body === 'string' ? Buffer.byteLength(body) : body.length;
 }
+
+/** There will be no WebSocket: the client has left before its 101. */
+export function cancelUpgrade(upgrade: Upgrade | undefined): void {
+  upgrade?.cancel();
+  upgrade?.record?.cancelled();
+}

@@ -25,7 +25,9 @@ export function needRestart(inForce: Config, next: Config): readonly string[] {
   for (const key of ['header_bytes', 'header_time', 'keep_alive'] as const)
     if (connections[key] !== next.connections[key]) keys.push(`connections.${key}`);
   if (processes.spawner !== next.processes.spawner) keys.push('processes.spawner');
-  if (log.format !== next.log.format) keys.push('log.format');
+  for (const key of ['format', 'file', 'syslog'] as const) if (!same(log[key], next.log[key])) keys.push(`log.${key}`);
+  for (const key of ['file', 'format'] as const)
+    if (log.requests[key] !== next.log.requests[key]) keys.push(`log.requests.${key}`);
   return keys;
 }
 

@@ -138,6 +138,7 @@ class RunningGateway implements Gateway {
     const { spawner, reason, addon } = chooseSpawner(assets, wanted, (lost) => log.warn(lost));
     if (reason !== undefined && wanted !== 'auto') log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
+    log.openSyslog(addon);
     this.readiness = openReadiness(process.env, addon, log);
     this.memory = new MemoryKeeper(memoryLimit(), addon, assets.single, log);
     // Not with a Node of the owner's: there a debugger may be wanted.

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { Redirect } from '../config/keys/listen.ts';
 import { healthHandler, metricsHandler, readyHandler } from '../handlers/own/admin.ts';
 import { hstsFields, type RedirectTarget, redirectRouter } from '../handlers/own/https.ts';
+import { RequestLog } from '../http/call/request-log.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
 import type { PipelineParts, Route } from '../http/route.ts';
@@ -37,20 +38,20 @@ export class Pipelines {
 
   /** In the configuration's order, the operator's own last. */
   of(config: Config, policies: Policies, routes: Router<Route>): readonly WantedListener[] {
+    const { log, tallies } = this.parts;
+    const { requests } = config.log;
+    const requestLog = requests.enabled ? new RequestLog(log, tallies, requests) : undefined;
     const wanted: WantedListener[] = config.listen.map((listen) => {
       const router =
         listen.redirect === undefined ? routes : redirectRouter(this.target(listen.redirect), policies.ofAdmin());
       const hosts = new HostPatterns(listen.hosts);
-      const pipeline = this.pipeline(
-        { router, hosts, policies, headers: hstsFields(listen.tls?.hsts) },
-        config.log.requests,
-      );
+      const pipeline = this.pipeline({ router, hosts, policies, headers: hstsFields(listen.tls?.hsts) }, requestLog);
       return { listen, admin: false, serve: pipeline.serve };
     });
     if (config.admin === undefined) return wanted;
     const router = new Router(this.adminRoutes(policies));
     const hosts = new HostPatterns(config.admin.hosts);
-    const pages = this.pipeline({ router, hosts, policies, headers: [] }, false);
+    const pages = this.pipeline({ router, hosts, policies, headers: [] }, undefined);
     const listen = { address: config.admin.listen, engine: 'node' } as const;
     return [...wanted, { listen, admin: true, serve: pages.serve }];
   }
@@ -62,10 +63,10 @@ export class Pipelines {
 
   private pipeline(
     parts: Pick<PipelineParts, 'router' | 'hosts' | 'policies' | 'headers'>,
-    logRequests: boolean,
+    requestLog: RequestLog | undefined,
   ): Pipeline {
     const { log, tallies } = this.parts;
-    return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, logRequests, nextId: this.nextId });
+    return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, requestLog, nextId: this.nextId });
   }
 
   private adminRoutes(policies: Policies): RouteEntry<Route>[] {

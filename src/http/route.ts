@@ -5,6 +5,7 @@ import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { BuiltPolicies, Policies } from '../policy/policies.ts';
 import type { Router } from '../routing/router.ts';
+import type { RequestLog } from './call/request-log.ts';
 import type { Handler } from './handler.ts';
 
 /** A route, built: what the router hands out. */
@@ -27,8 +28,8 @@ export interface PipelineParts {
   readonly tallies: Tallies;
   /** Fields that every reply gets unless it or its route has them. */
   readonly headers: HeaderList;
-  /** Whether each request gets a log line. */
-  readonly logRequests: boolean;
+  /** What writes the lines of requests; undefined: they get none. */
+  readonly requestLog: RequestLog | undefined;
   /** A name for the next request, unique in this run. */
   nextId(): string;
 }

@@ -1,23 +1,24 @@
 /**
- * The log: lines to standard output, plain for a person or JSON for a machine. Lines of one turn of the event loop go out in one
- * write; what the reader of our standard output does not take is held to a bound, then dropped and counted, and the log says how many were.
+ * The log: lines to standard output or a file, to a syslog, and those of requests also to a file of their own. Whoever does not take them
+ * does not hold the gateway up: lines wait to a bound, then are dropped and counted, and the log says how many were.
  */
-import { write } from 'node:fs';
+import { LEVELS, type Level, type LogFields } from './logging/fields.ts';
+import { isJournal, journalPrefix } from './logging/journal.ts';
+import { LineOutput, type LogOutput } from './logging/line-output.ts';
+import { bareLine, jsonLine, plainLine } from './logging/lines.ts';
+import {
+  CombinedLines,
+  type RequestFormat,
+  type RequestRecord,
+  requestFields,
+  requestJson,
+  requestMessage,
+} from './logging/request-line.ts';
+import type { SyslogEvents, SyslogOutput } from './logging/syslog.ts';
 import { RecentTrouble } from './recent-trouble.ts';
-import { type NonblockingOutput, nonblockingOutput } from './system/nonblocking.ts';
 import { visible } from './visible.ts';
 
-export type Level = 'debug' | 'info' | 'warn' | 'error';
-export type LogFields = { readonly [key: string]: string | number | boolean | undefined };
-
-const RANK: { readonly [level in Level]: number } = { debug: 0, info: 1, warn: 2, error: 3 };
-/** Bytes that wait behind those that are being written, which may be as many again. */
-const MAX_PENDING_BYTES = 1 << 20;
-/** Milliseconds between two attempts: twice as long each time while nobody reads. */
-const RETRY = { first: 2, last: 50 };
-/** Milliseconds that `flush` waits while nothing is taken. */
-const FLUSH_PATIENCE = 1000;
-const NEWLINE = 0x0a;
+export type { Level, LogFields } from './logging/fields.ts';
 
 /** Makes a line of its own, without the line break; undefined: the log leaves it out. */
 export type LineFormat = (level: Level, message: string, fields: LogFields) => string | undefined;
@@ -25,31 +26,63 @@ export type LineFormat = (level: Level, message: string, fields: LogFields) => s
 export interface LogOptions {
   readonly format: 'plain' | 'json' | LineFormat;
   readonly level: Level;
-  /** Whether plain lines are coloured. */
+  /** Whether plain lines are coloured, and say of a request only what a person at a terminal wants to know. */
   readonly colour: boolean;
+  /** Where lines go that go nowhere else. */
   readonly descriptor: number;
+  /** Instead of the descriptor. */
+  readonly file?: string | undefined;
+  /** Instead of the descriptor, or beside the file. */
+  readonly syslog?: { readonly name: string; open(events: SyslogEvents): SyslogOutput } | undefined;
+  /** Where requests have a file of their own. */
+  readonly requests?: { readonly file: string; readonly format: RequestFormat } | undefined;
 }
 
+/** One place where lines go, and their form there. */
+interface Sink {
+  readonly output: LogOutput;
+  line(level: Level, message: string, fields: LogFields | undefined): string | undefined;
+  request(record: RequestRecord): string | undefined;
+}
+
+const INFO = LEVELS.info.severity;
+const DROPPED = 'log lines were dropped, because the log was not read in time or could not be written';
+
 export class Log {
-  /** Lines that had to be dropped because nobody read the log. */
-  dropped = 0;
   /** The last warnings and errors, whether or not anybody reads the log. */
   readonly trouble = new RecentTrouble();
-  /** Those of them that the log has not told yet. */
-  private untold = 0;
-  private pending: string[] = [];
-  private pendingBytes = 0;
-  private writing = false;
-  private waiters: (() => void)[] = [];
-  /** When the reader last took something, by `performance.now`. */
-  private progress = 0;
-  private retry = RETRY.first;
-  private readonly output: NonblockingOutput;
   private level: Level;
+  /** Of everything. */
+  private readonly sinks: readonly Sink[];
+  private readonly files: LineOutput[] = [];
+  private readonly syslog: SyslogOutput | undefined;
+  private readonly ownRequests: Sink | undefined;
 
+  /** Throws the system's error where a file cannot be opened. */
   constructor(private readonly options: LogOptions) {
-    this.level = options.level;
-    this.output = nonblockingOutput(options.descriptor);
+    const { level, file, syslog, requests, descriptor } = options;
+    this.level = level;
+    const sinks: Sink[] = [];
+    if (syslog !== undefined) {
+      this.syslog = syslog.open({
+        failing: (why) => this.lineElsewhere(this.syslog, 'warn', `lines for the syslog ${syslog.name} wait: ${why}`),
+        recovered: (dropped) => {
+          if (dropped > 0) this.warn(DROPPED, { dropped, log: syslog.name });
+        },
+      });
+      sinks.push(this.syslogSink(this.syslog));
+    }
+    if (file !== undefined) sinks.push(this.textSink(this.openFile(file), false));
+    else if (syslog === undefined)
+      sinks.push(this.textSink(this.openDescriptor(descriptor), isJournal(descriptor, process.env)));
+    this.sinks = sinks;
+    if (requests !== undefined) this.ownRequests = this.requestSink(requests.file, requests.format);
+  }
+
+  /** Lines that had to be dropped because nobody read them, or a disk was full. */
+  get dropped(): number {
+    const own = this.ownRequests?.output.dropped ?? 0;
+    return this.sinks.reduce((sum, { output }) => sum + output.dropped, own);
   }
 
   /** Another level from now on. */
@@ -72,108 +105,130 @@ export class Log {
     this.line('error', message, fields);
   }
 
+  /** The line of a request that is over: in the file of requests where there is one, else at level info. */
+  request(record: RequestRecord): void {
+    if (this.ownRequests !== undefined) {
+      put(this.ownRequests, this.ownRequests.request(record), INFO);
+      return;
+    }
+    if (LEVELS.info.rank < LEVELS[this.level].rank) return;
+    for (const sink of this.sinks) put(sink, sink.request(record), INFO);
+  }
+
+  /** Whether requests are told where everything else is. */
+  get hasRequests(): boolean {
+    return this.ownRequests === undefined;
+  }
+
+  /** What a syslog behind a Unix socket needs. @param addon of FFI; undefined where it is not loaded */
+  openSyslog(addon: unknown): void {
+    this.syslog?.open(addon);
+  }
+
+  /** Writes to the files that have their names now: something has renamed the old ones. */
+  reopen(): void {
+    for (const file of this.files) {
+      try {
+        file.reopen();
+      } catch (error) {
+        this.error(`a file of the log cannot be opened again, and the old one is written to: ${inWords(error)}`);
+      }
+    }
+  }
+
   /** Resolves when everything written so far has left the process, or cannot: nobody has read anything for a second. */
-  flush(): Promise<void> {
-    if (!this.writing) return Promise.resolve();
-    const from = performance.now();
-    return new Promise((resolve) => {
-      const look = setInterval(() => {
-        if (performance.now() - Math.max(from, this.progress) > FLUSH_PATIENCE) done();
-      }, RETRY.last);
-      const done = (): void => {
-        clearInterval(look);
-        resolve();
-      };
-      this.waiters.push(done);
-    });
+  async flush(): Promise<void> {
+    const outputs = [...this.sinks, ...(this.ownRequests === undefined ? [] : [this.ownRequests])];
+    await Promise.all(outputs.map(({ output }) => output.flush()));
   }
 
   private line(level: Level, message: string, fields: LogFields | undefined): void {
-    if (RANK[level] < RANK[this.level]) return;
-    const text = this.format(level, message, fields);
-    if (text === undefined) return;
-    const bytes = Buffer.byteLength(text);
-    if (this.pendingBytes + bytes > MAX_PENDING_BYTES) {
-      this.drop(1);
-      return;
-    }
-    this.pending.push(text);
-    this.pendingBytes += bytes;
-    if (!this.writing) {
-      this.writing = true;
-      setImmediate(() => this.writeOut());
-    }
+    const { rank, severity } = LEVELS[level];
+    if (rank < LEVELS[this.level].rank) return;
+    for (const sink of this.sinks) put(sink, sink.line(level, message, fields), severity);
   }
 
-  private format(level: Level, message: string, fields: LogFields | undefined): string | undefined {
+  /** About `output` itself, so not to it; where there is nothing else, to standard error. */
+  private lineElsewhere(output: LogOutput | undefined, level: Level, message: string): void {
+    const others = this.sinks?.filter((sink) => sink.output !== output) ?? [];
+    if (others.length === 0) process.stderr.write(`${visible(message)}\n`);
+    for (const sink of others) put(sink, sink.line(level, message, undefined), LEVELS[level].severity);
+  }
+
+  // ---- sinks ----
+
+  private openDescriptor(descriptor: number): LineOutput {
+    return LineOutput.ofDescriptor(descriptor, { told: (dropped) => this.tellsDropped(dropped) });
+  }
+
+  private openFile(path: string): LineOutput {
+    const output = LineOutput.ofFile(path, { told: (dropped) => this.tellsDropped(dropped) });
+    this.files.push(output);
+    return output;
+  }
+
+  private tellsDropped(dropped: number): string | undefined {
+    const line = this.sinks.find(({ output }) => output instanceof LineOutput)?.line('warn', DROPPED, { dropped });
+    return line === undefined ? undefined : `${line}\n`;
+  }
+
+  private textSink(output: LineOutput, toJournal: boolean): Sink {
     const { format, colour } = this.options;
+    const headed = (level: Level, line: string): string => (toJournal ? journalPrefix(level) + line : line);
     if (typeof format === 'function') {
-      const line = format(level, message, fields ?? {});
-      return line === undefined ? undefined : `${visible(line)}\n`;
+      const line: Sink['line'] = (level, message, fields) => {
+        const text = format(level, message, fields ?? {});
+        return text === undefined ? undefined : headed(level, visible(text));
+      };
+      return { output, line, request: (record) => line('info', requestMessage(record), requestFields(record, true)) };
     }
-    return format === 'json' ? jsonLine(level, message, fields) : plainLine(level, message, fields, colour);
+    if (format === 'json')
+      return {
+        output,
+        line: (level, message, fields) => headed(level, jsonLine(level, message, fields)),
+        request: (record) => headed('info', requestJson(record, 'info', requestMessage(record))),
+      };
+    const line: Sink['line'] = (level, message, fields) => headed(level, plainLine(level, message, fields, colour));
+    return { output, line, request: (record) => line('info', requestMessage(record), requestFields(record, colour)) };
   }
 
-  private drop(lines: number): void {
-    this.dropped += lines;
-    this.untold += lines;
+  /** A syslog knows the time and the level. */
+  private syslogSink(output: SyslogOutput): Sink {
+    if (this.options.format === 'json')
+      return {
+        output,
+        line: jsonLine,
+        request: (record) => requestJson(record, 'info', requestMessage(record)),
+      };
+    const line: Sink['line'] = (_level, message, fields) => bareLine(message, fields);
+    return { output, line, request: (record) => line('info', requestMessage(record), requestFields(record, false)) };
   }
 
-  private writeOut(): void {
-    const { untold } = this;
-    this.untold = 0;
-    if (untold > 0) {
-      const message = 'log lines were dropped, because the log was not read in time or could not be written';
-      this.pending.push(this.format('warn', message, { dropped: untold }) ?? '');
-    }
-    const bytes = Buffer.from(this.pending.join(''));
-    this.pending = [];
-    this.pendingBytes = 0;
-    this.writeAll(bytes, untold);
-  }
-
-  /** @param told how many dropped lines these bytes tell of. */
-  private writeAll(bytes: Buffer, told: number): void {
-    write(this.output.descriptor, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') {
-        setTimeout(() => this.writeAll(bytes, told), this.retry);
-        this.retry = Math.min(this.retry * 2, RETRY.last);
-        return;
-      }
-      this.retry = RETRY.first;
-      if (error) {
-        // A log that cannot be written (disk full, reader gone) must not stop the gateway; the loss is counted, and told when it can be.
-        this.drop(bytes.reduce((lines, byte) => lines + (byte === NEWLINE ? 1 : 0), 0) - (told > 0 ? 1 : 0));
-        this.untold += told;
-      } else {
-        this.progress = performance.now();
-        if (written < bytes.length) return this.writeAll(bytes.subarray(written), told);
-      }
-      if (this.pending.length > 0) return this.writeOut();
-      this.writing = false;
-      for (const waiter of this.waiters.splice(0)) waiter();
+  private requestSink(file: string, format: RequestFormat): Sink {
+    const output = LineOutput.ofFile(file, {
+      // A line of another form would be none for whoever reads the file.
+      told: () => undefined,
+      failing: (code) => this.error(`the log of requests cannot be written: ${code}`, { log: file }),
+      recovered: (dropped) => this.warn(DROPPED, { dropped, log: file }),
     });
+    this.files.push(output);
+    const combined = new CombinedLines(format === 'combined+time');
+    const line = () => undefined;
+    if (format === 'json') return { output, line, request: (record) => requestJson(record) };
+    if (format === 'plain')
+      return {
+        output,
+        line,
+        request: (record) => plainLine('info', requestMessage(record), requestFields(record, false), false),
+      };
+    return { output, line, request: (record) => combined.line(record, Date.now()) };
   }
 }
 
-function jsonLine(level: Level, message: string, fields: LogFields | undefined): string {
-  // Of what is escaped here nothing stands outside of strings, and JSON has the same notation.
-  return `${visible(JSON.stringify({ time: new Date().toISOString(), level, message, ...fields }))}\n`;
+function put({ output }: Sink, line: string | undefined, severity: number): void {
+  if (line !== undefined) output.write(`${line}\n`, severity);
 }
 
-const COLOURS: { readonly [level in Level]: string } = { debug: '2', info: '0', warn: '33', error: '31' };
-
-function plainLine(level: Level, message: string, fields: LogFields | undefined, colour: boolean): string {
-  const time = new Date().toISOString().slice(11, 23);
-  let rest = '';
-  for (const [key, value] of Object.entries(fields ?? {})) {
-    if (value === undefined) continue;
-    const text = String(value);
-    rest += ` ${key}=${visible(/^[^\s"=\x00-\x1f\x7f]+$/.test(text) ? text : JSON.stringify(text))}`;
-  }
-  const word = level.padEnd(5);
-  const line = visible(message);
-  return colour
-    ? `\x1b[2m${time}\x1b[0m \x1b[${COLOURS[level]}m${word}\x1b[0m ${line}\x1b[2m${rest}\x1b[0m\n`
-    : `${time} ${word} ${line}${rest}\n`;
+function inWords(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -172,6 +172,12 @@ export class Tallies {
     ],
   });
 
+  readonly unlogged = counter({
+    name: 'runnel_log_requests_left_out_total',
+    help: 'Healthy requests that got no line in the log, because log.requests.sample leaves them out.',
+    labels: [],
+  });
+
   readonly clients = gauge({
     name: 'runnel_stream_clients',
     help: 'Clients that a stream has now.',

@@ -5,6 +5,7 @@
 import type { HeaderList, Request } from '../engine/engine.ts';
 import { hostNumber } from '../net/address.ts';
 import { hostText, parseHost } from '../net/host.ts';
+import { isOfTrace, isTraced } from '../net/tracing.ts';
 import type { User } from '../policy/auth/auth.ts';
 import { SECRET_FIELD } from '../policy/auth/proxy-user.ts';
 import { textOf } from '../routing/canonical-path.ts';
@@ -19,7 +20,7 @@ export interface ServerFacts {
 
 /** What the request itself does not say. */
 export interface RequestFacts {
-  /** Names the request in our log: UNIQUE_ID. */
+  /** Names the request in our log: UNIQUE_ID, and HTTP_X_REQUEST_ID as programs behind other servers know it. */
   readonly id: string;
   readonly script: ScriptPath;
   /** Bytes of the body that the program can read from stdin. */
@@ -43,6 +44,8 @@ const NOT_PASSED: ReadonlySet<string> = new Set([
   'content-type',
   // The program gets the body whole and unchunked.
   'transfer-encoding',
+  // Said by us.
+  'x-request-id',
 ]);
 
 /** RFC 3875 section 4.1.18 asks to hide these from programs. */
@@ -89,6 +92,7 @@ export function metaVariables(
   set('SCRIPT_FILENAME', script.file);
   set('SERVER_ADDR', request.localAddress);
   set('UNIQUE_ID', id);
+  set('HTTP_X_REQUEST_ID', id);
   addTls(request, set);
   addHeaders(result, headers, passAuthorization);
   return result;
@@ -118,6 +122,7 @@ function addHeaders(result: Map<string, string>, headers: HeaderList, passAuthor
     const lower = name.toLowerCase();
     // "x-user", "x_user" and "x.user" would all become HTTP_X_USER: only the first may, so that no client can pose as a proxy.
     if (!/^[a-z0-9-]+$/.test(lower) || NOT_PASSED.has(lower)) continue;
+    if (isOfTrace(lower) && !isTraced(headers)) continue;
     if (CREDENTIALS.has(lower) && !passAuthorization) continue;
     const variable = `HTTP_${lower.replaceAll('-', '_').toUpperCase()}`;
     const before = result.get(variable);

@@ -117,7 +117,7 @@ export class Stream implements Handler {
     // In the client's order of preference; without a common one the upgrade goes on without (RFC 6455 section 4.2.2).
     const protocol = call.handshake?.protocols.find((name) => this.plan.subprotocols.includes(name));
     const parts = call.mayWrite === false ? this.readers : this.clientParts;
-    return acceptWebSocket(parts, call, { numbered, protocol }, reservation);
+    return acceptWebSocket(parts, { numbered, protocol }, reservation);
   }
 
   private response({ request }: Call, transport: CountedTransport, reservation: Reservation): Reply {

@@ -29,10 +29,10 @@ export function fatalLine(message: string, now: Date): string {
 }
 
 function entryOf(level: Level, message: string, fields: LogFields): Entry {
-  const { status, ms, code, from } = fields;
+  const { status, ms, client, from } = fields;
   if (typeof status === 'number' && ms !== undefined) return requestEntry(status, message);
-  if (typeof code === 'number' && message.endsWith(CLOSED))
-    return { level: 'access', category: 'session', message: 'DISCONNECT', url: message.slice(0, -CLOSED.length) };
+  if (client !== undefined && message.endsWith(OPENED))
+    return { level: 'access', category: 'session', message: 'CONNECT', url: message.slice(0, -OPENED.length) };
   if (from === 'stderr') return { level: 'error', category: 'stderr', message };
   if (message.startsWith(CGI_STDERR))
     return { level: 'error', category: 'stderr', message: message.slice(CGI_STDERR.length) };
@@ -40,15 +40,15 @@ function entryOf(level: Level, message: string, fields: LogFields): Entry {
   return { level: shown, category: fields['route'] === undefined ? 'server' : 'process', message };
 }
 
-/** How a stream says that a client has gone: "/path closed". */
-const CLOSED = ' closed';
+/** How the log says that a WebSocket is open: "/path?query opened". */
+const OPENED = ' opened';
 /** What stands before a line of a CGI program's stderr. */
 const CGI_STDERR = 'stderr: ';
 
 /** `target`: "GET /path?query". */
 function requestEntry(status: number, target: string): Entry {
   const url = target.slice(target.indexOf(' ') + 1);
-  if (status === 101) return { level: 'access', category: 'session', message: 'CONNECT', url };
+  if (status === 101) return { level: 'access', category: 'session', message: 'DISCONNECT', url };
   const what = status === 404 ? 'NOT FOUND' : `${target.slice(0, target.indexOf(' '))} ${status}`;
   return { level: 'access', category: 'http', message: what, url };
 }

@@ -1,5 +1,5 @@
 /** The types of values that name something on the disk: folders, files, programs. */
-import { isAbsolute, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import { visible } from '../../ops/visible.ts';
 import type { Credentials } from '../credentials.ts';
 import { type DiskFailure, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
@@ -56,6 +56,18 @@ export const file = pathTo('file', 'file', ({ path, reading, allows }) => {
   const seen = fileOn(reading, path);
   const head = 'failed' in seen ? seen : reading.disk.head(path);
   return allows('failed' in head ? head : undefined);
+});
+
+/** A file that is written to: it is made where it does not exist. */
+export const writableFile = pathTo('file', 'file', ({ path, name, at, reading, allows }) => {
+  const seen = reading.disk.look(path);
+  if ('failed' in seen) {
+    if (seen.failed !== 'ENOENT') return allows(seen);
+    const place = dirname(path);
+    const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
+    return canBeUsed(`the folder of ${name}`, trouble, at, reading);
+  }
+  return seen.found === 'folder' ? allows({ failed: 'EISDIR' }) : true;
 });
 
 /**

@@ -4,7 +4,16 @@ import type { Socket } from 'node:net';
 import { BaseExchange, type ExchangeParts } from '../base-exchange.ts';
 import type { BodyReceiver, Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
-import { bodyLength, isBodiless, isSource, namesUpgrade, reasonOf, STALLED_REPLY, sendableReply } from '../replies.ts';
+import {
+  bodyLength,
+  cancelUpgrade,
+  isBodiless,
+  isSource,
+  namesUpgrade,
+  reasonOf,
+  STALLED_REPLY,
+  sendableReply,
+} from '../replies.ts';
 import { NodeBodyWriter } from './body-writer.ts';
 import { type Connection, LINGER } from './connection.ts';
 import type { Copies } from './copies.ts';
@@ -120,16 +129,16 @@ export class NodeExchange extends BaseExchange<NodeShared> {
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         const { remoteAddress } = this.request;
-        new NodeSocket(native, this.socket, upgrade.handlers, events, remoteAddress, () =>
-          connections.ended(),
-        ).opened();
+        const { handlers, record } = upgrade;
+        const ended = (): void => connections.ended();
+        new NodeSocket(native, this.socket, handlers, events, remoteAddress, ended, record).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {
         if (opened) return;
         // The client had gone by then.
         this.closed();
-        this.guard(() => upgrade.cancel());
+        this.guard(() => cancelUpgrade(upgrade));
       });
   }
 

@@ -1,6 +1,6 @@
 /** A WebSocket of `ws` behind our interface. */
 import type { Duplex } from 'node:stream';
-import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
+import type { EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
 import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
 import { LINGER } from './connection.ts';
 import type { NativeSocket } from './native.ts';
@@ -15,6 +15,9 @@ export class NodeSocket implements Socket {
   private told = false;
   /** Bytes of pongs since the client was last known to have read everything. */
   private pongs = 0;
+  /** Bytes of messages, for the record. */
+  private heard = 0;
+  private said = 0;
 
   constructor(
     private readonly native: NativeSocket,
@@ -25,10 +28,13 @@ export class NodeSocket implements Socket {
     private readonly remoteAddress: string,
     /** Told last, after the handlers. */
     private readonly gone: () => void,
+    private readonly record: SocketRecord | undefined,
   ) {
     native.on('message', (data, binary) => {
       // `nodebuffer` is the default binaryType: always one Buffer, which `ws` does not touch again.
-      if (!this.leaving && Buffer.isBuffer(data)) this.guard(() => this.handlers.message(data, binary));
+      if (this.leaving || !Buffer.isBuffer(data)) return;
+      this.heard += data.length;
+      this.guard(() => this.handlers.message(data, binary));
     });
     native.on('pong', () => {
       if (!this.leaving) this.guard(() => this.handlers.pong());
@@ -56,6 +62,7 @@ export class NodeSocket implements Socket {
 
   send(data: Uint8Array | string, binary: boolean): boolean {
     if (this.leaving) return true;
+    if (this.record !== undefined) this.said += typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     this.native.send(data, { binary, compress: false });
     if (this.native.bufferedAmount <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
@@ -134,7 +141,9 @@ export class NodeSocket implements Socket {
     this.leaving = true;
     if (this.told) return;
     this.told = true;
-    this.guard(() => this.handlers.close(this.brokenWith ?? code, reason));
+    const shown = this.brokenWith ?? code;
+    this.guard(() => this.handlers.close(shown, reason));
+    this.record?.over(shown, reason, this.heard, this.said);
     this.gone();
   }
 

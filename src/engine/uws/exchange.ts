@@ -4,7 +4,7 @@ import type { HttpResponse } from 'uWebSockets.js';
 import { BaseExchange } from '../base-exchange.ts';
 import type { Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
-import { isSource, STALLED_REPLY, sendableReply } from '../replies.ts';
+import { cancelUpgrade, isSource, STALLED_REPLY, sendableReply } from '../replies.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
 import type { UwsBodyWriter } from './body-writer.ts';
 import type { DirectSocket } from './direct-socket.ts';
@@ -162,7 +162,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
       if (isSource(deferred)) deferred.cancel();
       this.writer?.cancel();
     });
-    this.guard(() => switching?.cancel());
+    this.guard(() => cancelUpgrade(switching));
     this.tellAborted();
   }
 
@@ -244,8 +244,8 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
 
   private switchNow(upgrade: Upgrade, opening: UwsOpening): void {
     const { remoteAddress, remotePort } = this.request;
-    const { handlers, maxMessage } = upgrade;
-    const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort);
+    const { handlers, maxMessage, record } = upgrade;
+    const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort, record);
     const { descriptors } = this.shared;
     // Later it goes out in some twenty pieces, each in a system call: at least in one packet, which wakes the client once.
     const gathers = this.isCorked ? undefined : this.peers.descriptorOf(remoteAddress);
@@ -259,7 +259,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner 
         descriptors.gather(gathers, false);
       }
     }
-    if (!socket.wasOpened) upgrade.cancel();
+    if (!socket.wasOpened) cancelUpgrade(upgrade);
   }
 
   private upgradeNow(upgrade: Upgrade, { key, context }: UwsOpening, socket: UwsSocket): void {

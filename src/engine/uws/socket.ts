@@ -1,6 +1,6 @@
 /** A WebSocket of uWebSockets.js behind our interface. */
 import type { WebSocket } from 'uWebSockets.js';
-import type { EngineEvents, Socket, SocketHandlers } from '../engine.ts';
+import type { EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
 import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
 
 const NOT_UNDERSTOOD = 'Received invalid close payload';
@@ -21,6 +21,9 @@ export class UwsSocket implements Socket {
   private leaving = false;
   /** Bytes of pongs since the client was last known to have read everything. */
   private pongs = 0;
+  /** Bytes of messages, for the record. */
+  private heard = 0;
+  private said = 0;
 
   constructor(
     private readonly handlers: SocketHandlers,
@@ -29,6 +32,7 @@ export class UwsSocket implements Socket {
     /** Kept, because a closed socket does not tell it any more. */
     readonly remoteAddress: string,
     readonly remotePort: number | undefined,
+    private readonly record: SocketRecord | undefined,
   ) {}
 
   opened(native: WebSocket<SocketData>): void {
@@ -45,6 +49,7 @@ export class UwsSocket implements Socket {
     }
     // The bytes are taken away when this returns (measured), hence the copy.
     const copy = Buffer.from(new Uint8Array(message));
+    this.heard += copy.length;
     this.guard(() => this.handlers.message(copy, binary));
   }
 
@@ -80,13 +85,17 @@ export class UwsSocket implements Socket {
     const shown = code === 0 || (code === 1006 && text === NOT_UNDERSTOOD) ? 1005 : code;
     // Behind 1006 stands a text of uWebSockets.js, not a reason that the client sent.
     const reason = code === 1006 ? '' : text;
-    const tell = () => this.guard(() => this.handlers.close(shown, reason));
+    const tell = () => {
+      this.guard(() => this.handlers.close(shown, reason));
+      this.record?.over(shown, reason, this.heard, this.said);
+    };
     if (this.leaving) queueMicrotask(tell);
     else tell();
   }
 
   send(data: Uint8Array | string, binary: boolean): boolean {
     if (this.native === undefined || this.goodbye !== undefined) return true;
+    if (this.record !== undefined) this.said += typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     // With 1 nothing is left in the buffer, and it need not be asked for: one call less for each of very many.
     if (this.native.send(data, binary, false) === 1) return true;
     if (this.native.getBufferedAmount() <= SOCKET_HIGH_WATER) return true;

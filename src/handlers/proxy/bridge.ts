@@ -15,14 +15,12 @@ export interface BridgeParts {
   readonly open: Set<Bridge>;
   /** The upstream reads too slowly for a client that cannot be held back. */
   overflowed(): void;
-  /** The client's side is over. */
-  ended(path: string, id: string, code: number, reason: string): void;
 }
 
 /** No close frame has come. */
 const LOST = 1006;
 
-/** The client's side. Of the request it keeps only what the log needs. */
+/** The client's side. Of the request it keeps nothing. */
 export class Bridge implements SocketHandlers, WatchOwner {
   private switched: Switched | undefined;
   private client: Socket | undefined;
@@ -34,8 +32,6 @@ export class Bridge implements SocketHandlers, WatchOwner {
   constructor(
     private readonly parts: BridgeParts,
     switched: Switched,
-    private readonly path: string,
-    private readonly id: string,
   ) {
     this.switched = switched;
   }
@@ -99,12 +95,11 @@ export class Bridge implements SocketHandlers, WatchOwner {
   }
 
   close(code: number, reason: string): void {
-    const { parts, upstream, watch } = this;
-    parts.open.delete(this);
-    if (watch !== undefined) parts.keepAlive.remove(watch);
+    const { upstream, watch } = this;
+    this.parts.open.delete(this);
+    if (watch !== undefined) this.parts.keepAlive.remove(watch);
     this.client = undefined;
     upstream?.close(code, reason);
-    parts.ended(this.path, this.id, code, reason);
   }
 
   private heard(): void {

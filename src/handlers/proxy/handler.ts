@@ -125,7 +125,7 @@ class ProxyRoute {
       method: request.method,
       target: requestTarget(call.path, request.query, prefix),
       host: this.config.host === 'keep' ? headerValue(request.headers, 'host') : undefined,
-      headers: requestFields(request, call.user, this.fields),
+      headers: requestFields(request, call.id, call.user, this.fields),
       body: isTold ? body : undefined,
       signal: call.signal,
       times: { head: this.config.timeout, total: this.config.total_timeout },
@@ -172,7 +172,7 @@ class ProxyRoute {
     const held = new Held(switched, () => switched.connection.socket.destroy(), call.signal);
     try {
       const protocol = handshake.protocolOf(response);
-      const bridge = new Bridge(parts, switched, call.path, call.id);
+      const bridge = new Bridge(parts, switched);
       if (held.take() === undefined) throw call.signal.reason;
       this.count('answered');
       return this.upgrade(call, response, protocol, bridge);
@@ -194,15 +194,13 @@ class ProxyRoute {
 
   private makeBridgeParts(): BridgeParts {
     const { config, bridges: open, keepAlive } = this;
-    const { route, log, tallies } = this.deps;
+    const { route, tallies } = this.deps;
     return {
       sockets: new UpstreamSockets(config.max_message),
       keepAlive,
       maxQueue: config.max_queue,
       open,
       overflowed: () => tallies.dropped.add(1, route, 'slow_upstream'),
-      ended: (path, id, code, reason) =>
-        log.info(`${path} closed`, { route, code, ...(reason === '' ? {} : { reason }), id }),
     };
   }
 

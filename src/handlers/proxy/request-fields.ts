@@ -7,6 +7,7 @@
 import { type HeaderList, headerValue, type Request } from '../../engine/engine.ts';
 import { hostNumber } from '../../net/address.ts';
 import { CONNECTION_FIELDS } from '../../net/connection-fields.ts';
+import { isOfTrace, isTraced } from '../../net/tracing.ts';
 import type { ClientRequest } from '../../policy/addresses.ts';
 import type { User } from '../../policy/auth/auth.ts';
 import { SECRET_FIELD } from '../../policy/auth/proxy-user.ts';
@@ -26,8 +27,8 @@ export interface RequestFieldOptions {
   readonly keepsAuthorization: boolean;
 }
 
-/** Who a proxy says that the client is. The last one is for the user that this gateway has authenticated. */
-const CLAIMS = /^(?:forwarded|x-forwarded(?:-.*)?|x-ingress-path|x-real-ip|remote-user)$/;
+/** Who a proxy says that the client is, and which request this is: both are ours to say. The last one is for the user that this gateway has authenticated. */
+const CLAIMS = /^(?:forwarded|x-forwarded(?:-.*)?|x-ingress-path|x-real-ip|x-request-id|remote-user)$/;
 /** `proxy` becomes HTTP_PROXY of a CGI program (CVE-2016-5385). The body is here already, so nothing is expected. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
   ...CONNECTION_FIELDS,
@@ -64,9 +65,10 @@ export function hasPassed({ headers }: Request, via: string): boolean {
   return headers.some(([name, value]) => name === 'via' && value.includes(via));
 }
 
-/** Names are written as in the RFCs, for servers that compare them so. */
+/** Names are written as in the RFCs, for servers that compare them so. @param id the request's name in our log */
 export function requestFields(
   request: ClientRequest,
+  id: string,
   user: User | undefined,
   options: RequestFieldOptions,
 ): HeaderList {
@@ -75,6 +77,7 @@ export function requestFields(
   const fields: [string, string][] = [];
   for (const [name, value] of request.headers) {
     if (NOT_PASSED.has(name) || named?.has(name) === true || own.has(name)) continue;
+    if (isOfTrace(name) && !isTraced(request.headers)) continue;
     if (keepsAuthorization && name === 'authorization') continue;
     const plain = PLAIN.test(name) ? name : name.replaceAll(/[^a-z0-9]/g, '-');
     if (CLAIMS.test(plain) || plain === userField || (plain !== name && (own.has(plain) || NOT_PASSED.has(plain))))
@@ -85,6 +88,7 @@ export function requestFields(
     else fields.push([titleCase(name), value]);
   }
   addForwarded(fields, request, options);
+  if (!own.has('x-request-id')) fields.push(['X-Request-Id', id]);
   if (user !== undefined && !own.has('remote-user')) fields.push(['Remote-User', inOneLine(user.name)]);
   for (const [name, value] of own) if (value !== '') fields.push([titleCase(name), value]);
   const before = request.headers.filter(([name]) => name === 'via').map(([, value]) => value);

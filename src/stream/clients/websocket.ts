@@ -1,6 +1,5 @@
 /** A client that is a WebSocket. */
 import type { Socket, SocketHandlers, Upgrade } from '../../engine/engine.ts';
-import type { Call } from '../../http/handler.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import {
   type Client,
@@ -100,7 +99,6 @@ export class WebSocketClient implements Client, PingedClient {
 /** @param numbered whether the client asked for ids; @param protocol one of those that the client offered */
 export function acceptWebSocket(
   clientParts: ClientParts,
-  call: Call,
   options: { readonly numbered: boolean; readonly protocol?: string | undefined },
   reservation: Reservation,
 ): Upgrade {
@@ -108,15 +106,12 @@ export function acceptWebSocket(
     protocol: options.protocol,
     headers: [],
     maxMessage: clientParts.maxMessage,
-    handlers: new StreamSocket(clientParts, call.path, call.id, options.numbered, reservation),
+    handlers: new StreamSocket(clientParts, options.numbered, reservation),
     cancel: () => reservation.cancel(),
   };
 }
 
-/**
- * What a WebSocket of a stream keeps in memory, and there may be very many: an object without closures, and nothing of the request
- * but its path and its id.
- */
+/** What a WebSocket of a stream keeps in memory, and there may be very many: an object without closures, and nothing of the request. */
 class StreamSocket implements SocketHandlers, WatchOwner {
   private events: ClientEvents | undefined;
   private watch: Watch | undefined;
@@ -126,8 +121,6 @@ class StreamSocket implements SocketHandlers, WatchOwner {
 
   constructor(
     private readonly clientParts: ClientParts,
-    private readonly path: string,
-    private readonly id: string,
     private readonly numbered: boolean,
     reservation: Reservation,
   ) {
@@ -176,18 +169,12 @@ class StreamSocket implements SocketHandlers, WatchOwner {
     this.watch?.heard();
   }
 
-  close(code: number, reason: string): void {
-    const { keepAlive, counts, log } = this.clientParts;
+  close(code: number): void {
+    const { keepAlive, counts } = this.clientParts;
     this.over = true;
     this.stopEarly?.();
     if (this.watch !== undefined) keepAlive.remove(this.watch);
     counts.left(code);
-    log.info(`${this.path} closed`, {
-      route: counts.route,
-      code,
-      ...(reason === '' ? {} : { reason }),
-      id: this.id,
-    });
     this.events?.left();
   }
 

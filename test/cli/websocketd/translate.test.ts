@@ -183,13 +183,18 @@ const LINES: readonly [
 ][] = [
   [
     'info',
-    'GET /x?a=b',
-    { status: 101, ms: 1, route: '/', client: '::1' },
-    /\| ACCESS \| session {4}\| url:'\/x\?a=b' ms:'1' remote:'::1' \| CONNECT$/,
+    '/x?a=b opened',
+    { route: '/', client: '::1' },
+    /\| ACCESS \| session {4}\| url:'\/x\?a=b' remote:'::1' \| CONNECT$/,
   ],
   ['info', 'GET /x', { status: 404, ms: 1 }, /\| ACCESS \| http {7}\| url:'\/x' ms:'1' \| NOT FOUND$/],
   ['info', 'POST /x', { status: 200, ms: 1 }, /\| POST 200$/],
-  ['info', '/x closed', { code: 1000, route: '/' }, /\| ACCESS \| session {4}\| url:'\/x' code:'1000' \| DISCONNECT$/],
+  [
+    'info',
+    'GET /x',
+    { status: 101, ms: 1, code: 1000, route: '/' },
+    /\| ACCESS \| session {4}\| url:'\/x' ms:'1' code:'1000' \| DISCONNECT$/,
+  ],
   ['info', 'no such file', { from: 'stderr', pid: 7 }, /\| ERROR {2}\| stderr {5}\| pid:'7' \| no such file$/],
   ['warn', 'stderr: oh', { pid: 7, route: '/' }, /\| ERROR {2}\| stderr .*\| oh$/],
   ['info', 'ready', {}, /\| INFO {3}\| server {5}\| {2}\| ready$/],

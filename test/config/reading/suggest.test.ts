@@ -77,6 +77,7 @@ describe('a suggestion', () => {
         '[defaults]',
         '[connections]',
         '[log]',
+        '[log.requests]',
       ],
     ));
 });

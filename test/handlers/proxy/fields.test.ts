@@ -41,8 +41,10 @@ function sent(
   options: Partial<RequestFieldOptions> = {},
   changes: Partial<ClientRequest> = {},
 ): string[] {
-  const fields = requestFields(request(headers, changes), undefined, { ...OPTIONS, ...options });
-  return fields.filter(([name]) => name !== 'Via').map(([name, value]) => `${name}: ${value}`);
+  const fields = requestFields(request(headers, changes), 'r-1', undefined, { ...OPTIONS, ...options });
+  return fields
+    .filter(([name]) => name !== 'Via' && name !== 'X-Request-Id')
+    .map(([name, value]) => `${name}: ${value}`);
 }
 
 test('fields that are passed on, and how they are written', () => {
@@ -117,8 +119,8 @@ test('what says who the client is', () => {
     'X-Forwarded-Proto: http',
   ]);
   const user = { name: 'J\u00fcrgen\n', type: 'Basic' } as const;
-  const fields = requestFields(request([['remote-user', 'root']]), user, OPTIONS);
-  assert.deepEqual(fields[0], ['Remote-User', 'J\xc3\xbcrgen ']);
+  const fields = requestFields(request([['remote-user', 'root']]), 'r-1', user, OPTIONS);
+  assert.deepEqual(fields[1], ['Remote-User', 'J\xc3\xbcrgen ']);
 });
 
 test('where our paths begin is told as whoever is in front of us has told it', () => {
@@ -167,10 +169,31 @@ test('a password for the gateway is for the gateway', () => {
 });
 
 test('Via tells of a loop, and of nothing else', () => {
-  const fields = requestFields(request([['via', '1.0 fred']]), undefined, OPTIONS);
+  const fields = requestFields(request([['via', '1.0 fred']]), 'r-1', undefined, OPTIONS);
   assert.deepEqual(fields.at(-1), ['Via', '1.0 fred, 1.1 runnel-1']);
   assert.equal(hasPassed(request([['via', '1.0 fred, 1.1 runnel-1, 1.1 other']]), 'runnel-1'), true);
   assert.equal(hasPassed(request([['via', '1.0 fred']]), 'runnel-1'), false);
+});
+
+test("a request's id is ours to say, in every spelling, unless the configuration says it", () => {
+  const headers: HeaderList = [
+    ['x-request-id', 'theirs'],
+    ['x_request_id', 'theirs'],
+  ];
+  const told = (own: ReadonlyMap<string, string>) =>
+    requestFields(request(headers), 'r-1', undefined, { ...OPTIONS, own }).filter(([name]) => /request/i.test(name));
+  assert.deepEqual(told(new Map()), [['X-Request-Id', 'r-1']]);
+  assert.deepEqual(told(new Map([['x-request-id', 'own']])), [['X-Request-Id', 'own']]);
+  assert.deepEqual(told(new Map([['x-request-id', '']])), []);
+});
+
+test('a trace is passed on as it is, and one that is malformed is not', () => {
+  const parent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const state = ['tracestate', 'congo=t61rcWkgMzE'] as const;
+  assert.deepEqual(sent([['traceparent', parent], state]), [`Traceparent: ${parent}`, `Tracestate: ${state[1]}`]);
+  assert.deepEqual(sent([['traceparent', parent.toUpperCase()], state]), []);
+  assert.deepEqual(sent([['traceparent', parent], ['traceparent', parent], state]), []);
+  assert.deepEqual(sent([state]), []);
 });
 
 test('targets', () => {

@@ -10,7 +10,7 @@ import {
   type Upgrade,
 } from '../../engine.ts';
 import type { HeadFacts } from '../../heads.ts';
-import { internalError, isSource, STALLED_REPLY, sendableReply } from '../../replies.ts';
+import { cancelUpgrade, internalError, isSource, STALLED_REPLY, sendableReply } from '../../replies.ts';
 import { NodeBodyWriter } from '../body-writer.ts';
 import { LINGER } from '../connection.ts';
 import type { Copies } from '../copies.ts';
@@ -113,13 +113,15 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
         this.state = 'over';
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         const { remoteAddress } = this.request;
-        new NodeSocket(native, stream, upgrade.handlers, events, remoteAddress, () => connections.ended()).opened();
+        const { handlers, record } = upgrade;
+        const ended = (): void => connections.ended();
+        new NodeSocket(native, stream, handlers, events, remoteAddress, ended, record).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {
         if (opened) return;
         this.closed();
-        this.guard(() => upgrade.cancel());
+        this.guard(() => cancelUpgrade(upgrade));
       });
   }
 

@@ -99,7 +99,7 @@ describe('MQTT.js in Node', { skip: HAS_MOSQUITTO ? false : 'needs mosquitto' },
     const closed = new Promise((resolve) => first.on('close', () => resolve(true)));
     await connected(t, running, '/mqtt', { clientId: 'same' });
     assert.equal(await closed, true);
-    await running.logged((line) => line.message === '/mqtt closed' && line['code'] === 1000);
+    await running.logged((line) => line.message === 'GET /mqtt' && line['code'] === 1000);
   });
 });
 

@@ -1,24 +1,32 @@
 /** One request on its way through the pipeline: what is known of it, and the one place where it is answered, counted and logged. */
-import type { Exchange, Handshake, HeaderList, Reply, Upgrade } from '../engine/engine.ts';
-import { bodyLength } from '../engine/replies.ts';
-import type { LogFields } from '../ops/log.ts';
-import { methodLabel, statusClass } from '../ops/tallies.ts';
-import type { ClientRequest } from '../policy/addresses.ts';
-import type { User } from '../policy/auth/auth.ts';
-import { tokenParameter } from '../policy/auth/query-token.ts';
-import type { Refusal } from '../policy/refusal.ts';
-import { asAscii, NOTHING_BELOW, ROOT_PATH } from '../routing/canonical-path.ts';
-import type { Match } from '../routing/router.ts';
-import { asksForHtml } from './accept.ts';
-import { HttpError } from './errors.ts';
-import { type Body, type Call, cancelAnswer } from './handler.ts';
-import type { LiveBody } from './live-body.ts';
-import { LEFT, MeteredBody, TOO_SLOW } from './metered-body.ts';
-import type { ReadyReplies } from './ready-replies.ts';
-import { errorReply, unshared, withUpgradeHeaders } from './reply.ts';
-import type { PipelineParts, Route } from './route.ts';
-import type { Spool } from './spool.ts';
-import { accessOf } from './writing.ts';
+import {
+  type Exchange,
+  type Handshake,
+  type HeaderList,
+  headerValue,
+  type Reply,
+  type Upgrade,
+} from '../../engine/engine.ts';
+import { bodyLength } from '../../engine/replies.ts';
+import { isRequestId } from '../../net/tracing.ts';
+import { methodLabel, statusClass } from '../../ops/tallies.ts';
+import type { ClientRequest } from '../../policy/addresses.ts';
+import type { User } from '../../policy/auth/auth.ts';
+import { tokenParameter } from '../../policy/auth/query-token.ts';
+import type { Refusal } from '../../policy/refusal.ts';
+import { NOTHING_BELOW, ROOT_PATH } from '../../routing/canonical-path.ts';
+import type { Match } from '../../routing/router.ts';
+import { asksForHtml } from '../accept.ts';
+import { HttpError } from '../errors.ts';
+import { type Body, type Call, cancelAnswer } from '../handler.ts';
+import type { LiveBody } from '../live-body.ts';
+import { LEFT, MeteredBody, TOO_SLOW } from '../metered-body.ts';
+import type { ReadyReplies } from '../ready-replies.ts';
+import { errorReply, unshared, withUpgradeHeaders } from '../reply.ts';
+import type { PipelineParts, Route } from '../route.ts';
+import type { Spool } from '../spool.ts';
+import { accessOf } from '../writing.ts';
+import type { RequestFacts } from './request-log.ts';
 
 const NO_BODY: Body = { length: 0, bytes: Buffer.alloc(0), descriptor: undefined };
 /** A redirected request has lost its body, so what described the body goes too. */
@@ -33,7 +41,7 @@ const NO_FIELDS: HeaderList = [];
 /** What a client's leaving is called in logs since nginx; nobody is there to get it. */
 const CLIENT_LEFT = 499;
 
-export class PipelineCall implements Call {
+export class PipelineCall implements Call, RequestFacts {
   readonly handshake: Handshake | undefined;
   request: ClientRequest;
   user: User | undefined;
@@ -49,13 +57,13 @@ export class PipelineCall implements Call {
   private spool: Spool | undefined;
   /** Milliseconds of `performance.now()`. */
   readonly started = performance.now();
-  private notes: { [key: string]: string | number } | undefined;
+  notes: { [key: string]: string | number } | undefined;
   private aborting: AbortController | undefined;
   private watched = false;
-  private gone = false;
+  gone = false;
   private logged = false;
   /** The answer has no end, or waits for news: how long it takes says nothing. */
-  private lasting = false;
+  lasting = false;
 
   constructor(
     readonly exchange: Exchange,
@@ -66,10 +74,20 @@ export class PipelineCall implements Call {
     this.handshake = exchange.handshake;
   }
 
-  /** Most requests never need theirs. */
+  /** Most requests never need theirs. That of a proxy that we trust is theirs, so that one name finds a request in the logs of both. */
   get id(): string {
-    this.ownId ??= this.parts.nextId();
+    this.ownId ??= this.givenId() ?? this.parts.nextId();
     return this.ownId;
+  }
+
+  private givenId(): string | undefined {
+    if (this.request.proxied !== true) return undefined;
+    const given = headerValue(this.exchange.request.headers, 'x-request-id');
+    return given !== undefined && isRequestId(given) ? given : undefined;
+  }
+
+  get routeName(): string {
+    return this.route?.key ?? NO_ROUTE;
   }
 
   /** The router has found the route. */
@@ -160,8 +178,10 @@ export class PipelineCall implements Call {
     }
     if ('handlers' in answer) {
       const headers = [...(this.route?.headers ?? []), ...this.parts.headers];
-      this.exchange.upgrade(withUpgradeHeaders(answer, headers));
-      this.finish(101, 0, performance.now());
+      // Its line is written when the WebSocket is over.
+      const record = this.parts.requestLog?.socket(this);
+      this.count(101, 0, performance.now());
+      this.exchange.upgrade({ ...withUpgradeHeaders(answer, headers), record });
       return;
     }
     const cors =
@@ -199,7 +219,8 @@ export class PipelineCall implements Call {
       });
     else if (status >= 400 && error instanceof HttpError) this.note('because', error.message);
     this.spool?.cancel();
-    const headers: HeaderList = error instanceof HttpError ? error.headers : [];
+    const own: HeaderList = error instanceof HttpError ? error.headers : [];
+    const headers: HeaderList = status < 400 ? own : [...own, ['x-request-id', this.id]];
     const plain = (): Reply => errorReply(status, this.id, headers, asksForHtml(this.request.headers));
     const page = this.route?.handler.errorPage?.(status);
     if (page === undefined) {
@@ -234,7 +255,7 @@ export class PipelineCall implements Call {
     this.note('cut', reason);
     const route = this.route?.key ?? NO_ROUTE;
     if (reason !== LEFT) this.parts.tallies.dropped.add(1, route, reason === TOO_SLOW ? 'slow_reply' : 'cut');
-    if (reason !== LEFT && !this.parts.logRequests)
+    if (reason !== LEFT && this.parts.requestLog === undefined)
       this.parts.log.warn(`a response was cut off: ${reason}`, { id: this.id, route });
   }
 
@@ -249,52 +270,39 @@ export class PipelineCall implements Call {
 
   /** Now; what is answered within the engine's callback takes no time, and is most of all: then the clock is not read again. */
   private answeredAt(): number {
-    return this.watched || this.parts.logRequests ? performance.now() : this.started;
+    return this.watched || this.parts.requestLog !== undefined ? performance.now() : this.started;
   }
 
   /** @param now milliseconds of `performance.now()` */
   private finish(status: number, sent: number, now: number): void {
     if (this.logged) return;
+    this.count(status, sent, now);
+    this.parts.requestLog?.over(this, status, this.receivedBytes, sent, now);
+  }
+
+  private get receivedBytes(): number {
+    return this.live?.length ?? this.body?.length ?? 0;
+  }
+
+  private count(status: number, sent: number, now: number): void {
     this.logged = true;
-    const { tallies, log } = this.parts;
-    const route = this.route?.key ?? NO_ROUTE;
+    const { tallies } = this.parts;
+    const route = this.routeName;
     tallies.requests.add(1, route, methodLabel(this.request.method), String(status));
-    const received = this.live?.length ?? this.body?.length ?? 0;
+    const received = this.receivedBytes;
     if (received > 0) tallies.bodyBytes.add(received, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
     if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);
-    if (!this.parts.logRequests) return;
-    const { request } = this;
-    const fields: LogFields = {
-      status,
-      bytes: sent,
-      ms: Math.round((now - this.started) * 10) / 10,
-      route,
-      client: request.remoteAddress,
-      ...(this.user === undefined ? {} : { user: this.user.name }),
-      id: this.id,
-      ...(this.gone ? { left: true } : {}),
-      ...this.notes,
-    };
-    const target = request.query === undefined ? request.path : `${request.path}?${shown(request.query)}`;
-    log.info(`${request.method} ${asAscii(target)}`, fields);
   }
 
   private observeTime(status: number, now: number): void {
     const { requestTimes } = this.parts.tallies;
-    requestTimes.series(this.route?.key ?? NO_ROUTE, statusClass(status)).observe((now - this.started) / 1000);
+    requestTimes.series(this.routeName, statusClass(status)).observe((now - this.started) / 1000);
   }
 }
 
 function clientLeft(): HttpError {
   return new HttpError(CLIENT_LEFT, 'the client left');
-}
-
-/** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever and however somebody has written one. */
-function shown(query: string): string {
-  return /token|session/i.test(query)
-    ? query.replaceAll(/((?:access(?:_|%5f|-)?token|session)=)[^&]*/gi, '$1(hidden)')
-    : query;
 }
 
 /** An error and its causes, in one line: for the log only. */
