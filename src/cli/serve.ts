@@ -46,7 +46,7 @@ Signals:
     const file = configFile(line);
     const config = file === undefined ? undefined : readConfig(file);
     if (file === undefined || config === undefined) return EXIT.config;
-    return await serveUntilSignal(config, { reread: () => reread(file), controlled: resolve(file) });
+    return await serveUntilSignal(config, { reread: () => reread(file), file, controlled: resolve(file) });
   },
 };
 
@@ -97,7 +97,7 @@ export function reread(file: string, surroundings: Surroundings = {}, system = r
     : { ok: false, problems: result.problems.map(formatProblem) };
 }
 
-export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'extra' | 'programOver'> {
+export interface ServeParts extends Pick<GatewayParts, 'wrap' | 'reread' | 'file' | 'extra' | 'programOver'> {
   /** Where not the log of the configuration is meant. */
   readonly log?: Log;
   /** The absolute path of the configuration by which `reload`, `stop` and `status` find it. Left out: they do not. */

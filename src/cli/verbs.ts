@@ -4,6 +4,7 @@ import type { Verb } from './verb.ts';
 export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, () => Promise<Verb>>([
   ['serve', async () => (await import('./serve.ts')).serve],
   ['check', async () => (await import('./check/check.ts')).check],
+  ['status', async () => (await import('./running/status.ts')).status],
   ['reload', async () => (await import('./running/reload.ts')).reload],
   ['stop', async () => (await import('./running/stop.ts')).stop],
   ['init', async () => (await import('./init/init.ts')).init],

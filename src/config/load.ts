@@ -1,5 +1,6 @@
 /** A configuration file to a frozen configuration, or to every problem that it has. */
 import { dirname, resolve } from 'node:path';
+import { checkAdmin, doubtAdmin } from './checks/admin.ts';
 import {
   checkAddresses,
   checkListeners,
@@ -138,6 +139,7 @@ function check(file: RawFile, kinds: readonly RouteSchema[], reading: Reading, p
   checkListeners(file.table, reading);
   checkCors(file, reading);
   checkAuth(file, reading);
+  checkAdmin(file, reading);
 }
 
 /** What is no mistake for certain. */
@@ -149,6 +151,7 @@ function doubt(config: CommonConfig, kinds: readonly RouteSchema[], reading: Rea
   );
   doubtHosts(config, routes, reading);
   doubtRoutes(routes, reading);
+  doubtAdmin(config, reading);
 }
 
 /** The routes of every kind get what they inherit. */

@@ -3,24 +3,16 @@
  * the defaults, the errors, `runnel schema` and `docs/configuration.md` are made from it. Here are the tables that are about no route,
  * and how those of the kinds of routes are put among them. The kinds are above this layer: `gateway/config.ts` has both.
  */
+import { admin } from './keys/admin.ts';
 import { listen, USUAL_LISTEN } from './keys/listen.ts';
 import { log } from './keys/log.ts';
 import { connections } from './keys/policies.ts';
 import { defaults, type RouteConfig } from './keys/routes.ts';
 import type { RouteSchema } from './route-schema.ts';
-import { hostPattern, routeKey } from './values/names.ts';
-import { address, choice, duration, integer } from './values/simple.ts';
+import { routeKey } from './values/names.ts';
+import { choice, duration, integer } from './values/simple.ts';
 import { listOf, mapOf, type Table, table } from './values/tables.ts';
-import { type Fields, optional, preset, required, type Values } from './values/value.ts';
-
-const admin = table({
-  listen: required(address, 'Where /metrics and /healthz are served. Keep it off the network.'),
-  hosts: preset(
-    listOf(hostPattern, 'hosts'),
-    [],
-    'The hosts that it answers for, in addition to addresses such as 192.168.1.7 and the names of localhost. Requests with another Host get 421. "*" means any host.',
-  ),
-});
+import { type Fields, optional, preset, type Values } from './values/value.ts';
 
 const processes = table({
   max: preset(
@@ -38,7 +30,7 @@ const processes = table({
 const common = {
   listen: preset(listOf(listen, '[[listen]] tables'), USUAL_LISTEN, 'The addresses that accept connections.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
-  admin: optional(admin, "The operator's own listener."),
+  admin: optional(admin, "The operator's own listener: status page, metrics, health."),
   defaults: preset(
     defaults,
     {},

@@ -4,7 +4,9 @@ import { listeningUrl } from '../engine/door/listening.ts';
 import type { Listening } from '../engine/engine.ts';
 import { CacheBudget } from '../files/cache.ts';
 import { ReadBuffers } from '../files/file-body.ts';
+import { statusPages } from '../handlers/status/pages.ts';
 import type { Handler } from '../http/handler.ts';
+import type { StatusPages } from '../http/route-kind.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import { MemoryKeeper } from '../ops/memory/keeper.ts';
@@ -23,6 +25,8 @@ import type { ReloadChanges, ReloadOutcome, Remaining } from './control/protocol
 import { changedTables, needRestart } from './differences.ts';
 import { listenerOpener } from './listener-opener.ts';
 import { Listeners, type OpenListener, type PreparedListeners } from './listeners.ts';
+import { Maintenance } from './operating/maintenance.ts';
+import { GatewayOperator } from './operating/operator.ts';
 import { Patience } from './patience.ts';
 import { Pipelines } from './pipelines.ts';
 import { Reloader, type RereadResult } from './reloader.ts';
@@ -47,6 +51,8 @@ export interface GatewayParts {
   readonly programOver?: ((exit: Exit) => void) | undefined;
   /** Reads the configuration anew, for a reload. Without it there is no file. */
   readonly reread?: () => RereadResult;
+  /** That file, as it is shown to the operator. */
+  readonly file?: string | undefined;
 }
 
 export interface Gateway {
@@ -113,6 +119,8 @@ class RunningGateway implements Gateway {
   private readonly pipelines: Pipelines;
   private readonly readiness: Readiness;
   private readonly memory: MemoryKeeper;
+  private readonly operator: GatewayOperator;
+  private readonly statusPages: StatusPages;
   /** What is in force. */
   private built: BuiltConfig;
   /** The largest message of what is in force or about to be. */
@@ -128,7 +136,7 @@ class RunningGateway implements Gateway {
     private readonly first: Config,
     private readonly parts: GatewayParts,
   ) {
-    const { log, assets, version, reread } = parts;
+    const { log, assets, version, reread, file } = parts;
     const { tallies } = this;
     const policies = new Policies(first, tallies, log, () => this.ports());
     this.built = { config: first, policies, routes: NO_ROUTES };
@@ -140,7 +148,8 @@ class RunningGateway implements Gateway {
     else if (reason !== undefined) this.slower.add(reason);
     log.openSyslog(addon);
     this.readiness = openReadiness(process.env, addon, log);
-    this.memory = new MemoryKeeper(memoryLimit(), addon, assets.single, log);
+    const memory = memoryLimit();
+    this.memory = new MemoryKeeper(memory, addon, assets.single, log);
     // Not with a Node of the owner's: there a debugger may be wanted.
     if (assets.single && addon !== undefined) shield(addon);
 
@@ -159,8 +168,21 @@ class RunningGateway implements Gateway {
         slower: (why) => this.slower.add(why),
       }),
     );
+    const maintenance = new Maintenance();
+    this.operator = new GatewayOperator({
+      ...{ log, version, tallies, certificates, maintenance, memoryLimit: memory, file },
+      programs: this.programs,
+      built: () => this.built,
+      listeners: () => this.listeners.open,
+      reload: async () => void (await this.reload()),
+      lastReload: () => this.reloader.result,
+    });
+    this.statusPages = statusPages({
+      ...{ operator: this.operator, assets, log, tallies },
+      find: (host, path, handshake) => this.built.routes.router.find(host, path, handshake),
+    });
     this.pipelines = new Pipelines({
-      ...{ log, version, tallies, certificates },
+      ...{ log, version, tallies, certificates, maintenance, status: this.statusPages },
       securePort: () => this.listeners.open.find(({ listening }) => listening.secure)?.listening.port,
       routes: () => this.built.routes.router,
     });
@@ -219,7 +241,8 @@ class RunningGateway implements Gateway {
       policies,
       {
         ...{ assets, log, version, tallies, programs, files, buffers, wrap, extra, programOver },
-        find: (host, path) => this.built.routes.router.find(host, path),
+        find: (host, path, handshake) => this.built.routes.router.find(host, path, handshake),
+        status: this.statusPages,
       },
       before,
     );
@@ -230,6 +253,8 @@ class RunningGateway implements Gateway {
       const commit = (): void => {
         listeners.commit(config.stop_timeout);
         this.built = { config, policies, routes };
+        this.pipelines.commit();
+        this.watch(config);
       };
       return { changes, listeners, commit };
     } catch (error) {
@@ -237,6 +262,13 @@ class RunningGateway implements Gateway {
       for (const handler of changes.begun) handler.retire('the new configuration could not start');
       throw error;
     }
+  }
+
+  /** Keeps the last hour for who may look at it. */
+  private watch(config: Config): void {
+    const looked = config.admin !== undefined || config.status.size > 0;
+    if (looked) this.operator.samples.start();
+    else this.operator.samples.stop();
   }
 
   /** The handlers of the configuration before leave, those that are new begin. */
@@ -249,8 +281,8 @@ class RunningGateway implements Gateway {
     for (const listener of this.listeners.open) {
       if (before.includes(listener)) continue;
       const { port, engine } = listener.listening;
-      const [what, path] = listener.admin ? ['metrics on', 'metrics'] : ['listening on', ''];
-      this.parts.log.info(`${what} ${listeningUrl(listener.listening)}${path}${elsewhere(listener)}`, { port, engine });
+      const what = listener.admin ? 'status page and metrics on' : 'listening on';
+      this.parts.log.info(`${what} ${listeningUrl(listener.listening)}${elsewhere(listener)}`, { port, engine });
     }
   }
 
@@ -315,6 +347,8 @@ class RunningGateway implements Gateway {
     this.memory.stop();
     this.readiness.stopping(reason);
     this.listeners.stop();
+    this.operator.samples.stop();
+    this.pipelines.retire(reason);
     const handlers = compareRoutes(this.built.routes, NO_ROUTES).over;
     for (const handler of handlers) handler.retire(reason);
     await this.finished();

@@ -2,6 +2,7 @@
 
 import { ListenError } from '../engine/engine.ts';
 import type { Log } from '../ops/log.ts';
+import type { ReloadStatus } from '../ops/status.ts';
 import type { Readiness } from '../ops/system/readiness.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
@@ -31,6 +32,8 @@ export class Reloader {
   private wanted = false;
   private closed = false;
   private underWay: Promise<ReloadOutcome> | undefined;
+  /** What came of the last one. */
+  result: ReloadStatus | undefined;
 
   constructor(private readonly parts: ReloaderParts) {}
 
@@ -76,6 +79,7 @@ export class Reloader {
     if (reread === undefined) return { ok: true, changes: NO_CHANGES, doubts: [] };
     const outcome = await this.read(reread);
     tallies.reloads.add(1, outcome.ok ? 'ok' : 'failed');
+    this.result = { time: Date.now(), ok: outcome.ok, why: outcome.ok ? undefined : outcome.summary };
     if (outcome.ok) this.loaded();
     else {
       tallies.lastReload.series().value = 0;

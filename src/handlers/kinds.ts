@@ -4,5 +4,6 @@ import { cgiKind } from './cgi/kind.ts';
 import { fastcgiKind } from './fastcgi/kind.ts';
 import { proxyKind } from './proxy/kind.ts';
 import { staticKind } from './static/kind.ts';
+import { statusKind } from './status/kind.ts';
 
-export const ROUTE_KINDS = [staticKind, cgiKind, fastcgiKind, proxyKind, streamKind] as const;
+export const ROUTE_KINDS = [staticKind, cgiKind, fastcgiKind, proxyKind, streamKind, statusKind] as const;

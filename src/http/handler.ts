@@ -1,6 +1,7 @@
 /** What stands between the pipeline and whatever serves a route: a call goes in, an answer as data comes out. */
 
 import type { Handshake, Reply, Upgrade } from '../engine/engine.ts';
+import type { RouteFacts } from '../ops/status.ts';
 import type { ClientRequest } from '../policy/addresses.ts';
 import type { User } from '../policy/auth/auth.ts';
 import type { CanonicalPath, PathBelow } from '../routing/canonical-path.ts';
@@ -101,6 +102,10 @@ export interface Handler {
    * fields are added by the caller. What it throws is logged, and the gateway's own page is sent.
    */
   errorPage?(status: number): Promise<Reply> | undefined;
+  /** What it tells the operator of itself. Computed when it is asked for, which is only while somebody looks. */
+  status?(): RouteFacts;
+  /** Ends the connection of the client that its status has under this name; false where there is none. */
+  endClient?(name: string): boolean;
   /** It serves from now on: what runs without being asked for is started. */
   begin?(): void;
   /**

@@ -16,6 +16,18 @@ import type { Router } from '../routing/router.ts';
 import type { Handler } from './handler.ts';
 import type { Route } from './route.ts';
 
+/** Makes handlers for the operator's pages; each has its viewers for itself. */
+export interface StatusPages {
+  handler(options: StatusOptions): Handler;
+}
+
+export interface StatusOptions {
+  /** Whether something may be done from here. */
+  readonly actions: boolean;
+  /** The hosts that it answers for, beside addresses and localhost; undefined where its listener sees to that. */
+  readonly hosts: readonly string[] | undefined;
+}
+
 /** What the routes of one gateway share. */
 export interface CommonParts {
   readonly log: Log;
@@ -28,6 +40,7 @@ export interface CommonParts {
   readonly buffers: ReadBuffers;
   /** Which route serves a path, in the configuration that is in force when it is asked. */
   readonly find: Router<Route>['find'];
+  readonly status: StatusPages;
   /** For `runnel run --once`: a program of a stream has ended, and its clients have been told. */
   readonly programOver?: ((exit: Exit) => void) | undefined;
 }

@@ -1,7 +1,8 @@
 /** Every policy of one gateway, built from its configuration: what its listeners and its routes ask. */
 import { isDeepStrictEqual } from 'node:util';
+import type { AdminConfig } from '../config/keys/admin.ts';
 import type { AuthConfig, CorsConfig } from '../config/keys/policies.ts';
-import type { RoutePolicies } from '../config/keys/routes.ts';
+import { override, type RoutePolicies } from '../config/keys/routes.ts';
 import type { CommonConfig } from '../config/schema.ts';
 import { UNIX_PEER } from '../net/address.ts';
 import type { Log } from '../ops/log.ts';
@@ -92,15 +93,20 @@ export class Policies {
     this.guard.change(this.config.connections);
   }
 
-  /** Of the operator's own pages: open to whoever reaches their listener, and to pages of no other origin. */
-  ofAdmin(): BuiltPolicies {
+  /** Of the operator's own pages, with what `[admin]` asks for. */
+  ofOperator({ auth: own }: Pick<AdminConfig, 'auth'>): BuiltPolicies {
     const { limits, cors, auth } = this.config.defaults;
     return this.of({
       limits,
       cors: { ...cors, origins: [] },
       cross_site: 'refuse',
-      auth: { ...auth, require: 'none' },
+      auth: own === undefined ? { ...auth, require: 'none' } : override(auth, own),
     });
+  }
+
+  /** Of what says nothing and asks nobody, such as redirects: open to whoever reaches their listener, and to pages of no other origin. */
+  ofNobody(): BuiltPolicies {
+    return this.ofOperator({ auth: undefined });
   }
 
   private auth(config: AuthConfig): Auth {

@@ -26,6 +26,29 @@ export interface Program extends Child {
    * its end, or destroy it), or it was ended. Background processes that it left, without its stdout, are left alone.
    */
   readonly over: Promise<void>;
+  /** Who reads its stderr line by line, set by that reader: for its last words. */
+  stderrLines?: { readonly lastLines: readonly string[] } | undefined;
+}
+
+/** A program that runs, for the operator. */
+export interface RunningProgram {
+  readonly owner: string;
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly since: number;
+  readonly ending: boolean;
+  /** Its last words on stderr. */
+  readonly words: readonly string[];
+}
+
+/** The last program of an owner that failed. */
+export interface FailedProgram {
+  readonly owner: string;
+  readonly pid: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly exit: Exit;
+  readonly words: readonly string[];
 }
 
 /** How a program came to its end: status 0, another status, a signal, ended by us, or ended by us but long after KILL was sent. */
@@ -54,7 +77,12 @@ export class TooManyPrograms extends Error {
 /** How often a group that its leader has left is looked at, milliseconds: far sooner than process numbers come round. */
 const GROUP_LOOK = 1000;
 
+/** Owners whose last failure is kept. */
+const MAX_FAILURES = 256;
+
 interface ProgramRecord {
+  /** When it was started: milliseconds of `performance.now()`. */
+  readonly since: number;
   readonly program: Program;
   readonly times: TerminationTimes;
   readonly over: Deferred;
@@ -73,6 +101,8 @@ export class Programs {
   private readonly starting = new Set<Promise<unknown>>();
   private readonly watchdog: Watchdog;
   private closing: Promise<void> | undefined;
+  /** By owner. */
+  private readonly failures = new Map<string, FailedProgram>();
 
   /**
    * @param spawner Is closed by `closeAll`.
@@ -94,6 +124,26 @@ export class Programs {
   /** Programs that run or are being started. */
   get size(): number {
     return this.records.size + this.starting.size;
+  }
+
+  /** Those that run, in the order of their starts. */
+  list(): readonly RunningProgram[] {
+    return [...this.records.values()].map(({ program: { owner, pid, stderrLines }, since, termination }) => ({
+      ...{ owner, pid, since: Math.round(performance.timeOrigin + since), ending: termination !== undefined },
+      words: stderrLines?.lastLines ?? [],
+    }));
+  }
+
+  /** For each owner the last of its programs that ended with another status than 0 or by a signal, and not because we ended it. */
+  lastFailures(): readonly FailedProgram[] {
+    return [...this.failures.values()];
+  }
+
+  /** Ends the program with this number; whose it is does then what it does when a program ends. Undefined where there is none, else its owner. */
+  endByNumber(pid: number): string | undefined {
+    const record = [...this.records.values()].find(({ program }) => program.pid === pid);
+    if (record !== undefined) void this.end(record.program);
+    return record?.program.owner;
   }
 
   /** Another bound from now on. Programs above it go on. */
@@ -188,6 +238,7 @@ export class Programs {
       over: over.promise,
     };
     const record: ProgramRecord = {
+      since: performance.now(),
       program,
       times: options.termination,
       over,
@@ -243,8 +294,20 @@ export class Programs {
     record.watched.leave();
     program.leaveGroup?.();
     program.stdin?.destroy();
+    if (reason === 'failed' || reason === 'signal') this.remember(program, exit);
     this.events.ended(program.owner, reason, exit);
     record.over.resolve();
+  }
+
+  private remember({ owner, pid, stderrLines }: Program, exit: Exit): void {
+    // The oldest first, so that it is the one that goes.
+    this.failures.delete(owner);
+    this.failures.set(owner, { owner, pid, time: Date.now(), exit, words: stderrLines?.lastLines ?? [] });
+    if (this.failures.size <= MAX_FAILURES) return;
+    for (const oldest of this.failures.keys()) {
+      this.failures.delete(oldest);
+      return;
+    }
   }
 }
 

@@ -41,7 +41,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
   const { channels, requests } = channelsOf(source, clientParts, sourceParts);
-  return new Stream(plan, clientParts, channels, requests);
+  return new Stream(plan, clientParts, channels, source.name, requests);
 }
 
 function channelsOf(

@@ -5,6 +5,7 @@ import type { Answer, Call, Handler } from '../http/handler.ts';
 import { textReply, withHeaders } from '../http/reply.ts';
 import { bodyBytes } from '../http/spool.ts';
 import { queryValue } from '../net/query.ts';
+import type { RouteFacts } from '../ops/status.ts';
 import { untilAborted } from '../ownership/until-aborted.ts';
 import type { ClientRequest } from '../policy/addresses.ts';
 import { noRoom } from '../programs/start-error.ts';
@@ -20,11 +21,13 @@ import { ENDED_ID, eventStream, plainStream, type ResponseForm } from './clients
 import { lastEventId, transportOf, wantsPicture } from './clients/transport.ts';
 import { acceptWebSocket } from './clients/websocket.ts';
 import type { CountedTransport } from './counts.ts';
-import { CLOSE } from './message.ts';
+import { CLOSE, type Ending } from './message.ts';
 import type { StreamPlan } from './plan.ts';
 import type { WritingRequests } from './sources/source.ts';
 
 export const STREAM_METHODS = ['GET', 'HEAD', 'POST'] as const;
+/** It stays away then: that is what was asked for. */
+const ENDED_BY_OPERATOR: Ending = { code: CLOSE.policyViolation, reason: 'the operator has ended this connection' };
 /** Of a stream that takes no messages. */
 const READ_METHODS = ['GET', 'HEAD'] as const;
 
@@ -48,6 +51,8 @@ export class Stream implements Handler {
     private readonly plan: StreamPlan,
     private readonly clientParts: ClientParts,
     private readonly channels: Channels,
+    /** The key that chose its source. */
+    private readonly source: string,
     /** Where requests that write are more than messages to the source. */
     private readonly requests?: WritingRequests,
   ) {
@@ -93,6 +98,15 @@ export class Stream implements Handler {
     return this.requests?.takesLive(request) === true;
   }
 
+  status(): RouteFacts {
+    const { share } = this.plan;
+    return { stream: { source: this.source, share, ...this.channels.status() } };
+  }
+
+  endClient(name: string): boolean {
+    return this.channels.endClient(name, ENDED_BY_OPERATOR);
+  }
+
   retire(reason: string): void {
     this.retired = reason;
     this.requests?.finish(reason);
@@ -128,7 +142,7 @@ export class Stream implements Handler {
     }
     const form: ResponseForm =
       transport === 'events' ? eventStream(binary, keepAlive.pingInterval) : plainStream(binary);
-    return acceptResponse(this.clientParts, formed(form), transport, reservation);
+    return acceptResponse(this.clientParts, formed(form, transport), transport, reservation);
   }
 
   /** How a GET would begin, and where a shared stream is. Nothing is started for it. */

@@ -33,6 +33,7 @@ const OPTIONS: FakeOptions = {
 
 /** A client with a buffer like a socket's: behind when it holds more than 64 KiB. */
 export class FakeClient implements Client {
+  readonly transport = 'websocket';
   readonly got: string[] = [];
   /** How many messages came at a time. */
   readonly batches: number[] = [];

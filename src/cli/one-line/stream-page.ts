@@ -1,7 +1,6 @@
 /** The page that shows one stream in a browser: `runnel run` serves it, and `runnel websocketd --devconsole`. */
-import { createHash } from 'node:crypto';
 import { type HeaderList, headerValue } from '../../engine/engine.ts';
-import { withoutComments } from '../../handlers/own/browser-files.ts';
+import { asScript, pagePolicy, withoutComments } from '../../handlers/status/script-page.ts';
 import type { Handler } from '../../http/handler.ts';
 import { escapeHtml } from '../../http/page.ts';
 import type { Assets } from '../../ops/assets.ts';
@@ -36,7 +35,7 @@ export function streamPage(assets: Assets, facts: PageFacts): StreamPage {
     headers: [
       ['content-type', 'text/html; charset=utf-8'],
       ['cache-control', 'no-cache'],
-      ['content-security-policy', policy(html)],
+      ['content-security-policy', pagePolicy(html, '; worker-src blob:')],
       ['referrer-policy', 'no-referrer'],
       ['x-content-type-options', 'nosniff'],
     ],
@@ -68,18 +67,4 @@ export function pageBefore(stream: Handler, page: StreamPage, title: string): Ha
       return wantsPage ? { status: 200, headers: page.headers, body } : stream.handle(call);
     },
   };
-}
-
-/** A module without its imports and exports: what it imports stands before it. */
-function asScript(module: string): string {
-  return module.replace(/^import [^;]*;\n/gm, '').replace(/^export /gm, '');
-}
-
-/** Only what is in the page: what a program prints is text, and would be harmless even if it became something else. */
-function policy(html: string): string {
-  const hashes = (element: string): string =>
-    [...html.matchAll(new RegExp(`<${element}>([\\s\\S]*?)</${element}>`, 'g'))]
-      .map(([, text = '']) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`)
-      .join(' ');
-  return `default-src 'none'; script-src ${hashes('script')}; style-src ${hashes('style')}; connect-src 'self'; worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'`;
 }

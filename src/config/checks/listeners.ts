@@ -129,7 +129,13 @@ function trustedProxies(file: RawTable): readonly unknown[] {
 export type SocketObjections = (names: Pick<ListenConfig, 'owner' | 'group'>) => readonly Objection[];
 
 /** The owners and groups of sockets. */
-export function checkSocketFiles({ listen }: CommonConfig, reading: Reading, objections: SocketObjections): void {
+export function checkSocketFiles(
+  { listen, admin }: CommonConfig,
+  reading: Reading,
+  objections: SocketObjections,
+): void {
+  for (const { key, message } of admin === undefined ? [] : objections(admin))
+    reading.problem(['admin', ...key], message);
   for (const [index, names] of listen.entries())
     for (const { key, message } of objections(names)) reading.problem(['listen', index, ...key], message);
 }

@@ -19,6 +19,7 @@ export function checkAuth(file: RawFile, reading: Reading): void {
   const defaults = tableAt(whole, ['auth']);
   const tables: readonly (readonly [KeyPath, RawTable, RawTable])[] = [
     [['defaults'], whole, {}],
+    [['admin'], tableAt(file.table, ['admin']), defaults],
     ...file.routes.map(({ path, table }) => [path, table, defaults] as const),
     // Takes the place of the others instead of adding to them.
     ...file.routes.map(({ path, table }) => [[...path, 'publish'], tableAt(table, ['publish']), {}] as const),

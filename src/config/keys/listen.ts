@@ -47,11 +47,11 @@ const permissions: ValueType<number> = {
 };
 
 /** Only the path of a Unix socket that we make has an owner and permissions of ours. */
-const fileNeedsPath: Rule = {
+export const fileNeedsPath = (key: 'address' | 'listen'): Rule => ({
   note: '`mode`, `owner` and `group` only with an address `"unix:PATH"`.',
   json: {},
   check(value, at, reading) {
-    const { address } = value;
+    const address = value[key];
     if (typeof address !== 'string' || address.startsWith('unix:')) return;
     const [why, hint] = address.startsWith('systemd:')
       ? ['systemd has made this socket', 'set SocketMode=, SocketUser= and SocketGroup= in its .socket unit']
@@ -59,7 +59,7 @@ const fileNeedsPath: Rule = {
     for (const name of ['mode', 'owner', 'group'])
       if (Object.hasOwn(value, name)) reading.problem([...at, name], `has no effect: ${why}`, hint);
   },
-};
+});
 
 /** uWebSockets.js does not tell whose connection a request came by, so who is behind the proxy would be lost. */
 const proxyNeedsNode: Rule = {
@@ -84,6 +84,22 @@ const http2NeedsTls: Rule = {
   },
 };
 
+/** Whose the file of a Unix socket is. */
+export const socketFile = {
+  mode: optional(
+    permissions,
+    'The permissions of a Unix socket, in octal digits. Who may write may connect. The default is what the umask leaves.',
+  ),
+  owner: optional(
+    confinementTypes.user,
+    'The owner of a Unix socket: a name or a number of /etc/passwd. Only root can set it. The default is the user of the gateway.',
+  ),
+  group: optional(
+    confinementTypes.group,
+    'The group of a Unix socket: a name or a number of /etc/group, such as that of the proxy in front. Without root it must be one of the groups of the user of the gateway. The default is their primary group.',
+  ),
+} as const;
+
 export const listen = table(
   {
     address: required(
@@ -106,18 +122,7 @@ export const listen = table(
       false,
       'Whether every connection begins with a PROXY preface (version 1 or 2: `send-proxy` in HAProxy, `proxy_protocol on` in nginx), in which a proxy names the client. Only `connections.trusted_proxies` may connect then. Served by "node".',
     ),
-    mode: optional(
-      permissions,
-      'The permissions of a Unix socket, in octal digits. Who may write may connect. The default is what the umask leaves.',
-    ),
-    owner: optional(
-      confinementTypes.user,
-      'The owner of a Unix socket: a name or a number of /etc/passwd. Only root can set it. The default is the user of the gateway.',
-    ),
-    group: optional(
-      confinementTypes.group,
-      'The group of a Unix socket: a name or a number of /etc/group, such as that of the proxy in front. Without root it must be one of the groups of the user of the gateway. The default is their primary group.',
-    ),
+    ...socketFile,
     hosts: preset(
       listOf(hostPattern, 'hosts'),
       ['*'],
@@ -128,7 +133,7 @@ export const listen = table(
       'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped, "http:8080" to another port without TLS.',
     ),
   },
-  together(proxyNeedsNode, fileNeedsPath, http2NeedsTls),
+  together(proxyNeedsNode, fileNeedsPath('address'), http2NeedsTls),
 );
 
 export type ListenConfig = Values<(typeof listen)['fields']>;

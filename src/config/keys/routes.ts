@@ -82,7 +82,8 @@ export function inherit(route: Inheriting, defaults: Defaults): RouteConfig {
   };
 }
 
-function override<T extends object>(base: T, own: { readonly [K in keyof T]?: T[K] | undefined }): T {
+/** `base` with what `own` sets. */
+export function override<T extends object>(base: T, own: { readonly [K in keyof T]?: T[K] | undefined }): T {
   const set = Object.entries(own).filter(([, value]) => value !== undefined);
   return { ...base, ...Object.fromEntries(set) };
 }

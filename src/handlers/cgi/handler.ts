@@ -186,6 +186,7 @@ class CgiPrograms {
       new StderrLines(program.stderr, {
         line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
       });
+    program.stderrLines = stderr;
     const ended = program.exited.then(endOf);
     void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
     return new CgiRun({

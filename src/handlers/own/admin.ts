@@ -47,8 +47,11 @@ export interface ReadyState {
   readonly ready: boolean;
 }
 
-/** 200 while everything is in order, else 503; the page has a line for each thing. */
-export function readyHandler(states: () => readonly ReadyState[]): Handler {
+/**
+ * 200 while everything is in order, else 503; the page has a line for each thing.
+ * @param terse only whether it is: for pages of which nobody else may see more
+ */
+export function readyHandler(states: () => readonly ReadyState[], terse: boolean): Handler {
   return {
     kind: 'ready',
     methods: READ_ONLY,
@@ -59,7 +62,7 @@ export function readyHandler(states: () => readonly ReadyState[]): Handler {
       const ready = all.every((state) => state.ready);
       return textReply(
         ready ? 200 : 503,
-        [ready ? 'ready' : 'not ready', ...all.map(({ text }) => text), ''].join('\n'),
+        [ready ? 'ready' : 'not ready', ...(terse ? [] : all.map(({ text }) => text)), ''].join('\n'),
       );
     },
     retire: () => undefined,

@@ -12,6 +12,7 @@ import { redirectReply } from '../../http/reply.ts';
 import type { Assets } from '../../ops/assets.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
+import { withoutComments } from '../status/script-page.ts';
 import { checkStream } from './check-stream.ts';
 
 /** No route of a configuration may be here or below. */
@@ -88,14 +89,6 @@ export class BrowserFiles implements Handler {
     this.files.set(name, file);
     return file;
   }
-}
-
-/** Lines that are comments, and indentation: a quarter of what a phone would load. */
-export function withoutComments(script: string): string {
-  return script
-    .replace(/^[ \t]+/gm, '')
-    .replace(/^\/\/.*\n/gm, '')
-    .replace(/([;,{]) \/\/ .*$/gm, '$1');
 }
 
 function browserFile(text: string, contentType: string, compress: (bytes: Buffer) => Buffer): BrowserFile {

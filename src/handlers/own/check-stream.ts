@@ -55,7 +55,7 @@ export function checkStream(route: string, log: Log, tallies: Tallies): Handler 
     mixed: false,
   };
   const sources: SharedSources = { start: async (_first, _query, events) => new TickingSource(events) };
-  return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources));
+  return new Stream(PLAN, clientParts, new SharedChannels(PLAN, clientParts, sources), 'check');
 }
 
 /** Ticks, and answers each message with itself. */

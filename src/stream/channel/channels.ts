@@ -1,5 +1,6 @@
 /** The channels of one stream: one for each client (`private-channels.ts`), or one for all that get the same (`shared-channels.ts`). */
 import type { Call } from '../../http/handler.ts';
+import type { StreamFacts } from '../../ops/status.ts';
 import type { Reservation } from '../clients/client.ts';
 import type { Transport } from '../clients/transport.ts';
 import type { History } from '../history/history.ts';
@@ -33,6 +34,10 @@ export interface Channels {
   sender(call: Call): Sender | Promise<Sender>;
   /** `start = "boot"`: starts what runs without clients. */
   boot(): void;
+  /** What the operator sees of them. */
+  status(): Omit<StreamFacts, 'source' | 'share'>;
+  /** Ends the connection of the client that `status` has under this name; false where there is none. */
+  endClient(name: string, ending: Ending): boolean;
   /** Ends the stream of every client, and of those that still join. */
   finish(ending: Ending): void;
   /** Ends what is left of the sources, where their own release does not. */

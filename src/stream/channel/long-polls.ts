@@ -42,6 +42,11 @@ export class LongPolls {
     this.positions = new LongPollPositions({ time: BETWEEN_REQUESTS, bytes: parts.maxBehind }, () => parts.unused());
   }
 
+  /** Requests that wait. */
+  get size(): number {
+    return this.waiting.size;
+  }
+
   /** Whether a request waits, or a client is expected to ask again. */
   get inUse(): boolean {
     return this.waiting.size > 0 || this.positions.inUse;

@@ -11,6 +11,7 @@ import type { PrivateSources, StartedSource } from '../sources/source.ts';
 import type { Channels, Sender } from './channels.ts';
 import { PrivateChannel, type Restart } from './private.ts';
 import { Sessions } from './sessions.ts';
+import { type ChannelFacts, factsOfChannels, parseClientName } from './status.ts';
 
 export class PrivateChannels implements Channels {
   private readonly channels = new Set<PrivateChannel>();
@@ -29,11 +30,12 @@ export class PrivateChannels implements Channels {
 
   async reserve(call: Call, transport: Transport): Promise<Reservation> {
     const started = await this.sources.start(call);
-    const number = transport === 'websocket' ? undefined : ++this.joined;
+    const number = ++this.joined;
+    const hasSession = transport !== 'websocket';
     return {
       join: (client) => {
         const connect = started.take();
-        return connect === undefined ? undefined : this.join(call, client, connect, number);
+        return connect === undefined ? undefined : this.join(call, client, connect, { number, hasSession });
       },
       cancel: () => started.giveBack(),
     };
@@ -57,6 +59,21 @@ export class PrivateChannels implements Channels {
 
   boot(): void {}
 
+  status(): ReturnType<Channels['status']> {
+    return factsOfChannels(this.statuses());
+  }
+
+  endClient(name: string, ending: Ending): boolean {
+    const id = parseClientName(name)?.id;
+    const channel = [...this.channels].find((each) => each.id === id);
+    channel?.finish(ending);
+    return channel !== undefined;
+  }
+
+  private *statuses(): Iterable<ChannelFacts> {
+    for (const channel of this.channels) yield channel.status();
+  }
+
   finish(ending: Ending): void {
     this.ending = ending;
     for (const channel of [...this.channels]) channel.finish(ending);
@@ -66,21 +83,30 @@ export class PrivateChannels implements Channels {
     return this.sources.close();
   }
 
-  private join(call: Call, client: Client, connect: StartedSource, number: number | undefined): ClientEvents {
+  private join(
+    call: Call,
+    client: Client,
+    connect: StartedSource,
+    arrival: { readonly number: number; readonly hasSession: boolean },
+  ): ClientEvents {
     const { plan } = this;
     const { counts, log, binary, picture } = this.clientParts;
     const { maxQueue, drainTimeout, eofMessage } = plan;
-    const options = { maxQueue, drainTimeout, eofMessage, restart: this.restart(call), binary, picture };
+    const { number, hasSession } = arrival;
+    const { remoteAddress: address } = call.request;
+    const facts = { address, query: '', user: call.user };
+    const restart = this.restart(call);
+    const options = { maxQueue, drainTimeout, eofMessage, restart, binary, picture, number, facts };
     const channel = new PrivateChannel(options, counts, log, () => {
       this.channels.delete(channel);
-      if (number !== undefined) this.senders.delete(number);
+      this.senders.delete(number);
     });
     this.channels.add(channel);
-    if (number !== undefined) this.senders.set(number, channel);
+    if (hasSession) this.senders.set(number, channel);
     client.notice({
       kind: 'joined',
       id: '',
-      facts: number === undefined ? {} : { session: this.sessions.issue(number, call.user) },
+      facts: hasSession ? { session: this.sessions.issue(number, call.user) } : {},
     });
     channel.join(client, connect);
     // It was let in, and then took a while to arrive.

@@ -4,7 +4,9 @@ import { type Client, type MessageOrigin, type Notice, partialNotice } from '../
 import type { DropReason, StreamCounts } from '../counts.ts';
 import { CLOSE, type Ending, Message, makeMessage } from '../message.ts';
 import type { Backoff } from '../sources/backoff.ts';
-import type { SendResult, SourceEvents, WritableSource } from '../sources/source.ts';
+import type { ClientFacts, SendResult, SourceEvents, WritableSource } from '../sources/source.ts';
+import { nameOf } from './member.ts';
+import type { ChannelFacts } from './status.ts';
 
 export interface ChannelOptions {
   /** Bytes of a client's messages that may wait for the source. */
@@ -19,6 +21,9 @@ export interface ChannelOptions {
   readonly eofMessage: Buffer | undefined;
   /** How a source that has ended is started anew; undefined: its end is the stream's. */
   readonly restart: Restart | undefined;
+  /** Of the client among those of the stream, and who it is. */
+  readonly number: number;
+  readonly facts: ClientFacts;
 }
 
 export interface Restart {
@@ -40,6 +45,7 @@ export class PrivateChannel implements SourceEvents {
   private closing: NodeJS.Timeout | undefined;
   private restarting: NodeJS.Timeout | undefined;
   private clientPaused = false;
+  private restarts = 0;
   private over = false;
 
   /** @param left called once, when the channel is over: the client has left, or the source has ended. */
@@ -59,6 +65,23 @@ export class PrivateChannel implements SourceEvents {
     const source = connect(this);
     if (this.over) source.release();
     else this.attach(source);
+  }
+
+  /** Its client's name. */
+  get id(): string {
+    return nameOf(this.options.number);
+  }
+
+  /** What the operator sees of it. */
+  status(): ChannelFacts {
+    const { source, client, id, restarts } = this;
+    const { facts } = this.options;
+    const since = Math.round(performance.timeOrigin + this.sourceSince);
+    return {
+      ...{ name: id, restarts, shown: false, polls: 0 },
+      source: source === undefined ? { state: 'restarting' } : { state: 'running', since, ...source.status?.() },
+      viewers: client === undefined ? [] : [{ id, client, facts, waiting: 0 }],
+    };
   }
 
   // ---- from the client ----
@@ -203,6 +226,7 @@ export class PrivateChannel implements SourceEvents {
     this.tell({ kind: 'notice', text: `the program has ended (${ending.reason}) and is restarted` });
     this.source?.release();
     this.source = undefined;
+    this.restarts++;
     this.sourceSince = performance.now() + wait;
     this.restarting = setTimeout(() => {
       restart.start(this).then(

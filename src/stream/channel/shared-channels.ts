@@ -15,6 +15,7 @@ import type { ClientFacts, MessageAnswer, SendResult, SharedSources } from '../s
 import type { Channels, Sender } from './channels.ts';
 import type { Member } from './member.ts';
 import { SharedChannel } from './shared.ts';
+import { type ChannelFacts, channelName, factsOfChannels, parseClientName } from './status.ts';
 
 export class SharedChannels implements Channels {
   private readonly channels = new Map<string, SharedChannel>();
@@ -68,6 +69,22 @@ export class SharedChannels implements Channels {
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  status(): ReturnType<Channels['status']> {
+    return factsOfChannels(this.statuses());
+  }
+
+  endClient(name: string, ending: Ending): boolean {
+    const { place = -1, id = '' } = parseClientName(name) ?? {};
+    return [...this.channels.values()][place]?.endClient(id, ending) === true;
+  }
+
+  private *statuses(): Iterable<ChannelFacts> {
+    const { share } = this.plan;
+    // Whose credentials a channel is for is in no name, and what it says is for nobody else.
+    for (const [key, channel] of this.channels)
+      yield channel.status(channelName(share === 'credentials' ? '' : key), share !== 'credentials');
   }
 
   /** @param use called at once where a source runs already, otherwise when it does */

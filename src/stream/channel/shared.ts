@@ -14,6 +14,7 @@ import { Delivery, type DeliveryOptions, type DeliveryRules } from './delivery.t
 import { LongPolls } from './long-polls.ts';
 import { Member, nameOf } from './member.ts';
 import { Sessions } from './sessions.ts';
+import type { ChannelFacts, Viewer } from './status.ts';
 
 /** What the route's configuration decides. */
 export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions {
@@ -133,6 +134,36 @@ export class SharedChannel implements SharedSourceEvents {
     this.supervisor.stop();
     this.closeAll(ending);
     this.longPolls.close(ending);
+  }
+
+  // ---- for the operator ----
+
+  /** @param name which of the stream's channels it is; @param shown whether its messages may be shown */
+  status(name: string, shown: boolean): ChannelFacts {
+    const { supervisor, history, longPolls } = this;
+    const source = supervisor.status();
+    return {
+      name,
+      source,
+      restarts: supervisor.restarts,
+      history,
+      shown,
+      viewers: this.viewers(),
+      polls: longPolls.size,
+    };
+  }
+
+  private *viewers(): Iterable<Viewer> {
+    const { end } = this.history;
+    for (const { id, client, facts, position, unnumberedBytes } of this.members.values())
+      yield { id, client, facts, waiting: (position?.bytesTo(end) ?? 0) + unnumberedBytes };
+  }
+
+  /** Ends the connection of a client; false where there is none of this name. */
+  endClient(id: string, ending: Ending): boolean {
+    const member = this.members.get(id);
+    if (member !== undefined) this.close(member, ending);
+    return member !== undefined;
   }
 
   // ---- clients ----

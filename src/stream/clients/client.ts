@@ -31,6 +31,8 @@ export function noticeText(
 
 /** The gateway's end of a client, as its channel uses it. */
 export interface Client {
+  /** How it is connected: the name in the counts. */
+  readonly transport: string;
   /** Takes messages that belong together. False: taken, but the client is behind; `ClientEvents.drain` tells when it has caught up. */
   deliver(batch: readonly Message[], origin: MessageOrigin): boolean;
   notice(notice: Notice): void;

@@ -54,6 +54,7 @@ export class PartsForm {
 }
 
 class PartsBody implements LiveBody {
+  readonly transport = 'parts';
   /** It never sends. */
   readonly heldBack = false;
   readonly length = undefined;

@@ -38,11 +38,11 @@ export interface LiveResponse {
 }
 
 /** A response that has a form for each message. */
-export function formed(form: ResponseForm): LiveResponse {
+export function formed(form: ResponseForm, transport: string): LiveResponse {
   return {
     contentType: form.contentType,
     pingsEarly: form.ping !== undefined,
-    body: (events) => new ResponseClient(form, events),
+    body: (events) => new ResponseClient(transport, form, events),
   };
 }
 
@@ -59,6 +59,7 @@ class ResponseClient implements LiveBody {
   private over = false;
 
   constructor(
+    readonly transport: string,
     private readonly form: ResponseForm,
     private readonly events: ResponseEvents,
   ) {}

@@ -20,6 +20,10 @@ import { earlyPings, type PingedClient, type Watch, type WatchOwner } from './ke
  */
 export class WebSocketClient implements Client, PingedClient {
   heldBack = false;
+  /** On the prototype, because there may be very many clients. */
+  get transport(): string {
+    return 'websocket';
+  }
 
   constructor(
     private readonly socket: Socket,

@@ -134,6 +134,13 @@ export class History {
     return this.newest ?? this.tail;
   }
 
+  /** How many messages are kept, and their bytes. */
+  size(): { readonly kept: number; readonly keptBytes: number } {
+    this.trim();
+    const { first, tail } = this;
+    return { kept: tail.sequence - first.sequence, keptBytes: tail.bytes - first.bytes };
+  }
+
   /** Everything that is kept. */
   all(): readonly Message[] {
     return portionFrom(this.beginning(), Number.POSITIVE_INFINITY).batch;

@@ -4,6 +4,7 @@
  * may answer it (`SharedSource`: a program, a tagged program, a polled target).
  */
 import type { Answer, Call } from '../../http/handler.ts';
+import type { SourceStatus } from '../../ops/status.ts';
 import type { Held } from '../../ownership/held.ts';
 import type { ClientRequest } from '../../policy/addresses.ts';
 import type { Ending } from '../message.ts';
@@ -11,6 +12,8 @@ import type { Ending } from '../message.ts';
 export interface Source {
   /** It is not needed any more: what it still says is thrown away, and it is ended. */
   release(): void;
+  /** What it tells the operator, where it is more than that it is there. */
+  status?(): Partial<SourceStatus>;
 }
 
 /** What is written to, and may be held back. */

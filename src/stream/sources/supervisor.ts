@@ -2,7 +2,9 @@
  * Supervises the source of a shared stream: starts it with the first client or at boot, stops it after the last one has left, restarts
  * it while there are clients.
  */
+
 import type { Log } from '../../ops/log.ts';
+import type { SourceStatus } from '../../ops/status.ts';
 import type { Ending } from '../message.ts';
 import { Backoff, type BackoffTimes } from './backoff.ts';
 import type { SharedSource } from './source.ts';
@@ -41,6 +43,9 @@ export class SourceSupervisor {
   private readonly backoff: Backoff;
   private isAway = false;
   private over = false;
+  /** How often it was started again because it had ended. */
+  restarts = 0;
+  private endedWith = '';
 
   constructor(
     private readonly options: SupervisorOptions,
@@ -87,6 +92,18 @@ export class SourceSupervisor {
     if (!this.options.restartWanted(ending)) return false;
     if (needed) this.again(ending.reason);
     return true;
+  }
+
+  /** What the operator sees of it. */
+  status(): SourceStatus {
+    const { source } = this;
+    if (source !== undefined) {
+      const since = Math.round(performance.timeOrigin + this.since);
+      return { state: 'running', since, ...source.status?.() };
+    }
+    if (this.over) return { state: 'ended' };
+    if (this.isAway) return { state: 'restarting', why: this.endedWith };
+    return { state: this.starting === undefined ? 'idle' : 'starting' };
   }
 
   /** For good. */
@@ -145,6 +162,8 @@ export class SourceSupervisor {
       this.parts.notice(`the program has ended (${why}) and is restarted`);
     }
     this.isAway = true;
+    this.endedWith = why;
+    this.restarts++;
     // What comes now is waiting, not running.
     this.since = performance.now() + wait;
     this.restarting = setTimeout(() => {

@@ -33,6 +33,11 @@ function storeEvents(listener: string, log: Log, tallies: Tallies): StoreEvents 
   };
 }
 
+/** A certificate that is served, and how long it is good. */
+export interface CertificateLife extends Pick<CertificateFacts, 'title' | 'names' | 'notAfter' | 'fingerprint'> {
+  readonly daysLeft: number;
+}
+
 /** The stores of every TLS listener of a gateway. */
 export class Certificates {
   private stores: readonly { readonly listener: string; readonly store: CertificateStore }[] = [];
@@ -67,6 +72,16 @@ export class Certificates {
     const left = this.stores.filter((each) => each.listener === listener).flatMap((each) => each.store.certificates());
     for (const { title } of store.certificates())
       if (!left.some((facts) => facts.title === title)) this.tallies.certificateExpiry.remove(listener, title);
+  }
+
+  /** What `listener` serves now, and how long it is good. */
+  of(listener: string, now: number): readonly CertificateLife[] {
+    return this.stores
+      .filter((each) => each.listener === listener)
+      .flatMap(({ store }) => store.certificates())
+      .map(({ title, names, notAfter, fingerprint }) => ({
+        ...{ title, names, notAfter, fingerprint, daysLeft: daysLeft(notAfter, now) },
+      }));
   }
 
   /** A line for each certificate; one that has expired is not ready. */

@@ -47,6 +47,8 @@ export interface CertificateFacts {
   readonly names: readonly string[];
   /** Milliseconds since 1970; the earliest end in its chain. */
   readonly notAfter: number;
+  /** Of the certificate itself: SHA-256, hexadecimal in pairs with colons. */
+  readonly fingerprint: string;
   /** What of the chain that is: "the certificate for board.test". */
   readonly what: string;
 }
@@ -150,8 +152,8 @@ export class CertificateStore {
 
   certificates(): readonly CertificateFacts[] {
     return this.current.identities.map((identity) => {
-      const { title, names } = identity;
-      return { title, names, ...firstToEnd(identity) };
+      const { title, names, leaf } = identity;
+      return { title, names, fingerprint: leaf.fingerprint256, ...firstToEnd(identity) };
     });
   }
 

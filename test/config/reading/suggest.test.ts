@@ -72,6 +72,7 @@ describe('a suggestion', () => {
         '[fastcgi."/path"]',
         '[proxy."/path"]',
         '[stream."/path"]',
+        '[status."/path"]',
         '[processes]',
         '[admin]',
         '[defaults]',

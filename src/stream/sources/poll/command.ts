@@ -40,6 +40,7 @@ async function askCommand(parts: PollCommandParts, asked: PollRequest): Promise<
   };
   const held = new Held(program, giveUp, signal);
   const stderr = program.stderr === undefined ? undefined : new StderrLines(program.stderr, { line: () => undefined });
+  program.stderrLines = stderr;
   try {
     const whole = wholeOutput(program.stdout, maxBytes);
     program.stdin?.end(body);

@@ -2,7 +2,9 @@
  * A stream's source that is asked again and again: one loop for all viewers, ask → judge → messages → wait. It never ends by itself:
  * what goes wrong is told once, and it asks on, less and less often, until somebody answers.
  */
+
 import type { Log } from '../../../ops/log.ts';
+import type { SourceStatus } from '../../../ops/status.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import { Backoff, type BackoffTimes } from '../backoff.ts';
 import type { ClientIdentity, MessageAnswer, SharedSource, SharedSourceEvents } from '../source.ts';
@@ -86,6 +88,10 @@ export class PolledSource implements SharedSource {
 
   currentNotice(): string | undefined {
     return this.failing?.notice;
+  }
+
+  status(): Partial<SourceStatus> {
+    return this.failing === undefined ? { state: 'running' } : { state: 'away', why: this.failing.notice };
   }
 
   release(): void {

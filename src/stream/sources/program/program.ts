@@ -37,7 +37,7 @@ export class ProgramSource extends FramedSource {
     stdout.on('error', () => undefined);
     if (stderr !== undefined && options.stderrToClient) {
       const { partialLines = false } = options;
-      new StderrLines(stderr, {
+      program.stderrLines = new StderrLines(stderr, {
         line: (text) => {
           if (!this.over) events.stderr(Buffer.from(text));
         },
@@ -56,6 +56,10 @@ export class ProgramSource extends FramedSource {
       this.exit = exit;
       this.finishIfOver();
     });
+  }
+
+  status(): { readonly pid: number } {
+    return { pid: this.program.pid };
   }
 
   pause(): void {

@@ -1,4 +1,5 @@
 /** A program that many clients share: each line that one of them sends goes to its stdin, and nothing says whose it is. */
+import type { SourceStatus } from '../../../ops/status.ts';
 import type { ClientIdentity, SharedSource, WritableSource } from '../source.ts';
 
 export class SharedProgram implements SharedSource {
@@ -21,6 +22,10 @@ export class SharedProgram implements SharedSource {
   snapshot(): undefined {}
 
   currentNotice(): undefined {}
+
+  status(): Partial<SourceStatus> {
+    return this.program.status?.() ?? {};
+  }
 
   release(): void {
     this.program.release();

@@ -36,7 +36,7 @@ export function always(
 /** @param id of the request for which it was started */
 export function logStderr(program: Program, log: Log, route: string, id: string): void {
   if (program.stderr === undefined) return;
-  new StderrLines(program.stderr, {
+  program.stderrLines = new StderrLines(program.stderr, {
     line: (text) => log.info(text, { route, from: 'stderr', pid: program.pid, id }),
   });
 }

@@ -8,7 +8,9 @@
  *
  * `data` is text; another JSON value goes to the clients as JSON text.
  */
+
 import type { Log } from '../../../ops/log.ts';
+import type { SourceStatus } from '../../../ops/status.ts';
 import type { StreamCounts } from '../../counts.ts';
 import type { Ending } from '../../message.ts';
 import type { ClientIdentity, SharedSource, SharedSourceEvents, SourceEvents, WritableSource } from '../source.ts';
@@ -71,6 +73,10 @@ export class TaggedProgram implements SharedSource, SourceEvents {
   snapshot(): undefined {}
 
   currentNotice(): undefined {}
+
+  status(): Partial<SourceStatus> {
+    return this.program.status?.() ?? {};
+  }
 
   release(): void {
     this.program.release();

@@ -2,7 +2,9 @@
  * A stream's source that is connected to a server that pushes: one connection for all viewers, made again when it is lost. It ends by itself
  * only where the server says so. Viewers are told once when it is away, and once when it is back.
  */
+
 import type { Log } from '../../../ops/log.ts';
+import type { SourceStatus } from '../../../ops/status.ts';
 import type { Tallies } from '../../../ops/tallies.ts';
 import type { Losses } from '../../jpeg.ts';
 import { CLOSE } from '../../message.ts';
@@ -84,6 +86,11 @@ export class SubscribedSource implements SharedSource, SubscriptionEvents {
 
   currentNotice(): string | undefined {
     return this.notice;
+  }
+
+  status(): Partial<SourceStatus> {
+    if (this.notice !== undefined) return { state: 'away', why: this.notice };
+    return { state: this.subscription === undefined ? 'starting' : 'running' };
   }
 
   release(): void {

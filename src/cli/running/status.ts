@@ -1,0 +1,97 @@
+/** `runnel status`: what the running gateway does, for a terminal or as JSON; its exit code is a health check. */
+import { existsSync, readFileSync } from 'node:fs';
+import type { GatewayStatus } from '../../ops/status.ts';
+import { configFile, configFlag } from '../serve.ts';
+import { EXIT, UsageError, type Verb } from '../verb.ts';
+import { adminAddress, askGateway, NoGateway } from './gateway.ts';
+import { statusText } from './status-text.ts';
+
+/** It runs and is ready; it is not, or there is none. Of a wrong command line the code is `EXIT.usage`. */
+const NOT_READY = 1;
+
+/** What proves who asks, where `[admin] auth` wants it. */
+export const credentialFlags = {
+  'token-file': { value: 'FILE', doc: 'prove who you are by the bearer token that is in FILE' },
+  user: { value: 'NAME', doc: 'or by this name, with --password-file' },
+  'password-file': { value: 'FILE', doc: 'the password of --user is in FILE' },
+} as const;
+
+export const status: Verb = {
+  name: 'status',
+  usage: 'runnel status [-c FILE] [--json]',
+  brief: 'show what the running gateway does, and whether it is ready',
+  doc: `Asks the gateway that runs with this configuration what it does: listeners, routes, streams, programs, memory, errors. It is
+found by [admin] listen of the file, an address or a Unix socket.
+
+Exits with 0 where the gateway is ready, with 1 where it is not or does not answer, and with 2 for a wrong command line.`,
+  flags: {
+    config: configFlag,
+    json: { doc: 'print everything as JSON, as /status.json has it' },
+    quiet: { short: 'q', doc: 'print nothing: only the exit code tells' },
+    ...credentialFlags,
+  },
+  words: 'none',
+  async run(line) {
+    const { json, quiet } = line.flags;
+    const authorization = authorizationOf(line.flags);
+    const file = configFile(line);
+    if (file === undefined) return NOT_READY;
+    try {
+      const address = adminAddress(file);
+      const answer = await askGateway(address, { method: 'GET', path: '/status.json', authorization });
+      if (answer.status !== 200) throw new NoGateway(`${address.text} ${refusal(answer.status)}`);
+      const found = parseStatus(answer.body);
+      if (found === undefined) throw new NoGateway(`${address.text} is no runnel that has a status`);
+      if (json !== undefined) await print(`${answer.body}\n`);
+      else if (quiet === undefined) {
+        const { stdout } = process;
+        const colour = stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
+        await print(statusText(found, { colour, width: stdout.columns ?? 100 }));
+      }
+      return found.ready ? EXIT.ok : NOT_READY;
+    } catch (error) {
+      if (!(error instanceof NoGateway)) throw error;
+      if (quiet === undefined) process.stderr.write(`${error.message}\n`);
+      return NOT_READY;
+    }
+  },
+};
+
+/** The value of the field Authorization; undefined where nothing is to be proved. Throws a `UsageError`. */
+export function authorizationOf(flags: { readonly [name: string]: string | undefined }): string | undefined {
+  const { 'token-file': token, user, 'password-file': password } = flags;
+  if (token !== undefined && user !== undefined) throw new UsageError('either --token-file or --user, not both');
+  if ((user === undefined) !== (password === undefined)) throw new UsageError('--user and --password-file go together');
+  if (token !== undefined) return `Bearer ${secretOf(token)}`;
+  if (user === undefined || password === undefined) return undefined;
+  return `Basic ${Buffer.from(`${user}:${secretOf(password)}`).toString('base64')}`;
+}
+
+/** The first line of a file. */
+function secretOf(file: string): string {
+  if (!existsSync(file)) throw new UsageError(`${file} does not exist`);
+  return readFileSync(file, 'utf8').split('\n', 1)[0]?.trim() ?? '';
+}
+
+function refusal(status: number): string {
+  if (status === 401)
+    return 'asks who you are ([admin] auth): use --token-file FILE, or --user NAME and --password-file FILE';
+  if (status === 421) return 'does not answer for this host: it is not the address of this gateway any more?';
+  return `has answered with ${status}`;
+}
+
+function parseStatus(text: string): GatewayStatus | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isStatus = typeof value === 'object' && value !== null && 'ready' in value && 'listeners' in value;
+    // Of the gateway's own making: a version that has other keys shows less.
+    return isStatus ? (value as GatewayStatus) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Resolves when it has left the process, which ends right behind it. */
+function print(text: string): Promise<void> {
+  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
+}
