@@ -85,7 +85,7 @@ function eventStreamOf({ channel, counts }: FakeChannel): () => readonly string[
       readOnly: undefined,
       stderrAsEvents: false,
     },
-    formed(eventStream(false, INTERVAL)),
+    formed(eventStream(false, INTERVAL), 'events'),
     'events',
     {
       ...NO_CLIENT,
