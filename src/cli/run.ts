@@ -9,7 +9,7 @@ import { announce } from './one-line/announcement.ts';
 import { tellNotListening } from './one-line/free-port.ts';
 import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
 import { shellIn } from './one-line/shell.ts';
-import { pageBefore, streamPage } from './one-line/stream-page.ts';
+import { pageBefore, pictureStreamPage, streamPage } from './one-line/stream-page.ts';
 import { serveUntilSignal } from './serve.ts';
 import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
 
@@ -27,6 +27,7 @@ it. The page is for browsers; at the same address are a WebSocket, an event stre
 Examples:
   runnel run -- vmstat -n 1
   runnel run --open-to LAN --read-only --share all --history 100 -- tail -F /var/log/syslog
+  runnel run --framing jpeg -- rpicam-vid -t 0 --codec mjpeg -o -
   runnel run -l :9000 --tls --password-file users --once -- ./upgrade.sh`,
   flags: {
     ...OPENING_FLAGS,
@@ -44,6 +45,10 @@ Examples:
       doc: 'let the command run once: when it has ended and its viewers have got everything, end with its exit status (128 and the number of a signal)',
     },
     'max-clients': { value: 'N', doc: 'how many viewers there may be at once; further ones get 503' },
+    framing: {
+      value: 'NAME',
+      doc: 'how messages lie in the output: lines (default), or jpeg: pictures, as a camera program prints them, on a page that shows the newest; one process for all viewers',
+    },
     unbuffer: { doc: 'make the command print each line at once, as on a terminal (this is the default)' },
     buffered: { doc: 'leave the buffering to the command: lines may come late, in blocks' },
     directory: { short: 'd', value: 'FOLDER', doc: 'the working directory of the command' },
@@ -68,11 +73,13 @@ Examples:
       { kind: 'stream', keys: streamKeys(line), ...(flags['once'] === undefined ? {} : { stopTimeout: LAST_WORDS }) },
       FLAG_OF,
     );
-    const page = streamPage(openAssets(), {
-      shared: (flags['share'] ?? 'client') !== 'client',
-      input: flags['read-only'] === undefined,
-      unbuffered: flags['buffered'] === undefined,
-    });
+    const page = showsPictures(line)
+      ? pictureStreamPage(openAssets())
+      : streamPage(openAssets(), {
+          shared: (flags['share'] ?? 'client') !== 'client',
+          input: flags['read-only'] === undefined,
+          unbuffered: flags['buffered'] === undefined,
+        });
     const ended = new Deferred<Exit>();
     return await serveUntilSignal(opening.config, {
       wrap: (_key, handler) => pageBefore(handler, page, words.join(' ')),
@@ -95,8 +102,10 @@ const FLAG_OF = {
 };
 
 /** The flags as the configuration has them; what is wrong with a value is told there. */
-function streamKeys({ flags, words }: CommandLine): RawTable {
-  const { share = 'client', history, replay, directory, 'max-clients': maxClients } = flags;
+function streamKeys(line: CommandLine): RawTable {
+  const { flags, words } = line;
+  const isPictures = showsPictures(line);
+  const { share = isPictures ? 'all' : 'client', history, replay, directory, 'max-clients': maxClients } = flags;
   for (const name of ['history', 'replay'])
     if (flags[name] !== undefined && share === 'client')
       throw new UsageError(
@@ -107,10 +116,9 @@ function streamKeys({ flags, words }: CommandLine): RawTable {
   return {
     command: words,
     // A person is watching: lines are to come as they are printed.
-    unbuffer: flags['buffered'] === undefined,
+    unbuffer: flags['buffered'] === undefined && !isPictures,
     // For the page; other clients get stdout alone.
-    stderr: 'event',
-    partial_lines: true,
+    ...(isPictures ? { framing: 'jpeg' } : { stderr: 'event', partial_lines: true }),
     share,
     ...(history === undefined ? {} : { history: number(history) }),
     ...(replay === undefined ? {} : { replay }),
@@ -119,6 +127,16 @@ function streamKeys({ flags, words }: CommandLine): RawTable {
     ...(flags['read-only'] === undefined ? {} : { read_only: true }),
     ...(flags['once'] === undefined ? {} : { restart: 'never', max_processes: 1 }),
   };
+}
+
+/** Throws a `UsageError` for a framing that has no page. */
+function showsPictures({ flags }: CommandLine): boolean {
+  const { framing = 'lines' } = flags;
+  if (framing !== 'lines' && framing !== 'jpeg')
+    throw new UsageError(`--framing takes lines or jpeg, not "${framing}"`);
+  if (framing === 'jpeg' && flags['unbuffer'] !== undefined)
+    throw new UsageError('--unbuffer is for text, and --framing jpeg is for pictures');
+  return framing === 'jpeg';
 }
 
 function number(text: string): number | string {
@@ -131,11 +149,12 @@ function dangersOf({ flags, words }: CommandLine): readonly string[] {
   const asks = flags['password-file'] !== undefined || flags['token-file'] !== undefined;
   const shell = shellIn(words);
   const dangers: string[] = [];
-  if (flags['read-only'] === undefined && shell !== undefined)
+  const isReadOnly = flags['read-only'] !== undefined || flags['framing'] === 'jpeg';
+  if (!isReadOnly && shell !== undefined)
     dangers.push(
       `${asks ? 'whoever is let in' : 'whoever reaches this address'} can run any command on this machine as ${thisUser()}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only lets nobody type`,
     );
-  else if (flags['read-only'] === undefined && !asks)
+  else if (!isReadOnly && !asks)
     dangers.push(`whoever reaches this address can type into "${name}"; --read-only lets nobody type`);
   if (asks && flags['tls'] === undefined) dangers.push('passwords and tokens travel in the clear; --tls encrypts them');
   return dangers;

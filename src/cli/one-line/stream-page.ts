@@ -1,9 +1,11 @@
 /** The page that shows one stream in a browser: `runnel run` serves it, and `runnel websocketd --devconsole`. */
 import { type HeaderList, headerValue } from '../../engine/engine.ts';
+import { picturePage } from '../../handlers/own/picture-page.ts';
 import { asScript, pagePolicy, withoutComments } from '../../handlers/status/script-page.ts';
 import type { Handler } from '../../http/handler.ts';
 import { escapeHtml } from '../../http/page.ts';
 import type { Assets } from '../../ops/assets.ts';
+import { wantsPicture } from '../../stream/clients/transport.ts';
 
 export interface PageFacts {
   /** Whether all viewers see the same run of the program. */
@@ -31,6 +33,15 @@ export function streamPage(assets: Assets, facts: PageFacts): StreamPage {
     .replace('/*{{feed}}*/', () => asset('client.js') + asset('run/feed.js'))
     .replace('/*{{script}}*/', () => `'use strict';\n${script}`)
     .replace('{{facts}}', () => escapeHtml(JSON.stringify(facts)));
+  return pageOf(html);
+}
+
+/** The same for a stream of pictures. */
+export function pictureStreamPage(assets: Assets): StreamPage {
+  return pageOf(picturePage(assets, 'here', withoutComments));
+}
+
+function pageOf(html: string): StreamPage {
   return {
     headers: [
       ['content-type', 'text/html; charset=utf-8'],
@@ -62,7 +73,8 @@ export function pageBefore(stream: Handler, page: StreamPage, title: string): Ha
       const wantsPage =
         call.handshake === undefined &&
         method !== 'POST' &&
-        !/(^|&)transport=poll(&|$)/.test(query ?? '') &&
+        !/(^|&)transport=(poll|history|last|parts)(&|$)/.test(query ?? '') &&
+        !wantsPicture(headers) &&
         (headerValue(headers, 'accept') ?? '*/*').includes('*/*');
       return wantsPage ? { status: 200, headers: page.headers, body } : stream.handle(call);
     },

@@ -1,6 +1,6 @@
 /**
  * `/.runnel/`: what runnel itself has for browsers. `client.js` and its types, `check`, the page that tells a viewer which
- * transports get through to here, and the stream that it tries them on.
+ * transports get through to here, the stream that it tries them on, and `picture?stream=PATH`, the page of a stream of pictures.
  */
 import { createHash } from 'node:crypto';
 import type { HeaderList, Reply } from '../../engine/engine.ts';
@@ -14,6 +14,7 @@ import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { withoutComments } from '../status/script-page.ts';
 import { checkStream } from './check-stream.ts';
+import { picturePage } from './picture-page.ts';
 
 /** No route of a configuration may be here or below. */
 export const BROWSER_FILES = '/.runnel/';
@@ -23,13 +24,21 @@ const FILES: ReadonlyMap<string, BrowserAsset> = new Map([
   ['client.js', { file: 'browser/client.js', type: 'text/javascript; charset=utf-8', shorten: withoutComments }],
   ['client.d.ts', { file: 'browser/client.d.ts', type: 'text/plain; charset=utf-8' }],
   ['check', { file: 'browser/check.html', type: 'text/html; charset=utf-8' }],
+  ['picture', { make: namedPicturePage, type: 'text/html; charset=utf-8' }],
 ]);
 
 interface BrowserAsset {
-  readonly file: string;
   readonly type: string;
+  /** Its path among the assets. */
+  readonly file?: string;
   /** Leaves out what browsers do not need. */
   shorten?(text: string): string;
+  /** Its text, where it is put together of several files. */
+  make?(assets: Assets): string;
+}
+
+function namedPicturePage(assets: Assets): string {
+  return picturePage(assets, 'named', withoutComments).replaceAll('{{title}}', 'Picture · runnel');
 }
 
 interface BrowserFile {
@@ -82,7 +91,8 @@ export class BrowserFiles implements Handler {
     if (known !== undefined) return known;
     const asset = FILES.get(name);
     if (asset === undefined) throw new HttpError(404, 'runnel has no file of this name');
-    const text = this.parts.assets.read(asset.file).toString();
+    const { assets } = this.parts;
+    const text = asset.make?.(assets) ?? assets.read(asset.file ?? '').toString();
     // Loaded with the first file: most gateways never show one.
     const { gzipSync } = await import('node:zlib');
     const file = browserFile(asset.shorten?.(text) ?? text, asset.type, (bytes) => gzipSync(bytes, { level: 9 }));

@@ -58,6 +58,7 @@ export class SharedChannel implements SharedSourceEvents {
   private hasPictures = false;
   /** The last message, whatever the history keeps. */
   private newest: Message | undefined;
+  private newestSince = 0;
   /** It is of the source that runs. */
   private isFresh = false;
   private joined = 0;
@@ -115,6 +116,11 @@ export class SharedChannel implements SharedSourceEvents {
     if (snapshot !== undefined) return new Message(snapshot, this.options.binary, lastId, end.sequence);
     if (age === 'new') return this.isFresh && this.away === undefined ? this.newest : undefined;
     return this.newest ?? this.history.beforeLast().message;
+  }
+
+  /** Milliseconds since the last message came; undefined where it came to an earlier run of the gateway. */
+  get age(): number | undefined {
+    return this.newest === undefined ? undefined : performance.now() - this.newestSince;
   }
 
   /** Why nothing comes at present; undefined where nothing is wrong. */
@@ -273,9 +279,10 @@ export class SharedChannel implements SharedSourceEvents {
       const { id, sequence } = this.history.next();
       return makeMessage(data, binary, id, sequence, picture);
     });
-    this.newest = numbered.at(-1) ?? this.newest;
-    this.isFresh = true;
     const read = performance.now();
+    this.newest = numbered.at(-1) ?? this.newest;
+    this.newestSince = read;
+    this.isFresh = true;
     let bytes = 0;
     for (const message of numbered) {
       bytes += message.data.length;

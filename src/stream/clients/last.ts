@@ -18,11 +18,11 @@ const MAX_WAIT = 10_000;
  */
 export async function answerLast(call: Call, channel: SharedChannel, counts: StreamCounts): Promise<Answer> {
   const current = channel.last('new') ?? (await next(call, channel, counts));
-  if (current !== undefined) return reply(call, current);
+  if (current !== undefined) return reply(call, current, channel.age);
   const { away } = channel;
   if (away !== undefined) return textReply(503, `${away}\n`, [['retry-after', '5']]);
   const old = channel.last('any');
-  if (old !== undefined) return reply(call, old);
+  if (old !== undefined) return reply(call, old, channel.age);
   return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
 }
 
@@ -47,13 +47,15 @@ async function next(call: Call, channel: SharedChannel, counts: StreamCounts): P
   }
 }
 
-function reply({ request: { headers } }: Call, { id, data, type }: Message): Answer {
+/** @param age milliseconds */
+function reply({ request: { headers } }: Call, { id, data, type }: Message, age: number | undefined): Answer {
   const etag = `"${id}"`;
   const fields = [
     ['content-type', type],
     ['cache-control', 'no-cache'],
     ['etag', etag],
     ['last-event-id', id],
+    ...(age === undefined ? [] : [['age', String(Math.floor(age / 1000))] as const]),
     // What a source says is data, whatever it looks like.
     ['x-content-type-options', 'nosniff'],
   ] as const;

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { request } from 'node:http';
-import { type AddressInfo, createServer, type Socket } from 'node:net';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { CAMERAS, startCamera } from '../../support/cameras.ts';
 import { ask, TestSocket } from '../../support/client.ts';
 import { startGateway } from '../../support/gateway.ts';
 import { picture } from '../../support/jpeg.ts';
 import { PartsViewer } from '../../support/parts.ts';
+import { startPictureSource } from '../../support/picture-source.ts';
 import { until } from '../../support/processes.ts';
 
 const IMG = 'image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8';
@@ -16,38 +16,13 @@ const RED = picture([255, 0, 0]);
 const GREEN = picture([0, 255, 0], { padding: 5000 });
 const BLUE = picture([0, 0, 255]);
 
-/** A source that says what the test says, to everybody who is connected. */
-async function startSource(
-  t: TestContext,
-): Promise<{ readonly port: number; say(bytes: Buffer): void; readonly sockets: Set<Socket> }> {
-  const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => undefined);
-    socket.on('close', () => sockets.delete(socket));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.after(() => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  });
-  return {
-    port: (server.address() as AddressInfo).port,
-    sockets,
-    say(bytes) {
-      for (const socket of sockets) socket.write(bytes);
-    },
-  };
-}
-
 for (const engine of ['uws', 'node']) {
   const listen = `[[listen]]\naddress = "127.0.0.1:0"\nengine = "${engine}"\n`;
   const stream = (port: number, keys = ''): string =>
     `${listen}[stream."/cam"]\nsubscribe = "tcp://127.0.0.1:${port}"\nframing = "jpeg"\nrestart_delay = "10ms"\n${keys}`;
 
   test(`an <img> gets parts, a WebSocket binary messages (${engine})`, async (t) => {
-    const source = await startSource(t);
+    const source = await startPictureSource(t);
     const running = await startGateway(t, { config: stream(source.port) });
     const viewer = await PartsViewer.open(running.port, '/cam', { accept: IMG });
     const socket = await TestSocket.open(`ws://127.0.0.1:${running.port}/cam`);
@@ -77,7 +52,7 @@ for (const engine of ['uws', 'node']) {
   });
 
   test(`the last picture alone (${engine})`, async (t) => {
-    const source = await startSource(t);
+    const source = await startPictureSource(t);
     const running = await startGateway(t, { config: stream(source.port) });
     const waiting = ask(running.port, '/cam?transport=last');
     await until('the source', () => source.sockets.size > 0);
@@ -102,7 +77,7 @@ for (const engine of ['uws', 'node']) {
   });
 
   test(`who does not read gets the newest then, and is not waited for (${engine})`, async (t) => {
-    const source = await startSource(t);
+    const source = await startPictureSource(t);
     const running = await startGateway(t, {
       config: `${stream(source.port)}[admin]\nlisten = "127.0.0.1:0"\n`,
     });
