@@ -10,6 +10,7 @@ import type { Config } from '../gateway/config.ts';
 import { loadConfig } from '../gateway/config.ts';
 import { type GatewayParts, startGateway } from '../gateway/gateway.ts';
 import type { RereadResult } from '../gateway/reloader.ts';
+import { RouteError } from '../http/errors.ts';
 import { openAssets } from '../ops/assets.ts';
 import { Log, type LogOptions } from '../ops/log.ts';
 import { complain } from '../ops/logging/journal.ts';
@@ -156,6 +157,10 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
       // It was in order when the configuration was checked a moment ago.
       log.error(error.message);
       return EXIT.config;
+    }
+    if (error instanceof RouteError) {
+      log.error(error.message);
+      return EXIT.cannotCreate;
     }
     if (!(error instanceof ListenError)) throw error;
     if (failed !== undefined) {

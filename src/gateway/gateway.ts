@@ -15,6 +15,7 @@ import { missingProc } from '../ops/system/proc.ts';
 import { openReadiness, type Readiness } from '../ops/system/readiness.ts';
 import { shield } from '../ops/system/shield.ts';
 import { Tallies } from '../ops/tallies.ts';
+import { SharedObjects } from '../ownership/shared-objects.ts';
 import { Policies } from '../policy/policies.ts';
 import { Programs, programEvents } from '../process/programs.ts';
 import type { Exit } from '../process/spawn.ts';
@@ -74,7 +75,7 @@ export interface Gateway {
   remaining(): Remaining & { readonly left: number | undefined };
 }
 
-/** Listens, and serves until it is stopped. Rejects with a `ListenError`; then nothing is left open. */
+/** Listens, and serves until it is stopped. Rejects with a `ListenError` or a `RouteError`; then nothing is left open. */
 export async function startGateway(config: Config, parts: GatewayParts): Promise<Gateway> {
   const gateway = new RunningGateway(config, parts);
   try {
@@ -115,6 +116,9 @@ class RunningGateway implements Gateway {
   private readonly certificates: Certificates;
   private readonly files: CacheBudget;
   private readonly buffers = new ReadBuffers();
+  private readonly shared = new SharedObjects();
+  /** For the C library. */
+  private readonly addon: unknown;
   private readonly listeners: Listeners;
   private readonly pipelines: Pipelines;
   private readonly readiness: Readiness;
@@ -144,6 +148,7 @@ class RunningGateway implements Gateway {
     // What this machine offers.
     const wanted = first.processes.spawner;
     const { spawner, reason, addon } = chooseSpawner(assets, wanted, (lost) => log.warn(lost));
+    this.addon = addon;
     if (reason !== undefined && wanted !== 'auto') log.warn(reason);
     else if (reason !== undefined) this.slower.add(reason);
     log.openSyslog(addon);
@@ -234,13 +239,13 @@ class RunningGateway implements Gateway {
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
   private async prepare(config: Config, policies: Policies): Promise<PreparedConfig> {
     const { assets, log, version, wrap, extra, programOver } = this.parts;
-    const { tallies, programs, files, buffers } = this;
+    const { tallies, programs, files, buffers, addon, shared } = this;
     const before = this.built.routes;
     const routes = buildRoutes(
       config,
       policies,
       {
-        ...{ assets, log, version, tallies, programs, files, buffers, wrap, extra, programOver },
+        ...{ assets, log, version, tallies, programs, files, buffers, addon, shared, wrap, extra, programOver },
         find: (host, path, handshake) => this.built.routes.router.find(host, path, handshake),
         status: this.statusPages,
       },
@@ -249,6 +254,7 @@ class RunningGateway implements Gateway {
     const changes = compareRoutes(before, routes);
     this.largest = Math.max(USUAL_MESSAGE, ...everyRoute(config).map(maxMessage));
     try {
+      await Promise.all(changes.begun.map((handler) => handler.prepare?.()));
       const listeners = await this.listeners.prepare(this.pipelines.of(config, policies, routes.router));
       const commit = (): void => {
         listeners.commit(config.stop_timeout);

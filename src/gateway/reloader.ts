@@ -1,6 +1,7 @@
 /** HUP: the configuration is read anew and put in force, or said to be wrong. One at a time, and what comes meanwhile is one more. */
 
 import { ListenError } from '../engine/engine.ts';
+import { RouteError } from '../http/errors.ts';
 import type { Log } from '../ops/log.ts';
 import type { ReloadStatus } from '../ops/status.ts';
 import type { Readiness } from '../ops/system/readiness.ts';
@@ -114,5 +115,7 @@ function failed(because: string): ReloadOutcome {
 /** What the system refuses is said in a sentence; anything else is a mistake of ours, and shown whole. */
 function inWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return error instanceof ListenError || error instanceof TlsError ? error.message : (error.stack ?? error.message);
+  return error instanceof ListenError || error instanceof TlsError || error instanceof RouteError
+    ? error.message
+    : (error.stack ?? error.message);
 }

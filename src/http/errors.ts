@@ -44,6 +44,9 @@ export class Superseded extends HttpError {
   }
 }
 
+/** What a route needs cannot be had, as the operator is told it when the gateway starts or reloads: a sentence. */
+export class RouteError extends Error {}
+
 /**
  * A reply's body that was cut after its head had gone out, as an engine is told it. The request's log line has the reason already,
  * so whoever hears of it from the engine leaves it at that.

@@ -106,6 +106,8 @@ export interface Handler {
   status?(): RouteFacts;
   /** Ends the connection of the client that its status has under this name; false where there is none. */
   endClient?(name: string): boolean;
+  /** Opens what it needs before it serves. Rejects with a `RouteError`; then it will be retired. */
+  prepare?(): Promise<void>;
   /** It serves from now on: what runs without being asked for is started. */
   begin?(): void;
   /**

@@ -8,6 +8,7 @@ import type { CacheBudget } from '../files/cache.ts';
 import type { ReadBuffers } from '../files/file-body.ts';
 import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
+import type { SharedObjects } from '../ownership/shared-objects.ts';
 import type { WritingRules } from '../policy/policies.ts';
 import type { SystemFacts } from '../process/confinement/confine.ts';
 import type { Programs } from '../process/programs.ts';
@@ -38,6 +39,9 @@ export interface CommonParts {
   /** For small files in memory. */
   readonly files: CacheBudget;
   readonly buffers: ReadBuffers;
+  /** The FFI add-on's exports (`ops/addons/addon.ts`); undefined where it is not loaded. */
+  readonly addon: unknown;
+  readonly shared: SharedObjects;
   /** Which route serves a path, in the configuration that is in force when it is asked. */
   readonly find: Router<Route>['find'];
   readonly status: StatusPages;

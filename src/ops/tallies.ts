@@ -3,10 +3,12 @@
  * all that is said about it: `/metrics` and docs/metrics.md are made of these declarations. Label values come from the configuration or
  * from a fixed list, never from a request.
  */
+import { CONNECT_FAILURES, LATE_FAILURES } from './metrics/connect-failures.ts';
 import { DROP_REASONS } from './metrics/drop-reasons.ts';
 import type { AnyFamily } from './metrics/exposition.ts';
 import { Family, type Label, type LabelList, label, openLabel } from './metrics/family.ts';
 import { Histogram } from './metrics/histogram.ts';
+import { HistoryTallies } from './metrics/history-tallies.ts';
 import { counter, gauge } from './metrics/tally.ts';
 
 const KNOWN_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -21,22 +23,6 @@ const STREAM = openLabel('route', 'The key of the stream as configured');
 const LISTENER = openLabel('listener', 'The address of the listener as configured');
 
 const DIRECTION = label('direction', 'Which way', { in: 'from clients', out: 'to clients' });
-
-/** How a connection to a server behind us failed. */
-const CONNECT_FAILURES = {
-  refused: 'nothing listens there',
-  unreachable: 'no network leads there',
-  unresolved: 'its name is not known',
-  timeout: 'nothing came in time',
-  certificate: 'its certificate is not trusted',
-  failed: 'anything else',
-};
-/** How it failed when it was there. */
-const LATE_FAILURES = {
-  closed: 'it was closed too early',
-  invalid: 'what came is not what should be spoken there',
-  busy: 'too many use it already',
-};
 
 /** Seconds. From a file of the cache to a download, in steps that tell apart what people notice. */
 const REQUEST_BOUNDS = [0.0005, 0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1, 5, 30];
@@ -266,6 +252,8 @@ export class Tallies {
     labels: [ROUTE, label('reason', 'Why', DROP_REASONS)],
   });
 
+  readonly history = new HistoryTallies();
+
   readonly polls = counter({
     name: 'runnel_polls_total',
     help: 'Times that the source of a polled stream was asked.',
@@ -386,7 +374,10 @@ export class Tallies {
 
   /** Every one of them, for `/metrics` and for the reference page. */
   all(): readonly AnyFamily[] {
-    return Object.values(this).filter((value: unknown): value is Family<LabelList, object> => value instanceof Family);
+    const values = Object.values(this).flatMap((value: unknown) =>
+      value instanceof HistoryTallies ? Object.values(value) : [value],
+    );
+    return values.filter((value: unknown): value is Family<LabelList, object> => value instanceof Family);
   }
 }
 

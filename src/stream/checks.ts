@@ -2,8 +2,10 @@
  * What a configuration may say of a stream beyond what `keys.ts` says: which keys go together. One that would have no effect is a mistake.
  * What depends on the kind of source is in its folder's `checks.ts`.
  */
+import { dirname, resolve } from 'node:path';
+import { quote } from '../config/reading/problems.ts';
 import type { RawFile, RawRoute, ReadRoute } from '../config/route-schema.ts';
-import type { RawTable } from '../config/values/tables.ts';
+import { isTable, type RawTable } from '../config/values/tables.ts';
 import type { Reading } from '../config/values/value.ts';
 import { parseRouteKey } from '../routing/route-key.ts';
 import { Router } from '../routing/router.ts';
@@ -72,6 +74,28 @@ const RULES: readonly KeyRule[] = [
 export function checkStreams(file: RawFile, reading: Reading): void {
   const ground: CheckGround = { file: file.table, routes: routerOf(file.routes) };
   for (const route of file.routes) if (route.kind.name === STREAM) checkStream(route, ground, reading);
+  checkHistoryFiles(file.routes, reading);
+}
+
+/** Each file has one stream, which all clients share. */
+function checkHistoryFiles(routes: readonly RawRoute[], reading: Reading): void {
+  const streams = new Map<string, string>();
+  for (const { kind, key, path, table } of routes) {
+    const written = kind.name === STREAM && isTable(table['history']) ? table['history']['file'] : undefined;
+    if (typeof written !== 'string') continue;
+    const at = [...path, 'history', 'file'];
+    const share = rawStream(table)?.share;
+    if (share === 'query' || share === 'credentials' || share === 'client')
+      reading.problem(
+        at,
+        `needs share = "all": with share = "${share}" there would be a history for each ${share === 'client' ? 'client' : 'query'}`,
+      );
+    const file = resolve(reading.directory, written);
+    const other = streams.get(file);
+    if (other !== undefined)
+      reading.problem(at, `is the file of stream."${other}" already: each stream needs one of its own`);
+    streams.set(file, key);
+  }
 }
 
 function checkStream(route: RawRoute, ground: CheckGround, reading: Reading): void {
@@ -103,4 +127,29 @@ function routerOf(routes: readonly RawRoute[]): Router<RawRoute> {
 
 export function doubtStream(key: string, config: StreamConfig, routes: Router<ReadRoute>, reading: Reading): void {
   for (const { checks } of SOURCE_KINDS) checks.doubt?.(key, config, routes, reading);
+  doubtHistory(key, config, reading);
+}
+
+function doubtHistory(key: string, { history, poll, command, subscribe }: StreamConfig, reading: Reading): void {
+  const file = history?.file;
+  if (file === undefined) return;
+  const at = [STREAM, key, 'history'];
+  if (reading.disk.isInMemory(dirname(file)))
+    reading.doubt(
+      [...at, 'file'],
+      `${quote(file)} is on a file system in memory: what is kept there is gone when the machine restarts`,
+    );
+  const source =
+    command !== undefined
+      ? 'the program'
+      : subscribe !== undefined
+        ? 'the upstream'
+        : poll === undefined
+          ? undefined
+          : 'the source';
+  if (history?.sync === 'message' && source !== undefined)
+    reading.doubt(
+      [...at, 'sync'],
+      `the disk is written for each message of ${source}, which wears out a memory card where there are many: nobody waits for that, and "1s" writes once a second`,
+    );
 }

@@ -7,6 +7,7 @@ import type { ClientParts } from './clients/client.ts';
 import { KeepAlive } from './clients/keepalive.ts';
 import { StreamCounts } from './counts.ts';
 import { framing } from './framing.ts';
+import type { Histories } from './history/histories.ts';
 import { largestClientMessage, type StreamConfig } from './keys.ts';
 import { streamPlan } from './plan.ts';
 import type { SourceKind, SourceParts } from './sources/kind.ts';
@@ -17,7 +18,10 @@ import { Stream } from './stream.ts';
 export type StreamParts = Pick<
   SourceParts,
   'log' | 'tallies' | 'programs' | 'version' | 'find' | 'launch' | 'programOver'
->;
+> & {
+  /** The histories on the disk; loaded by who has one. */
+  readonly histories: () => Promise<Histories>;
+};
 
 /** Throws an `Error` for what a check of the configuration would have found. */
 export function streamHandler(key: string, config: StreamConfig, parts: StreamParts): Handler {
@@ -40,7 +44,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
     mixed: plan.mixed,
   };
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
-  const { channels, requests } = channelsOf(source, clientParts, sourceParts);
+  const { channels, requests } = channelsOf(source, clientParts, sourceParts, parts.histories);
   return new Stream(plan, clientParts, channels, source.name, requests);
 }
 
@@ -48,6 +52,7 @@ function channelsOf(
   source: SourceKind,
   clientParts: ClientParts,
   parts: SourceParts,
+  histories: StreamParts['histories'],
 ): { readonly channels: Channels; readonly requests?: WritingRequests | undefined } {
   const { plan } = parts;
   if (plan.share === 'client') {
@@ -55,7 +60,7 @@ function channelsOf(
       return { channels: new PrivateChannels(plan, clientParts, source.private(parts)) };
   } else if (source.shared !== undefined) {
     const sources = source.shared(parts);
-    return { channels: new SharedChannels(plan, clientParts, sources), requests: sources.requests };
+    return { channels: new SharedChannels(plan, clientParts, sources, histories), requests: sources.requests };
   }
   throw new Error(`"${source.name}" and share = "${plan.share}" do not go together`);
 }

@@ -1,9 +1,11 @@
 /** The keys of a `[stream."/path"]` table. */
 import { type Complete, type ProgramLimits, programRouteKeys } from '../config/keys/routes.ts';
 import { variableValue } from '../config/values/names.ts';
+import { writtenFile } from '../config/values/on-disk.ts';
 import { boolean, choice, duration, integer, size, text } from '../config/values/simple.ts';
-import { exactlyOne, listOf, shortOr, table } from '../config/values/tables.ts';
+import { exactlyOne, listOf, needs, shortOr, table } from '../config/values/tables.ts';
 import { optional, preset } from '../config/values/value.ts';
+import { historyTrouble } from './history/locked-file.ts';
 import { connectionKeys, connectKeys } from './sources/connect/keys.ts';
 import { folderKeys } from './sources/folder/keys.ts';
 import { pollingKeys, pollKeys, sourceServerKeys } from './sources/poll/keys.ts';
@@ -16,11 +18,22 @@ export const STREAM = 'stream';
 
 const history = shortOr(
   integer({ min: 0, max: 1_000_000 }),
-  table({
-    messages: preset(integer({ min: 0, max: 1_000_000 }), 100, 'How many messages are kept.'),
-    bytes: preset(size('0B', '1GiB'), '1MiB', 'How many bytes of messages are kept.'),
-    age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
-  }),
+  table(
+    {
+      messages: preset(integer({ min: 0, max: 1_000_000 }), 100, 'How many messages are kept.'),
+      bytes: preset(size('0B', '1GiB'), '1MiB', 'How many bytes of messages are kept.'),
+      age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
+      file: optional(
+        writtenFile('file for the history', historyTrouble),
+        'Where messages and their numbers are kept on the disk, so that they outlive the gateway: this file, and others beside it whose names begin with its name. Only with share = "all".',
+      ),
+      sync: optional(
+        choice('message', '1s', 'never'),
+        'How safe a message is before it is acknowledged. "message": it is on the disk. "1s": it will be within a second; at most one write a second. "never": the system decides when. The default is "message" with publish, otherwise "1s".',
+      ),
+    },
+    needs('file', 'sync'),
+  ),
   (messages) => ({ messages }),
 );
 

@@ -19,8 +19,14 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   check: checkStreams,
   doubt: doubtStream,
   build(key, route, parts) {
-    const { log, version, tallies, programs, find, programOver } = parts;
+    const { log, version, tallies, programs, find, programOver, addon, shared } = parts;
     const launch = launchOf(key, route, parts);
-    return streamHandler(key, route, { log, tallies, programs, version, find, launch, programOver });
+    return streamHandler(key, route, {
+      ...{ log, tallies, programs, version, find, launch, programOver },
+      histories: async () => {
+        const { Histories } = await import('./history/histories.ts');
+        return shared.of(Histories, () => new Histories({ log, tallies, addon }));
+      },
+    });
   },
 };

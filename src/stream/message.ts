@@ -51,8 +51,10 @@ export class Message {
     readonly id: string,
     /** Its number in the stream, from 1; 0 without an id. */
     readonly sequence: number,
+    /** It is known to be what it has to be. */
+    checked = false,
   ) {
-    this.data = binary ? data : asText(data);
+    this.data = binary || checked ? data : asText(data);
   }
 
   /** From here on each form is made once, until `unshare`. */
@@ -64,6 +66,11 @@ export class Message {
     this.shared = false;
     this.numberedForm = undefined;
     this.eventForm = undefined;
+  }
+
+  /** Its media type, if it is a picture. */
+  get picture(): string | undefined {
+    return undefined;
   }
 
   /** Its media type. */
@@ -113,25 +120,32 @@ export class Picture extends Message {
     data: Buffer,
     id: string,
     sequence: number,
-    private readonly picture: string,
+    private readonly mediaType: string,
   ) {
     super(data, true, id, sequence);
   }
 
+  override get picture(): string {
+    return this.mediaType;
+  }
+
   override get type(): string {
-    return this.picture;
+    return this.mediaType;
   }
 }
 
-/** @param picture its media type, where it is a picture */
+/** @param picture its media type, where it is a picture; @param checked it is known to be what it has to be */
 export function makeMessage(
   data: Buffer,
   binary: boolean,
   id: string,
   sequence: number,
   picture: string | undefined,
+  checked = false,
 ): Message {
-  return picture === undefined ? new Message(data, binary, id, sequence) : new Picture(data, id, sequence, picture);
+  return picture === undefined
+    ? new Message(data, binary, id, sequence, checked)
+    : new Picture(data, id, sequence, picture);
 }
 
 /** Types of pictures that are nothing but pictures: an SVG from somebody else would be a page of ours. */

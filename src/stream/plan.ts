@@ -1,8 +1,9 @@
 /** What a stream's configuration amounts to: the defaults that depend on other keys, worked out once. */
 
 import type { DeliveryOptions, DeliveryRules } from './channel/delivery.ts';
-import type { HistoryBounds } from './history/history.ts';
+import type { HistoryBounds } from './history/chain.ts';
 import type { ReplayRule } from './history/replay.ts';
+import type { HistorySync } from './history/writer.ts';
 import { largestMessage, type StreamConfig } from './keys.ts';
 import type { BackoffTimes } from './sources/backoff.ts';
 
@@ -15,6 +16,8 @@ export interface StreamPlan extends DeliveryOptions {
   /** Milliseconds after the last client has left until a shared source is stopped; undefined: it always runs. */
   readonly idleStop: number | undefined;
   readonly history: HistoryBounds;
+  /** Where the history is kept on the disk; undefined: nowhere. */
+  readonly historyFile?: { readonly path: string; readonly sync: HistorySync } | undefined;
   readonly replay: ReplayRule;
   /** What is in force instead from the first picture on: of an upstream nobody knows before whether it sends pictures. */
   readonly ofPictures?: PictureRules;
@@ -46,6 +49,8 @@ export interface SourceTraits {
   readonly usualShare: 'client' | 'all';
   usualReplay(config: StreamConfig): ReplayRule;
   usualHistory(config: StreamConfig): HistoryBounds;
+  /** How safe a message on the disk is before it is acknowledged, where the configuration does not say: "1s", unless it says otherwise. */
+  readonly usualSync?: HistorySync;
   /** What a client is told that sends more than the source takes. */
   readonly overrun: string;
   /** Why a client's message is lost while no source runs. The program is being restarted, unless it says otherwise. */
@@ -69,6 +74,7 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     boot,
     idleStop: boot ? undefined : config.idle_stop,
     history: config.history ?? source.usualHistory(config),
+    historyFile: historyFile(config, source),
     replay: config.replay ?? source.usualReplay(config),
     restart: config.restart ?? source.usualRestart ?? (share === 'client' ? 'never' : 'always'),
     backoff: { first: config.restart_delay, most: config.restart_delay_max },
@@ -99,6 +105,11 @@ function isOnlyPictures({ framing, post }: Pick<StreamConfig, 'framing' | 'post'
 
 /** Bytes that a client may be behind. */
 const USUAL_BEHIND = 256 * 1024;
+
+function historyFile({ history }: StreamConfig, { usualSync = '1s' }: SourceTraits): StreamPlan['historyFile'] {
+  const path = history?.file;
+  return path === undefined ? undefined : { path, sync: history?.sync ?? usualSync };
+}
 
 /** Who asks for history wants it shown. */
 export function usualReplay({ history }: Pick<StreamConfig, 'history'>): ReplayRule {

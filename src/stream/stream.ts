@@ -63,7 +63,12 @@ export class Stream implements Handler {
     this.places = maxClients === undefined ? undefined : new ClientPlaces(maxClients);
   }
 
+  async prepare(): Promise<void> {
+    await this.channels.prepare?.();
+  }
+
   begin(): void {
+    this.channels.begin?.();
     if (this.plan.boot) this.channels.boot();
   }
 
@@ -151,7 +156,7 @@ export class Stream implements Handler {
     return this.plan.share === 'client' ? reply : withHeaders(reply, newestId(this.channels.past(call)));
   }
 
-  private lookup(call: Call): Answer {
+  private lookup(call: Call): Answer | Promise<Answer> {
     if (this.plan.share === 'client')
       return textReply(400, 'only a shared stream has past messages: share = "all" or "query"\n');
     return answerLookup(call.request.query, this.channels.past(call));

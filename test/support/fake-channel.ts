@@ -5,6 +5,8 @@ import type { Member } from '../../src/stream/channel/member.ts';
 import { SharedChannel, type SharedChannelOptions } from '../../src/stream/channel/shared.ts';
 import type { Client, Notice } from '../../src/stream/clients/client.ts';
 import { StreamCounts } from '../../src/stream/counts.ts';
+import type { HistoryBounds } from '../../src/stream/history/chain.ts';
+import { History } from '../../src/stream/history/history.ts';
 import type { Ending, Message } from '../../src/stream/message.ts';
 import { SharedProgram } from '../../src/stream/sources/program/shared.ts';
 import { TaggedProgram } from '../../src/stream/sources/program/tagged.ts';
@@ -13,10 +15,10 @@ import type { SourceEvents, WritableSource } from '../../src/stream/sources/sour
 export interface FakeOptions extends SharedChannelOptions {
   readonly maxQueue: number;
   readonly tagged: boolean;
+  readonly history: HistoryBounds;
 }
 
 const OPTIONS: FakeOptions = {
-  history: { messages: 1_000_000, bytes: 64 << 20, age: undefined },
   replay: 'none',
   slowClient: 'drop',
   maxBehind: 256 * 1024,
@@ -26,6 +28,7 @@ const OPTIONS: FakeOptions = {
   restartWanted: () => true,
   restart: { first: 1, most: 1 },
   tagged: false,
+  history: { messages: 1_000_000, bytes: 64 << 20, age: undefined },
   overrun: 'too many messages',
   away: 'the program is being restarted',
   binary: false,
@@ -134,7 +137,7 @@ export async function fakeChannel(changes: Partial<FakeOptions> = {}): Promise<F
   const options = { ...OPTIONS, ...changes };
   const tallies = new Tallies();
   const counts = new StreamCounts(tallies, '/fake');
-  const channel = new SharedChannel('run', options, {
+  const channel = new SharedChannel(new History('run', options.history), options, {
     counts,
     log: SILENT,
     start: (given) => {

@@ -50,6 +50,7 @@ export function modeDisk(disk: Disk, account: Account, groups: readonly number[]
     head: (path) => opened(path, disk.head),
     names: (path) => opened(path, disk.names),
     whyNotExecutable: (path) => refused(path, EXECUTE, (mode) => notExecutable(mode, name)),
+    isInMemory: (path) => disk.isInMemory(path),
     whyNotWritable: (path) => refused(path, WRITE | EXECUTE, () => `may not be written to by ${name}`),
   };
 }
@@ -65,6 +66,7 @@ export function sandboxedDisk(disk: Disk, sandbox: Sandbox): Disk {
     head: (path) => hidden(path) ?? disk.head(path),
     names: (path) => hidden(path) ?? disk.names(path),
     whyNotExecutable: (path) => hidden(path) ?? disk.whyNotExecutable(path),
+    isInMemory: (path) => disk.isInMemory(path),
     whyNotWritable: (path) => hidden(path) ?? sandbox.protects(realPath(path)) ?? disk.whyNotWritable(path),
   };
 }

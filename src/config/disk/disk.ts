@@ -1,5 +1,15 @@
 /** What checking a configuration asks of the file system. An interface, so that the checks can be tested without one. */
-import { accessSync, closeSync, constants, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DEFAULT_PATH } from '../../ops/system/search-path.ts';
 import { reasonInWords, systemCode, thisUser } from '../../ops/system-errors.ts';
@@ -31,9 +41,14 @@ export interface Disk {
   whyNotExecutable(path: string): DiskFailure | undefined;
   /** Why this user may not make files in a folder; undefined when it may. */
   whyNotWritable(path: string): DiskFailure | undefined;
+  /** Whether a folder is on a file system that is in memory alone. */
+  isInMemory(path: string): boolean;
   /** The folders of PATH. */
   readonly searchPath: readonly string[];
 }
+
+/** statfs(2): tmpfs and ramfs. */
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 /** The real file system, with the PATH of this process unless another is given. */
 export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk {
@@ -47,6 +62,13 @@ export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk
     read: (path) => tried(path, () => readFileSync(path, 'utf8')),
     head: (path) => tried(path, () => readHead(path)),
     names: (path) => tried(path, () => readdirSync(path)),
+    isInMemory(path) {
+      try {
+        return IN_MEMORY.has(statfsSync(path).type);
+      } catch {
+        return false;
+      }
+    },
     whyNotExecutable: (path) => refusal(path, constants.X_OK, () => notExecutable(statSync(path).mode)),
     whyNotWritable: (path) =>
       refusal(path, constants.W_OK | constants.X_OK, () => `may not be written to by ${thisUser()}`),

@@ -89,6 +89,27 @@ export function fileOf(what: string, parse: (text: string) => Credentials): Valu
   });
 }
 
+/**
+ * A file that is written to, and made where there is none.
+ *
+ * @param judge completes "the file X …" for the beginning of one that cannot be used
+ */
+export function writtenFile(thing: string, judge: (head: Buffer) => string | undefined): ValueType<string> {
+  return pathTo(thing, 'file', ({ path, written, name, at, reading, allows }) => {
+    const place = dirname(path);
+    const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
+    if (trouble !== undefined)
+      return canBeUsed(`the folder of ${quote(written)}, ${quote(place)},`, trouble, at, reading, tilde(written));
+    const seen = reading.disk.look(path);
+    if ('failed' in seen) return seen.failed === 'ENOENT' || allows(seen);
+    const head = seen.found === 'file' ? reading.disk.head(path) : ({ failed: 'EISDIR' } as const);
+    if ('failed' in head) return allows(head);
+    const wrong = judge(head);
+    if (wrong !== undefined) reading.problem(at, `${name} ${wrong}`);
+    return wrong === undefined;
+  });
+}
+
 /** That a path is a regular file, or why not. */
 function fileOn(reading: Reading, path: string): { readonly found: 'file' } | DiskFailure {
   const seen = reading.disk.look(path);

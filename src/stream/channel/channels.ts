@@ -32,6 +32,10 @@ export interface Channels {
   past(call: Call): History | undefined;
   /** The sender of this POST; throws or rejects with an `HttpError` for one that cannot send. */
   sender(call: Call): Sender | Promise<Sender>;
+  /** Opens what is kept on the disk, where something is. Rejects with a `RouteError`. */
+  prepare?(): Promise<void>;
+  /** The stream serves from now on. */
+  begin?(): void;
   /** `start = "boot"`: starts what runs without clients. */
   boot(): void;
   /** What the operator sees of them. */

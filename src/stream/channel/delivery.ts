@@ -5,7 +5,9 @@
  */
 import type { MessageOrigin, Notice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
-import { FRAME, type History, type Position, portionFrom } from '../history/history.ts';
+import { FRAME, newestFrom, type Position, portionFrom } from '../history/chain.ts';
+import type { EarlierStart, History } from '../history/history.ts';
+import type { PastPortion } from '../history/past-reader.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { Member } from './member.ts';
 
@@ -27,7 +29,7 @@ export class Delivery {
   constructor(
     private options: DeliveryOptions,
     private readonly counts: StreamCounts,
-    private readonly history: Pick<History, 'end'>,
+    private readonly history: Pick<History, 'end' | 'holds' | 'positionAfter' | 'earlier' | 'since'>,
   ) {}
 
   /** From here on other rules are in force. */
@@ -38,7 +40,7 @@ export class Delivery {
   /** The stream has gone on by this batch, which is the end of the chain. Gives whether it went to the member's socket. */
   publish(member: Member, batch: readonly Message[], bytes: number): boolean {
     if (member.position !== undefined) this.checkBound(member);
-    else if (member.closing !== undefined) return false;
+    else if (member.closing !== undefined || member.earlier !== undefined) return false;
     else if (member.skipping) this.skip(member, batch.length, batch.at(-1));
     else {
       this.give(member, batch, bytes, 'stdout');
@@ -51,7 +53,8 @@ export class Delivery {
   deliverUnnumbered(member: Member, message: Message, origin: MessageOrigin): void {
     if (member.closing !== undefined) return;
     if (member.skipping) this.skip(member, 1, origin === 'stdout' ? message : undefined);
-    else if (member.position === undefined) this.give(member, [message], message.data.length, origin);
+    else if (member.position === undefined && member.earlier === undefined)
+      this.give(member, [message], message.data.length, origin);
     else {
       member.unnumbered.push({ after: this.history.end.sequence, message, origin });
       member.unnumberedBytes += message.data.length + FRAME;
@@ -59,8 +62,17 @@ export class Delivery {
     }
   }
 
-  /** What a client gets that has just joined: the past from this position on. It does not make it slow. */
-  begin(member: Member, first: readonly Message[], from: Position): void {
+  /**
+   * What a client gets that has just joined: the past from this position on. It does not make it slow.
+   * @param earlier where it begins in the files
+   */
+  begin(member: Member, first: readonly Message[], from: Position, earlier?: EarlierStart | undefined): void {
+    const reader = earlier === undefined ? undefined : this.history.earlier(earlier);
+    if (earlier !== undefined && reader !== undefined) {
+      member.earlier = { reader, sequence: earlier.sequence, underWay: false };
+      this.read(member);
+      return;
+    }
     const bytes = bytesOf(first);
     member.allowance = bytes + from.bytesTo(this.history.end);
     member.position = from;
@@ -70,7 +82,8 @@ export class Delivery {
 
   /** The client has taken everything that it was given. */
   drain(member: Member): void {
-    if (member.skipping) this.rejoin(member);
+    if (member.earlier !== undefined) this.read(member);
+    else if (member.skipping) this.rejoin(member);
     else this.feed(member);
   }
 
@@ -85,7 +98,7 @@ export class Delivery {
     // The last that it is told is what it has missed, and the newest where that is the rule.
     if (member.skipping) this.rejoin(member);
     member.closing = setTimeout(() => member.client.terminate(), this.options.drainTimeout);
-    if (member.position === undefined) member.client.close(ending);
+    if (member.position === undefined && member.earlier === undefined) member.client.close(ending);
     else member.goodbye = { ending, after: this.history.end.sequence };
   }
 
@@ -106,6 +119,56 @@ export class Delivery {
     return false;
   }
 
+  /**
+   * The next portion out of the files, when the client has taken the one before: it holds nothing of the chain until it has come to where
+   * that is in memory.
+   */
+  private read(member: Member): void {
+    const { earlier } = member;
+    if (earlier === undefined || earlier.underWay || member.gone) return;
+    if (this.history.holds(earlier.sequence)) {
+      this.joinChain(member, earlier.sequence);
+      return;
+    }
+    earlier.underWay = true;
+    earlier.reader.next(WINDOW).then(
+      (portion) => {
+        earlier.underWay = false;
+        if (!member.gone) this.giveEarlier(member, earlier, portion);
+      },
+      // What cannot be read is missed.
+      () => {
+        earlier.underWay = false;
+        if (!member.gone) this.joinChain(member, earlier.sequence);
+      },
+    );
+  }
+
+  private giveEarlier(member: Member, earlier: { sequence: number }, { batch, to, missed }: PastPortion): void {
+    if (batch.length === 0) {
+      this.joinChain(member, to);
+      return;
+    }
+    if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
+    earlier.sequence = to;
+    const messages = batch.map(({ message }) => message);
+    const bytes = bytesOf(messages);
+    this.counts.out.value += messages.length;
+    this.counts.outBytes.value += bytes;
+    if (member.client.deliver(messages, 'stdout')) this.read(member);
+  }
+
+  /** From here on everything is in memory, but what is gone. */
+  private joinChain(member: Member, sequence: number): void {
+    const from = this.history.positionAfter(sequence);
+    const missed = from.sequence - sequence;
+    member.earlier = undefined;
+    if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
+    member.allowance = from.bytesTo(this.history.end) + member.unnumberedBytes + member.client.bufferedAmount;
+    member.position = from;
+    this.feed(member);
+  }
+
   /** Goes on from where the client stands, until it does not take more or has everything. */
   private feed(member: Member): void {
     while (member.position !== undefined && !member.gone) {
@@ -121,7 +184,7 @@ export class Delivery {
       if (batch.length === 0) this.catchUp(member);
       else {
         member.position = to;
-        if (position.sequence >= member.joinedAfter) this.counts.deliveredLate(position.since);
+        if (position.sequence >= member.joinedAfter) this.counts.deliveredLate(this.history.since(position));
         if (!this.give(member, batch, bytes, 'stdout', to)) return;
       }
     }
@@ -136,7 +199,12 @@ export class Delivery {
 
   /** Whether what waits for a client is more than it may leave. */
   private checkBound(member: Member): void {
-    const { position, unnumberedBytes, client, allowance } = member;
+    const { position, earlier, unnumberedBytes, client, allowance } = member;
+    if (earlier !== undefined && unnumberedBytes > this.options.maxBehind) {
+      this.counts.drop('client_too_slow', member.unnumbered.length);
+      member.unnumbered = [];
+      member.unnumberedBytes = 0;
+    }
     if (position === undefined) return;
     const waiting = position.bytesTo(this.history.end) + unnumberedBytes + client.bufferedAmount;
     if (waiting > this.options.maxBehind + allowance) this.fallBehind(member);
@@ -182,13 +250,6 @@ export class Delivery {
 
 function isOut({ origin }: { readonly origin: MessageOrigin }): boolean {
   return origin === 'stdout';
-}
-
-/** The last message behind a position; undefined where there is none. */
-function newestFrom(position: Position): Message | undefined {
-  let newest: Message | undefined;
-  for (let at = position; at.next !== undefined; at = at.next) newest = at.message;
-  return newest;
 }
 
 function bytesOf(batch: readonly Message[]): number {

@@ -3,7 +3,9 @@
  * again. An answered client counts as present for a while, though it has no connection. Messages that come meanwhile are kept for it,
  * within a bound, whatever the history keeps.
  */
-import { type History, type Position, portionFrom } from '../history/history.ts';
+import { type Position, portionFrom } from '../history/chain.ts';
+import type { History } from '../history/history.ts';
+import type { PastPortion } from '../history/past-reader.ts';
 import type { Replay, StartPoint } from '../history/replay.ts';
 import type { Ending, Message } from '../message.ts';
 
@@ -69,8 +71,15 @@ export class LongPolls {
    * What a client gets from its start point on. Its next request goes on behind it.
    * @param most bytes of messages; one message in any case
    */
-  content({ snapshot, from, missed }: StartPoint, most: number, ending: Ending | undefined): LongPollContent {
+  content(start: StartPoint, most: number, ending: Ending | undefined): LongPollContent | Promise<LongPollContent> {
     const { history } = this.parts;
+    const { snapshot, from, missed, earlier } = start;
+    const reader = earlier === undefined ? undefined : history.earlier(earlier);
+    if (reader !== undefined)
+      return reader.next(most).then(
+        (portion) => this.earlierContent(start, portion, most, ending),
+        () => this.content({ ...start, missed: undefined, earlier: undefined }, most, ending),
+      );
     const { batch, to } = portionFrom(from, most);
     this.expect(to);
     return {
@@ -78,6 +87,35 @@ export class LongPolls {
       missed,
       cursor: history.idOf(to),
       ending: to === history.end ? ending : undefined,
+    };
+  }
+
+  /** The same out of the files, behind which the memory goes on. */
+  private earlierContent(
+    start: StartPoint,
+    { batch, to, missed }: PastPortion,
+    most: number,
+    ending: Ending | undefined,
+  ): LongPollContent | Promise<LongPollContent> {
+    const { history } = this.parts;
+    if (batch.length === 0) {
+      const from = history.positionAfter(to);
+      return this.content(
+        { ...start, from, missed: Math.max(0, from.sequence - to), earlier: undefined },
+        most,
+        ending,
+      );
+    }
+    if (!this.over) {
+      this.parts.used();
+      if (history.holds(to)) this.positions.hold(history.positionAfter(to));
+      else this.positions.expect(to);
+    }
+    return {
+      messages: batch.map(({ message }) => message),
+      missed,
+      cursor: history.idOf({ sequence: to }),
+      ending: undefined,
     };
   }
 
@@ -177,11 +215,15 @@ export class LongPollPositions {
 
   /** A client may go on from here. */
   hold(position: Position): void {
-    const { sequence } = position;
+    this.expect(position.sequence, position);
+    this.floor = Math.min(this.floor, position.weight);
+  }
+
+  /** A client may go on behind this number. @param position undefined where what comes there is in files alone */
+  expect(sequence: number, position?: Position): void {
     const expected = (this.held.get(sequence)?.expected ?? 0) + 1;
     this.held.delete(sequence);
     this.held.set(sequence, { position, until: performance.now() + this.bounds.time, expected });
-    this.floor = Math.min(this.floor, position.weight);
     if (this.held.size > MAX_POSITIONS) this.dropFirst();
     this.timer ??= setTimeout(() => this.expire(), this.bounds.time);
   }

@@ -1,6 +1,7 @@
 /** A client of a shared stream, and how far behind it is. */
 import type { Client, MessageOrigin } from '../clients/client.ts';
-import type { Position } from '../history/history.ts';
+import type { Position } from '../history/chain.ts';
+import type { EarlierReader } from '../history/history.ts';
 import type { Ending, Message } from '../message.ts';
 import type { ClientFacts, ClientIdentity } from '../sources/source.ts';
 
@@ -17,6 +18,8 @@ export class Member implements ClientIdentity {
   readonly id: string;
   /** Where it stands in the chain, while it does not take what it is given; undefined when it has everything. */
   position: Position | undefined;
+  /** What is read for it that is in files alone, and the number of the last message that it has of that. */
+  earlier: { readonly reader: EarlierReader; sequence: number; underWay: boolean } | undefined;
   /** What it gets beside the chain when it takes again. */
   unnumbered: UnnumberedMessage[] = [];
   unnumberedBytes = 0;

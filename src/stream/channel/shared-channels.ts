@@ -1,5 +1,5 @@
 /** `share = "all" | "query" | "credentials"`: one channel and one source for all clients that would get the same. */
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { HttpError } from '../../http/errors.ts';
 import type { Call } from '../../http/handler.ts';
 import { hostNumber } from '../../net/address.ts';
@@ -8,7 +8,9 @@ import { noRoom } from '../../programs/start-error.ts';
 import { textOf } from '../../routing/canonical-path.ts';
 import type { ClientEvents, ClientParts, Reservation } from '../clients/client.ts';
 import { streamQuery, type Transport } from '../clients/transport.ts';
-import type { History } from '../history/history.ts';
+import { newEpoch } from '../history/epochs.ts';
+import type { HeldHistory, Histories } from '../history/histories.ts';
+import { History } from '../history/history.ts';
 import { CLOSE, type Ending } from '../message.ts';
 import type { StreamPlan } from '../plan.ts';
 import type { ClientFacts, MessageAnswer, SendResult, SharedSources } from '../sources/source.ts';
@@ -19,12 +21,36 @@ import { type ChannelFacts, channelName, factsOfChannels, parseClientName } from
 
 export class SharedChannels implements Channels {
   private readonly channels = new Map<string, SharedChannel>();
+  private open: Histories | undefined;
+  /** What is kept on the disk, of a stream that all share. */
+  private held: HeldHistory | undefined;
+  private over = false;
 
   constructor(
     private readonly plan: StreamPlan,
     private readonly clientParts: ClientParts,
     private readonly sources: SharedSources,
+    private readonly histories?: () => Promise<Histories>,
   ) {}
+
+  async prepare(): Promise<void> {
+    const { historyFile, history: bounds } = this.plan;
+    if (historyFile === undefined || this.histories === undefined) return;
+    this.open = await this.histories();
+    const { binary, counts } = this.clientParts;
+    const held = await this.open.take({
+      ...historyFile,
+      bounds,
+      binary: binary && !this.plan.mixed,
+      route: counts.route,
+    });
+    if (this.over) held.giveBack();
+    else this.held = held;
+  }
+
+  begin(): void {
+    this.held?.use();
+  }
 
   reserve(call: Call, _transport: Transport, after: string | undefined): Reservation | Promise<Reservation> {
     const channel = this.shared(call);
@@ -64,11 +90,13 @@ export class SharedChannels implements Channels {
   }
 
   finish(ending: Ending): void {
+    this.over = true;
     for (const channel of this.channels.values()) channel.finish(ending);
+    this.held?.giveBack();
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  async close(): Promise<void> {
+    await this.open?.settled();
   }
 
   status(): ReturnType<Channels['status']> {
@@ -119,7 +147,7 @@ export class SharedChannels implements Channels {
     // Only whose credentials are passed on is remembered as long as the channel lives.
     const asked = plan.share === 'credentials' ? first : undefined;
     const channel = new SharedChannel(
-      `${Date.now().toString(36)}${randomBytes(3).toString('hex')}`,
+      this.held?.history ?? new History(newEpoch(), plan.history),
       {
         ...plan,
         restart: plan.backoff,

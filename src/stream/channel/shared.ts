@@ -5,7 +5,8 @@
 import type { Log } from '../../ops/log.ts';
 import { type Client, type MessageOrigin, partialNotice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
-import { History, type HistoryBounds } from '../history/history.ts';
+import { newestFrom } from '../history/chain.ts';
+import type { History } from '../history/history.ts';
 import { Replay, type ReplayRule } from '../history/replay.ts';
 import { CLOSE, type Ending, Message, makeMessage } from '../message.ts';
 import type { ClientFacts, MessageAnswer, SendResult, SharedSource, SharedSourceEvents } from '../sources/source.ts';
@@ -18,7 +19,6 @@ import type { ChannelFacts, Viewer } from './status.ts';
 
 /** What the route's configuration decides. */
 export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions {
-  readonly history: HistoryBounds;
   /** What a client that joins anew gets of it. */
   readonly replay: ReplayRule;
   /** Whether messages are binary to clients. */
@@ -47,7 +47,6 @@ const DROPS = { full: 'input_overrun', away: 'no_source' } as const;
 
 export class SharedChannel implements SharedSourceEvents {
   readonly longPolls: LongPolls;
-  readonly history: History;
   private readonly members = new Map<string, Member>();
   private readonly supervisor: SourceSupervisor;
   private readonly replay: Replay;
@@ -66,11 +65,10 @@ export class SharedChannel implements SharedSourceEvents {
   private unanswered = 0;
 
   constructor(
-    epoch: string,
+    readonly history: History,
     private readonly options: SharedChannelOptions,
     private readonly parts: SharedChannelParts,
   ) {
-    this.history = new History(epoch, options.history);
     this.delivery = new Delivery(options, parts.counts, this.history);
     const replayed = {
       history: this.history,
@@ -115,7 +113,7 @@ export class SharedChannel implements SharedSourceEvents {
     const { end, lastId } = this.history;
     if (snapshot !== undefined) return new Message(snapshot, this.options.binary, lastId, end.sequence);
     if (age === 'new') return this.isFresh && this.away === undefined ? this.newest : undefined;
-    return this.newest ?? this.history.beforeLast().message;
+    return this.newest ?? newestFrom(this.history.beforeLast());
   }
 
   /** Milliseconds since the last message came; undefined where it came to an earlier run of the gateway. */
@@ -274,6 +272,8 @@ export class SharedChannel implements SharedSourceEvents {
   // ---- the source ----
 
   messages(batch: readonly Buffer[], binary = this.options.binary, picture = this.options.picture): void {
+    // The history may be another stream's already.
+    if (this.over) return;
     if (picture !== undefined && !this.hasPictures) this.showPictures();
     const numbered = batch.map((data) => {
       const { id, sequence } = this.history.next();
@@ -315,7 +315,8 @@ export class SharedChannel implements SharedSourceEvents {
   partial(text: Buffer, origin: MessageOrigin): void {
     const notice = partialNotice(text, origin);
     for (const member of this.members.values())
-      if (member.position === undefined && !member.skipping) this.delivery.notice(member, notice);
+      if (member.position === undefined && member.earlier === undefined && !member.skipping)
+        this.delivery.notice(member, notice);
   }
 
   notice(text: string): void {
@@ -359,13 +360,13 @@ export class SharedChannel implements SharedSourceEvents {
 
   /** What a client gets first. */
   private begin(member: Member, after: string | undefined): void {
-    const { snapshot, from, missed, at } = this.replay.from(after);
+    const { snapshot, from, missed, at, earlier } = this.replay.from(after);
     this.replay.clientListens();
     const { id, number, facts } = member;
     const session = this.sessions.issue(number, facts.user);
     member.client.notice({ kind: 'joined', id: at, facts: { client: id, session } });
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
-    this.delivery.begin(member, snapshot, from);
+    this.delivery.begin(member, snapshot, from, earlier);
   }
 
   private async answered(answer: Promise<MessageAnswer>): Promise<MessageAnswer> {

@@ -2,7 +2,8 @@
 import type { ChannelStatus, ClientStatus, MessageStatus, SourceStatus, StreamFacts } from '../../ops/status.ts';
 import { visible } from '../../ops/visible.ts';
 import type { Client } from '../clients/client.ts';
-import { type History, portionFrom } from '../history/history.ts';
+import { portionFrom } from '../history/chain.ts';
+import type { History } from '../history/history.ts';
 import type { Message } from '../message.ts';
 import type { ClientFacts } from '../sources/source.ts';
 

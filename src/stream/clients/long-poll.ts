@@ -26,9 +26,10 @@ export async function answerLongPoll(call: Call, longPolls: LongPolls, clientPar
   signal.throwIfAborted();
   // From here on it holds its position, and what comes meanwhile.
   const start = longPolls.start(cursor);
-  const answer = (ending: Ending | undefined): Answer => reply(longPolls.content(start, MOST_BYTES, ending), binary);
+  const answer = async (ending: Ending | undefined): Promise<Answer> =>
+    reply(await longPolls.content(start, MOST_BYTES, ending), binary);
   // Without a cursor the client learns where the stream is, and what replay gives it.
-  if (hasNews(start) || cursor === undefined || cursor === '') return answer(undefined);
+  if (hasNews(start) || cursor === undefined || cursor === '') return await answer(undefined);
   counts.joined('poll');
   const news = new Deferred<Ending | undefined>();
   const timer = setTimeout(() => news.resolve(undefined), Math.min(MAX_WAIT, preferredWait(call) ?? MAX_WAIT));
@@ -38,7 +39,7 @@ export async function answerLongPoll(call: Call, longPolls: LongPolls, clientPar
     counts.left(1000);
     // In the next turn: a program's lines that come together go together.
     await new Promise(setImmediate);
-    return answer(ending);
+    return await answer(ending);
   } catch (error) {
     counts.left(1006);
     // It may come again by another connection.
@@ -51,15 +52,20 @@ export async function answerLongPoll(call: Call, longPolls: LongPolls, clientPar
 }
 
 /** The last answer of a stream that ended between two of its requests; undefined for one that goes on, or that the client does not know. */
-export function answerAfterEnd(call: Call, longPolls: LongPolls, clientParts: ClientParts): Answer | undefined {
+export function answerAfterEnd(
+  call: Call,
+  longPolls: LongPolls,
+  { binary }: ClientParts,
+): Answer | Promise<Answer> | undefined {
   const cursor = queryValue(call.request.query, 'cursor') ?? '';
   const ending = longPolls.endedAfter(cursor);
   if (ending === undefined) return undefined;
-  return reply(longPolls.content(longPolls.start(cursor), MOST_BYTES, ending), clientParts.binary);
+  const content = longPolls.content(longPolls.start(cursor), MOST_BYTES, ending);
+  return content instanceof Promise ? content.then((ready) => reply(ready, binary)) : reply(content, binary);
 }
 
-function hasNews({ snapshot, from, missed }: StartPoint): boolean {
-  return snapshot.length > 0 || missed !== 0 || from.next !== undefined;
+function hasNews({ snapshot, from, missed, earlier }: StartPoint): boolean {
+  return snapshot.length > 0 || missed !== 0 || earlier !== undefined || from.hasNext;
 }
 
 /** Milliseconds that a client prefers to wait; undefined without a preference. */

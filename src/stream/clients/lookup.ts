@@ -5,6 +5,7 @@ import { textReply } from '../../http/reply.ts';
 import { IterableBody } from '../../http/reply-bodies.ts';
 import { queryValue } from '../../net/query.ts';
 import type { History } from '../history/history.ts';
+import type { PastPortion } from '../history/past-reader.ts';
 import type { Message } from '../message.ts';
 
 /** Messages in one answer, where the request does not say, and where it asks for more. */
@@ -17,6 +18,9 @@ const PORTION = 64 * 1024;
 interface Range {
   readonly from: number;
   readonly to: number;
+  readonly limit: number;
+  /** It begins with the oldest that it may have, and has missed nothing before that. */
+  readonly fresh: boolean;
   /** How many there were behind `?after=` that are not kept any more; undefined when nobody knows. */
   readonly missed: number | undefined;
 }
@@ -26,7 +30,7 @@ interface Range {
  * for what is behind the last line; without it the newest ones. Both in their order, and at most `?limit=` of them.
  * @param history undefined for a stream that nobody has opened yet, which has no messages
  */
-export function answerLookup(query: string | undefined, history: History | undefined): Answer {
+export async function answerLookup(query: string | undefined, history: History | undefined): Promise<Answer> {
   const limit = limitOf(queryValue(query, 'limit'));
   if (limit === undefined) return textReply(400, '"limit" must be a whole number from 1 on\n');
   const headers: HeaderList = [
@@ -36,7 +40,7 @@ export function answerLookup(query: string | undefined, history: History | undef
   ];
   if (history === undefined) return { status: 200, headers, body: '' };
   const lines = new PastLines(history, rangeOf(history, queryValue(query, 'after'), limit));
-  const first = lines.next();
+  const first = await lines.next();
   return { status: 200, headers, body: lines.over ? first : new IterableBody(portions(first, lines), () => undefined) };
 }
 
@@ -52,14 +56,12 @@ function limitOf(written: string | undefined): number | undefined {
 }
 
 function rangeOf(history: History, after: string | undefined, limit: number): Range {
-  const { sequence } = history.end;
-  if (after === undefined || after === '') {
-    const { sequence: from } = history.positionAfter(Math.max(0, sequence - limit));
-    return { from, to: sequence, missed: 0 };
-  }
-  // An id that is not one of this epoch: nobody knows what its owner has, so it gets all that there is, as a client that comes back does.
-  const { from, missed } = history.after(after) ?? { from: history.beginning(), missed: undefined };
-  return { from: from.sequence, to: Math.min(sequence, from.sequence + limit), missed };
+  const to = history.end.sequence;
+  if (after === undefined || after === '') return { from: history.lastOnes(limit), to, limit, missed: 0, fresh: true };
+  // An id of an epoch that nobody knows: nor what its owner has, so it gets all that there is, as a client that comes back does.
+  const resumed = history.after(after);
+  const { from, earlier, missed } = resumed ?? { ...history.oldest(), missed: undefined };
+  return { from: earlier?.sequence ?? from.sequence, to, limit, missed, fresh: resumed === undefined };
 }
 
 /**
@@ -68,44 +70,45 @@ function rangeOf(history: History, after: string | undefined, limit: number): Ra
  */
 class PastLines {
   over = false;
-  private readonly to: number;
-  /** The number of the message before the next one. */
-  private sequence: number;
+  private readonly past: AsyncGenerator<PastPortion, void>;
+  private left: number;
   /** Messages that are gone, before the next one. */
   private missed: number | undefined;
 
   constructor(
     private readonly history: History,
-    { from, to, missed }: Range,
+    private readonly range: Range,
   ) {
-    this.to = to;
-    this.sequence = from;
-    this.missed = missed;
+    this.past = history.past(range.from, range.fresh, PORTION);
+    this.left = range.limit;
+    this.missed = range.missed;
   }
 
   /** The next lines: as many as a portion holds, at least one where there is one. */
-  next(): Buffer {
-    let position = this.history.positionAfter(this.sequence);
-    if (this.missed !== undefined) this.missed += position.sequence - this.sequence;
+  async next(): Promise<Buffer> {
+    const { value: portion } = await this.past.next();
     let text = '';
-    for (let bytes = 0; bytes < PORTION; ) {
-      const { message, next } = position;
-      if (message === undefined || next === undefined || message.sequence > this.to) break;
-      text += this.line(message, this.history.timeOf(position));
-      bytes += message.data.length;
-      position = next;
+    for (const timed of portion?.batch ?? []) {
+      if (this.left === 0 || timed.message.sequence > this.range.to) break;
+      if (timed === portion?.batch[0]) this.miss(portion.missed);
+      text += this.line(timed.message, this.history.dateOf(timed));
+      this.left--;
     }
-    this.sequence = position.sequence;
-    this.over = position.next === undefined || position.sequence >= this.to;
+    this.over = portion === undefined || this.left === 0 || portion.to >= this.range.to;
+    if (this.over) await this.past.return();
     return Buffer.from(text);
   }
 
-  private line({ id, binary, data }: Message, time: Date): string {
+  private miss(count: number | undefined): void {
+    if (this.missed !== undefined) this.missed = count === undefined ? undefined : this.missed + count;
+  }
+
+  private line({ id, binary, data }: Message, time: Date | undefined): string {
     const { missed } = this;
     this.missed = 0;
     const line = {
       id,
-      time: time.toISOString(),
+      ...(time === undefined ? {} : { time: time.toISOString() }),
       data: data.toString(binary ? 'base64' : 'utf8'),
       ...(binary ? { encoding: 'base64' } : {}),
       ...(missed === 0 ? {} : { missed: missed ?? null }),
@@ -119,6 +122,6 @@ async function* portions(first: Buffer, lines: PastLines): AsyncGenerator<Buffer
   while (!lines.over) {
     // Other work has its turn between two.
     await new Promise(setImmediate);
-    yield lines.next();
+    yield await lines.next();
   }
 }

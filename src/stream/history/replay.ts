@@ -1,6 +1,6 @@
 /** What a client gets when it joins or comes back: from the history, or from the source itself. */
 import { Message } from '../message.ts';
-import type { History, Position, ResumePoint } from './history.ts';
+import type { History, ResumePoint } from './history.ts';
 
 /** `replay`: what of the history a new client gets. */
 export type ReplayRule = 'none' | 'last' | 'all';
@@ -46,12 +46,12 @@ export class Replay {
     const { history } = this.parts;
     const isNew = id === undefined || id === '';
     const resumed = isNew ? undefined : this.after(id);
-    if (resumed !== undefined) return { ...resumed, snapshot: [], at: history.idOf(resumed.from) };
+    if (resumed !== undefined) return { ...resumed, snapshot: [], at: history.idOf(resumed.earlier ?? resumed.from) };
     const missed = isNew ? 0 : undefined;
     const snapshot = this.snapshot();
     if (snapshot === undefined) {
-      const from = this.fresh();
-      return { from, missed, snapshot: [], at: history.idOf(from) };
+      const fresh = this.fresh();
+      return { ...fresh, missed, snapshot: [], at: history.idOf(fresh.earlier ?? fresh.from) };
     }
     const { end, lastId } = history;
     // It is not in the history: who loses it on the way gets the next one.
@@ -62,15 +62,16 @@ export class Replay {
   private after(id: string): ResumePoint | undefined {
     const resumed = this.parts.history.after(id);
     // Where each message builds on the one before, a gap means to begin anew.
-    const broken = resumed !== undefined && resumed.missed !== 0 && this.snapshot() !== undefined;
+    const isWhole = resumed?.missed === 0 && resumed.earlier === undefined;
+    const broken = resumed !== undefined && !isWhole && this.snapshot() !== undefined;
     return broken ? undefined : resumed;
   }
 
-  private fresh(): Position {
+  private fresh(): Pick<ResumePoint, 'from' | 'earlier'> {
     const { history, rule } = this.parts;
-    if (rule === 'all') return history.beginning();
-    if (this.startedAt !== undefined) return history.positionAfter(this.startedAt);
-    return rule === 'last' ? history.beforeLast() : history.end;
+    if (rule === 'all') return history.oldest();
+    if (this.startedAt !== undefined) return { from: history.positionAfter(this.startedAt) };
+    return { from: rule === 'last' ? history.beforeLast() : history.end };
   }
 
   private snapshot(): Buffer | undefined {

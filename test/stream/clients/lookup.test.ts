@@ -64,8 +64,8 @@ describe('which messages', () => {
     [`after=run-${'9'.repeat(400)}`, numbered(10, 11), null],
   ];
   for (const [query, got, missed] of cases)
-    test(String(query).slice(0, 40), () => {
-      const { status, headers, body } = answerLookup(query, history) as Reply;
+    test(String(query).slice(0, 40), async () => {
+      const { status, headers, body } = (await answerLookup(query, history)) as Reply;
       const lines = linesOf(String(body));
       assert.equal(status, 200);
       assert.deepEqual(headers.at(-1), ['last-event-id', 'run-20']);
@@ -80,8 +80,8 @@ describe('which messages', () => {
     });
 
   for (const limit of ['0', '-1', '', '1.5', '1e3', 'ten', '%D9%A3', '9'.repeat(10)])
-    test(`limit=${limit} is refused in words`, () => {
-      const { status, body } = answerLookup(`limit=${limit}`, history) as Reply;
+    test(`limit=${limit} is refused in words`, async () => {
+      const { status, body } = (await answerLookup(`limit=${limit}`, history)) as Reply;
       assert.deepEqual([status, body], [400, '"limit" must be a whole number from 1 on\n']);
     });
 });

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { LongPollPositions } from '../../../src/stream/channel/long-polls.ts';
-import { History, portionFrom } from '../../../src/stream/history/history.ts';
+import { portionFrom } from '../../../src/stream/history/chain.ts';
+import { History } from '../../../src/stream/history/history.ts';
 import { Replay } from '../../../src/stream/history/replay.ts';
 import { Message } from '../../../src/stream/message.ts';
 
@@ -90,16 +91,16 @@ test('what is not kept is not held, in no form; a position holds what comes afte
 });
 
 describe('whoever does not come holds nothing', () => {
-  /** How many of these messages are alive that the history does not keep. */
-  const alive = async (size: number, count: number, added: (history: History) => void): Promise<number> => {
+  /** How many of these messages are alive, which are so large that none is copied. */
+  const alive = async (count: number, added: (history: History) => void): Promise<number> => {
     setFlagsFromString('--expose-gc');
     const gc = runInNewContext('gc') as () => void;
     const { history } = filled(0, 0, { messages: 1 });
-    const messages: WeakRef<Message>[] = [];
+    const messages: WeakRef<Buffer>[] = [];
     for (let at = 0; at < count; at++) {
       const { id, sequence } = history.next();
-      const message = new Message(Buffer.alloc(size), true, id, sequence);
-      messages.push(new WeakRef(message));
+      const message = new Message(Buffer.alloc(100_000), true, id, sequence);
+      messages.push(new WeakRef(message.data));
       history.add(message);
       added(history);
     }
@@ -110,7 +111,7 @@ describe('whoever does not come holds nothing', () => {
 
   test('a program that was started for somebody who never listens says what it says to nobody', async () => {
     let replaying: Replay | undefined;
-    const left = await alive(1000, 1000, (history) => {
+    const left = await alive(1000, (history) => {
       if (replaying !== undefined) return;
       replaying = new Replay({ history, rule: 'none', binary: true, snapshot: () => undefined });
       replaying.sourceStarted();
@@ -120,13 +121,21 @@ describe('whoever does not come holds nothing', () => {
     assert.deepEqual(from && portionFrom(from, 1).batch.length, 1, 'what is kept of what it said is for who comes now');
   });
 
-  test('the position of a long-poll has a bound for empty messages, too', async () => {
+  test('the position of a long-poll has a bound for empty messages, too', () => {
     const positions = new LongPollPositions({ time: 1_000_000, bytes: 6400 }, () => undefined);
-    const left = await alive(0, 1000, (history) => {
-      if (!positions.inUse) positions.hold(history.end);
+    const { history } = filled(1, 0, {});
+    positions.hold(history.end);
+    for (let at = 2; at <= 101; at++) {
+      const { id, sequence } = history.next();
+      history.add(new Message(Buffer.alloc(0), true, id, sequence));
       positions.advance(history.end);
-    });
-    assert.equal(left, 1);
+      if (at === 101) assert.equal(positions.take(1)?.sequence, 1);
+      if (at === 101) positions.hold(history.positionAfter(1));
+    }
+    const { id, sequence } = history.next();
+    history.add(new Message(Buffer.alloc(0), true, id, sequence));
+    positions.advance(history.end);
+    assert.equal(positions.take(1), undefined);
     positions.clear();
   });
 });

@@ -14,6 +14,8 @@ export const publishKind: SourceKind = {
   isMixed: () => true,
   usualReplay,
   usualHistory,
+  // What was acknowledged is there.
+  usualSync: 'message',
   shared(parts) {
     const { publish } = parts.config;
     if (publish === undefined) throw new TypeError(`stream "${parts.key}" is not published to`);
