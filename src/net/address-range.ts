@@ -1,6 +1,5 @@
 /** Ranges of addresses, as 16 bytes: IPv4 counts as the part of IPv6 that stands for it (RFC 4291 section 2.5.5.2). */
-import { isIP } from 'node:net';
-import { addressBytes, UNIX_PEER } from './address.ts';
+import { addressBytes, addressFamily, UNIX_PEER } from './address.ts';
 
 export interface AddressRange {
   /** 16 bytes. */
@@ -24,7 +23,7 @@ export function parseAddressRange(text: string): AddressRange | undefined {
   const match = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(text);
   const bytes = addressBytes(match?.[1] ?? '');
   if (match === null || bytes === undefined) return undefined;
-  const before = isIP(match[1] ?? '') === 4 ? 96 : 0;
+  const before = addressFamily(match[1] ?? '') === 4 ? 96 : 0;
   const bits = match[2] === undefined ? 128 : before + Number(match[2]);
   return bits > 128 ? undefined : { bytes: [...bytes], bits, text };
 }

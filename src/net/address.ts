@@ -3,10 +3,34 @@
  * 5952 has it and without a zone, "unix" for whoever is at the other end of a Unix socket, "" where nobody knows. It is made here, where
  * an address comes in; everything behind compares nothing else.
  */
-import { isIP } from 'node:net';
+import { isIPv4 } from 'node:net';
 
 /** The peer of a Unix socket: it has no address, but it is not nobody. */
 export const UNIX_PEER = 'unix';
+
+/**
+ * 4 or 6; 0 for what is no address, and for one with a zone. As Node's own `isIP` has it, whose regular expression for IPv6 takes longer
+ * to compile than a whole configuration to read.
+ */
+export function addressFamily(text: string): 0 | 4 | 6 {
+  if (!text.includes(':')) return isIPv4(text) ? 4 : 0;
+  const gap = text.indexOf('::');
+  if (gap < 0) return countGroups(text, true) === 8 ? 6 : 0;
+  // What the gap stands for is one group at least. A second gap is an empty group.
+  return countGroups(text.slice(0, gap), false) + countGroups(text.slice(gap + 2), true) <= 7 ? 6 : 0;
+}
+
+/** How many groups of 16 bits these are; NaN where one is none. @param last whether an IPv4 address may end them */
+function countGroups(text: string, last: boolean): number {
+  if (text === '') return 0;
+  const parts = text.split(':');
+  const end = parts.at(-1) ?? '';
+  const dotted = last && end.includes('.');
+  if (dotted && !isIPv4(end)) return Number.NaN;
+  for (let at = dotted ? parts.length - 2 : parts.length - 1; at >= 0; at--)
+    if (!/^[0-9a-f]{1,4}$/i.test(parts[at] ?? '')) return Number.NaN;
+  return dotted ? parts.length + 1 : parts.length;
+}
 
 /** The one form of an address in any spelling, with or without a zone; undefined for what is none. */
 export function readAddress(text: string): string | undefined {
@@ -21,7 +45,7 @@ export function readAddress(text: string): string | undefined {
 export function addressBytes(text: string): Uint8Array | undefined {
   const zone = text.indexOf('%');
   const plain = zone < 0 ? text : text.slice(0, zone);
-  const family = isIP(plain);
+  const family = addressFamily(plain);
   const bytes = new Uint8Array(16);
   if (family === 4 && zone < 0) {
     bytes.set([0xff, 0xff, ...plain.split('.').map(Number)], 10);

@@ -2,8 +2,8 @@
  * A host in its one form, whoever writes it: the Host field, a URL, an origin, a certificate's request, the configuration (RFC 3986 section
  * 3.2.2, RFC 9110 section 7.2). In lower case, without the last dot, an IPv6 address short and without its zone, and the port as a number.
  */
-import { isIPv4, isIPv6 } from 'node:net';
-import { addressBytes, shortIPv6 } from './address.ts';
+import { isIPv4 } from 'node:net';
+import { addressBytes, addressFamily, shortIPv6 } from './address.ts';
 
 export interface Host {
   /** "board.local", "192.168.1.7", "::1". */
@@ -48,6 +48,6 @@ export function sameHost(a: Host, b: Host, usual: number | undefined): boolean {
 function readIPv6(text: string): string | undefined {
   const zone = text.indexOf('%');
   const plain = zone < 0 ? text : text.slice(0, zone);
-  const bytes = isIPv6(plain) ? addressBytes(plain) : undefined;
+  const bytes = addressFamily(plain) === 6 ? addressBytes(plain) : undefined;
   return bytes && shortIPv6(bytes);
 }

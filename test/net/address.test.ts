@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { describe, test } from 'node:test';
-import { addressBytes, addressText, hostNumber, readAddress, UNIX_PEER } from '../../src/net/address.ts';
+import { addressBytes, addressFamily, addressText, hostNumber, readAddress, UNIX_PEER } from '../../src/net/address.ts';
 
 describe('an address out of its bytes', () => {
   const v6 = (...groups: number[]) => Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff]));
@@ -52,4 +53,47 @@ describe('one form for each address, whatever its spelling', () => {
 test('a program is told no address of the peer of a Unix socket', () => {
   assert.equal(hostNumber(UNIX_PEER), '');
   assert.equal(hostNumber('10.0.0.1'), '10.0.0.1');
+});
+
+test('what an address is, Node says as well', () => {
+  const pieces = [
+    '',
+    ':',
+    '::',
+    '1',
+    'ffff',
+    '0',
+    'g',
+    '12345',
+    '1.2.3.4',
+    '256.1.1.1',
+    '.',
+    'F:',
+    ':a',
+    '1:2:3',
+    '%',
+    ' ',
+  ];
+  let addresses = 0;
+  const compare = (text: string): void => {
+    // With a zone it is one to Node.
+    const wanted = text.includes('%') ? 0 : isIP(text);
+    assert.equal(addressFamily(text), wanted, JSON.stringify(text));
+    if (wanted === 6) addresses++;
+  };
+  for (const one of pieces)
+    for (const two of pieces) for (const three of pieces) for (const four of pieces) compare(one + two + three + four);
+  for (let count = 1; count <= 10; count++) {
+    const groups = Array.from({ length: count }, (_, at) => at.toString(16));
+    compare(groups.join(':'));
+    compare(`${groups.join(':')}:1.2.3.4`);
+    for (let at = 0; at <= count; at++) {
+      for (const end of ['', '1.2.3.4', ':1.2.3.4', ':']) {
+        const gapped = `${groups.slice(0, at).join(':')}::${groups.slice(at).join(':')}`;
+        compare(gapped + end);
+        compare(end + gapped);
+      }
+    }
+  }
+  assert.ok(addresses > 500, String(addresses));
 });

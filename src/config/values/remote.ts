@@ -1,6 +1,7 @@
 /** Where a route with `connect` connects to: the only place that its clients can reach, whatever they send. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { resolve } from 'node:path';
+import { addressFamily } from '../../net/address.ts';
 import { MAX_SOCKET_PATH } from './simple.ts';
 import type { ValueType } from './value.ts';
 
@@ -13,12 +14,12 @@ export type Remote =
 /** `"tcp://127.0.0.1:1883"`, `"tcp://[::1]:1883"`, `"tcp://broker.lan:1883"`, `"unix:/run/x.sock"`; undefined for anything else. */
 export function parseRemote(value: string, directory: string): Remote | undefined {
   if (value.startsWith('unix:')) return unixRemote(value, value.slice(5), directory);
-  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value);
-  const [, address, name = '', digits] = match ?? [];
+  const match = /^tcp:\/\/(?:\[([0-9A-Fa-f:.]+)(%[A-Za-z0-9.-]+)?\]|([A-Za-z0-9._-]+)):(\d{1,5})$/.exec(value);
+  const [, address, zone = '', name = '', digits] = match ?? [];
   const port = Number(digits);
   if (match === null || port < 1 || port > 65535) return undefined;
-  if (address === undefined ? !isHost(name) : !isIPv6(address)) return undefined;
-  return { kind: 'tcp', host: address ?? name, port, text: value };
+  if (address === undefined ? !isHost(name) : addressFamily(address) !== 6) return undefined;
+  return { kind: 'tcp', host: address === undefined ? name : address + zone, port, text: value };
 }
 
 function unixRemote(text: string, name: string, directory: string): Remote | undefined {

@@ -1,6 +1,6 @@
 /** The types of plain values that a configuration key can have. `tables.ts` has those that hold others. */
-import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
+import { addressFamily } from '../../net/address.ts';
 import { folderTrouble } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
 import { canBeUsed } from './on-disk.ts';
@@ -132,7 +132,7 @@ export function parseAddress(value: string, directory: string): Address | undefi
   if (!match) return undefined;
   const host = match[1] ?? match[2] ?? '::';
   const port = Number(match[3]);
-  if (port > 65535 || isIP(host) !== (match[2] === undefined ? 6 : 4)) return undefined;
+  if (port > 65535 || addressFamily(host) !== (match[2] === undefined ? 6 : 4)) return undefined;
   return { kind: 'tcp', host, port, text: value };
 }
 

@@ -2,7 +2,6 @@
  * The door: one socket of Node's accepts every connection of a listener. The first bytes are looked at without being taken, and the
  * connection goes to the engine that serves it best. Until then it is a descriptor that belongs to the door.
  */
-import { once } from 'node:events';
 import { createServer, type Server, Socket } from 'node:net';
 import type { UwsModule } from '../../ops/addons/addon.ts';
 import { openFilesLimit } from '../../ops/system/proc.ts';
@@ -22,9 +21,9 @@ import { UwsServer } from '../uws/uws.ts';
 import { acceptDescriptors, descriptorOf } from './accepting.ts';
 import { readClientHello } from './client-hello.ts';
 import { judgeFirstRequest } from './first-request.ts';
-import { checkPort, freeUnixPath, listenError, nodeAddress } from './listen-errors.ts';
+import { listen } from './listen.ts';
+import { checkPort, freeUnixPath, listenError } from './listen-errors.ts';
 import { takePreface } from './preface.ts';
-import { listenOnPath } from './socket-file.ts';
 import { uwsCanServe } from './tls-choice.ts';
 
 /**
@@ -122,12 +121,7 @@ export class Door {
       if (inPlaceOf !== undefined) return inPlaceOf.handOn();
       // A client that has shut its sending side is answered all the same: see `Connection.halfClosed`.
       const server = createServer({ pauseOnConnect: true, allowHalfOpen: true });
-      const listening = once(server, 'listening');
-      // Not when the next line throws.
-      listening.catch(() => undefined);
-      if (address.kind === 'unix') listenOnPath(server, address.path, address);
-      else server.listen(nodeAddress(name, address));
-      await listening;
+      await listen(server, name, address);
       return server;
     } catch (error) {
       // Neither may look after anything any more: the listener is tried again with others.

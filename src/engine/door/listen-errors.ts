@@ -1,9 +1,8 @@
 /** What stands in the way of a listener, told apart by the system's error codes. */
 import { existsSync, lstatSync, type Stats, unlinkSync } from 'node:fs';
-import { connect, type ListenOptions } from 'node:net';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { type ListenAddress, ListenError } from '../engine.ts';
-import { inheritedDescriptor } from './systemd-sockets.ts';
 
 /** sockaddr_un holds 108 bytes with the NUL (unix(7)). */
 const MAX_PATH_BYTES = 107;
@@ -28,15 +27,6 @@ export function listenError(name: string, error: unknown): ListenError {
 
 function refusal(name: string, code: string, otherwise: string): ListenError {
   return new ListenError(name, code, SAYINGS[code] ?? otherwise);
-}
-
-/** An address without a path, as node:net takes it. Throws a `ListenError` for a socket that systemd has not handed over. */
-export function nodeAddress(
-  name: string,
-  address: Exclude<ListenAddress, { kind: 'unix' }>,
-): ListenOptions | { fd: number } {
-  if (address.kind === 'systemd') return { fd: inheritedDescriptor(name, address.socket, process.env) };
-  return { host: address.host, port: address.port, exclusive: true };
 }
 
 /** Throws for a port that does not exist. */

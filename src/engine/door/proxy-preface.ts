@@ -2,8 +2,7 @@
  * What a proxy writes in front of a connection to say whose it is: the PROXY protocol, versions 1 and 2, as HAProxy's
  * doc/proxy-protocol.txt has them. Pure: bytes in, meaning out.
  */
-import { isIPv4, isIPv6 } from 'node:net';
-import { addressText, readAddress } from '../../net/address.ts';
+import { addressFamily, addressText, readAddress } from '../../net/address.ts';
 
 /** Who is behind the proxy. */
 export interface ProxiedClient {
@@ -59,10 +58,16 @@ function readLine(bytes: Buffer): Preface {
   if (/^PROXY UNKNOWN(?: [^\r]*)?\r$/.test(line)) return { state: 'complete', length, client: undefined };
   const match = /^PROXY (TCP4|TCP6) (\S+) (\S+) (\d{1,5}) (\d{1,5})\r$/.exec(line);
   const [, family, source = '', destination = '', ...ports] = match ?? [];
-  const isAddress = family === 'TCP4' ? isIPv4 : isIPv6;
+  const wanted = family === 'TCP4' ? 4 : 6;
   // A zone has no meaning for anybody but the proxy itself.
   const address = source.includes('%') ? undefined : readAddress(source);
-  if (match === null || !isAddress(source) || !isAddress(destination) || !ports.every(isPort) || address === undefined)
+  if (
+    match === null ||
+    addressFamily(source) !== wanted ||
+    addressFamily(destination) !== wanted ||
+    !ports.every(isPort) ||
+    address === undefined
+  )
     return malformed('a malformed PROXY line');
   const client = { address, port: Number(ports[0]), secure: false };
   return { state: 'complete', length, client };
