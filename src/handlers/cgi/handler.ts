@@ -184,7 +184,12 @@ class CgiPrograms {
     const stderr =
       program.stderr &&
       new StderrLines(program.stderr, {
-        line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, pid: program.pid, id: call.id }),
+        line: (text) =>
+          deps.log[config.stderr_level ?? 'warn'](`stderr: ${text}`, {
+            route: deps.route,
+            pid: program.pid,
+            id: call.id,
+          }),
       });
     program.stderrLines = stderr;
     const ended = program.exited.then(endOf);

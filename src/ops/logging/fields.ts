@@ -10,3 +10,77 @@ export const LEVELS: { readonly [level in Level]: { readonly rank: number; reado
   warn: { rank: 2, severity: 4 },
   error: { rank: 3, severity: 3 },
 };
+
+/** A field of the log, for its reference: what it means, and which lines have it. */
+export interface FieldDoc {
+  readonly name: string;
+  readonly doc: string;
+  /** "request": the line of each request. "any": whatever line is about such a thing. */
+  readonly of: 'every' | 'request' | 'any';
+}
+
+/** Every field that a line can have, in the order of the reference. */
+export const FIELDS: readonly FieldDoc[] = [
+  { name: 'time', of: 'every', doc: 'When the line was written; UTC' },
+  { name: 'level', of: 'every', doc: '"debug", "info", "warn" or "error"; not in a file of requests' },
+  { name: 'message', of: 'every', doc: 'What happened; of a request method and target; not in a file of requests' },
+  {
+    name: 'status',
+    of: 'request',
+    doc: 'The status of the answer; 101 for a WebSocket, 499 where the client left first',
+  },
+  {
+    name: 'bytes',
+    of: 'request',
+    doc: 'Bytes of the body, or of the messages of a WebSocket, that the client was sent',
+  },
+  {
+    name: 'received',
+    of: 'request',
+    doc: 'Bytes of the body, or of the messages of a WebSocket, that the client has sent',
+  },
+  { name: 'ms', of: 'request', doc: 'Milliseconds from its arrival to its end; elsewhere a wait' },
+  { name: 'route', of: 'any', doc: 'The key of the route as configured; "-" for none' },
+  { name: 'client', of: 'any', doc: 'The address of the client, behind the proxies that are trusted' },
+  { name: 'user', of: 'request', doc: 'Who the client has proved to be' },
+  {
+    name: 'login',
+    of: 'request',
+    doc: 'Who the client said to be, where that was refused with 401; "(token)" for a token',
+  },
+  { name: 'id', of: 'any', doc: 'The id of the request: X-Request-Id of a trusted proxy, or one of ours' },
+  { name: 'left', of: 'request', doc: 'The client left before the answer was complete' },
+  { name: 'because', of: 'request', doc: 'Why it was refused' },
+  { name: 'cut', of: 'request', doc: 'Why the answer is not complete' },
+  { name: 'exit', of: 'any', doc: 'The exit status of the program, or the signal that has ended it' },
+  { name: 'upstream', of: 'request', doc: 'The server that the route passes requests on to' },
+  { name: 'code', of: 'request', doc: 'The close code of a WebSocket' },
+  {
+    name: 'reason',
+    of: 'request',
+    doc: 'The reason that came with the close code; elsewhere why something is as it is',
+  },
+  { name: 'sample', of: 'request', doc: 'The line stands for so many like it (`log.requests.sample`)' },
+  { name: 'method', of: 'request', doc: 'The method of the request' },
+  {
+    name: 'target',
+    of: 'request',
+    doc: 'Path and query as the client has sent them; tokens and sessions are "(hidden)"',
+  },
+  { name: 'protocol', of: 'request', doc: '"HTTP/1.0", "HTTP/1.1" or "HTTP/2.0"' },
+  { name: 'host', of: 'request', doc: 'The field Host' },
+  { name: 'referer', of: 'request', doc: 'The field Referer; tokens and sessions are "(hidden)"' },
+  { name: 'agent', of: 'request', doc: 'The field User-Agent' },
+  { name: 'trace_id', of: 'request', doc: 'The trace that the request belongs to, from its `traceparent`' },
+  { name: 'listener', of: 'any', doc: 'The address that is listened on, as configured' },
+  { name: 'port', of: 'any', doc: 'The port that is listened on' },
+  { name: 'engine', of: 'any', doc: 'The engine of a listener' },
+  { name: 'from', of: 'any', doc: '"stderr": a program has written the line' },
+  { name: 'pid', of: 'any', doc: 'The number of a process' },
+  { name: 'failures', of: 'any', doc: 'How many programs of this stream have failed in a row' },
+  { name: 'last', of: 'any', doc: 'What a program has written to stderr last' },
+  { name: 'ended', of: 'any', doc: 'How a program has ended' },
+  { name: 'error', of: 'any', doc: 'What the system or the code says of a failure' },
+  { name: 'dropped', of: 'any', doc: 'How many lines of the log were dropped' },
+  { name: 'log', of: 'any', doc: 'The file or syslog that a line about the log is about' },
+];

@@ -3,7 +3,7 @@
  * it while there are clients.
  */
 
-import type { Log } from '../../ops/log.ts';
+import type { Level, Log } from '../../ops/log.ts';
 import type { SourceStatus } from '../../ops/status.ts';
 import type { Ending } from '../message.ts';
 import { Backoff, type BackoffTimes } from './backoff.ts';
@@ -69,7 +69,7 @@ export class SourceSupervisor {
 
   /** Starts it now, and again until it runs. */
   boot(): void {
-    this.ready()?.catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error)));
+    this.ready()?.catch((error: unknown) => this.again(error instanceof Error ? error.message : String(error), 'warn'));
   }
 
   /** A client has joined. */
@@ -152,13 +152,14 @@ export class SourceSupervisor {
     }, milliseconds);
   }
 
-  private again(why: string): void {
+  /** @param level of the line about it: that a program has failed is said elsewhere, that it cannot be started is not */
+  private again(why: string, level: Level = 'info'): void {
     if (this.over) return;
     const wait = this.backoff.next(performance.now() - this.since);
     // Said once until it runs.
     if (!this.isAway) {
       const { log, route } = this.parts;
-      log.info('the program is restarted', { route, ended: why, ms: Math.round(wait) });
+      log[level]('the program is restarted', { route, ended: why, ms: Math.round(wait) });
       this.parts.notice(`the program has ended (${why}) and is restarted`);
     }
     this.isAway = true;

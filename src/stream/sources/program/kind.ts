@@ -76,7 +76,8 @@ function programSource(
   const silence = new SilenceHint(key, log);
   return (program, events, id) => {
     const source = new ProgramSource(program, options, config.stderr === 'json' ? new WithOrigin(events) : events);
-    if (config.stderr === 'json' || config.stderr === 'event') logStderr(program, log, key, id);
+    if (config.stderr === 'json' || config.stderr === 'event')
+      logStderr(program, log, { route: key, id, level: config.stderr_level });
     // Only now: a listener sets stdout flowing, and what flows before the source listens is lost.
     if (!config.unbuffer) silence.watch(program);
     return source;

@@ -1,7 +1,8 @@
 /** Starts a stream's programs: which, with which environment, and with its stderr in the log. */
-import type { Log } from '../../../ops/log.ts';
+import type { Level, Log } from '../../../ops/log.ts';
 import { ProgramSearch } from '../../../process/find-program.ts';
 import type { Program } from '../../../process/programs.ts';
+import type { Exit } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
 import { requestEnvironment } from '../../../programs/environment.ts';
 import { reverseLookup } from '../../../programs/reverse-lookup.ts';
@@ -33,17 +34,32 @@ export function always(
   };
 }
 
-/** @param id of the request for which it was started */
-export function logStderr(program: Program, log: Log, route: string, id: string): void {
+/** Whose stderr it is: `id` names the request for which it was started. */
+interface StderrOrigin {
+  readonly route: string;
+  readonly id: string;
+  readonly level: Level | undefined;
+}
+
+export function logStderr(program: Program, log: Log, { route, id, level }: StderrOrigin): void {
   if (program.stderr === undefined) return;
   program.stderrLines = new StderrLines(program.stderr, {
-    line: (text) => log.info(text, { route, from: 'stderr', pid: program.pid, id }),
+    line: (text) => log[level ?? 'info'](text, { route, from: 'stderr', pid: program.pid, id }),
   });
+}
+
+/** A warning for the first failure in a row, the second, the fourth and so on: a loop of them must be seen, and must not fill a disk. */
+function isWorthWarning(failures: number): boolean {
+  return Number.isInteger(Math.log2(failures));
 }
 
 /** The programs of one stream, up to its bound. */
 export class StreamPrograms {
   private running = 0;
+  /** Programs in a row that have failed by themselves. */
+  private failures = 0;
+  /** Those that we have told to end. */
+  private readonly ended = new WeakSet<Program>();
 
   constructor(
     private readonly choose: ChooseProgram,
@@ -70,7 +86,20 @@ export class StreamPrograms {
 
   /** Ends its whole group, if it has not ended. */
   end(program: Program): void {
+    this.ended.add(program);
     void this.parts.programs.end(program);
+  }
+
+  /** It has ended by itself. */
+  private tellEnd({ code, signal }: Exit, pid: number, last: string | undefined): void {
+    const { key, log } = this.parts;
+    if (code === 0) {
+      this.failures = 0;
+      return;
+    }
+    this.failures++;
+    const fields = { route: key, exit: signal ?? code, pid, failures: this.failures, last };
+    log[isWorthWarning(this.failures) ? 'warn' : 'info']('the program has failed', fields);
   }
 
   private async launch(asked: StreamRequest): Promise<Program> {
@@ -94,7 +123,11 @@ export class StreamPrograms {
       ...launch.options,
     });
     // Where clients get it too, it is read when one is there: what flows before would be lost for it.
-    if (config.stderr === 'log') logStderr(program, log, key, id);
+    if (config.stderr === 'log') logStderr(program, log, { route: key, id, level: config.stderr_level });
+    void program.exited.then((exit) => {
+      if (!this.ended.has(program))
+        void program.over.then(() => this.tellEnd(exit, program.pid, program.stderrLines?.lastLines.at(-1)));
+    });
     return program;
   }
 }
