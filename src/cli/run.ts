@@ -27,7 +27,6 @@ it. The page is for browsers; at the same address are a WebSocket, an event stre
 Examples:
   runnel run -- vmstat -n 1
   runnel run --open-to LAN --read-only --share all --history 100 -- tail -F /var/log/syslog
-  runnel run --framing jpeg -- rpicam-vid -t 0 --codec mjpeg -o -
   runnel run -l :9000 --tls --password-file users --once -- ./upgrade.sh`,
   flags: {
     ...OPENING_FLAGS,

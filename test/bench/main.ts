@@ -11,6 +11,7 @@ import { httpCases } from './http-cases.ts';
 import { idleCase, idleTlsCase } from './idle-case.ts';
 import { notModifiedCase } from './not-modified-case.ts';
 import type { Peer } from './peers.ts';
+import { picturesCase } from './pictures-case.ts';
 import { installMissing, missingPrograms } from './programs.ts';
 import { proxyCases } from './proxy-cases.ts';
 import { runCase } from './rounds.ts';
@@ -27,6 +28,7 @@ const CASES: readonly BenchCase[] = [
   ...echoCases,
   ...visitCases,
   ...fanoutCases,
+  picturesCase,
   idleCase,
   stallCase,
   startCase,

@@ -51,14 +51,14 @@ export function makeSite(): Site {
   return { folder, www, cgiBin, certificate, key, remove };
 }
 
-/** In `folder` then: ticker, visits, viewers, connections, and of the last two another that speaks TLS (tls-…); in `cgiBin`: hello. What cannot be compiled is not there. */
+/** In `folder` then: ticker, visits, pictures, viewers, connections, and of the last two another that speaks TLS (tls-…); in `cgiBin`: hello. What cannot be compiled is not there. */
 function compile(folder: string, cgiBin: string): void {
   const gcc = whereIs('gcc');
   if (gcc === undefined) return;
   writeFileSync(join(folder, 'hello.c'), HELLO_C);
   execFileSync(gcc, ['-O2', '-static', '-o', join(cgiBin, 'hello'), join(folder, 'hello.c')]);
   const source = (name: string): string => join(SOURCES, `${name}.c`);
-  for (const name of ['ticker', 'visits', 'viewers', 'connections'])
+  for (const name of ['ticker', 'visits', 'viewers', 'connections', 'pictures'])
     execFileSync(gcc, ['-O2', '-static', '-pthread', '-o', join(folder, name), source(name)]);
   if (whereIs(OPENSSL) === undefined) return;
   for (const name of ['viewers', 'connections'])
