@@ -6,6 +6,9 @@ import { HEADER_BYTES, isMessage, KIND, RESERVE, type StoredRecord } from './rec
 import { scanRecords } from './scan.ts';
 import type { Segment, Segments } from './segments.ts';
 
+/** Bytes that are read at once at the start: clients wait for it. */
+const AT_ONCE = 1 << 20;
+
 export interface FoundHistory {
   /** The oldest first; none of a new one. */
   readonly epochs: readonly EpochStart[];
@@ -78,17 +81,24 @@ async function findEnd(
   let { skipped } = segment;
   let closed = false;
   let empty = true;
-  const { end, damaged } = await scanRecords(handle, HEADER_BYTES, segment.size, sequence, (record) => {
-    closed = record.kind === KIND.closed;
-    if (record.kind === KIND.opened) skipped += Math.max(0, record.sequence - sequence);
-    // What was written twice is there once.
-    if (isMessage(record.kind) && record.sequence > sequence) {
-      empty = false;
-      load(record);
-    }
-    sequence = Math.max(sequence, record.sequence);
-    return true;
-  });
+  const { end, damaged } = await scanRecords(
+    handle,
+    HEADER_BYTES,
+    segment.size,
+    sequence,
+    (record) => {
+      closed = record.kind === KIND.closed;
+      if (record.kind === KIND.opened) skipped += Math.max(0, record.sequence - sequence);
+      // What was written twice is there once.
+      if (isMessage(record.kind) && record.sequence > sequence) {
+        empty = false;
+        load(record);
+      }
+      sequence = Math.max(sequence, record.sequence);
+      return true;
+    },
+    AT_ONCE,
+  );
   if (damaged > 0)
     repairs.push(`${damaged} bytes in the middle of ${segment.path} are damaged: the messages there are lost`);
   if (end < segment.size) {

@@ -11,7 +11,7 @@ import { inWords, type LockedFile } from './locked-file.ts';
 import { PastReader, type ReadGate } from './past-reader.ts';
 import { KIND, messageOf, RECORD_BYTES, type StoredRecord } from './records.ts';
 import { Segments } from './segments.ts';
-import { type HistorySync, Writer, type WriterParts } from './writer.ts';
+import { type HistorySync, type RetryTimes, Writer, type WriterParts } from './writer.ts';
 
 /** What a configuration says of a history on the disk. */
 export interface HistoryFileOptions {
@@ -29,6 +29,8 @@ export interface HistoryFileParts {
   readonly log: Log;
   readonly tallies: Tallies;
   readonly gate: ReadGate;
+  /** Milliseconds until a disk that did not take something is tried again. */
+  readonly retry?: RetryTimes;
 }
 
 /** Bytes of the newest messages that are in memory, too: whoever comes back after a short while needs no disk. */
@@ -64,7 +66,7 @@ export class HistoryFile implements WriterParts, ChainReader {
     this.segments = new Segments(file.path);
     this.counts = new HistoryCounts(parts.tallies, options.route);
     this.chain = new Chain(this.epochs, inMemory(options.bounds), clock, 0, this);
-    this.writer = new Writer(this);
+    this.writer = new Writer(this, parts.retry);
   }
 
   /** Reads where it goes on. Rejects with a `RouteError`; then the file is given back. */

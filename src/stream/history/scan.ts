@@ -2,7 +2,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { findRecord, parseRecord, type StoredRecord } from './records.ts';
 
-/** Bytes that are read at once; a larger record is read whole. */
+/** Bytes that are read at once, where nothing else is said; a larger record is read whole. */
 const PIECE = 64 * 1024;
 
 export interface ScanResult {
@@ -15,6 +15,7 @@ export interface ScanResult {
 /**
  * Calls `take` for each record from `start` on, until it answers false or there is no more before `size`.
  * @param last the number before the first record, for finding the next one behind damage
+ * @param piece bytes that are read at once
  */
 export async function scanRecords(
   handle: FileHandle,
@@ -22,11 +23,12 @@ export async function scanRecords(
   size: number,
   last: number,
   take: (record: StoredRecord) => boolean,
+  piece = PIECE,
 ): Promise<ScanResult> {
   let damaged = 0;
   /** Where `bytes` begins in the file, and where the next record begins in it. */
   let base = start;
-  let bytes: Buffer = await readPiece(handle, base, Math.min(PIECE, size - base));
+  let bytes: Buffer = await readPiece(handle, base, Math.min(piece, size - base));
   let at = 0;
   let sequence = last;
   for (;;) {
@@ -40,7 +42,7 @@ export async function scanRecords(
     const place = base + at;
     if (found !== undefined && place + found <= size && found > bytes.length - at) {
       base = place;
-      bytes = await readPiece(handle, base, Math.min(Math.max(PIECE, found), size - base));
+      bytes = await readPiece(handle, base, Math.min(Math.max(piece, found), size - base));
       at = 0;
       // A file that has become shorter meanwhile has no more.
       if (bytes.length < found) return { end: place, damaged };
@@ -51,7 +53,7 @@ export async function scanRecords(
     if (next === undefined) return { end: place, damaged };
     damaged += next - place;
     base = next;
-    bytes = await readPiece(handle, base, Math.min(PIECE, size - base));
+    bytes = await readPiece(handle, base, Math.min(piece, size - base));
     at = 0;
   }
 }

@@ -9,7 +9,7 @@ import { encodeHeader, HEADER_BYTES, parseHeader, type SegmentHeader } from './r
 
 /** Bytes of a segment: an eighth of what may be kept, within these. */
 const SMALLEST = 32 * 1024;
-const LARGEST = 4 << 20;
+const LARGEST = 2 << 20;
 
 /** Nobody but the gateway's user. */
 export const FILE_MODE = 0o600;

@@ -11,6 +11,12 @@ import { type Segments, segmentBytes } from './segments.ts';
 /** When a message is safe: with the disk's word for it, at most a second later, or when the system likes. */
 export type HistorySync = 'message' | '1s' | 'never';
 
+/** Milliseconds until the first attempt, and between two at most. */
+export interface RetryTimes {
+  readonly first: number;
+  readonly last: number;
+}
+
 export interface WriterParts {
   readonly segments: Segments;
   readonly chain: Chain;
@@ -38,7 +44,7 @@ const MOST_AT_ONCE = 1 << 20;
 /** What may wait for the disk, each message with its weight: fewer messages than there are numbers in reserve. */
 const MOST_WAITING = { bytes: 16 << 20, messages: RESERVE - 1 };
 /** Milliseconds until a disk is tried again, twice as long each time. */
-const RETRY = { first: 5000, last: 300_000 };
+const RETRY: RetryTimes = { first: 5000, last: 300_000 };
 const NO_DATA = Buffer.alloc(0);
 
 interface Waiter {
@@ -56,7 +62,7 @@ export class Writer {
   private immediate: NodeJS.Immediate | undefined;
   private work: Promise<void> | undefined;
   private lastWrite = Number.NEGATIVE_INFINITY;
-  private retry = RETRY.first;
+  private retry: number;
   private keepingSince = 0;
   private waiters: Waiter[] = [];
   private over = false;

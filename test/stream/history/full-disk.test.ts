@@ -1,0 +1,96 @@
+/** A disk that is full: the keeping ends and not the stream, and it goes on when there is room. It needs a small disk, which only root can mount. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { Log } from '../../../src/ops/log.ts';
+import { Tallies } from '../../../src/ops/tallies.ts';
+import { History } from '../../../src/stream/history/history.ts';
+import { HistoryFile, type HistoryFileOptions } from '../../../src/stream/history/history-file.ts';
+import { openLocked } from '../../../src/stream/history/locked-file.ts';
+import { ReadGate } from '../../../src/stream/history/past-reader.ts';
+import { Message } from '../../../src/stream/message.ts';
+import { folderWith } from '../../support/gateway.ts';
+import { until } from '../../support/processes.ts';
+
+const isRoot = process.geteuid?.() === 0;
+
+test('a full disk, and one that has room again', { skip: !isRoot && 'only root can mount a small disk' }, async (t) => {
+  const disk = join(folderWith(t, {}), 'disk');
+  mkdirSync(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', disk], { stdio: 'pipe' });
+  } catch (error) {
+    assert.ok(process.env['CI'] === undefined, `no small disk can be mounted: ${String(error)}`);
+    t.skip('no small disk can be mounted');
+    return;
+  }
+  t.after(() => execFileSync('umount', ['-l', disk]));
+  const said: string[] = [];
+  const log = new Log({
+    format: (_level, message) => {
+      said.push(message);
+      return undefined;
+    },
+    level: 'info',
+    colour: false,
+    descriptor: 2,
+  });
+  const tallies = new Tallies();
+  const path = join(disk, 'notes');
+  const bounds = { messages: 100_000, bytes: 8 << 20, age: undefined };
+  const options: HistoryFileOptions = { path, bounds, sync: 'message', binary: false, route: '/notes' };
+  const retry = { first: 20, last: 50 };
+  const openIt = async (): Promise<HistoryFile> =>
+    await HistoryFile.open(await openLocked(path, () => true), options, { log, tallies, gate: new ReadGate(), retry });
+  let file = await openIt();
+  let history = new History(file, bounds);
+  const say = (text: string): string => {
+    const { id, sequence } = history.next();
+    history.add(new Message(Buffer.from(text), false, id, sequence));
+    return id;
+  };
+  const keeping = (): number => tallies.history.keeping.get('/notes');
+
+  const first = say('one');
+  assert.equal(await (history.kept() ?? true), true);
+  // Something else takes the room.
+  writeFileSync(join(disk, 'other'), Buffer.alloc(200 * 1024));
+  let kept = true;
+  for (let at = 0; at < 20 && kept; at++) {
+    say(`${at} `.padEnd(8000, 'x'));
+    kept = (await (history.kept() ?? true)) === true;
+  }
+  assert.equal(kept, false, 'whoever waits for it is told');
+  assert.equal(keeping(), 0);
+  assert.match(
+    said.join('\n'),
+    /notes cannot be written: the disk is full; the stream goes on, but nothing more of it is kept/,
+  );
+  assert.equal(tallies.history.errors.get('/notes', 'full'), 1);
+  const during = say('while it is full');
+  assert.notEqual(
+    during.split('-')[0],
+    first.split('-')[0],
+    'another epoch: nothing can be written down about these numbers',
+  );
+  assert.equal(history.after(during)?.missed, 0);
+  assert.equal(await history.kept(), false);
+
+  rmSync(join(disk, 'other'));
+  await until('it is kept again', () => keeping() === 1);
+  const again = say('there is room again');
+  assert.equal(await (history.kept() ?? true), true);
+  await file.close();
+  file = await openIt();
+  history = new History(file, bounds);
+  const texts: string[] = [];
+  for await (const { batch } of history.past(0, true)) texts.push(...batch.map(({ message }) => String(message.data)));
+  assert.equal(texts[0], 'one');
+  // The memory had what could not be written.
+  assert.deepEqual(texts.slice(-2), ['while it is full', 'there is room again']);
+  assert.equal(history.after(again)?.missed, 0);
+  assert.equal(history.after(first)?.missed, 0);
+  await file.close();
+});
