@@ -11,8 +11,10 @@ import type { SendResult, SharedSource, SharedSourceEvents, SharedSources } from
 import { Stream } from '../../stream/stream.ts';
 import { StatusChanges } from './changes.ts';
 
-/** Milliseconds between two looks. */
-const LOOK = 2000;
+/** Milliseconds between two looks: at least, and at most where a look takes long. */
+const LOOK = { least: 2000, most: 30_000 };
+/** So many times what a look has taken is waited until the next: looking takes half a percent of a core at most, however much there is to see. */
+const REST = 200;
 /** Viewers at once of one such stream. */
 const MOST_VIEWERS = 20;
 
@@ -62,11 +64,23 @@ export function liveStatus(route: string, { operator, log, tallies }: LiveStatus
 
 class StatusSource implements SharedSource {
   private readonly changes = new StatusChanges();
-  private readonly timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout | undefined;
 
-  constructor(operator: Operator, events: SharedSourceEvents) {
-    this.changes.next(operator.status());
-    this.timer = setInterval(() => events.messages([Buffer.from(this.changes.next(operator.status()))]), LOOK);
+  constructor(
+    private readonly operator: Operator,
+    private readonly events: SharedSourceEvents,
+  ) {
+    this.look();
+  }
+
+  /** @returns what has changed since the last look */
+  private look(): string {
+    const began = performance.now();
+    const changes = this.changes.next(this.operator.status());
+    const took = performance.now() - began;
+    const wait = Math.min(LOOK.most, Math.max(LOOK.least, took * REST));
+    this.timer = setTimeout(() => this.events.messages([Buffer.from(this.look())]), wait);
+    return changes;
   }
 
   send(): SendResult {
@@ -85,6 +99,6 @@ class StatusSource implements SharedSource {
   currentNotice(): undefined {}
 
   release(): void {
-    clearInterval(this.timer);
+    clearTimeout(this.timer);
   }
 }
