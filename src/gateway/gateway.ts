@@ -7,6 +7,7 @@ import { ReadBuffers } from '../files/file-body.ts';
 import { statusPages } from '../handlers/status/pages.ts';
 import type { Handler } from '../http/handler.ts';
 import type { StatusPages } from '../http/route-kind.ts';
+import { Compressor } from '../http/sending/compress/compressor.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import { MemoryKeeper } from '../ops/memory/keeper.ts';
@@ -115,6 +116,7 @@ class RunningGateway implements Gateway {
   private readonly programs: Programs;
   private readonly certificates: Certificates;
   private readonly files: CacheBudget;
+  private readonly compressor: Compressor;
   private readonly buffers = new ReadBuffers();
   private readonly shared = new SharedObjects();
   /** For the C library. */
@@ -161,6 +163,7 @@ class RunningGateway implements Gateway {
     // What all configurations share.
     this.programs = new Programs(spawner, first.processes.max, programEvents(tallies, log));
     this.files = new CacheBudget({ maxBytes: FILE_CACHE[this.memory.small ? 'small' : 'usual'], freshFor: FILE_FRESH });
+    this.compressor = new Compressor({ files: this.files, tallies, small: this.memory.small });
     this.certificates = new Certificates(log, tallies);
     const { readiness, certificates } = this;
 
@@ -239,13 +242,14 @@ class RunningGateway implements Gateway {
   /** Builds what `config` describes and opens its listeners. Rejects when that cannot be; then everything is as it was. */
   private async prepare(config: Config, policies: Policies): Promise<PreparedConfig> {
     const { assets, log, version, wrap, extra, programOver } = this.parts;
-    const { tallies, programs, files, buffers, addon, shared } = this;
+    const { tallies, programs, files, compressor, buffers, addon, shared } = this;
     const before = this.built.routes;
     const routes = buildRoutes(
       config,
       policies,
       {
         ...{ assets, log, version, tallies, programs, files, buffers, addon, shared, wrap, extra, programOver },
+        compressor,
         find: (host, path, handshake) => this.built.routes.router.find(host, path, handshake),
         status: this.statusPages,
       },

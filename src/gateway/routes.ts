@@ -9,6 +9,8 @@ import { BROWSER_FILES, BrowserFiles } from '../handlers/own/browser-files.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
 import type { CommonParts, RouteKind } from '../http/route-kind.ts';
+import type { Compressor } from '../http/sending/compress/compressor.ts';
+import { compressing } from '../http/sending/compress/handler.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Policies, WritingRules } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
@@ -27,6 +29,7 @@ export interface ExtraRoute {
 /** What the handlers of all configurations share. */
 export interface RouteParts extends CommonParts {
   readonly assets: Assets;
+  readonly compressor: Compressor;
   /** Routes that are not in the configuration. */
   readonly extra?: readonly ExtraRoute[] | undefined;
   /** Wraps a route's handler. */
@@ -116,7 +119,8 @@ class Building {
     // Header fields are put on answers to come: nobody has to leave for them.
     const madeFrom = { ...route, headers: undefined, documentRoot };
     const handler = this.handler(formatPath([kind.name, key]), madeFrom, () => {
-      const built = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
+      const plain = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
+      const built = route.compress === true ? compressing(plain, this.parts.compressor, key) : plain;
       return this.parts.wrap?.(key, built) ?? built;
     });
     const headers: HeaderList = [...route.headers].flatMap(([name, values]) =>

@@ -21,9 +21,9 @@ import { PipelineCall } from './call/pipeline-call.ts';
 import { HttpError, NothingHere, Superseded } from './errors.ts';
 import { type Answer, cancelAnswer } from './handler.ts';
 import { LiveBody } from './live-body.ts';
-import { ReadyReplies } from './ready-replies.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
+import { ReadyReplies } from './sending/ready-replies.ts';
 import { type Spool, spoolBody } from './spool.ts';
 import { accessOf, decideWriting } from './writing.ts';
 

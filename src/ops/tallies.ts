@@ -3,6 +3,7 @@
  * all that is said about it: `/metrics` and docs/metrics.md are made of these declarations. Label values come from the configuration or
  * from a fixed list, never from a request.
  */
+import { CompressionTallies } from './metrics/compression-tallies.ts';
 import { CONNECT_FAILURES, LATE_FAILURES } from './metrics/connect-failures.ts';
 import { DROP_REASONS } from './metrics/drop-reasons.ts';
 import type { AnyFamily } from './metrics/exposition.ts';
@@ -163,6 +164,8 @@ export class Tallies {
     help: 'Healthy requests that got no line in the log, because log.requests.sample leaves them out.',
     labels: [],
   });
+
+  readonly compression = new CompressionTallies();
 
   readonly clients = gauge({
     name: 'runnel_stream_clients',
@@ -375,7 +378,7 @@ export class Tallies {
   /** Every one of them, for `/metrics` and for the reference page. */
   all(): readonly AnyFamily[] {
     const values = Object.values(this).flatMap((value: unknown) =>
-      value instanceof HistoryTallies ? Object.values(value) : [value],
+      value instanceof HistoryTallies || value instanceof CompressionTallies ? Object.values(value) : [value],
     );
     return values.filter((value: unknown): value is Family<LabelList, object> => value instanceof Family);
   }

@@ -12,6 +12,7 @@ export function doubtRoutes(routes: readonly ReadRoute[], reading: Reading): voi
   for (const route of routes) {
     doubtHost(route, reading);
     doubtFolder(route, reading);
+    doubtCompression(route, reading);
   }
   const router = new Router(
     routes.map((value) => ({ key: value.key, value, part: value.kind.part?.({ ...value.config }) })),
@@ -55,6 +56,22 @@ function doubtHost({ kind, key }: ReadRoute, reading: Reading): void {
     [kind.name, key],
     `only requests for the host ${quote(host)} use this route; for a path of every host write ${formatPath([kind.name, `/${key}`])}`,
   );
+}
+
+/** BREACH: how long a compressed page is tells what in it is equal to what an attacker had the client send. */
+function doubtCompression({ kind, key, config, guarded }: ReadRoute, reading: Reading): void {
+  if (config.compress !== true) return;
+  // The text of a file does not depend on what a client sends.
+  if (guarded && kind.name !== 'static')
+    reading.doubt(
+      [kind.name, key, 'compress'],
+      'the responses are for somebody who has signed in; if they repeat something of the request beside a secret, their length can betray it (BREACH, docs/security.md)',
+    );
+  if (config.headers.has('content-encoding'))
+    reading.doubt(
+      [kind.name, key, 'compress'],
+      'headers names a Content-Encoding for what is compressed here once more',
+    );
 }
 
 function doubtFolder({ kind, key, folder }: ReadRoute, reading: Reading): void {

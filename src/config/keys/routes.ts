@@ -1,5 +1,7 @@
 /** The keys that every kind of route has, and what `[defaults]` gives each of them. */
+
 import { headerName, headerValue } from '../values/names.ts';
+import { boolean } from '../values/simple.ts';
 import { mapOf, oneOrListOf, overridesOf, type Table, table } from '../values/tables.ts';
 import { type Fields, preset, type Values } from '../values/value.ts';
 import { type AccessPolicies, policyDefaults, policyOverrides, requestLimits } from './policies.ts';
@@ -25,6 +27,15 @@ export const routeKeys = {
   headers: routeHeaders,
   limits: preset(overridesOf(limits), {}, 'Limits on what a client may send to this route.'),
   ...policyOverrides,
+} as const;
+
+/** Of every kind whose answers are documents. */
+export const compressKeys = {
+  compress: preset(
+    boolean,
+    false,
+    'Whether text over 1 KiB is compressed with gzip for clients that accept it, while it is sent. Event streams, pictures, and what is compressed already stay as they are.',
+  ),
 } as const;
 
 const inheritedByPrograms = {
@@ -58,6 +69,8 @@ export interface RoutePolicies extends AccessPolicies {
 /** What is known of a route whatever its kind is. Header names are in lower case. */
 export interface RouteConfig extends RoutePolicies {
   readonly headers: ReadonlyMap<string, readonly string[]>;
+  /** Left out: the kind has no such key. */
+  readonly compress?: boolean;
 }
 
 /** A route that `T` reads, as it is handed out: headers and policies are complete, with what `[defaults]` gives it. */

@@ -1,6 +1,6 @@
 /** The keys of a `[cgi."/path"]` table, and those that it has in common with `[fastcgi."/path"]`. */
 
-import { type Complete, type ProgramLimits, programRouteKeys } from '../../config/keys/routes.ts';
+import { type Complete, compressKeys, type ProgramLimits, programRouteKeys } from '../../config/keys/routes.ts';
 import { extension, fileName } from '../../config/values/names.ts';
 import { command, folder, program } from '../../config/values/on-disk.ts';
 import { boolean, duration, integer } from '../../config/values/simple.ts';
@@ -55,7 +55,7 @@ const keys = {
 } as const;
 
 export const cgiTable = table(
-  { ...keys, ...programRouteKeys },
+  { ...keys, ...compressKeys, ...programRouteKeys },
   together(exactlyOne('root', 'command'), needs('root', 'interpreters', 'index', 'pass_missing')),
 );
 

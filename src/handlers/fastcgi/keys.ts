@@ -1,5 +1,5 @@
 /** The keys of a `[fastcgi."/path"]` table. */
-import { type Complete, routeKeys } from '../../config/keys/routes.ts';
+import { type Complete, compressKeys, routeKeys } from '../../config/keys/routes.ts';
 import { extension, fileName, variableName, variableValue } from '../../config/values/names.ts';
 import { folder } from '../../config/values/on-disk.ts';
 import { remote } from '../../config/values/remote.ts';
@@ -45,6 +45,6 @@ const keys = {
   ...waitingKeys,
 } as const;
 
-export const fastcgiTable = table({ ...keys, ...routeKeys }, needs('root', 'extensions', 'index'));
+export const fastcgiTable = table({ ...keys, ...compressKeys, ...routeKeys }, needs('root', 'extensions', 'index'));
 
 export type FastcgiConfig = Complete<typeof fastcgiTable>;

@@ -1,5 +1,5 @@
 /** The keys of a `[proxy."/path"]` table. */
-import { type Complete, routeKeys } from '../../config/keys/routes.ts';
+import { type Complete, compressKeys, routeKeys } from '../../config/keys/routes.ts';
 import { quote } from '../../config/reading/problems.ts';
 import { headerName, headerValue } from '../../config/values/names.ts';
 import { boolean, choice, duration, integer, size } from '../../config/values/simple.ts';
@@ -122,6 +122,6 @@ const consistent: Rule = {
   },
 };
 
-export const proxyTable = table({ ...keys, ...routeKeys }, consistent);
+export const proxyTable = table({ ...keys, ...compressKeys, ...routeKeys }, consistent);
 
 export type ProxyConfig = Complete<typeof proxyTable>;

@@ -2,7 +2,7 @@
 
 import { join, resolve } from 'node:path';
 import { failureInWords, UNSEEN } from '../../config/disk/disk.ts';
-import { type Complete, routeKeys } from '../../config/keys/routes.ts';
+import { type Complete, compressKeys, routeKeys } from '../../config/keys/routes.ts';
 import { quote } from '../../config/reading/problems.ts';
 import {
   charset,
@@ -133,7 +133,7 @@ function checkFile(folder: string, file: string, at: KeyPath, reading: Reading):
 }
 
 export const staticTable = table(
-  { ...keys, ...routeKeys },
+  { ...keys, ...compressKeys, ...routeKeys },
   together(filesBelow('root', 'fallback', 'error_pages'), fieldsOfFiles),
 );
 

@@ -46,6 +46,12 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
     '[static."/docs"]\nroot = "www"\n',
     'c:1:1: static."/docs": only the index of root is served, at this one path; to serve the paths below it too, write static."/docs/"',
   ],
+  ['compressed files behind a login', own('/own/').replace('auth', 'compress = true\nauth'), undefined],
+  [
+    'compressed pages of programs behind a login',
+    `${CGI}compress = true\n${AUTH}`,
+    'c:4:1: cgi."/cgi-bin/".compress: the responses are for somebody who has signed in; if they repeat something of the request beside a secret, their length can betray it (BREACH, docs/security.md)',
+  ],
   ['one program at one path', '[cgi."/x"]\ncommand = ["cat"]\n', undefined],
   ['a program that is there', CGI + poll('/cgi-bin/status.cgi?a=b'), undefined],
   ['with more behind it', CGI + poll('/cgi-bin/status.cgi/more'), undefined],

@@ -1,9 +1,9 @@
 /** Replies that are put together once must never be another client's. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Reply, Request } from '../../src/engine/engine.ts';
-import { ReadyReplies } from '../../src/http/ready-replies.ts';
-import { Cors } from '../../src/policy/cors.ts';
+import type { Reply, Request } from '../../../src/engine/engine.ts';
+import { ReadyReplies } from '../../../src/http/sending/ready-replies.ts';
+import { Cors } from '../../../src/policy/cors.ts';
 
 const COMMON = [['strict-transport-security', 'max-age=1']] as const;
 const OWN = [['x-own', '1']] as const;

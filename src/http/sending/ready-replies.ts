@@ -1,7 +1,7 @@
 /** Replies with the fields that their route and their listener add. Those that are given again and again are put together once. */
-import type { HeaderList, Reply, Request } from '../engine/engine.ts';
-import type { Cors } from '../policy/cors.ts';
-import { withHeaders } from './reply.ts';
+import type { HeaderList, Reply, Request } from '../../engine/engine.ts';
+import type { Cors } from '../../policy/cors.ts';
+import { withHeaders } from '../reply.ts';
 
 /** What a reply was made ready with. */
 interface ReadyReply {

@@ -1,6 +1,6 @@
 /** A reply's body on its way out: counted, and cut off when its client takes it too slowly. */
-import type { BodySink, BodySource } from '../engine/engine.ts';
-import { CutReply } from './errors.ts';
+import type { BodySink, BodySource } from '../../engine/engine.ts';
+import { CutReply } from '../errors.ts';
 
 export interface Pace {
   /** Bytes a second that a client must take while it keeps the reply waiting; 0 for no minimum. */
