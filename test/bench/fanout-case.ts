@@ -3,6 +3,7 @@ import { type BenchCase, column, running } from './case.ts';
 import { BURST, nchan, nchanBurst, nchanTls, type Peer, runnel, websocketdTicker } from './peers.ts';
 import { type Cpu, childrenOf, cpuOf, memoryOf } from './proc.ts';
 import { OPENSSL } from './programs.ts';
+import { subscribed } from './subscribed-peer.ts';
 import { type ViewersReport, watch } from './viewers.ts';
 
 const VIEWERS = 1000;
@@ -27,6 +28,13 @@ export const fanoutCases: readonly BenchCase[] = [
     path: 'events:/watch',
     needs: ['gcc'],
     peers: [runnel('uws', PACKAGED), runnel('node', PACKAGED), nchan],
+  }),
+  // The upstream is another runnel with that program, and is not measured.
+  fanout({
+    name: 'fanout-subscribed',
+    transport: 'WebSocket',
+    needs: ['gcc'],
+    peers: [runnel('uws', PACKAGED), subscribed('http'), subscribed('ws')],
   }),
   fanout({
     name: 'fanout-burst',
