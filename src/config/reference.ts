@@ -3,6 +3,7 @@
 import { defaults } from './keys/routes.ts';
 import { formatValue } from './reading/problems.ts';
 import { type TableShape, tablesOf } from './reading/suggest.ts';
+import type { KeyGroup } from './route-schema.ts';
 import type { Schema } from './schema.ts';
 import type { Fields, Key } from './values/value.ts';
 
@@ -58,9 +59,11 @@ ${EXAMPLE}\`\`\`
 `;
 
 /** The page, in Markdown. */
-export function configReference({ root }: Schema): string {
+export function configReference({ root, kinds }: Schema): string {
   const shapes = tablesOf(root).filter((shape) => shape.header === '' || !isInherited(shape.header));
-  return `${[INTRODUCTION, ...shapes.map((shape) => section(shape, root.fields))].join('\n')}`;
+  const groups = new Map(kinds.map((kind) => [`[${kind.name}."/path"]`, kind.groups ?? []]));
+  const sections = shapes.map((shape) => section(shape, root.fields, groups.get(shape.header) ?? []));
+  return `${[INTRODUCTION, ...sections].join('\n')}`;
 }
 
 /** A route's own table of what it inherits has the keys of `[defaults]`' and nothing to add to them. */
@@ -73,11 +76,35 @@ function isPolicy(header: string): boolean {
 }
 
 /** @param top the keys at the top of the file */
-function section(shape: TableShape, top: Fields): string {
+function section(shape: TableShape, top: Fields, groups: readonly KeyGroup[]): string {
   const title = shape.header === '' ? '## The top of the file' : `## \`${shape.header}\``;
-  const rows = Object.entries(shape.fields).map(([name, key]) => row(name, key, shape.header));
+  const rows = grouped(shape, groups).flatMap(({ title: group, keys }) => [
+    ...(group === '' ? [] : [`| **${group}** | | | |`]),
+    ...keys.map(([name, key]) => row(name, key, shape.header)),
+  ]);
   const head = ['| key | what it is | default | |', '| --- | --- | --- | --- |'];
   return `${[title, '', ...about(shape, top), ...head, ...rows].join('\n')}\n`;
+}
+
+interface Rows {
+  readonly title: string;
+  readonly keys: readonly (readonly [name: string, key: Key<unknown>])[];
+}
+
+/** The keys of a table by their groups, and last those that are in none. */
+function grouped({ header, fields }: TableShape, groups: readonly KeyGroup[]): readonly Rows[] {
+  const left = new Map(Object.entries(fields));
+  const rows = groups.map(({ title, keys }): Rows => {
+    const named = keys.map((name) => {
+      const key = left.get(name);
+      if (key === undefined) throw new TypeError(`${header} has no key "${name}", or it is in two groups`);
+      left.delete(name);
+      return [name, key] as const;
+    });
+    return { title, keys: named };
+  });
+  const title = groups.length === 0 ? '' : 'As with every route';
+  return left.size === 0 ? rows : [...rows, { title, keys: [...left] }];
 }
 
 /** What the key that holds a table says of it, and what must hold between its keys. */

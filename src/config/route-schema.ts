@@ -7,6 +7,12 @@ import type { RouteConfig } from './keys/routes.ts';
 import { isTable, type RawTable, type Table } from './values/tables.ts';
 import type { Fields, KeyPath, Reading } from './values/value.ts';
 
+/** Keys that go together, for the reference page. */
+export interface KeyGroup {
+  readonly title: string;
+  readonly keys: readonly string[];
+}
+
 /** @typeParam N the name of its table; @typeParam R one of its routes, complete */
 export interface RouteSchema<N extends string = string, R extends RouteConfig = RouteConfig> {
   /** Its table is `[name."/path"]`. */
@@ -15,6 +21,8 @@ export interface RouteSchema<N extends string = string, R extends RouteConfig = 
   readonly doc: string;
   /** How one such table is read: the keys of the kind, and those that every route has. */
   readonly table: Table<Fields>;
+  /** In the order of the reference page, behind which come the keys that are in none. Undefined: there are few enough. */
+  readonly groups?: readonly KeyGroup[];
   /** Whether its routes start programs: then they have the keys of `keys/programs.ts`. */
   readonly startsPrograms: boolean;
   /** The folder that a route serves; undefined for one that serves something else. */

@@ -38,7 +38,7 @@ const history = shortOr(
 );
 
 /** One of them is in every stream: the key that chooses its source. */
-const sourceKeys = {
+export const sourceKeys = {
   ...commandKeys,
   ...folderKeys,
   ...pollKeys,

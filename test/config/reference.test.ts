@@ -31,3 +31,13 @@ test('the example of the page loads', () => {
   assert.equal(result.config.cgi.get('/upload')?.limits.body, 64 * 1024 * 1024);
   assert.equal(result.config.cgi.get('/cgi-bin/')?.limits.body, 1024 * 1024);
 });
+
+test('the keys of a stream stand in groups, each once', () => {
+  const table = configReference(SCHEMA).split('## `[stream."/path"]`')[1]?.split('\n## ')[0] ?? '';
+  const names = [...table.matchAll(/^\| `(\w+)` \|/gm)].map(([, name = '']) => name);
+  const kind = SCHEMA.kinds.find(({ name }) => name === 'stream');
+  assert.deepEqual([...names].sort(), Object.keys(kind?.table.fields ?? {}).sort());
+  // Behind the last heading stands only what every route has.
+  assert.match(table.split('| **As with every route**')[1] ?? '', /`headers`[\s\S]*`limits`[\s\S]*`auth`/);
+  assert.ok(names.indexOf('login') < names.indexOf('ca') && names.indexOf('share') < names.indexOf('history'));
+});
