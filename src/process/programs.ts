@@ -77,6 +77,11 @@ export class TooManyPrograms extends Error {
 /** How often a group that its leader has left is looked at, milliseconds: far sooner than process numbers come round. */
 const GROUP_LOOK = 1000;
 
+/** What it said last may be read only after its end. */
+interface Failure extends Omit<FailedProgram, 'words'> {
+  readonly lines: Program['stderrLines'];
+}
+
 /** Owners whose last failure is kept. */
 const MAX_FAILURES = 256;
 
@@ -102,7 +107,7 @@ export class Programs {
   private readonly watchdog: Watchdog;
   private closing: Promise<void> | undefined;
   /** By owner. */
-  private readonly failures = new Map<string, FailedProgram>();
+  private readonly failures = new Map<string, Failure>();
 
   /**
    * @param spawner Is closed by `closeAll`.
@@ -136,7 +141,7 @@ export class Programs {
 
   /** For each owner the last of its programs that ended with another status than 0 or by a signal, and not because we ended it. */
   lastFailures(): readonly FailedProgram[] {
-    return [...this.failures.values()];
+    return [...this.failures.values()].map(({ lines, ...failed }) => ({ ...failed, words: lines?.lastLines ?? [] }));
   }
 
   /** Ends the program with this number; whose it is does then what it does when a program ends. Undefined where there is none, else its owner. */
@@ -302,7 +307,7 @@ export class Programs {
   private remember({ owner, pid, stderrLines }: Program, exit: Exit): void {
     // The oldest first, so that it is the one that goes.
     this.failures.delete(owner);
-    this.failures.set(owner, { owner, pid, time: Date.now(), exit, words: stderrLines?.lastLines ?? [] });
+    this.failures.set(owner, { owner, pid, time: Date.now(), exit, lines: stderrLines });
     if (this.failures.size <= MAX_FAILURES) return;
     for (const oldest of this.failures.keys()) {
       this.failures.delete(oldest);

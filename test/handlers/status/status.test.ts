@@ -66,6 +66,7 @@ test('the data has everything that there is', async (t) => {
   await own.first(1);
   await until('stderr was read', async () => (await status()).programs.some(({ words }) => words.includes('I begin')));
 
+  await until('its last words were read', async () => (await status()).failures.some(({ words }) => words.length > 0));
   const { listeners, routes, streams, programs, failures, trouble, ...gateway } = await status();
   assert.equal(gateway.ready, true);
   assert.equal(gateway.actions, false);
