@@ -24,7 +24,7 @@ import { LiveBody } from './live-body.ts';
 import { redirectReply } from './reply.ts';
 import type { PipelineParts, Route } from './route.ts';
 import { ReadyReplies } from './sending/ready-replies.ts';
-import { type Spool, spoolBody } from './spool.ts';
+import { BodyClock, type Spool, spoolBody } from './spool.ts';
 import { accessOf, decideWriting } from './writing.ts';
 
 /** How often a request may re-enter the router by local redirects (RFC 3875 section 6.2.2 asks for a bound). */
@@ -36,6 +36,7 @@ export class Pipeline {
   private lastHost: Host | undefined;
   private readonly recent = new RecentMatches<Route>();
   private readonly ready = new ReadyReplies();
+  private readonly bodies = new BodyClock();
 
   constructor(private readonly parts: PipelineParts) {}
 
@@ -229,10 +230,8 @@ export class Pipeline {
 
   /** Opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
   private openSpool(call: PipelineCall, match: Match<Route>): Spool {
-    const spool = spoolBody(call.exchange, match.value.limits, match.value.handler.maxBody);
+    const spool = spoolBody(call.exchange, match.value.limits, this.bodies, match.value.handler.maxBody);
     call.attach(spool);
-    // Whoever waits for it hears of its failure; until somebody does, it is no unhandled one.
-    spool.done.catch(() => undefined);
     return spool;
   }
 
@@ -242,7 +241,7 @@ export class Pipeline {
       this.handle(call, match);
       return;
     }
-    spool.done.then(
+    spool.whenDone(
       (body) => {
         call.body = body;
         this.handle(call, match);

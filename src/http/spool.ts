@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import type { Limits } from '../config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
 import { openUnnamedFile } from '../ops/system/unnamed-file.ts';
+import { type Waiting, WaitingList } from '../ownership/waiting-list.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
 
@@ -20,9 +21,41 @@ const MAX_UNWRITTEN = 1 << 20;
 /** `limits.body_time` is for so much of a body, and for as much again after that: a large one that keeps coming is not late. Bytes. */
 const TIMED = 16 << 20;
 
-/** A body in the making. `done` settles once: with the body, or with the `HttpError` to answer (408, 413, 507). */
+/** How often slow bodies are looked at. Milliseconds. */
+const LOOK = 250;
+
+/** One timer for the bodies of all requests, most of which are here within the turn of their head. It ends when it finds none. */
+export class BodyClock {
+  private readonly spools = new WaitingList<BodySpool>();
+  private timer: NodeJS.Timeout | undefined;
+
+  add(spool: BodySpool): void {
+    this.spools.add(spool);
+    this.timer ??= setInterval(() => this.look(), LOOK);
+  }
+
+  delete(spool: BodySpool): void {
+    this.spools.delete(spool);
+  }
+
+  private look(): void {
+    if (this.spools.isEmpty) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+      return;
+    }
+    const now = performance.now();
+    this.spools.each((spool) => spool.look(now));
+  }
+}
+
+/** A body in the making. */
 export interface Spool {
-  readonly done: Promise<Body>;
+  /**
+   * Exactly one of both is called, once: with the body, or with the `HttpError` to answer (408, 413, 507). At once where it is here already,
+   * and otherwise in the very callback of the engine that brings its last bytes.
+   */
+  whenDone(whole: (body: Body) => void, failed: (error: HttpError) => void): void;
   /** The client has gone: stops, and releases what there is. */
   cancel(): void;
   /** Closes the file of a finished body, if there is one. */
@@ -36,13 +69,23 @@ export interface Spool {
  * Must be called before the engine's callback returns (see `Exchange.receive`).
  * @param useful bytes; a larger body is refused though `limits.body` allows it, because nobody has a use for it
  */
-export function spoolBody(exchange: Exchange, limits: Limits, useful = Number.POSITIVE_INFINITY): Spool {
-  return new BodySpool(exchange, limits, useful);
+export function spoolBody(
+  exchange: Exchange,
+  limits: Limits,
+  clock: BodyClock,
+  useful = Number.POSITIVE_INFINITY,
+): Spool {
+  return new BodySpool(exchange, limits, clock, useful);
 }
 
-class BodySpool implements Spool, BodyReceiver {
-  readonly done: Promise<Body>;
-  private settle: { resolve(body: Body): void; reject(error: HttpError): void } | undefined;
+class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
+  before: BodySpool | undefined;
+  after: BodySpool | undefined;
+  waits = false;
+  /** Of it, once that is known. */
+  private outcome: Body | HttpError | undefined;
+  private onWhole: ((body: Body) => void) | undefined;
+  private onFailed: ((error: HttpError) => void) | undefined;
   private length = 0;
   private inMemory: Buffer[] = [];
   private unwritten: Buffer[] = [];
@@ -54,36 +97,51 @@ class BodySpool implements Spool, BodyReceiver {
   private paused = false;
   private ended = false;
   private held = false;
-  private readonly deadline: NodeJS.Timeout;
-  private readonly pace: NodeJS.Timeout | undefined;
+  /** When it is late, and when its pace is looked at next. Milliseconds of `performance.now()`. */
+  private deadline: number;
+  private paceAt: number;
   /** Bytes at the end of the last window. */
-  private before = 0;
+  private lengthBefore = 0;
 
   constructor(
     private readonly exchange: Exchange,
     private readonly limits: Limits,
+    private readonly clock: BodyClock,
     private readonly useful: number,
   ) {
-    this.done = new Promise((resolve, reject) => {
-      this.settle = { resolve, reject };
-    });
-    this.deadline = setTimeout(() => this.late(), limits.body_time);
-    const { body_rate, rate_window } = limits;
-    if (body_rate > 0) this.pace = setInterval(() => this.checkPace(), rate_window);
+    const now = performance.now();
+    this.deadline = now + limits.body_time;
+    this.paceAt = limits.body_rate > 0 ? now + limits.rate_window : Number.POSITIVE_INFINITY;
+    clock.add(this);
     // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
     if (exchange.contentLength !== undefined && exchange.contentLength > this.most) this.tooLarge();
     else exchange.receive(this);
   }
 
+  whenDone(whole: (body: Body) => void, failed: (error: HttpError) => void): void {
+    this.onWhole = whole;
+    this.onFailed = failed;
+    if (this.outcome !== undefined) this.tell(this.outcome);
+  }
+
+  /** See `BodyClock`. */
+  look(now: number): void {
+    if (now >= this.deadline) this.late();
+    else if (now >= this.paceAt) {
+      this.paceAt = now + this.limits.rate_window;
+      this.checkPace();
+    }
+  }
+
   chunk(bytes: Buffer): void {
-    if (this.settle === undefined) return;
+    if (this.outcome !== undefined) return;
     const timed = Math.floor(this.length / TIMED);
     this.length += bytes.length;
     if (this.length > this.most) {
       this.tooLarge();
       return;
     }
-    if (Math.floor(this.length / TIMED) > timed) this.deadline.refresh();
+    if (Math.floor(this.length / TIMED) > timed) this.deadline = performance.now() + this.limits.body_time;
     if (!this.spilling && this.length <= this.limits.body_memory) {
       this.inMemory.push(bytes);
       return;
@@ -119,7 +177,7 @@ class BodySpool implements Spool, BodyReceiver {
   }
 
   cancel(): void {
-    if (this.settle === undefined) this.release();
+    if (this.outcome !== undefined) this.release();
     else this.fail(new HttpError(499, 'the client left before its body was complete'));
   }
 
@@ -148,37 +206,46 @@ class BodySpool implements Spool, BodyReceiver {
   }
 
   private finishIfWhole(): void {
-    if (!this.ended || this.writing || this.unwritten.length > 0 || this.settle === undefined) return;
-    this.stopClocks();
-    const { resolve } = this.settle;
-    this.settle = undefined;
-    if (this.spilling) resolve({ length: this.length, bytes: undefined, descriptor: this.file?.fd });
-    else resolve({ length: this.length, bytes: Buffer.concat(this.inMemory, this.length), descriptor: undefined });
+    if (!this.ended || this.writing || this.unwritten.length > 0 || this.outcome !== undefined) return;
+    const { length, inMemory } = this;
+    if (this.spilling) this.settle({ length, bytes: undefined, descriptor: this.file?.fd });
+    else {
+      const [only] = inMemory;
+      const bytes = inMemory.length === 1 && only !== undefined ? only : Buffer.concat(inMemory, length);
+      this.settle({ length, bytes, descriptor: undefined });
+    }
   }
 
-  private stopClocks(): void {
-    clearTimeout(this.deadline);
-    clearInterval(this.pace);
+  private settle(outcome: Body | HttpError): void {
+    this.clock.delete(this);
+    this.outcome = outcome;
+    this.tell(outcome);
+  }
+
+  private tell(outcome: Body | HttpError): void {
+    const { onWhole, onFailed } = this;
+    this.onWhole = undefined;
+    this.onFailed = undefined;
+    if (outcome instanceof HttpError) onFailed?.(outcome);
+    else onWhole?.(outcome);
   }
 
   private checkPace(): void {
     const { body_rate, rate_window } = this.limits;
-    const brought = this.length - this.before;
-    this.before = this.length;
+    const brought = this.length - this.lengthBefore;
+    this.lengthBefore = this.length;
     // While we hold it back ourselves, or all of it is here, its client is not to blame.
     if (this.held || this.paused || this.ended || brought * 1000 >= body_rate * rate_window) return;
     this.fail(new HttpError(408, `the body came slower than limits.body_rate (${body_rate} bytes a second)`));
   }
 
   private fail(error: HttpError): void {
-    this.stopClocks();
-    const settle = this.settle;
-    this.settle = undefined;
+    if (this.outcome !== undefined) return;
     this.inMemory = [];
     this.unwritten = [];
     this.unwrittenBytes = 0;
     this.release();
-    settle?.reject(error);
+    this.settle(error);
   }
 
   /** Writes what is waiting, one write at a time. Positional, so that whoever gets the descriptor starts reading at 0. */
@@ -195,7 +262,7 @@ class BodySpool implements Spool, BodyReceiver {
         const bytes = batch.reduce((sum, part) => sum + part.length, 0);
         if (bytesWritten < bytes) this.unwritten.unshift(Buffer.concat(batch).subarray(bytesWritten));
         this.unwrittenBytes -= bytesWritten;
-        if (this.settle === undefined) break;
+        if (this.outcome !== undefined) break;
         if (this.paused && this.unwrittenBytes < MAX_UNWRITTEN / 2) {
           this.paused = false;
           if (!this.held) this.exchange.resumeBody();
@@ -206,7 +273,7 @@ class BodySpool implements Spool, BodyReceiver {
       this.writing = false;
       this.fail(new HttpError(507, 'the request body could not be stored', { cause: error }));
     }
-    if (this.settle === undefined) this.release();
+    if (this.outcome !== undefined) this.release();
     else this.finishIfWhole();
   }
 }

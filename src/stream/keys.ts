@@ -203,8 +203,9 @@ export function largestMessage({ max_message, framing }: Pick<StreamConfig, 'max
 
 /** Bytes of the largest message of a client. */
 export function largestClientMessage(
-  config: Pick<StreamConfig, 'max_message' | 'max_client_message' | 'framing'>,
+  config: Pick<StreamConfig, 'max_message' | 'max_client_message' | 'framing' | 'publish'>,
 ): number {
-  // Nobody writes into a stream of pictures.
-  return config.max_client_message ?? (config.framing === 'jpeg' ? USUAL_MESSAGE : largestMessage(config));
+  // Nobody writes into a stream of pictures, unless they are published.
+  const isWatched = config.framing === 'jpeg' && config.publish === undefined;
+  return config.max_client_message ?? (isWatched ? USUAL_MESSAGE : largestMessage(config));
 }

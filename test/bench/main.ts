@@ -14,6 +14,7 @@ import type { Peer } from './peers.ts';
 import { picturesCase } from './pictures-case.ts';
 import { installMissing, missingPrograms } from './programs.ts';
 import { proxyCases } from './proxy-cases.ts';
+import { publishCases } from './publish-case.ts';
 import { runCase } from './rounds.ts';
 import { makeSite } from './site.ts';
 import { stallCase } from './stall-case.ts';
@@ -29,6 +30,7 @@ const CASES: readonly BenchCase[] = [
   ...visitCases,
   ...fanoutCases,
   picturesCase,
+  ...publishCases,
   idleCase,
   stallCase,
   startCase,

@@ -15,9 +15,9 @@ interface Spent extends HttpLoad {
 
 async function load({ port, processes }: Service, seconds: number, headers: readonly string[]): Promise<Spent> {
   const url = `http://127.0.0.1:${port}${PATH}`;
-  await wrk(url, CONNECTIONS, 1, headers);
+  await wrk(url, CONNECTIONS, 1, { headers });
   const before = cpuOf(processes()).own;
-  const got = await wrk(url, CONNECTIONS, seconds, headers);
+  const got = await wrk(url, CONNECTIONS, seconds, { headers });
   return { ...got, each: ((cpuOf(processes()).own - before) / (got.rate * seconds)) * 1e6 };
 }
 

@@ -64,6 +64,7 @@ export function runnel(engine: 'auto' | 'uws' | 'node', options: RunnelOptions =
       `cgi."/cgi-bin/" = { root = "${site.cgiBin}" }`,
       'stream."/echo" = { command = ["cat"], max_processes = 1000 }',
       'stream."/quiet" = { command = ["cat"], share = "all" }',
+      'stream."/board" = { publish = true, limits = { messages_per_second = 0 } }',
       `stream."/watch" = { command = ["${ticker(site)}"], share = "all" }`,
       `stream."/burst" = { command = ["${ticker(site)}", "${BURST}"], share = "all" }`,
       `connections = { max = ${CONNECTIONS} }`,
@@ -161,12 +162,19 @@ export const nchan = nchanWith(1);
 export const nchanBurst = nchanWith(BURST);
 export const nchanTls = nchanWith(1, true);
 
-function nchanWith(burst: number, secure = false): Peer {
-  const made = peer('nchan', { needs: ['nginx', NCHAN], secure }, async (site) => {
+/** The same with nobody who posts. */
+export const nchanAlone = nchanServer(false);
+
+function nchanServer(secure: boolean): Peer {
+  return peer('nchan', { needs: ['nginx', NCHAN], secure }, async (site) => {
     const port = await freePort();
     const command = [path('nginx'), '-c', nchanConfig(site, port, secure)] as const;
     return { name: 'nchan', port, folder: site.folder, command, workers: true };
   });
+}
+
+function nchanWith(burst: number, secure = false): Peer {
+  const made = nchanServer(secure);
   return {
     ...made,
     async start(site) {
@@ -268,6 +276,7 @@ http {
     tcp_nodelay on;
     location = /watch { nchan_subscriber websocket eventsource; nchan_channel_id bench; nchan_subscriber_first_message newest; }
     location = /burst { nchan_subscriber websocket eventsource; nchan_channel_id bench; nchan_subscriber_first_message newest; }
+    location = /board { nchan_pubsub; nchan_channel_id board; nchan_message_buffer_length 100; nchan_subscriber_first_message newest; }
     location = /quiet { nchan_subscriber websocket; nchan_channel_id quiet; nchan_subscriber_first_message newest; }
   }
   # The publisher's side is the same whatever the viewers speak.

@@ -14,12 +14,19 @@ export interface HttpLoad {
   readonly share: number;
 }
 
+/** How a request differs from a GET. */
+export interface HttpWish {
+  readonly headers?: readonly string[];
+  /** A script of wrk's that says what is sent. */
+  readonly script?: string;
+}
+
 /** Throws when an answer was not 2xx or 3xx, or a connection broke. */
 export async function wrk(
   url: string,
   connections: number,
   seconds: number,
-  headers: readonly string[] = [],
+  { headers = [], script }: HttpWish = {},
 ): Promise<HttpLoad> {
   const program = whereIs('wrk');
   if (program === undefined) throw new Error('wrk is not installed');
@@ -30,6 +37,7 @@ export async function wrk(
     `-d${seconds}s`,
     '--latency',
     ...headers.flatMap((field) => ['-H', field]),
+    ...(script === undefined ? [] : ['-s', script]),
     url,
   ];
   const { stdout } = await promisify(execFile)(program, args);

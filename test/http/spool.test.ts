@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Limits } from '../../src/config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../../src/engine/engine.ts';
 import { HttpError } from '../../src/http/errors.ts';
-import { type Spool, spoolBody } from '../../src/http/spool.ts';
+import type { Body } from '../../src/http/handler.ts';
+import { BodyClock, type Spool, spoolBody } from '../../src/http/spool.ts';
 
 const MIB = 1 << 20;
 
@@ -18,14 +19,16 @@ function begin(bodyTime: number): { readonly spool: Spool; readonly body: BodyRe
     },
   };
   const limits = { body: 64 * MIB, body_memory: 64 * MIB, body_time: bodyTime, body_rate: 0, rate_window: 1000 };
-  const spool = spoolBody(exchange as unknown as Exchange, limits as unknown as Limits);
+  const spool = spoolBody(exchange as unknown as Exchange, limits as unknown as Limits, new BodyClock());
   assert(body !== undefined);
   return { spool, body };
 }
 
+const whole = (spool: Spool): Promise<Body> => new Promise((resolve, reject) => spool.whenDone(resolve, reject));
+
 test('a large body that keeps coming is not late', async () => {
   const { spool, body } = begin(6000);
-  const done = spool.done;
+  const done = whole(spool);
   await sleep(4000);
   body.chunk(Buffer.alloc(16 * MIB));
   await sleep(4000);
@@ -43,7 +46,7 @@ for (const [bytes, said] of [
   test(`after ${bytes} bytes nothing more comes: 408, and which key it was`, async () => {
     const { spool, body } = begin(50);
     if (bytes > 0) body.chunk(Buffer.alloc(bytes));
-    await assert.rejects(spool.done, (error) => {
+    await assert.rejects(whole(spool), (error) => {
       assert(error instanceof HttpError);
       assert.equal(error.status, 408);
       assert(error.message.startsWith(said) && error.message.includes('limits.body_time'), error.message);

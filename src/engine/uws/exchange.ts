@@ -10,6 +10,7 @@ import type { UwsBodyWriter } from './body-writer.ts';
 import type { DirectSocket } from './direct-socket.ts';
 import { writeHeaders } from './head.ts';
 import type { KnownPeers } from './known-peers.ts';
+import type { WaitingPeer } from './liveness.ts';
 import type { UwsLast, UwsOpening, UwsShared } from './shared.ts';
 import { type SocketData, UwsSocket } from './socket.ts';
 
@@ -19,7 +20,10 @@ const LINGER = 2;
 /** Why uWebSockets.js closes a connection in the very turn in which a request came. */
 const CLOSED_AT_ONCE = 'a body that cannot be read, or a request behind one that is not answered yet';
 
-export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner {
+export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner, WaitingPeer {
+  before: WaitingPeer | undefined;
+  after: WaitingPeer | undefined;
+  waits = false;
   bodyOver: boolean;
   private bodyPaused = false;
   private readingStopped = false;
