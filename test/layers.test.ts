@@ -29,7 +29,7 @@ const ORDER: { readonly [folder: string]: readonly (readonly string[])[] } = {
     ['ops', 'ownership'],
     ['net'],
   ],
-  cli: [['verbs'], ['check', 'tls', 'websocketd'], [REST]],
+  cli: [['verbs'], ['doctor'], ['check', 'tls', 'websocketd'], [REST]],
   client: [['client'], ['session'], ['ways'], ['transports'], ['dialing'], [REST]],
   engine: [['choose'], ['door'], ['uws', 'node'], [REST]],
   handlers: [['kinds'], ['own'], [REST], ['cgi']],

@@ -7,6 +7,7 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, (
   ['status', async () => (await import('./running/status.ts')).status],
   ['reload', async () => (await import('./running/reload.ts')).reload],
   ['stop', async () => (await import('./running/stop.ts')).stop],
+  ['doctor', async () => (await import('./doctor/doctor.ts')).doctor],
   ['init', async () => (await import('./init/init.ts')).init],
   ['run', async () => (await import('./run.ts')).run],
   ['files', async () => (await import('./one-line/files.ts')).files],

@@ -19,7 +19,7 @@ export const credentialFlags = {
 export const status: Verb = {
   name: 'status',
   usage: 'runnel status [-c FILE] [--json]',
-  brief: 'show what the running gateway does, and whether it is ready',
+  brief: 'show what the running gateway does',
   doc: `Asks the gateway that runs with this configuration what it does: listeners, routes, streams, programs, memory, errors. It is
 found by [admin] listen of the file, an address or a Unix socket.
 
