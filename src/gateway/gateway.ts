@@ -279,6 +279,7 @@ class RunningGateway implements Gateway {
     const looked = config.admin !== undefined || config.status.size > 0;
     if (looked) this.operator.samples.start();
     else this.operator.samples.stop();
+    this.operator.listenersChanged();
   }
 
   /** The handlers of the configuration before leave, those that are new begin. */

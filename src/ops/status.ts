@@ -40,6 +40,8 @@ export interface ClientStatus {
 
 /** What joins clients to one source. */
 export interface ChannelStatus {
+  /** Stays its own as long as it is there, and is no other's after it. */
+  readonly id: string;
   /** Which of the stream's it is: a query, a user; "" for the only one. */
   readonly name: string;
   readonly source: SourceStatus;

@@ -138,6 +138,7 @@ export async function fakeChannel(changes: Partial<FakeOptions> = {}): Promise<F
   const tallies = new Tallies();
   const counts = new StreamCounts(tallies, '/fake');
   const channel = new SharedChannel(new History('run', options.history), options, {
+    number: 0,
     counts,
     log: SILENT,
     start: (given) => {

@@ -188,13 +188,14 @@ const showStreams = keyed(
     const tryIt = button('Try', `Try ${key} in the console`, () => {
       byId('c-path').value = key.slice(key.indexOf('/'));
       byId('console').scrollIntoView();
-      byId('c-open').focus();
+      // A key that ends with "/" is for what is below it: the rest is typed.
+      byId(key.endsWith('/') ? 'c-path' : 'c-open').focus();
     });
     const own = facts();
     const channels = element('ul', { class: 'plain' });
     const showChannels = keyed(
       channels,
-      ({ name }) => name,
+      ({ id }) => id,
       () => channelOf(key),
     );
     const more = element('p', { class: 'quiet' });
@@ -217,7 +218,7 @@ const showStreams = keyed(
               : `${short(item.channelCount)} channels`;
         setText(state, word);
         state.className = `badge ${{ running: 'good', away: 'bad', restarting: 'bad', ended: 'warn' }[word] ?? ''}`;
-        show(tryIt, mayAct && !key.endsWith('/'));
+        show(tryIt, mayAct);
         own.set(
           'Source',
           `${item.source}, ${item.share === 'client' ? 'one for each viewer' : `shared by ${item.share}`}`,
@@ -438,7 +439,7 @@ function render() {
   const trouble = listOf('trouble').sort((a, b) => b.number - a.number);
   showTrouble(trouble);
   show(byId('no-errors'), trouble.length === 0);
-  const paths = streams.map(({ key }) => key.slice(key.indexOf('/'))).filter((path) => !path.endsWith('/'));
+  const paths = streams.map(({ key }) => key.slice(key.indexOf('/')));
   if (byId('c-paths').childElementCount !== paths.length)
     byId('c-paths').replaceChildren(...paths.map((value) => element('option', { value })));
 }
@@ -504,10 +505,9 @@ byId('reload').addEventListener('click', () =>
 for (const input of document.querySelectorAll('[name=span]')) input.addEventListener('change', showTiles);
 
 async function begin() {
-  const first = await fetch('status.json').then(
-    (answer) => answer.json(),
-    () => undefined,
-  );
+  const first = await fetch('status.json')
+    .then((answer) => answer.json())
+    .catch(() => undefined);
   mayAct = first?.actions === true;
   follow();
 }

@@ -10,6 +10,12 @@ export class Maintenance {
     else this.down.delete(listener);
   }
 
+  /** Those that a reload has closed are forgotten: nobody could take them up again. */
+  keep(listeners: Iterable<string>): void {
+    const open = new Set(listeners);
+    for (const listener of this.down) if (!open.has(listener)) this.down.delete(listener);
+  }
+
   isDown(listener: string): boolean {
     return this.down.has(listener);
   }

@@ -73,6 +73,12 @@ export class GatewayOperator implements Operator {
     });
   }
 
+  /** Other listeners are open, or may be. */
+  listenersChanged(): void {
+    const open = this.parts.listeners().filter(({ admin }) => !admin);
+    this.parts.maintenance.keep(open.map(({ listening }) => listening.name));
+  }
+
   status(): GatewayStatus {
     const { version, tallies, log, memoryLimit: limit, file, lastReload, maintenance, certificates } = this.parts;
     const { config } = this.parts.built();
@@ -120,8 +126,9 @@ export class GatewayOperator implements Operator {
       }
       case 'end-client': {
         const { route, client } = action;
-        const handler = [...this.handlers()].find(({ key }) => key === route)?.handler;
-        return handler?.endClient?.(client) === true
+        // Routes of two kinds may have one key.
+        const ended = [...this.handlers()].some(({ key, handler }) => key === route && handler.endClient?.(client));
+        return ended
           ? { ok: true, text: `the connection ${client} of ${route} is being ended` }
           : { ok: false, text: `${route} has no connection ${client} any more` };
       }

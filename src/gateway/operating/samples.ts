@@ -10,6 +10,7 @@ const KEPT = 240;
 
 const NAMES = ['requests', 'errors', 'messages', 'viewers', 'resident', 'processor', 'time'] as const;
 type Name = (typeof NAMES)[number];
+type Rings = { readonly [name in Name]: Float32Array };
 
 export interface SamplesParts {
   totals(): Totals;
@@ -20,7 +21,8 @@ export interface SamplesParts {
 }
 
 export class Samples {
-  private readonly rings: { readonly [name in Name]: Float32Array };
+  /** There with the first sample: a gateway that nobody may look at has none. */
+  private rings: Rings | undefined;
   private count = 0;
   private lastAt: number;
   private last: Totals;
@@ -32,8 +34,6 @@ export class Samples {
 
   constructor(private readonly parts: SamplesParts) {
     this.now = parts.now ?? (() => performance.now());
-    const rings = NAMES.map((name) => [name, new Float32Array(KEPT)] as const);
-    this.rings = Object.fromEntries(rings) as { readonly [name in Name]: Float32Array };
     this.lastAt = this.now();
     this.last = parts.totals();
     this.latest = { at: this.lastAt, requests: parts.requestsByRoute() };
@@ -51,7 +51,9 @@ export class Samples {
 
   /** Takes one sample. */
   take(): void {
-    const { last, parts, rings } = this;
+    const { last, parts } = this;
+    this.rings ??= emptyRings();
+    const { rings } = this;
     const at = this.now();
     const totals = parts.totals();
     const seconds = Math.max(0.001, (at - this.lastAt) / 1000);
@@ -80,7 +82,8 @@ export class Samples {
 
   /** The last hour. */
   hour(): HourStatus {
-    const list = (name: Name): readonly number[] => this.inOrder(this.rings[name]);
+    const { rings } = this;
+    const list = (name: Name): readonly number[] => (rings === undefined ? [] : this.inOrder(rings[name]));
     return {
       interval: INTERVAL,
       until: Math.round(performance.timeOrigin + this.lastAt),
@@ -102,4 +105,8 @@ export class Samples {
       return Number(value.toPrecision(3));
     });
   }
+}
+
+function emptyRings(): Rings {
+  return Object.fromEntries(NAMES.map((name) => [name, new Float32Array(KEPT)] as const)) as Rings;
 }

@@ -78,7 +78,7 @@ export class PrivateChannel implements SourceEvents {
     const { facts } = this.options;
     const since = Math.round(performance.timeOrigin + this.sourceSince);
     return {
-      ...{ name: id, restarts, shown: false, polls: 0 },
+      ...{ id, name: id, restarts, shown: false, polls: 0 },
       source: source === undefined ? { state: 'restarting' } : { state: 'running', since, ...source.status?.() },
       viewers: client === undefined ? [] : [{ id, client, facts, waiting: 0 }],
     };

@@ -25,6 +25,8 @@ export class SharedChannels implements Channels {
   /** What is kept on the disk, of a stream that all share. */
   private held: HeldHistory | undefined;
   private over = false;
+  /** Channels so far. */
+  private opened = 0;
 
   constructor(
     private readonly plan: StreamPlan,
@@ -104,8 +106,11 @@ export class SharedChannels implements Channels {
   }
 
   endClient(name: string, ending: Ending): boolean {
-    const { place = -1, id = '' } = parseClientName(name) ?? {};
-    return [...this.channels.values()][place]?.endClient(id, ending) === true;
+    const found = parseClientName(name);
+    if (found === undefined) return false;
+    // By its number, not by its place: another channel may stand there since somebody has looked.
+    const channel = [...this.channels.values()].find(({ number }) => String(number) === found.channel);
+    return channel?.endClient(found.id, ending) === true;
   }
 
   private *statuses(): Iterable<ChannelFacts> {
@@ -157,6 +162,7 @@ export class SharedChannels implements Channels {
         picture: clientParts.picture,
       },
       {
+        number: this.opened++,
         counts: clientParts.counts,
         log: clientParts.log,
         start: (events) => this.sources.start(asked, query, events),

@@ -34,6 +34,8 @@ export interface SharedChannelOptions extends DeliveryOptions, SupervisorOptions
 }
 
 export interface SharedChannelParts {
+  /** Of the stream's channels, since it began. */
+  readonly number: number;
   readonly counts: StreamCounts;
   readonly log: Log;
   /** Starts a source that tells `events`. */
@@ -52,6 +54,7 @@ export class SharedChannel implements SharedSourceEvents {
   private readonly replay: Replay;
   private readonly replayed: { rule: ReplayRule };
   private readonly delivery: Delivery;
+  readonly number: number;
   private readonly sessions = new Sessions();
   private over = false;
   private hasPictures = false;
@@ -69,6 +72,7 @@ export class SharedChannel implements SharedSourceEvents {
     private readonly options: SharedChannelOptions,
     private readonly parts: SharedChannelParts,
   ) {
+    this.number = parts.number;
     this.delivery = new Delivery(options, parts.counts, this.history);
     const replayed = {
       history: this.history,
@@ -147,6 +151,7 @@ export class SharedChannel implements SharedSourceEvents {
     const { supervisor, history, longPolls } = this;
     const source = supervisor.status();
     return {
+      id: String(this.number),
       name,
       source,
       restarts: supervisor.restarts,

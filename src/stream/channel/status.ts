@@ -28,6 +28,8 @@ export interface Viewer {
 
 /** A channel before its clients are named and counted. */
 export interface ChannelFacts {
+  /** Stays its own as long as it is there, and is no other's after it. */
+  readonly id: string;
   readonly name: string;
   readonly source: SourceStatus;
   readonly restarts: number;
@@ -59,7 +61,7 @@ export function factsOfChannels(channels: Iterable<ChannelFacts>): Omit<StreamFa
       if (clients.length >= MOST_CLIENTS || place >= MOST_CHANNELS) continue;
       const { address, user } = facts;
       clients.push({
-        ...{ name: `${place}.${id}`, transport, address, backlog: bytes },
+        ...{ name: `${channel.id}.${id}`, transport, address, backlog: bytes },
         ...(user === undefined ? {} : { user: user.name }),
       });
     }
@@ -70,19 +72,22 @@ export function factsOfChannels(channels: Iterable<ChannelFacts>): Omit<StreamFa
 }
 
 function channelStatus(channel: ChannelFacts, viewers: number, clients: readonly ClientStatus[]): ChannelStatus {
-  const { name, source, restarts, history, shown } = channel;
+  const { id, name, source, restarts, history, shown } = channel;
   return {
-    ...{ name, source, restarts, viewers, clients },
+    ...{ id, name, source, restarts, viewers, clients },
     ...(history?.size() ?? { kept: 0, keptBytes: 0 }),
     last: history === undefined || !shown ? [] : lastMessages(history),
   };
 }
 
 /** The channel and the viewer that such a name of `factsOfChannels` means. */
-export function parseClientName(name: string): { readonly place: number; readonly id: string } | undefined {
-  const match = /^(\d{1,9})\.([\w-]{1,40})$/.exec(name);
-  return match === null ? undefined : { place: Number(match[1]), id: match[2] ?? '' };
+export function parseClientName(name: string): { readonly channel: string; readonly id: string } | undefined {
+  const match = /^([\w-]{1,40})\.([\w-]{1,40})$/.exec(name);
+  return match === null ? undefined : { channel: match[1] ?? '', id: match[2] ?? '' };
 }
+
+/** Names of parameters that look like secrets. */
+const SECRET = /tok|secr|sess|pass|pwd|key|auth|sig|cred|code|jwt|bearer/i;
 
 /** What of a query tells channels apart, without what may be a secret. */
 export function channelName(query: string): string {
@@ -93,9 +98,18 @@ export function channelName(query: string): string {
     .map((part) => {
       const at = part.indexOf('=');
       const name = at < 0 ? part : part.slice(0, at);
-      return at >= 0 && /tok|secr|sess|pass|pwd|key|auth|sig|cred|code/i.test(name) ? `${name}=(hidden)` : part;
+      return at >= 0 && SECRET.test(decoded(name)) ? `${name}=(hidden)` : part;
     });
   return cut(`?${shown.join('&')}`);
+}
+
+/** As the stream's program reads it. */
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 function lastMessages(history: History): readonly MessageStatus[] {

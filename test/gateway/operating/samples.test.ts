@@ -44,3 +44,16 @@ test('rates are over the interval, and the oldest sample goes after an hour', ()
   requests = new Map([['/', 45]]);
   assert.deepEqual([...samples.rates(requests)], [['/', 3]]);
 });
+
+test('before the first sample there is nothing to show', () => {
+  const {
+    interval,
+    until: _until,
+    ...lists
+  } = new Samples({
+    totals: () => NOTHING,
+    requestsByRoute: () => new Map(),
+  }).hour();
+  assert.equal(interval, INTERVAL);
+  assert.ok(Object.values(lists).every(({ length }) => length === 0));
+});

@@ -1,6 +1,6 @@
 /** The status page, its data and its stream; the actions; who gets them; and `runnel status`. */
 import assert from 'node:assert/strict';
-import { statSync } from 'node:fs';
+import { statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -181,6 +181,51 @@ test('actions: reload, end a program, end a client, maintenance; each is logged 
   assert.equal((await act({ action: 'reload' }, { 'content-type': 'text/plain' })).status, 415);
   assert.equal((await act({ action: 'format' })).status, 400);
   assert.equal((await ask(admin, '/status/act')).status, 405);
+});
+
+test('who is ended is who was shown, also when channels have gone since, and where two routes have one key', async (t) => {
+  const more = `[static."/cat"]\nroot = "www"\n[stream."/query"]\ncommand = ["cat"]\nshare = "query"\nidle_stop = "1ms"\n`;
+  const { act, running, status } = await operated(t, 'actions = true', more);
+  const url = `ws://127.0.0.1:${running.port}`;
+  const first = await TestSocket.open(`${url}/query?token=a`);
+  const second = await TestSocket.open(`${url}/query?%74oken=b`);
+  const queryChannels = async () => (await status()).streams.find(({ key }) => key === '/query')?.channels ?? [];
+  const before = await queryChannels();
+  assert.deepEqual(
+    before.map(({ name }) => name),
+    ['?token=(hidden)', '?%74oken=(hidden)'],
+  );
+  assert.notEqual(before[0]?.id, before[1]?.id);
+  const client = before[0]?.clients[0]?.name ?? '';
+  first.ws.close();
+  await until('the first channel is gone', async () => (await queryChannels()).length === 1);
+  assert.equal((await act({ action: 'end-client', route: '/query', client })).status, 409);
+  const other = (await queryChannels())[0]?.clients[0]?.name ?? '';
+  assert.equal(other, before[1]?.clients[0]?.name);
+  assert.equal((await act({ action: 'end-client', route: '/query', client: other })).status, 200);
+  assert.equal((await second.closed).code, 1008);
+
+  const own = await TestSocket.open(`${url}/cat`);
+  const name = (await status()).streams.find(({ key }) => key === '/cat')?.channels[0]?.clients[0]?.name ?? '';
+  assert.equal((await act({ action: 'end-client', route: '/cat', client: name })).status, 200);
+  assert.equal((await own.closed).code, 1008);
+});
+
+test('a listener that is down for maintenance is forgotten when a reload closes it', async (t) => {
+  const { act, admin, running, status } = await operated(
+    t,
+    'actions = true',
+    '[[listen]]\naddress = "unix:second.sock"\n',
+  );
+  const listener = (await status()).listeners.find(({ name }) => name.includes('second.sock'))?.name ?? '';
+  assert.equal((await act({ action: 'maintenance', listener, down: true })).status, 200);
+  assert.equal((await act({ action: 'reload' })).status, 200);
+  assert.equal((await ask(admin, '/readyz')).status, 503, 'a reload that leaves it open changes nothing');
+  const config = `${DEMO}[admin]\nlisten = "127.0.0.1:0"\nactions = true\n`;
+  writeFileSync(join(running.folder, 'runnel.toml'), config);
+  assert.equal((await act({ action: 'reload' })).status, 200);
+  assert.deepEqual((await status()).notReady, []);
+  assert.equal((await ask(admin, '/readyz')).status, 200);
 });
 
 test('the console tries a stream by each transport, and asks what its route asks', async (t) => {
