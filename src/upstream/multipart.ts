@@ -3,13 +3,14 @@
  * split, bounded by the largest part. Pure.
  *
  * Cameras write the boundary in quotes or not, declare it with the dashes that belong in front of it, or send others than they declare; so
- * the first line that is the declared boundary but for dashes shows what the boundary is. Content-Length is believed where a part has it.
+ * the first line that is the declared boundary but for dashes shows what the boundary is. Some send it right behind a picture, without a line
+ * end before it. Content-Length is believed until what it says is wrong: from then on only boundaries count.
  */
 import { isToken } from '../engine/heads.ts';
 import { UpstreamError } from './faults.ts';
 
 export interface Part {
-  /** The Content-Type; "" for none. */
+  /** The Content-Type; "" for none, but for a JPEG picture. */
   readonly type: string;
   readonly data: Buffer;
 }
@@ -33,9 +34,12 @@ export function boundaryOf(contentType: string): string | undefined {
 export class MultipartReader {
   /** Parts that were left out because they were too large. */
   oversized = 0;
+  /** Stretches that belong to no part. */
+  stray = 0;
   /** The last boundary has come. */
   over = false;
-  private state: 'between' | 'head' | 'body' = 'between';
+  /** Behind a part whose length was told, a boundary has to come. */
+  private state: 'between' | 'behind' | 'head' | 'body' = 'between';
   /** The beginning of a line, or of a head. */
   private line = '';
   private headBytes = 0;
@@ -43,12 +47,15 @@ export class MultipartReader {
   /** Of the part; undefined where its head does not say. */
   private length: number | undefined;
   private readonly core: string;
-  /** A boundary with the line end before it, as it is sent; undefined before the first. */
+  /** A boundary with its dashes, as it is sent; undefined before the first. */
   private delimiter: Buffer | undefined;
   private body = new GrowingBuffer();
   /** Bytes that have come since the last boundary. */
   private passed = 0;
   private isTooLarge = false;
+  /** What comes up to the next boundary belongs to no part. */
+  private isStray = false;
+  private lengthsAreWrong = false;
 
   /** @param max bytes of one part */
   constructor(
@@ -64,21 +71,28 @@ export class MultipartReader {
     let at = 0;
     while (at < chunk.length && !this.over) {
       if (this.state === 'body') at = this.takeBody(chunk, at, parts);
-      else at = this.takeLine(chunk, at);
+      else at = this.takeLine(chunk, at, parts);
     }
     return parts;
   }
 
   // ---- lines: boundaries and heads ----
 
-  private takeLine(chunk: Buffer, from: number): number {
+  private takeLine(chunk: Buffer, from: number, parts: Part[]): number {
     const newline = chunk.indexOf(LF, from);
     const end = newline < 0 ? chunk.length : newline + 1;
     this.count(end - from);
     // What comes before the first boundary may be one long line: its end would be enough, but there is nothing to be found in it.
     if (this.line.length < MAX_HEAD) this.line += chunk.toString('latin1', from, end);
     else if (this.state === 'head') throw tooMuch('the head of a part of its response is too large');
-    if (newline < 0) return end;
+    if (newline < 0) {
+      if (this.state === 'behind' && this.line.length > MAX_BOUNDARY) this.loseWay(parts);
+      return end;
+    }
+    if (this.state === 'behind' && this.line.trim() !== '' && !this.isWholeBoundary(this.line)) {
+      this.loseWay(parts);
+      return end;
+    }
     const line = this.line.replace(/\r?\n$/, '');
     this.line = '';
     if (this.state === 'head') this.takeField(line);
@@ -87,17 +101,39 @@ export class MultipartReader {
   }
 
   private takeBoundary(line: string): void {
+    if (!this.isBoundary(line)) return;
     const text = line.trim();
-    if (!text.includes(this.core)) return;
-    const first = text.indexOf(this.core);
-    const [before, after] = [text.slice(0, first), text.slice(first + this.core.length)];
-    if (!/^-*$/.test(before) || !/^-*$/.test(after)) return;
+    const [before = '', after = ''] = text.split(this.core, 2);
     if (after.length >= 2 && this.delimiter !== undefined) {
       this.over = true;
       return;
     }
-    this.delimiter ??= Buffer.from(`\n${before}${this.core}`, 'latin1');
+    this.delimiter ??= Buffer.from(`${before}${this.core}`, 'latin1');
     this.beginHead();
+  }
+
+  /** Whether a line is the boundary, but for dashes. */
+  private isBoundary(line: string): boolean {
+    const text = line.trim();
+    const first = text.indexOf(this.core);
+    return first >= 0 && /^-*$/.test(text.slice(0, first)) && /^-*$/.test(text.slice(first + this.core.length));
+  }
+
+  /** With no dash less than before: else the length that was told has taken some of it. */
+  private isWholeBoundary(line: string): boolean {
+    return this.isBoundary(line) && line.includes(this.delimiter?.toString('latin1') ?? '');
+  }
+
+  /** The part before this line had another length than it said: the line is in the middle of something. */
+  private loseWay(parts: Part[]): void {
+    this.lengthsAreWrong = true;
+    this.stray++;
+    this.isStray = true;
+    this.state = 'body';
+    this.body.add(Buffer.from(this.line, 'latin1'));
+    this.line = '';
+    // A boundary can only be at the end of the line, so nothing is left over.
+    this.seekBoundary(0, parts);
   }
 
   private beginHead(): void {
@@ -115,6 +151,7 @@ export class MultipartReader {
     if (line === '') {
       this.state = 'body';
       this.passed = 0;
+      if (this.lengthsAreWrong) this.length = undefined;
       this.isTooLarge = (this.length ?? 0) > this.max;
       return;
     }
@@ -125,7 +162,7 @@ export class MultipartReader {
     if (name === 'content-type') this.type = value;
     // A length of 0 is what some cameras write that do not know it yet.
     else if (name === 'content-length' && /^\d{1,12}$/.test(value)) this.length = Number(value) || undefined;
-    if ((this.length ?? 0) > MAX_WITHOUT_BOUNDARY)
+    if (!this.lengthsAreWrong && (this.length ?? 0) > MAX_WITHOUT_BOUNDARY)
       throw tooMuch('a part of its response is too large', `${this.length} bytes`);
   }
 
@@ -133,37 +170,52 @@ export class MultipartReader {
 
   private takeBody(chunk: Buffer, from: number, parts: Part[]): number {
     if (this.length !== undefined) return this.takeCounted(chunk, from, this.length, parts);
-    const { delimiter, body } = this;
-    if (delimiter === undefined) throw new TypeError('a part without a boundary before it');
+    const { body } = this;
     // A boundary may begin at the first byte, for a part without a body; and it may lie across two reads.
-    if (body.length === 0 && !this.isTooLarge) body.add(NEWLINE);
+    if (body.length === 0 && !this.isLeftOut) body.add(NEWLINE);
     const known = body.length;
     // Not all at once: of many small parts in one chunk each would copy what follows it.
     const end = Math.min(chunk.length, from + WINDOW);
     body.add(chunk.subarray(from, end));
     this.count(end - from);
-    const start = Math.max(0, known - delimiter.length - TAIL);
-    const found = this.boundaryIn(body.bytes, start, delimiter);
-    if (found === undefined) {
-      if (body.length - 1 > this.max + delimiter.length + TAIL) this.isTooLarge = true;
-      if (this.isTooLarge) body.keepLast(delimiter.length + TAIL);
-      return end;
-    }
     // What follows the boundary's own line is read again from the chunk.
-    const rest = body.length - found.end;
-    this.endPart(withoutLineEnd(body.bytes.subarray(1, found.at + 1)), parts);
-    if (found.isLast) this.over = true;
-    else this.beginHead();
-    return end - rest;
+    return end - this.seekBoundary(known, parts);
   }
 
-  /** A boundary and the line that it is, whole; `at` is the line end before it, `end` behind its own. */
+  private get isLeftOut(): boolean {
+    return this.isTooLarge || this.isStray;
+  }
+
+  /**
+   * Ends the part if there is a boundary behind it.
+   * @param known where nothing ended before
+   * @returns how many of the last bytes are behind the boundary
+   */
+  private seekBoundary(known: number, parts: Part[]): number {
+    const { delimiter, body } = this;
+    if (delimiter === undefined) throw new TypeError('a part without a boundary before it');
+    const kept = delimiter.length + TAIL + END_OF_PICTURE.length;
+    const found = this.boundaryIn(body.bytes, Math.max(0, known - kept), delimiter);
+    if (found === undefined) {
+      if (body.length - 1 > this.max + kept) this.isTooLarge = true;
+      if (this.isLeftOut) body.keepLast(kept);
+      return 0;
+    }
+    const rest = body.length - found.end;
+    this.endPart(withoutLineEnd(body.bytes.subarray(1, Math.max(1, found.at))), parts);
+    if (found.isLast) this.over = true;
+    else this.beginHead();
+    return rest;
+  }
+
+  /** A boundary and the line that it is, whole; `at` is where it begins, `end` behind its own line end. */
   private boundaryIn(
     bytes: Buffer,
     from: number,
     delimiter: Buffer,
   ): { readonly at: number; readonly end: number; readonly isLast: boolean } | undefined {
     for (let at = bytes.indexOf(delimiter, from); at >= 0; at = bytes.indexOf(delimiter, at + 1)) {
+      if (!this.mayEndAt(bytes, at)) continue;
       const after = at + delimiter.length;
       const newline = bytes.subarray(0, after + TAIL).indexOf(LF, after);
       if (newline < 0) {
@@ -178,6 +230,11 @@ export class MultipartReader {
     return undefined;
   }
 
+  /** A boundary begins a line, or comes right behind a JPEG picture. What is left out has no other end. */
+  private mayEndAt(bytes: Buffer, at: number): boolean {
+    return this.isStray || bytes[at - 1] === LF || bytes.subarray(Math.max(0, at - 2), at).equals(END_OF_PICTURE);
+  }
+
   private takeCounted(chunk: Buffer, from: number, length: number, parts: Part[]): number {
     const { body } = this;
     const end = Math.min(chunk.length, from + (length - this.passed));
@@ -185,16 +242,18 @@ export class MultipartReader {
     this.count(end - from);
     if (this.passed < length) return end;
     this.endPart(body.bytes, parts);
-    this.state = 'between';
+    this.state = 'behind';
+    this.length = undefined;
     this.passed = 0;
     return end;
   }
 
   /** @param data shares memory with what grows */
   private endPart(data: Buffer, parts: Part[]): void {
-    if (this.isTooLarge || data.length > this.max) this.oversized++;
+    if (this.isStray) this.isStray = false;
+    else if (this.isTooLarge || data.length > this.max) this.oversized++;
     // A camera that has nothing to show may send a part of nothing.
-    else if (data.length > 0) parts.push({ type: this.type, data: Buffer.from(data) });
+    else if (data.length > 0) parts.push({ type: this.type || guessedType(data), data: Buffer.from(data) });
     this.body.clear();
     this.isTooLarge = false;
   }
@@ -211,6 +270,11 @@ const TAIL = 16;
 /** As much of a body is looked at in one step. Bytes. */
 const WINDOW = 8 * 1024;
 const NEWLINE = Buffer.from('\n');
+/** Markers of JPEG. */
+const BEGIN_OF_PICTURE = Buffer.from([0xff, 0xd8, 0xff]);
+const END_OF_PICTURE = Buffer.from([0xff, 0xd9]);
+/** Longest boundary with white space around it that may follow a part whose length was told. Bytes. */
+const MAX_BOUNDARY = 256;
 
 /** Bytes that come piece by piece: copied, and grown by doubling. */
 class GrowingBuffer {
@@ -241,6 +305,11 @@ class GrowingBuffer {
   clear(): void {
     this.length = 0;
   }
+}
+
+/** Of a part that does not say. */
+function guessedType(data: Buffer): string {
+  return data.subarray(0, BEGIN_OF_PICTURE.length).equals(BEGIN_OF_PICTURE) ? 'image/jpeg' : '';
 }
 
 function withoutDashes(boundary: string): string {

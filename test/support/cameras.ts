@@ -41,6 +41,13 @@ export const CAMERAS: ReadonlyMap<string, CameraHabits> = new Map([
       wrap: chunk,
     },
   ],
+  [
+    'no length, and no line end before the boundary',
+    {
+      head: ['HTTP/1.0 200 OK', 'Content-Type: multipart/x-mixed-replace; boundary=frame'],
+      part: (picture) => `--frame\r\nContent-Type: image/jpeg\r\n\r\n${picture}`,
+    },
+  ],
 ]);
 
 /** Something like a picture: the markers of JPEG around bytes that look like line ends and boundaries. */

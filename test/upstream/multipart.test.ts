@@ -96,3 +96,58 @@ test('what cannot end does', () => {
   assert.throws(() => read('frame', [Buffer.from('--frame\r\n'), ...Array.from({ length: 2000 }, () => Buffer.from('X-More: 1234567\r\n'))]), UpstreamError); // biome-ignore format: one line
   assert.throws(() => read('frame', [Buffer.from('--frame\r\nContent-Length: 99999999999\r\n\r\n')]), UpstreamError);
 });
+
+/** At every split, and byte by byte. */
+function eachSplit(body: string): Buffer[][] {
+  const bytes = Buffer.from(body, 'latin1');
+  const splits = Array.from({ length: bytes.length }, (_, at) => [bytes.subarray(0, at), bytes.subarray(at)]);
+  return [...splits, [...bytes].map((byte) => Buffer.from([byte]))];
+}
+
+const ENDING = PICTURE.trimEnd();
+const TYPED = 'Content-Type: image/jpeg\r\n';
+
+test('a boundary right behind a picture, without a line end', () => {
+  const part = `--frame\r\n${TYPED}\r\n${ENDING}`;
+  for (const pieces of eachSplit(`${part}${part}--frame--`))
+    assert.deepEqual(read('frame', pieces).parts, [ENDING, ENDING]);
+  // Within other data it ends nothing.
+  const text = 'a--frame\nb';
+  assert.deepEqual(read('frame', [Buffer.from(`--frame\r\n\r\n${text}\r\n--frame\r\n`)]).parts, [text]);
+});
+
+test('a length that is wrong costs one picture, and is not believed again', () => {
+  for (const lineEnd of ['\r\n', ''])
+    for (const error of [-ENDING.length + 1, -7, -3, -1, 3, 9, 30, 60]) {
+      const part = `--frame\r\n${TYPED}Content-Length: ${ENDING.length + error}\r\n\r\n${ENDING}${lineEnd}`;
+      for (const pieces of eachSplit(`${part.repeat(5)}--frame\r\n`)) {
+        const { parts, reader } = read('frame', pieces);
+        assert.ok(parts.length >= 3, `${error}: ${parts.length} parts`);
+        assert.deepEqual(new Set(parts.slice(1)), new Set([ENDING]), `${error}`);
+        assert.ok(reader.stray <= 1);
+      }
+    }
+});
+
+test('a boundary that does not come any more behind a part with a length', () => {
+  const mebibyte = Buffer.alloc(1 << 20, 'x');
+  const { reader } = read('frame', [Buffer.from(`--frame\r\n${LENGTH(SMALL)}`)]);
+  assert.throws(() => {
+    for (let at = 0; at < 66; at++) reader.push(mebibyte);
+  }, UpstreamError);
+  assert.equal(reader.stray, 1);
+});
+
+test('a part without a type is a picture if it begins like one', () => {
+  const bytes = Buffer.from('\xff\xd8\xff\xe0\xff\xd9', 'latin1');
+  const body = Buffer.concat([
+    Buffer.from('--frame\r\n\r\n'),
+    bytes,
+    Buffer.from('\r\n--frame\r\n\r\nx\r\n--frame\r\n'),
+  ]);
+  const parts = new MultipartReader('frame', 1000).push(body);
+  assert.deepEqual(
+    parts.map(({ type }) => type),
+    ['image/jpeg', ''],
+  );
+});

@@ -112,7 +112,8 @@ class PartsBody implements BodyDecoder {
   readonly retry = undefined;
   readonly isResumed = false;
   private readonly reader: MultipartReader;
-  private counted = 0;
+  private tooLarge = 0;
+  private stray = 0;
 
   constructor(boundary: string, maxMessage: number) {
     this.reader = new MultipartReader(boundary, maxMessage);
@@ -131,9 +132,11 @@ class PartsBody implements BodyDecoder {
   }
 
   takeLosses(): Losses | undefined {
-    const count = this.reader.oversized - this.counted;
-    this.counted = this.reader.oversized;
-    return tooLarge(count);
+    const { oversized, stray } = this.reader;
+    const losses = { tooLarge: oversized - this.tooLarge, stray: stray - this.stray };
+    this.tooLarge = oversized;
+    this.stray = stray;
+    return losses.tooLarge + losses.stray === 0 ? undefined : losses;
   }
 }
 
