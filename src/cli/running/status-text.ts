@@ -15,6 +15,7 @@ const MOST_ERRORS = 5;
 
 type Paint = (text: string, kind: 'good' | 'warn' | 'bad' | 'quiet' | 'title') => string;
 
+const COLOUR = /(\x1b\[\d*m)/;
 const COLOURS = { good: '32', warn: '33', bad: '31', quiet: '2', title: '1' } as const;
 
 export function statusText(status: GatewayStatus, { colour, width }: TextOptions): string {
@@ -160,7 +161,7 @@ function count(value: number): string {
 
 function counts(all: Counts): string {
   return Object.entries(all)
-    .map(([name, value]) => `${count(value)} ${name}`)
+    .map(([name, value]) => `${count(value)} ${visible(name)}`)
     .join(', ');
 }
 
@@ -195,9 +196,22 @@ function ago(milliseconds: number): string {
   return `${span(milliseconds)} ago`;
 }
 
-/** At most so many columns; colours take none. */
+/** At most so many columns; colours take none, and stay. */
 function cut(line: string, width: number): string {
-  const plain = line.replaceAll(/\x1b\[\d*m/g, '');
-  if (plain.length <= width) return line;
-  return `${plain.slice(0, Math.max(1, width - 1))}…`;
+  const parts = line.split(COLOUR);
+  // What a group of the pattern has matched stands between the texts.
+  const length = parts.reduce((sum, part, at) => sum + (at % 2 === 0 ? part.length : 0), 0);
+  if (length <= width) return line;
+  let left = Math.max(1, width - 1);
+  let isCut = false;
+  return parts
+    .map((part, at) => {
+      if (at % 2 === 1) return part;
+      const shown = part.slice(0, left);
+      left -= shown.length;
+      if (isCut || shown.length === part.length) return shown;
+      isCut = true;
+      return `${shown}…`;
+    })
+    .join('');
 }

@@ -1,10 +1,12 @@
 /** `runnel status`: what the running gateway does, for a terminal or as JSON; its exit code is a health check. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { GatewayStatus } from '../../ops/status.ts';
+import { VERSION } from '../../ops/version.ts';
+import { visible } from '../../ops/visible.ts';
 import { configFile, configFlag } from '../serve.ts';
 import { EXIT, UsageError, type Verb } from '../verb.ts';
 import { adminAddress, askGateway, NoGateway } from './gateway.ts';
-import { statusText } from './status-text.ts';
+import { statusText, type TextOptions } from './status-text.ts';
 
 /** It runs and is ready; it is not, or there is none. Of a wrong command line the code is `EXIT.usage`. */
 const NOT_READY = 1;
@@ -46,7 +48,8 @@ Exits with 0 where the gateway is ready, with 1 where it is not or does not answ
       else if (quiet === undefined) {
         const { stdout } = process;
         const colour = stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
-        await print(statusText(found, { colour, width: stdout.columns ?? 100 }));
+        // Into a pipe or a file whole lines go, however long they are.
+        await print(textOf(found, { colour, width: stdout.columns ?? Number.POSITIVE_INFINITY }, address.text));
       }
       return found.ready ? EXIT.ok : NOT_READY;
     } catch (error) {
@@ -82,12 +85,24 @@ function refusal(status: number): string {
 
 function parseStatus(text: string): GatewayStatus | undefined {
   try {
-    const value: unknown = JSON.parse(text);
+    // Whoever listens there may have written anything: a terminal finds nothing to obey in it.
+    const value: unknown = JSON.parse(text, (_key, of: unknown) => (typeof of === 'string' ? visible(of) : of));
     const isStatus = typeof value === 'object' && value !== null && 'ready' in value && 'listeners' in value;
-    // Of the gateway's own making: a version that has other keys shows less.
     return isStatus ? (value as GatewayStatus) : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Throws a `NoGateway` where the gateway is of a version that tells it otherwise. */
+function textOf(found: GatewayStatus, options: TextOptions, address: string): string {
+  try {
+    return statusText(found, options);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    throw new NoGateway(
+      `${address} tells its status otherwise than runnel ${VERSION} (it says that it is ${String(found.version)}); --json prints it as it is`,
+    );
   }
 }
 
