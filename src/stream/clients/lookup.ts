@@ -51,7 +51,7 @@ export function newestId(history: History | undefined): HeaderList {
 
 function limitOf(written: string | undefined): number | undefined {
   if (written === undefined) return USUAL_LIMIT;
-  if (!/^\d{1,9}$/.test(written) || Number(written) === 0) return undefined;
+  if (!/^\d+$/.test(written) || Number(written) === 0) return undefined;
   return Math.min(Number(written), MAX_LIMIT);
 }
 

@@ -46,6 +46,7 @@ describe('which messages', () => {
     ['after=', numbered(10, 11), 0],
     ['limit=3', [18, 19, 20], 0],
     ['limit=999999999', numbered(10, 11), 0],
+    ['limit=99999999999999999999', numbered(10, 11), 0],
     ['after=run-15', numbered(5, 16), 0],
     ['after=run-15&limit=2', [16, 17], 0],
     ['after=run-20', [], 0],
@@ -79,7 +80,7 @@ describe('which messages', () => {
       );
     });
 
-  for (const limit of ['0', '-1', '', '1.5', '1e3', 'ten', '%D9%A3', '9'.repeat(10)])
+  for (const limit of ['0', '-1', '', '1.5', '1e3', 'ten', '%D9%A3'])
     test(`limit=${limit} is refused in words`, async () => {
       const { status, body } = (await answerLookup(`limit=${limit}`, history)) as Reply;
       assert.deepEqual([status, body], [400, '"limit" must be a whole number from 1 on\n']);
