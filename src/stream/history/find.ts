@@ -1,10 +1,10 @@
 /** What the files of a history say: where its numbers go on, and what its newest messages are. A torn end is cut off. */
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { EpochStart } from './epochs.ts';
+import { type EpochStart, newEpoch } from './epochs.ts';
 import { HEADER_BYTES, isMessage, KIND, RESERVE, type StoredRecord } from './records.ts';
 import { scanRecords } from './scan.ts';
-import type { Segment, Segments } from './segments.ts';
+import { type Segment, type Segments, TO_READ } from './segments.ts';
 
 /** Bytes that are read at once at the start: clients wait for it. */
 const AT_ONCE = 1 << 20;
@@ -32,10 +32,14 @@ export interface FoundHistory {
  */
 export async function findHistory(segments: Segments, load: (record: StoredRecord) => void): Promise<FoundHistory> {
   const damaged = await segments.find();
-  const repairs = damaged.map((name) => `the head of ${name} is damaged: what is in it is lost`);
+  const repairs = damaged.map(({ name }) => `${name} is no segment, or its head is damaged: what is in it is lost`);
   const { last, list } = segments;
-  if (last === undefined)
-    return { epochs: [], sequence: 0, skipped: 0, handle: undefined, closed: true, empty: false, repairs };
+  // Nobody knows which numbers are in what comes behind the last one that can be read.
+  const lost = Math.max(0, ...damaged.map(({ first }) => first));
+  if (last === undefined) {
+    const sequence = lost === 0 ? 0 : lost + RESERVE;
+    return { epochs: [], sequence, skipped: sequence, handle: undefined, closed: true, empty: false, repairs };
+  }
   const handle = await open(last.path, constants.O_RDWR | constants.O_NOFOLLOW);
   try {
     const before = list.at(-2);
@@ -43,7 +47,11 @@ export async function findHistory(segments: Segments, load: (record: StoredRecor
     const end = await findEnd(handle, last, load, repairs);
     const epochs: EpochStart[] = [];
     for (const { epoch, first } of list) if (epochs.at(-1)?.epoch !== epoch) epochs.push({ epoch, after: first - 1 });
-    return { epochs, ...end, handle, repairs };
+    if (lost < last.first) return { epochs, ...end, handle, repairs };
+    const sequence = Math.max(end.sequence, lost + RESERVE);
+    epochs.push({ epoch: newEpoch(), after: sequence });
+    const skipped = end.skipped + sequence - end.sequence;
+    return { epochs, sequence, skipped, handle, closed: false, empty: end.empty, repairs };
   } catch (error) {
     await handle.close();
     throw error;
@@ -60,7 +68,7 @@ async function hasMessage(handle: FileHandle, segment: Segment): Promise<boolean
 }
 
 async function loadFrom(segment: Segment, load: (record: StoredRecord) => void): Promise<void> {
-  const handle = await open(segment.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  const handle = await open(segment.path, TO_READ);
   try {
     await scanRecords(handle, HEADER_BYTES, segment.size, segment.first - 1, (record) => {
       if (isMessage(record.kind)) load(record);

@@ -6,13 +6,13 @@ import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { History } from './history.ts';
 import { HistoryFile, type HistoryFileOptions } from './history-file.ts';
-import { type Lock, openLocked } from './locked-file.ts';
+import { type Lock, lockBySocket, openLocked } from './locked-file.ts';
 import { ReadGate } from './past-reader.ts';
 
 export interface HistoriesParts {
   readonly log: Log;
   readonly tallies: Tallies;
-  /** The FFI add-on's exports; without it two gateways on one file are not noticed. */
+  /** The FFI add-on's exports; without it two gateways on one file are noticed by a socket. */
   readonly addon: unknown;
 }
 
@@ -99,13 +99,13 @@ interface ForeignFunctions {
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 
-/** flock(2): the kernel lets go of it whatever becomes of the process. */
+/** flock(2): the kernel lets go of it whatever becomes of the process, and other containers see it. */
 function fileLock(addon: unknown, log: Log): Lock {
   try {
     const flock = (addon as ForeignFunctions).load('libc.so.6').func('int flock(int descriptor, int operation)');
-    return (descriptor) => flock(descriptor, LOCK_EX | LOCK_NB) === 0;
+    return ({ fd }) => (flock(fd, LOCK_EX | LOCK_NB) === 0 ? () => undefined : undefined);
   } catch {
-    log.warn('without the FFI add-on it is not noticed when two gateways use the same history file');
-    return () => true;
+    log.warn('without the FFI add-on a second gateway on a history file is noticed only in the same container');
+    return lockBySocket;
   }
 }

@@ -1,6 +1,8 @@
 /** The file that the configuration names: it says what it is, and whoever has it locked has the history. */
+import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, open, realpath } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import { RouteError } from '../../http/errors.ts';
 import { reasonInWords, systemCode, thisUser } from '../../ops/system-errors.ts';
@@ -29,8 +31,29 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, LOCK_LOOK));
 }
 
-/** Takes the file for this process. False: another process has it. */
-export type Lock = (descriptor: number) => boolean;
+/** Lets go of what was taken. */
+export type Release = () => void;
+
+/** Takes the file for one history. Undefined: another has it. */
+export type Lock = (handle: FileHandle) => Release | undefined | Promise<Release | undefined>;
+
+/**
+ * For where there is no flock(2): a socket without a file, named by the file's device and inode, which two processes cannot listen on. It ends
+ * with its process, too; another network namespace does not see it. Rejects with what the system says.
+ */
+export async function lockBySocket(handle: FileHandle): Promise<Release | undefined> {
+  const { dev, ino } = await handle.stat({ bigint: true });
+  const server = createServer((socket) => socket.destroy());
+  server.unref();
+  try {
+    server.listen(`\0runnel-history-${dev}-${ino}`);
+    await once(server, 'listening');
+  } catch (error) {
+    if (systemCode(error) === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+  return () => server.close();
+}
 
 /** The file that says what it is, as long as it is ours. */
 export interface LockedFile {
@@ -43,12 +66,15 @@ export interface LockedFile {
 /** Opens it, makes it where there is none, and takes it. Rejects with a `RouteError`. */
 export async function openLocked(path: string, lock: Lock): Promise<LockedFile> {
   let handle: FileHandle | undefined;
+  let release: Release | undefined;
   try {
     const real = await withoutLinks(path);
     handle = await open(real, constants.O_RDWR | constants.O_CREAT, FILE_MODE);
     const stat = await handle.stat();
     if (!stat.isFile()) throw new RouteError(`the history ${path} is not a regular file`);
-    for (const until = performance.now() + LOCK_TIME; !lock(handle.fd); await pause()) {
+    for (const until = performance.now() + LOCK_TIME; ; await pause()) {
+      release = await lock(handle);
+      if (release !== undefined) break;
       // A gateway that was killed a moment ago may still be on its way out.
       if (performance.now() < until) continue;
       throw new RouteError(`the history ${path} is in use by another gateway, or by another stream`);
@@ -57,9 +83,16 @@ export async function openLocked(path: string, lock: Lock): Promise<LockedFile> 
     const trouble = historyTrouble(buffer.subarray(0, bytesRead));
     if (trouble !== undefined) throw new RouteError(`the history ${path} ${trouble}`);
     if (bytesRead === 0) await handle.write(`runnel history ${VERSION}\n`, 0);
-    const opened = handle;
-    return { path: real, close: () => opened.close() };
+    const [opened, letGo] = [handle, release];
+    return {
+      path: real,
+      close: async () => {
+        letGo();
+        await opened.close();
+      },
+    };
   } catch (error) {
+    release?.();
     await handle?.close().catch(() => undefined);
     if (error instanceof RouteError) throw error;
     throw new RouteError(`the history ${path} ${inWords(error)}`);

@@ -1,11 +1,10 @@
 /** Reads a history's files from a number on, a portion at a time, and says what is not there any more. */
-import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { systemCode } from '../../ops/system-errors.ts';
 import type { MessageNames, TimedMessage } from './chain.ts';
 import { HEADER_BYTES, isMessage, KIND, messageOf, type StoredRecord } from './records.ts';
 import { scanRecords } from './scan.ts';
-import type { Segment, Segments } from './segments.ts';
+import { type Segment, type Segments, TO_READ } from './segments.ts';
 
 /** Messages that follow each other. */
 export interface PastPortion {
@@ -123,7 +122,7 @@ export class PastReader {
     const { parts, place } = this;
     if (place === undefined) return false;
     try {
-      const handle = await open(segment.path, constants.O_RDONLY | constants.O_NOFOLLOW);
+      const handle = await open(segment.path, TO_READ);
       try {
         const { end, damaged } = await scanRecords(handle, place.offset, segment.size, this.sequence, take);
         if (damaged > 0) parts.damaged(damaged, segment.path);

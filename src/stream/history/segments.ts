@@ -3,13 +3,16 @@
  * of its first message. Only the last one is written to, and what is too old is trimmed by removing the first: nothing is ever written twice.
  */
 import { constants } from 'node:fs';
-import { type FileHandle, open, readdir, rm } from 'node:fs/promises';
+import { type FileHandle, lstat, open, readdir, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { encodeHeader, HEADER_BYTES, parseHeader, type SegmentHeader } from './records.ts';
 
 /** Bytes of a segment: an eighth of what may be kept, within these. */
 const SMALLEST = 32 * 1024;
 const LARGEST = 2 << 20;
+
+/** For reading. What has taken a segment's place must not hang: opening a named pipe waits for a writer. */
+export const TO_READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** Nobody but the gateway's user. */
 export const FILE_MODE = 0o600;
@@ -18,6 +21,13 @@ export interface Segment extends SegmentHeader {
   readonly path: string;
   /** What is written and whole, bytes. */
   size: number;
+}
+
+/** What has the name of a segment and cannot be read as one. */
+export interface DamagedSegment {
+  readonly name: string;
+  /** The number in its name. */
+  readonly first: number;
 }
 
 export function segmentBytes(bytes: number): number {
@@ -47,27 +57,38 @@ export class Segments {
 
   /**
    * Finds them, by their names and headers.
-   * @returns the names of those whose headers are damaged: they are left as they are
+   * @returns those whose headers are damaged, and what is no file: they are left as they are
    */
-  async find(): Promise<readonly string[]> {
-    const damaged: string[] = [];
-    const names = (await readdir(this.folder)).filter((name) => this.firstOf(name) !== undefined).sort();
-    for (const [at, name] of names.entries()) {
-      const path = join(this.folder, name);
-      const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
-      try {
-        const { size } = await handle.stat();
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
-        const header = parseHeader(buffer.subarray(0, bytesRead));
-        if (header !== undefined && header.first === this.firstOf(name)) this.list.push({ ...header, path, size });
-        // It was just being begun when the power went.
-        else if (at === names.length - 1 && bytesRead < HEADER_BYTES) await rm(path, { force: true });
-        else damaged.push(name);
-      } finally {
-        await handle.close();
-      }
-    }
+  async find(): Promise<readonly DamagedSegment[]> {
+    const damaged: DamagedSegment[] = [];
+    const names = (await readdir(this.folder)).sort();
+    const numbered = names.flatMap((name) => {
+      const first = this.firstOf(name);
+      return first === undefined ? [] : [{ name, first }];
+    });
+    for (const [at, segment] of numbered.entries())
+      if (!(await this.add(segment, at === numbered.length - 1))) damaged.push(segment);
     return damaged;
+  }
+
+  /** @returns false for what is none */
+  private async add({ name, first }: DamagedSegment, isLast: boolean): Promise<boolean> {
+    const path = join(this.folder, name);
+    const stat = await lstat(path);
+    if (!stat.isFile()) return false;
+    const handle = await open(path, TO_READ);
+    try {
+      const { size } = await handle.stat();
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(HEADER_BYTES), 0, HEADER_BYTES, 0);
+      const header = parseHeader(buffer.subarray(0, bytesRead));
+      if (header !== undefined && header.first === first) this.list.push({ ...header, path, size });
+      // It was just being begun when the power went.
+      else if (isLast && bytesRead < HEADER_BYTES) await rm(path, { force: true });
+      else return false;
+      return true;
+    } finally {
+      await handle.close();
+    }
   }
 
   /** Begins another one. Rejects with what the system says; then there is none. */

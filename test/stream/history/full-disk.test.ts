@@ -8,7 +8,7 @@ import { Log } from '../../../src/ops/log.ts';
 import { Tallies } from '../../../src/ops/tallies.ts';
 import { History } from '../../../src/stream/history/history.ts';
 import { HistoryFile, type HistoryFileOptions } from '../../../src/stream/history/history-file.ts';
-import { openLocked } from '../../../src/stream/history/locked-file.ts';
+import { lockBySocket, openLocked } from '../../../src/stream/history/locked-file.ts';
 import { ReadGate } from '../../../src/stream/history/past-reader.ts';
 import { Message } from '../../../src/stream/message.ts';
 import { folderWith } from '../../support/gateway.ts';
@@ -17,6 +17,9 @@ import { until } from '../../support/processes.ts';
 const isRoot = process.geteuid?.() === 0;
 
 test('a full disk, and one that has room again', { skip: !isRoot && 'only root can mount a small disk' }, async (t) => {
+  let mounted: string | undefined;
+  // Before the folder is removed.
+  t.after(() => mounted !== undefined && execFileSync('umount', ['-l', mounted]));
   const disk = join(folderWith(t, {}), 'disk');
   mkdirSync(disk);
   try {
@@ -26,7 +29,7 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
     t.skip('no small disk can be mounted');
     return;
   }
-  t.after(() => execFileSync('umount', ['-l', disk]));
+  mounted = disk;
   const said: string[] = [];
   const log = new Log({
     format: (_level, message) => {
@@ -43,7 +46,12 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   const options: HistoryFileOptions = { path, bounds, sync: 'message', binary: false, route: '/notes' };
   const retry = { first: 20, last: 50 };
   const openIt = async (): Promise<HistoryFile> =>
-    await HistoryFile.open(await openLocked(path, () => true), options, { log, tallies, gate: new ReadGate(), retry });
+    await HistoryFile.open(await openLocked(path, lockBySocket), options, {
+      log,
+      tallies,
+      gate: new ReadGate(),
+      retry,
+    });
   let file = await openIt();
   let history = new History(file, bounds);
   const say = (text: string): string => {

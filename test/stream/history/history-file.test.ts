@@ -1,13 +1,14 @@
 /** A history on the disk, without a gateway: what is found again after each way in which a process or a disk may end. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Log } from '../../../src/ops/log.ts';
 import { Tallies } from '../../../src/ops/tallies.ts';
 import { History } from '../../../src/stream/history/history.ts';
 import { HistoryFile, type HistoryFileOptions } from '../../../src/stream/history/history-file.ts';
-import { openLocked } from '../../../src/stream/history/locked-file.ts';
+import { lockBySocket, openLocked } from '../../../src/stream/history/locked-file.ts';
 import { ReadGate } from '../../../src/stream/history/past-reader.ts';
 import { HEADER_BYTES, RECORD_BYTES, RESERVE } from '../../../src/stream/history/records.ts';
 import { Message } from '../../../src/stream/message.ts';
@@ -28,7 +29,7 @@ async function opened(path: string, changes: Partial<HistoryFileOptions> = {}): 
   const bounds = { messages: 1000, bytes: 1 << 20, age: undefined };
   const options: HistoryFileOptions = { path, bounds, sync: 'message', binary: false, route: '/notes', ...changes };
   const tallies = new Tallies();
-  const locked = await openLocked(path, () => true);
+  const locked = await openLocked(path, lockBySocket);
   const file = await HistoryFile.open(locked, options, { log: SILENT, tallies, gate: new ReadGate() });
   const history = new History(file, options.bounds);
   return {
@@ -333,6 +334,88 @@ describe('files that are something else', () => {
       await assert.rejects(opened(path), says);
       assert.equal(readFileSync(path, 'latin1'), content);
     });
+
+  test('a segment that is a pipe, a folder or a link hangs nothing, and what follows has another epoch', async (t) => {
+    for (const make of [
+      (at: string) => execFileSync('mkfifo', [at]),
+      (at: string) => mkdirSync(at),
+      (at: string) => symlinkSync('/dev/zero', at),
+      (at: string) => writeFileSync(at, Buffer.alloc(100)),
+    ]) {
+      const path = place(t);
+      const first = await opened(path);
+      first.say('one');
+      const { lastId } = first.history;
+      await first.close();
+      make(`${path}.000000000000009`);
+      const second = await opened(path);
+      assert.equal(second.tallies.history.errors.get('/notes', 'damaged'), 1);
+      second.say('two');
+      assert.notEqual(second.history.lastId.split('-')[0], lastId.split('-')[0]);
+      assert.ok(second.history.end.sequence > 9 + RESERVE);
+      assert.equal(second.history.after(lastId)?.missed, 0);
+      assert.deepEqual(await pastOf(second.history), ['one', 'two']);
+      const { lastId: newest } = second.history;
+      await second.close();
+      // Only once: from now on it is known which numbers there are.
+      const third = await opened(path);
+      assert.equal(third.history.lastId, newest);
+      assert.deepEqual(await pastOf(third.history), ['one', 'two']);
+      await third.close();
+    }
+  });
+
+  test('a segment in the middle that is gone: what was in it is missed, and the rest is read', async (t) => {
+    const path = place(t);
+    const bounds = { messages: 100_000, bytes: 256 * 1024, age: undefined };
+    const first = await opened(path, { bounds });
+    for (let at = 0; at < 180; at++) {
+      first.say(`${at} `.padEnd(1000, 'x'));
+      await first.history.kept();
+    }
+    await first.close();
+    const [, gone = ''] = segmentsOf(path);
+    rmSync(gone);
+    const second = await opened(path, { bounds: { ...bounds, bytes: 300 * 1024 } });
+    let missed = 0;
+    const numbers: number[] = [];
+    for await (const portion of second.history.past(0)) {
+      missed += portion.missed ?? Number.NaN;
+      numbers.push(...portion.batch.map(({ message }) => Number(String(message.data).split(' ')[0])));
+    }
+    assert.ok(missed > 20, `${missed} are missed`);
+    assert.equal(missed + numbers.length, 180);
+    assert.equal(numbers.at(-1), 179);
+    await second.close();
+  });
+
+  test('all segments damaged: a new epoch, and none is written over', async (t) => {
+    const path = place(t);
+    const first = await opened(path);
+    first.say('one');
+    await first.close();
+    const [segment = ''] = segmentsOf(path);
+    const bytes = Buffer.from(readFileSync(segment).fill(7, 0, 30));
+    writeFileSync(segment, bytes);
+    const second = await opened(path);
+    second.say('two');
+    assert.equal(await (second.history.kept() ?? true), true);
+    assert.deepEqual(await pastOf(second.history), ['two']);
+    await second.close();
+    assert.deepEqual(readFileSync(segment), bytes);
+  });
+
+  test('a second history on the file, by whatever name, is refused without FFI, too', async (t) => {
+    const path = place(t);
+    const first = await opened(path);
+    symlinkSync(join(path, '..'), join(path, '..', 'folder'));
+    linkSync(path, join(path, '..', 'hard'));
+    for (const name of [path, join(path, '..', 'folder', 'notes'), join(path, '..', 'hard')])
+      await assert.rejects(opened(name), /is in use by another gateway, or by another stream/);
+    await first.close();
+    const second = await opened(path);
+    await second.close();
+  });
 
   test('a segment whose head is damaged is left alone, and the others are read', async (t) => {
     const path = place(t);

@@ -226,7 +226,7 @@ describe('one file, one stream', () => {
   test('what check finds', (t) => {
     const folder = folderWith(t, { text: 'my notes\n', newer: 'runnel history 9\n' });
     mkdirSync(join(folder, 'a-folder'));
-    symlinkSync(join(folder, 'runnel.toml'), join(folder, 'link'));
+    symlinkSync(join(folder, 'text'), join(folder, 'link'));
     const keys = (file: string) => `publish = true\nhistory = { file = "${file}" }`;
     const cases: readonly (readonly [streams: string, says: RegExp])[] = [
       [`[stream."/a"]\n${keys('same')}\n[stream."/b"]\n${keys('./same')}`, /is the file of stream\."\/a" already/],
