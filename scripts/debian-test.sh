@@ -142,9 +142,10 @@ grep -q :8081 "$root/etc/runnel/runnel.toml" || fail "the configuration has gone
 [ -e "$root/var/lib/runnel" ] || fail "its folder has gone"
 
 step purge
-mkdir -p "$root/etc/runnel/tls"
+mkdir -p "$root/etc/runnel/tls" "$root/var/log/runnel"
+echo line >"$root/var/log/runnel/access.log.1"
 echo key >"$root/etc/runnel/tls/ca.key"
 inside dpkg -P runnel >/dev/null
-left=$(find "$root/etc" "$root/var/lib" "$root/usr" -xdev \( -path '*runnel*' -o -path '*websocketd*' \))
+left=$(find "$root/etc" "$root/var/lib" "$root/var/log" "$root/usr" -xdev \( -path '*runnel*' -o -path '*websocketd*' \))
 [ -z "$left" ] || fail "left behind: $left"
 echo "the package installs, upgrades, removes and purges on $suite"

@@ -46,6 +46,7 @@ function makePackage(name, target) {
   put(root, 'etc/runnel/runnel.toml', configuration());
   cpSync('config/demo', join(root, DEMO), { recursive: true });
   put(root, 'lib/systemd/system/runnel.service', readFileSync('deploy/systemd/runnel.service'));
+  put(root, 'etc/logrotate.d/runnel', readFileSync('deploy/debian/logrotate'));
   put(root, 'usr/share/bash-completion/completions/runnel', bashCompletion(verbs));
   const day = date.toISOString().slice(0, 10);
   putGzip(root, 'usr/share/man/man1/runnel.1.gz', commandPage(verbs, version, day));
@@ -65,7 +66,7 @@ function makePackage(name, target) {
     .replace('@SIZE@', String(kibibytes))
     .replace('@NODE@', target.node.version);
   put(root, 'DEBIAN/control', control);
-  put(root, 'DEBIAN/conffiles', '/etc/runnel/runnel.toml\n');
+  put(root, 'DEBIAN/conffiles', '/etc/runnel/runnel.toml\n/etc/logrotate.d/runnel\n');
   put(root, 'DEBIAN/md5sums', md5sums(root, files));
   for (const script of ['postinst', 'prerm', 'postrm'])
     put(root, `DEBIAN/${script}`, readFileSync(`deploy/debian/${script}`), 0o755);

@@ -252,6 +252,47 @@ inside journalctl -b -u runnel --no-pager | grep -q '1 problem found: the gatewa
 inside cp /srv/good.toml /etc/runnel/runnel.toml
 inside systemctl restart runnel || fail "systemctl restart"
 
+step "the journal knows what is how important, and a request is never a warning"
+{ inside cat /srv/good.toml; echo '[stream."/fails"]
+command = ["sh", "-c", "echo out of paper >&2; exit 3"]
+share = "all"'; } | put /etc/runnel/runnel.toml
+reload
+found_at() { inside journalctl -b -u runnel --no-pager -p "$1" | grep -q "$2"; }
+inside sh -c 'timeout 5 curl -sN http://127.0.0.1/fails >/dev/null 2>&1 &'
+until_true "the warning of a program that fails" found_at warning '"level":"warn".*/fails.*out of paper'
+if found_at err 'out of paper'; then fail "a program that fails is an error"; fi
+echo '[static."/half' | inside sh -c 'cat >>/etc/runnel/runnel.toml'
+inside sh -c "kill -HUP $(shown MainPID)"
+until_true "the error of a reload" found_at err 'the configuration is not reloaded'
+expect 404 http://127.0.0.1/nothing-there
+until_true "the line of a request" found_at info 'GET /nothing-there'
+if found_at notice 'GET /'; then fail "a request is more than information"; fi
+if inside journalctl -b -u runnel --no-pager | grep -qE '(^|: )<[0-7]>'; then fail "the level stands in the line"; fi
+
+step "files of the log below /var/log/runnel, turned over as /etc/logrotate.d/runnel says"
+{ inside cat /srv/good.toml; echo '[log]
+file = "/var/log/runnel/runnel.log"
+requests = { file = "/var/log/runnel/access.log" }'; } | put /etc/runnel/runnel.toml
+[ "$(judged)" = ok ] || fail "$(cat "$work/check")"
+inside systemctl restart runnel || fail "systemctl restart"
+[ "$(inside stat -c '%U %a' /var/log/runnel)" = "runnel 750" ] || fail "its folder: $(inside ls -ld /var/log/runnel)"
+[ "$(inside stat -c '%U %a' /var/log/runnel/access.log)" = "runnel 640" ] || fail "its file: $(inside ls -l /var/log/runnel)"
+expect 404 http://127.0.0.1/before
+until_true "its line" inside grep -q 'GET /before' /var/log/runnel/access.log
+# What logrotate would do; it is not installed here.
+inside mv /var/log/runnel/access.log /var/log/runnel/access.log.1
+inside sh -c "$(inside sed -n '/postrotate/,/endscript/{/script/d;/rotate$/d;p}' /etc/logrotate.d/runnel)"
+until_true "a new file" inside test -e /var/log/runnel/access.log
+expect 404 http://127.0.0.1/behind
+until_true "its line" inside grep -q 'GET /behind' /var/log/runnel/access.log
+is ActiveState active
+# A file that is somebody else's is told before the service fails at it.
+inside chown root:root /var/log/runnel/runnel.log
+[ "$(judged)" = refused ] || fail "a log of root's: $(cat "$work/check")"
+grep -q 'log.file.*may not be written to by the user runnel' "$work/check" || fail "$(cat "$work/check")"
+inside cp /srv/good.toml /etc/runnel/runnel.toml
+inside systemctl restart runnel || fail "systemctl restart"
+
 step "a gateway that hangs is ended by the watchdog and started again"
 put /etc/systemd/system/runnel.service.d/test.conf <<'UNIT'
 [Service]
@@ -337,5 +378,5 @@ is ExecMainStatus 0
 step "purging leaves nothing behind, private keys included"
 inside runnel tls self-signed board.test --out /etc/runnel/tls >/dev/null || fail "tls self-signed"
 inside dpkg -P runnel >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" && fail "dpkg -P"; }
-if inside test -e /etc/runnel || inside test -e /var/lib/runnel; then fail "left: $(inside find /etc/runnel /var/lib/runnel)"; fi
+if inside test -e /etc/runnel || inside test -e /var/lib/runnel || inside test -e /var/log/runnel; then fail "left: $(inside find /etc/runnel /var/lib/runnel /var/log/runnel)"; fi
 echo "passed, on systemd $(inside systemctl --version | sed -n '1s/systemd //p')"

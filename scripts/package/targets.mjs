@@ -4,16 +4,11 @@
 const NODE = '22.23.3';
 /**
  * Half the memory of short-lived objects; one thread that compiles and collects beside the event loop instead of four, each of which keeps
- * memory of its own; a way to call the collector (src/ops/memory/collect.ts); no inspector on 127.0.0.1:9229 for whoever sends SIGUSR1; and no OPENSSL_CONF from the
- * environment, whose file can name libraries to load.
+ * memory of its own; a way to call the collector (src/ops/memory/collect.ts); and no OPENSSL_CONF from the
+ * environment, whose file can name libraries to load. Not --disable-sigusr1: it leaves that signal blocked, and the log is never opened again;
+ * src/main.ts takes the signal before the inspector can.
  */
-const ARGUMENTS = [
-  '--max-semi-space-size=1',
-  '--v8-pool-size=1',
-  '--expose-gc',
-  '--disable-sigusr1',
-  '--openssl-config=/dev/null',
-];
+const ARGUMENTS = ['--max-semi-space-size=1', '--v8-pool-size=1', '--expose-gc', '--openssl-config=/dev/null'];
 const UWS = 'node_modules/uWebSockets.js/dist/bin';
 
 export const TARGETS = {

@@ -3,7 +3,7 @@
  * does not hold the gateway up: lines wait to a bound, then are dropped and counted, and the log says how many were.
  */
 import { LEVELS, type Level, type LogFields } from './logging/fields.ts';
-import { isJournal, journalPrefix } from './logging/journal.ts';
+import { complain, isJournal, journalPrefix } from './logging/journal.ts';
 import { LineOutput, type LogOutput } from './logging/line-output.ts';
 import { bareLine, jsonLine, plainLine } from './logging/lines.ts';
 import {
@@ -39,7 +39,7 @@ export interface LogOptions {
 }
 
 /** One place where lines go, and their form there. */
-interface Sink {
+interface Destination {
   readonly output: LogOutput;
   line(level: Level, message: string, fields: LogFields | undefined): string | undefined;
   request(record: RequestRecord): string | undefined;
@@ -53,16 +53,16 @@ export class Log {
   readonly trouble = new RecentTrouble();
   private level: Level;
   /** Of everything. */
-  private readonly sinks: readonly Sink[];
+  private readonly destinations: readonly Destination[];
   private readonly files: LineOutput[] = [];
   private readonly syslog: SyslogOutput | undefined;
-  private readonly ownRequests: Sink | undefined;
+  private readonly ownRequests: Destination | undefined;
 
   /** Throws the system's error where a file cannot be opened. */
   constructor(private readonly options: LogOptions) {
     const { level, file, syslog, requests, descriptor } = options;
     this.level = level;
-    const sinks: Sink[] = [];
+    const destinations: Destination[] = [];
     if (syslog !== undefined) {
       this.syslog = syslog.open({
         failing: (why) => this.lineElsewhere(this.syslog, 'warn', `lines for the syslog ${syslog.name} wait: ${why}`),
@@ -70,19 +70,19 @@ export class Log {
           if (dropped > 0) this.warn(DROPPED, { dropped, log: syslog.name });
         },
       });
-      sinks.push(this.syslogSink(this.syslog));
+      destinations.push(this.syslogDestination(this.syslog));
     }
-    if (file !== undefined) sinks.push(this.textSink(this.openFile(file), false));
+    if (file !== undefined) destinations.push(this.textDestination(this.openFile(file), false));
     else if (syslog === undefined)
-      sinks.push(this.textSink(this.openDescriptor(descriptor), isJournal(descriptor, process.env)));
-    this.sinks = sinks;
-    if (requests !== undefined) this.ownRequests = this.requestSink(requests.file, requests.format);
+      destinations.push(this.textDestination(this.openDescriptor(descriptor), isJournal(descriptor, process.env)));
+    this.destinations = destinations;
+    if (requests !== undefined) this.ownRequests = this.requestDestination(requests.file, requests.format);
   }
 
   /** Lines that had to be dropped because nobody read them, or a disk was full. */
   get dropped(): number {
     const own = this.ownRequests?.output.dropped ?? 0;
-    return this.sinks.reduce((sum, { output }) => sum + output.dropped, own);
+    return this.destinations.reduce((sum, { output }) => sum + output.dropped, own);
   }
 
   /** Another level from now on. */
@@ -112,7 +112,7 @@ export class Log {
       return;
     }
     if (LEVELS.info.rank < LEVELS[this.level].rank) return;
-    for (const sink of this.sinks) put(sink, sink.request(record), INFO);
+    for (const destination of this.destinations) put(destination, destination.request(record), INFO);
   }
 
   /** Whether requests are told where everything else is. */
@@ -138,45 +138,51 @@ export class Log {
 
   /** Resolves when everything written so far has left the process, or cannot: nobody has read anything for a second. */
   async flush(): Promise<void> {
-    const outputs = [...this.sinks, ...(this.ownRequests === undefined ? [] : [this.ownRequests])];
+    const outputs = [...this.destinations, ...(this.ownRequests === undefined ? [] : [this.ownRequests])];
     await Promise.all(outputs.map(({ output }) => output.flush()));
   }
 
   private line(level: Level, message: string, fields: LogFields | undefined): void {
     const { rank, severity } = LEVELS[level];
     if (rank < LEVELS[this.level].rank) return;
-    for (const sink of this.sinks) put(sink, sink.line(level, message, fields), severity);
+    for (const destination of this.destinations) put(destination, destination.line(level, message, fields), severity);
   }
 
   /** About `output` itself, so not to it; where there is nothing else, to standard error. */
   private lineElsewhere(output: LogOutput | undefined, level: Level, message: string): void {
-    const others = this.sinks?.filter((sink) => sink.output !== output) ?? [];
-    if (others.length === 0) process.stderr.write(`${visible(message)}\n`);
-    for (const sink of others) put(sink, sink.line(level, message, undefined), LEVELS[level].severity);
+    const others = this.destinations?.filter((destination) => destination.output !== output) ?? [];
+    if (others.length === 0) complain(`${visible(message)}\n`, level);
+    for (const destination of others)
+      put(destination, destination.line(level, message, undefined), LEVELS[level].severity);
   }
 
-  // ---- sinks ----
+  // ---- destinations ----
 
   private openDescriptor(descriptor: number): LineOutput {
     return LineOutput.ofDescriptor(descriptor, { told: (dropped) => this.tellsDropped(dropped) });
   }
 
   private openFile(path: string): LineOutput {
-    const output = LineOutput.ofFile(path, { told: (dropped) => this.tellsDropped(dropped) });
+    const output: LineOutput = LineOutput.ofFile(path, {
+      told: (dropped) => this.tellsDropped(dropped),
+      failing: (code) => this.lineElsewhere(output, 'error', `the log cannot be written to ${path}: ${code}`),
+    });
     this.files.push(output);
     return output;
   }
 
   private tellsDropped(dropped: number): string | undefined {
-    const line = this.sinks.find(({ output }) => output instanceof LineOutput)?.line('warn', DROPPED, { dropped });
+    const line = this.destinations
+      .find(({ output }) => output instanceof LineOutput)
+      ?.line('warn', DROPPED, { dropped });
     return line === undefined ? undefined : `${line}\n`;
   }
 
-  private textSink(output: LineOutput, toJournal: boolean): Sink {
+  private textDestination(output: LineOutput, toJournal: boolean): Destination {
     const { format, colour } = this.options;
     const headed = (level: Level, line: string): string => (toJournal ? journalPrefix(level) + line : line);
     if (typeof format === 'function') {
-      const line: Sink['line'] = (level, message, fields) => {
+      const line: Destination['line'] = (level, message, fields) => {
         const text = format(level, message, fields ?? {});
         return text === undefined ? undefined : headed(level, visible(text));
       };
@@ -188,23 +194,24 @@ export class Log {
         line: (level, message, fields) => headed(level, jsonLine(level, message, fields)),
         request: (record) => headed('info', requestJson(record, 'info', requestMessage(record))),
       };
-    const line: Sink['line'] = (level, message, fields) => headed(level, plainLine(level, message, fields, colour));
+    const line: Destination['line'] = (level, message, fields) =>
+      headed(level, plainLine(level, message, fields, colour));
     return { output, line, request: (record) => line('info', requestMessage(record), requestFields(record, colour)) };
   }
 
   /** A syslog knows the time and the level. */
-  private syslogSink(output: SyslogOutput): Sink {
+  private syslogDestination(output: SyslogOutput): Destination {
     if (this.options.format === 'json')
       return {
         output,
         line: jsonLine,
         request: (record) => requestJson(record, 'info', requestMessage(record)),
       };
-    const line: Sink['line'] = (_level, message, fields) => bareLine(message, fields);
+    const line: Destination['line'] = (_level, message, fields) => bareLine(message, fields);
     return { output, line, request: (record) => line('info', requestMessage(record), requestFields(record, false)) };
   }
 
-  private requestSink(file: string, format: RequestFormat): Sink {
+  private requestDestination(file: string, format: RequestFormat): Destination {
     const output = LineOutput.ofFile(file, {
       // A line of another form would be none for whoever reads the file.
       told: () => undefined,
@@ -225,7 +232,7 @@ export class Log {
   }
 }
 
-function put({ output }: Sink, line: string | undefined, severity: number): void {
+function put({ output }: Destination, line: string | undefined, severity: number): void {
   if (line !== undefined) output.write(`${line}\n`, severity);
 }
 

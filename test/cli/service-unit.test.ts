@@ -42,8 +42,11 @@ const PATHS: readonly (readonly [
   ['/tmp/x', 'PrivateTmp=no', undefined, undefined],
   ['/usr/local/bin/prog', '', undefined, /ProtectSystem=strict/],
   ['/var/lib/runnel/x', '', undefined, undefined],
-  ['/run/runnel/x', '', undefined, /ProtectSystem=strict/],
-  ['/run/runnel/x', 'RuntimeDirectory=runnel', undefined, undefined],
+  ['/var/log/runnel/x', '', undefined, undefined],
+  ['/var/log/x', '', undefined, /ProtectSystem=strict/],
+  ['/run/runnel/x', '', undefined, undefined],
+  ['/run/board/x', '', undefined, /ProtectSystem=strict/],
+  ['/run/board/x', 'RuntimeDirectory=board', undefined, undefined],
   ['/srv/data/x', 'ReadWritePaths=-/srv/data', undefined, undefined],
   ['/srv/x', 'InaccessiblePaths=/srv', /InaccessiblePaths/, /ProtectSystem=strict/],
   ['/srv/x', 'ProtectSystem=full', undefined, undefined],
@@ -103,4 +106,5 @@ test('a sandboxed disk hides a file behind its link, too', (t) => {
   assert(typeof seen !== 'string' && /PrivateTmp/.test(failureInWords(seen)));
   assert.deepEqual(disk.look('/etc'), { found: 'folder' });
   assert.match(failureInWords(disk.whyNotWritable('/etc') ?? { failed: 'nothing' }), /ProtectSystem=strict/);
+  assert.match(failureInWords(disk.whyFileNotWritable('/etc/passwd') ?? { failed: 'nothing' }), /ProtectSystem=strict/);
 });

@@ -22,6 +22,7 @@ test('the example of the page loads', () => {
     head: () => Buffer.from('\x7fELF\n'),
     whyNotExecutable: () => undefined,
     whyNotWritable: () => undefined,
+    whyFileNotWritable: () => undefined,
     isInMemory: () => false,
     names: () => [],
     look: (path: string) => ({ found: /\.cgi$|\/vmstat$/.test(path) ? ('file' as const) : ('folder' as const) }),

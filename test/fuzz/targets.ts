@@ -64,6 +64,7 @@ const DISK = {
   head: () => Buffer.from('#!/bin/true\n'),
   whyNotExecutable: () => undefined,
   whyNotWritable: () => undefined,
+  whyFileNotWritable: () => undefined,
   isInMemory: () => false,
   names: () => [],
   look: (path: string) => ({ found: path.includes('.') ? ('file' as const) : ('folder' as const) }),

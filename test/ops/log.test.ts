@@ -19,6 +19,8 @@ const HOSTILE: readonly (readonly [name: string, text: string, shown: string])[]
   ['bidi embeddings and overrides', '\u202a\u202b\u202c\u202d\u202e', '\\u202a\\u202b\\u202c\\u202d\\u202e'],
   ['bidi isolates', '\u2066\u2067\u2068\u2069', '\\u2066\\u2067\\u2068\\u2069'],
   ['line and paragraph separators', '\u2028\u2029', '\\u2028\\u2029'],
+  ['tags, which say something that nobody sees', 'a\u{e0021}b', 'a\\udb40\\udc21b'],
+  ['soft hyphens and annotations', 'a\xadb\ufff9', 'a\\u00adb\\ufff9'],
   ['invisible ones', 'a\u200bb\ufeff', 'a\\u200bb\\ufeff'],
   ['halves of surrogate pairs', 'a\ud800b\udc00\ud83d', 'a\\ud800b\\udc00\\ud83d'],
   ['and what is only unusual stays', 'é ü 日本 😀 עברית "\\', 'é ü 日本 😀 עברית "\\'],

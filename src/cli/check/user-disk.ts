@@ -52,6 +52,7 @@ export function modeDisk(disk: Disk, account: Account, groups: readonly number[]
     whyNotExecutable: (path) => refused(path, EXECUTE, (mode) => notExecutable(mode, name)),
     isInMemory: (path) => disk.isInMemory(path),
     whyNotWritable: (path) => refused(path, WRITE | EXECUTE, () => `may not be written to by ${name}`),
+    whyFileNotWritable: (path) => refused(path, WRITE, () => `may not be written to by ${name}`),
   };
 }
 
@@ -68,6 +69,7 @@ export function sandboxedDisk(disk: Disk, sandbox: Sandbox): Disk {
     whyNotExecutable: (path) => hidden(path) ?? disk.whyNotExecutable(path),
     isInMemory: (path) => disk.isInMemory(path),
     whyNotWritable: (path) => hidden(path) ?? sandbox.protects(realPath(path)) ?? disk.whyNotWritable(path),
+    whyFileNotWritable: (path) => hidden(path) ?? sandbox.protects(realPath(path)) ?? disk.whyFileNotWritable(path),
   };
 }
 

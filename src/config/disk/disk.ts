@@ -41,6 +41,8 @@ export interface Disk {
   whyNotExecutable(path: string): DiskFailure | undefined;
   /** Why this user may not make files in a folder; undefined when it may. */
   whyNotWritable(path: string): DiskFailure | undefined;
+  /** Why a file that exists cannot be written to. */
+  whyFileNotWritable(path: string): DiskFailure | undefined;
   /** Whether a folder is on a file system that is in memory alone. */
   isInMemory(path: string): boolean;
   /** The folders of PATH. */
@@ -72,6 +74,7 @@ export function realDisk(searchPath = process.env['PATH'] ?? DEFAULT_PATH): Disk
     whyNotExecutable: (path) => refusal(path, constants.X_OK, () => notExecutable(statSync(path).mode)),
     whyNotWritable: (path) =>
       refusal(path, constants.W_OK | constants.X_OK, () => `may not be written to by ${thisUser()}`),
+    whyFileNotWritable: (path) => refusal(path, constants.W_OK, () => `may not be written to by ${thisUser()}`),
   };
 }
 

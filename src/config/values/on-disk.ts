@@ -67,7 +67,7 @@ export const writableFile = pathTo('file', 'file', ({ path, name, at, reading, a
     const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
     return canBeUsed(`the folder of ${name}`, trouble, at, reading);
   }
-  return seen.found === 'folder' ? allows({ failed: 'EISDIR' }) : true;
+  return allows(seen.found === 'folder' ? { failed: 'EISDIR' } : reading.disk.whyFileNotWritable(path));
 });
 
 /**

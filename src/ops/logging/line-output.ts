@@ -171,9 +171,16 @@ export class LineOutput implements LogOutput {
 
 /** Each write goes to the end of the file, wherever that is by then: also behind a `copytruncate`. A pipe that is full does not hold anybody up. */
 function openAppending(path: string): NonblockingOutput {
-  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
-  return {
-    descriptor: openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, FILE_MODE),
-    holder: undefined,
-  };
+  const { O_WRONLY, O_RDWR, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
+  const open = (access: number): number =>
+    openSync(path, access | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, FILE_MODE);
+  let descriptor: number;
+  try {
+    descriptor = open(O_WRONLY);
+  } catch (error) {
+    // A FIFO that nobody reads yet: what opens it for both is let in (fifo(7)), and lines wait there for a reader.
+    if ((error as NodeJS.ErrnoException).code !== 'ENXIO') throw error;
+    descriptor = open(O_RDWR);
+  }
+  return { descriptor, holder: undefined };
 }

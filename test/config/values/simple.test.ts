@@ -19,6 +19,7 @@ function reading(said: string[] = []): Reading {
           ? undefined
           : { failed: 'EACCES', because: 'is not executable: try chmod +x' },
       whyNotWritable: () => undefined,
+      whyFileNotWritable: () => undefined,
       isInMemory: () => false,
       names: () => [],
       look(named) {

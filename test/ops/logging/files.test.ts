@@ -1,15 +1,19 @@
 /** Files of the log: requests apart, opened again and truncated under it, on a disk that is full, and as other programs read them. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { WebSocket } from 'ws';
-import { startGateway } from '../../support/gateway.ts';
+import { LineOutput } from '../../../src/ops/logging/line-output.ts';
+import { folderWith, startGateway } from '../../support/gateway.ts';
 import { until } from '../../support/until.ts';
 
 const STATIC = '[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "www"\n';
 const FILES = { 'www/page.txt': 'hello' };
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const LINE = /^127\.0\.0\.1 - - \[[^\]]+\] "GET \/page\.txt HTTP\/1\.1" 200 5 "-" "[^"]*"$/;
 
 const lines = (path: string): string[] => readFileSync(path, 'utf8').split('\n').slice(0, -1);
@@ -259,4 +263,31 @@ test('logrotate, as the page has it', { skip: has('logrotate') }, async (t) => {
   await ask();
   await until(() => lines(path).some((line) => LINE.test(line)), 'a line behind it');
   assert.ok(!readFileSync(path).includes(0));
+});
+
+test('a FIFO that nobody reads yet: the gateway starts, and lines wait for the reader', async (t) => {
+  const path = join(folderWith(t, {}), 'log.fifo');
+  execFileSync('mkfifo', [path]);
+  const lost: string[] = [];
+  const output = LineOutput.ofFile(path, { told: () => undefined, failing: (code) => lost.push(code) });
+  output.write('first\n');
+  await output.flush();
+  assert.equal(execFileSync('head', ['-n1', path], { encoding: 'utf8' }), 'first\n');
+  assert.deepEqual([lost, output.dropped], [[], 0]);
+});
+
+test('a log of everything that cannot be written: said on standard error, once', async (t) => {
+  const folder = folderWith(t, { ...FILES, 'runnel.toml': `${STATIC}[log]\nfile = "/dev/full"\n` });
+  const child = spawn(process.execPath, [MAIN, 'serve', '-c', join(folder, 'runnel.toml')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  await until(() => said.includes('\n'), 'a line');
+  child.kill('SIGTERM');
+  await once(child, 'close');
+  assert.equal(said, 'the log cannot be written to /dev/full: ENOSPC\n');
 });
