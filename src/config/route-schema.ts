@@ -27,6 +27,8 @@ export interface RouteSchema<N extends string = string, R extends RouteConfig = 
   readonly startsPrograms: boolean;
   /** The folder that a route serves; undefined for one that serves something else. */
   folder?(route: R): ServedFolder | undefined;
+  /** Whether its WebSockets may be compressed. Of such a kind `compress` means this, and nothing of its other answers. */
+  deflates?(route: R): boolean;
   /**
    * The part of the requests for its path that a route takes; undefined: all. Asked of a table as it is written, and of one that was read:
    * the keys that it goes by have the same values in both.

@@ -170,6 +170,8 @@ export interface Upgrade {
   /** Largest message that a client may send, in bytes; a larger one closes the socket with 1009. */
   readonly maxMessage: number;
   readonly handlers: SocketHandlers;
+  /** Compresses messages where the client can (`Deflating`); undefined: no extension is negotiated. */
+  readonly deflating?: Deflating | undefined;
   /** Is told what the WebSocket was, once it is over. */
   readonly record?: SocketRecord | undefined;
   /**
@@ -177,6 +179,15 @@ export interface Upgrade {
    * and `handlers.open` exactly one is called, once.
    */
   cancel(): void;
+}
+
+/**
+ * permessage-deflate (RFC 7692) without context takeover, so that nothing of it stays in memory between messages. What is sent compressed is
+ * `isWorthDeflating`'s to say; a client may compress whatever it sends.
+ */
+export interface Deflating {
+  /** A message goes out compressed. */
+  deflated(): void;
 }
 
 /** What becomes of one WebSocket, for whoever writes that down. */
@@ -297,6 +308,8 @@ export interface ListenOptions {
   readonly keepAliveTimeout: number;
   /** Largest `maxMessage` of any route, bytes: an engine that needs one number for all takes this. */
   readonly maxMessage: number;
+  /** Whether there may be an `Upgrade` with `deflating`: without this an engine may go without it. */
+  readonly deflates?: boolean | undefined;
   /** Undefined: plain. */
   readonly tls?: CertificateStore | undefined;
   /** Offers HTTP/2 beside HTTP/1.1 over TLS. Only the engine `node` can do this. */

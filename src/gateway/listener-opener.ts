@@ -52,7 +52,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
     async otherTls(store, { listen: { tls } }) {
       return tls === undefined ? () => undefined : await store.prepare(tlsSettings(tls));
     },
-    async open({ listen, admin }, { engine, store }, serve, inPlaceOf) {
+    async open({ listen, admin, deflates }, { engine, store }, serve, inPlaceOf) {
       const name = listen.address.text;
       const events: EngineEvents = {
         ...(admin ? UNGUARDED : guard.of(name, listen.proxy_protocol)),
@@ -77,6 +77,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
         headerTimeout: header_time,
         keepAliveTimeout: keep_alive,
         maxMessage,
+        deflates,
         tls: store,
         http2: offersHttp2(listen, log),
         isProxy: listen.proxy_protocol ? parts.isProxy : undefined,

@@ -7,6 +7,8 @@ export interface ListenerSpec {
   readonly listen: ListenerConfig;
   /** The operator's own. */
   readonly admin: boolean;
+  /** Whether its WebSockets may be compressed, of which `uws` has to be told before. */
+  readonly deflates?: boolean | undefined;
   /** Of one that is open: the port really bound. */
   readonly port?: number | undefined;
 }
@@ -34,7 +36,9 @@ export function planListeners<Open extends ListenerSpec, Wanted extends Listener
   const kept = new Map<Wanted, Open>();
   const changing: { open: Open; wanted: Wanted }[] = [];
   for (const want of wanted) {
-    const candidates = [...left].filter((one) => one.admin === want.admin && canStay(one.listen, want.listen));
+    const candidates = [...left].filter(
+      (one) => one.admin === want.admin && sameDeflating(one, want) && canStay(one.listen, want.listen),
+    );
     const found = candidates.find((one) => sameOpening(one.listen, want.listen)) ?? candidates[0];
     if (found === undefined) continue;
     left.delete(found);
@@ -60,6 +64,10 @@ function bound({ listen: { address }, port }: ListenerSpec): ListenerConfig['add
 function samePlace(a: ListenerConfig, b: ListenerConfig): boolean {
   const [one, other] = [a, b].map(({ address }) => ({ ...address, text: undefined }));
   return same(one, other) && a.mode === b.mode && a.owner === b.owner && a.group === b.group;
+}
+
+function sameDeflating({ deflates: a = false }: ListenerSpec, { deflates: b = false }: ListenerSpec): boolean {
+  return a === b;
 }
 
 function canStay(open: ListenerConfig, wanted: ListenerConfig): boolean {

@@ -23,6 +23,7 @@ export interface ListenerResources {
 export interface OpenListener {
   listen: ListenerSpec['listen'];
   readonly admin: boolean;
+  readonly deflates: boolean;
   readonly port: number | undefined;
   readonly resources: ListenerResources;
   readonly listening: Listening;
@@ -177,11 +178,11 @@ export class Listeners {
     resources: ListenerResources,
     inPlaceOf: Listening | undefined,
   ): Promise<OpenListener> {
-    const { listen, admin, serve } = want;
+    const { listen, admin, deflates = false, serve } = want;
     // Asked for each request, because the next configuration has another one.
     const current: { serve: Serve } = { serve };
     const opened = await this.openPatiently(want, resources, (exchange) => current.serve(exchange), inPlaceOf);
-    return Object.assign(current, { listen, admin, port: opened.listening.port, resources, ...opened });
+    return Object.assign(current, { listen, admin, deflates, port: opened.listening.port, resources, ...opened });
   }
 
   /**

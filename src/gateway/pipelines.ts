@@ -16,7 +16,7 @@ import type { Tallies } from '../ops/tallies.ts';
 import type { BuiltPolicies, Policies } from '../policy/policies.ts';
 import { type RouteEntry, Router } from '../routing/router.ts';
 import type { Certificates } from '../tls/serving/certificates.ts';
-import type { Config } from './config.ts';
+import { type Config, everyRoute } from './config.ts';
 import { same } from './differences.ts';
 import type { WantedListener } from './listeners.ts';
 import type { Maintenance } from './operating/maintenance.ts';
@@ -55,12 +55,14 @@ export class Pipelines {
     const { log, tallies } = this.parts;
     const { requests } = config.log;
     const requestLog = requests.enabled ? new RequestLog(log, tallies, requests) : undefined;
+    // The engine `node` is told with each WebSocket.
+    const deflates = everyRoute(config).some(({ kind, route }) => kind.deflates?.(route) === true);
     const wanted: WantedListener[] = config.listen.map((listen) => {
       const router =
         listen.redirect === undefined ? routes : redirectRouter(this.target(listen.redirect), policies.ofNobody());
       const hosts = new HostPatterns(listen.hosts);
       const pipeline = this.pipeline({ router, hosts, policies, headers: hstsFields(listen.tls?.hsts) }, requestLog);
-      return { listen, admin: false, serve: pipeline.serve };
+      return { listen, admin: false, deflates: deflates && listen.engine !== 'node', serve: pipeline.serve };
     });
     this.nextPage = undefined;
     if (config.admin === undefined) return wanted;

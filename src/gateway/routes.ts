@@ -120,7 +120,8 @@ class Building {
     const madeFrom = { ...route, headers: undefined, documentRoot };
     const handler = this.handler(formatPath([kind.name, key]), madeFrom, () => {
       const plain = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
-      const built = route.compress === true ? compressing(plain, this.parts.compressor, key) : plain;
+      const gzips = route.compress === true && kind.deflates === undefined;
+      const built = gzips ? compressing(plain, this.parts.compressor, key) : plain;
       return this.parts.wrap?.(key, built) ?? built;
     });
     const headers: HeaderList = [...route.headers].flatMap(([name, values]) =>

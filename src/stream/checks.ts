@@ -56,6 +56,12 @@ const PICTURE_RULES: readonly KeyRule[] = [
     sentence: () => 'cannot be false with framing = "jpeg": clients only read the pictures',
   },
   {
+    keys: ['compress'],
+    value: true,
+    applies: isPictures,
+    sentence: () => 'has no effect with framing = "jpeg": pictures are compressed already',
+  },
+  {
     keys: ['clients'],
     value: 'tagged',
     applies: isPictures,

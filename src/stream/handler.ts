@@ -1,4 +1,5 @@
 /** Builds the handler of a stream: its source, the channels that share it or do not, and what lets clients in. */
+import type { Deflating } from '../engine/engine.ts';
 import type { Handler } from '../http/handler.ts';
 import type { Channels } from './channel/channels.ts';
 import { PrivateChannels } from './channel/private-channels.ts';
@@ -37,6 +38,7 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
       maxLifetime: config.max_lifetime,
     }),
     maxMessage: largestClientMessage(config),
+    deflating: config.compress ? countingDeflated(key, parts) : undefined,
     binary: frames.binary,
     picture: frames.picture,
     readOnly: plan.readOnly ? 'this stream is read-only' : undefined,
@@ -46,6 +48,15 @@ export function streamHandler(key: string, config: StreamConfig, parts: StreamPa
   const sourceParts: SourceParts = { ...parts, key, config, plan, framing: frames, counts: clientParts.counts };
   const { channels, requests } = channelsOf(source, clientParts, sourceParts, parts.histories);
   return new Stream(plan, clientParts, channels, source.name, requests);
+}
+
+function countingDeflated(key: string, { tallies }: StreamParts): Deflating {
+  const messages = tallies.compression.messages.series(key);
+  return {
+    deflated: () => {
+      messages.value++;
+    },
+  };
 }
 
 function channelsOf(

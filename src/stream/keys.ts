@@ -102,6 +102,11 @@ const keys = {
     size('1KiB', '64MiB'),
     'How many unread bytes a client of a shared stream may have waiting. The default is 256KiB, and one message of max_message is always allowed; a client that has not taken a picture yet gets the newest one after it, unless this key is set.',
   ),
+  compress: preset(
+    boolean,
+    false,
+    'Whether messages of more than 1 KiB and up to 256 KiB are compressed for WebSockets that can have it so (permessage-deflate), each by itself. Event streams and every other answer of the stream stay as they are.',
+  ),
   clients: preset(
     choice('plain', 'tagged'),
     'plain',

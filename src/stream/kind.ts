@@ -41,7 +41,7 @@ const GROUPS: readonly KeyGroup[] = [
   {
     title: 'Clients',
     keys: [
-      ...['websocket_only', 'subprotocols', 'read_only', 'max_clients', 'ping_interval', 'idle_timeout'],
+      ...['websocket_only', 'subprotocols', 'read_only', 'max_clients', 'compress', 'ping_interval', 'idle_timeout'],
       ...['max_lifetime', 'drain_timeout'],
     ],
   },
@@ -55,6 +55,7 @@ export const streamKind: RouteKind<typeof STREAM, StreamConfig> = {
   startsPrograms: true,
   usesBrowserFiles: true,
   maxMessage: largestClientMessage,
+  deflates: ({ compress }) => compress,
   part: ({ websocket_only }) => (websocket_only === true ? 'handshakes' : undefined),
   folder: ({ root }) =>
     root === undefined ? undefined : { root, holds: 'programs', index: [], interpreted: [], answersAll: false },

@@ -31,6 +31,17 @@ function spec({ address: text, engine, redirect }: Listen, admin = false) {
   return { admin, listen: { address: address(text), engine, redirect, tls: undefined } };
 }
 
+test('a listener whose WebSockets may be compressed from now on is opened anew in the same place', () => {
+  const plain = spec({ address: ':80', engine: 'auto' });
+  const deflating = { ...spec({ address: ':80', engine: 'auto' }), deflates: true };
+  for (const [open, wanted] of [
+    [plain, deflating],
+    [deflating, plain],
+  ] as const)
+    assert.deepEqual(planListeners([open], [wanted]).opening, [{ wanted, inTheWay: [open], before: open }]);
+  assert.equal(planListeners([deflating], [{ ...deflating }]).opening.length, 0);
+});
+
 test('listeners: what stays, what is opened, and in which order', () => {
   const a = spec({ address: ':80', engine: 'auto' });
   const b = spec({ address: '127.0.0.1:81', engine: 'auto' });

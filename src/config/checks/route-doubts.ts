@@ -65,7 +65,7 @@ function doubtCompression({ kind, key, config, guarded }: ReadRoute, reading: Re
   if (guarded && kind.name !== 'static')
     reading.doubt(
       [kind.name, key, 'compress'],
-      'the responses are for somebody who has signed in; if they repeat something of the request beside a secret, their length can betray it (BREACH, docs/security.md)',
+      `the ${kind.deflates === undefined ? 'responses' : 'messages'} are for somebody who has signed in; if they repeat something of ${kind.deflates === undefined ? 'the request' : 'what a client sends'} beside a secret, their length can betray it (BREACH, docs/security.md)`,
     );
   if (config.headers.has('content-encoding'))
     reading.doubt(

@@ -129,9 +129,10 @@ export class NodeExchange extends BaseExchange<NodeShared> {
         this.connection.becameSocket();
         // Its connection stays counted as busy: as a WebSocket now, until that is closed.
         const { remoteAddress } = this.request;
-        const { handlers, record } = upgrade;
+        const { handlers, record, deflating } = upgrade;
+        const negotiated = native.extensions === '' ? undefined : deflating;
         const ended = (): void => connections.ended();
-        new NodeSocket(native, this.socket, handlers, events, remoteAddress, ended, record).opened();
+        new NodeSocket(native, this.socket, handlers, events, remoteAddress, ended, record, negotiated).opened();
       })
       .catch((error: unknown) => this.broken(error))
       .finally(() => {

@@ -1,7 +1,14 @@
 /** A WebSocket of `ws` behind our interface. */
 import type { Duplex } from 'node:stream';
-import type { EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
-import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
+import type { Deflating, EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
+import {
+  cutReason,
+  isWorthDeflating,
+  MAX_UNREAD_PONGS,
+  SOCKET_HIGH_WATER,
+  sendableCode,
+  UNREAD_PONGS,
+} from '../socket-rules.ts';
 import { LINGER } from './connection.ts';
 import type { NativeSocket } from './native.ts';
 
@@ -29,6 +36,8 @@ export class NodeSocket implements Socket {
     /** Told last, after the handlers. */
     private readonly gone: () => void,
     private readonly record: SocketRecord | undefined,
+    /** Negotiated with the client. */
+    private readonly deflating?: Deflating | undefined,
   ) {
     native.on('message', (data, binary) => {
       // `nodebuffer` is the default binaryType: always one Buffer, which `ws` does not touch again.
@@ -43,11 +52,7 @@ export class NodeSocket implements Socket {
     native.on('error', () => {
       this.leaving = true;
     });
-    connection.on('drain', () => {
-      if (!this.behind || this.leaving || this.native.bufferedAmount > 0) return;
-      this.behind = false;
-      this.guard(() => this.handlers.drain());
-    });
+    connection.on('drain', () => this.caughtUp());
     native.onLeave = (code, reason) => this.over(code, reason);
     native.onBroken = (code) => {
       this.brokenWith ??= code;
@@ -63,10 +68,24 @@ export class NodeSocket implements Socket {
   send(data: Uint8Array | string, binary: boolean): boolean {
     if (this.leaving) return true;
     if (this.record !== undefined) this.said += typeof data === 'string' ? Buffer.byteLength(data) : data.length;
-    this.native.send(data, { binary, compress: false });
+    if (this.deflating === undefined) this.native.send(data, { binary, compress: false });
+    else this.sendDeflating(data, binary, this.deflating);
     if (this.native.bufferedAmount <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
     return false;
+  }
+
+  /** It is compressed in another thread, and whatever is sent behind it waits for that: of its end the connection does not tell. */
+  private sendDeflating(data: Uint8Array | string, binary: boolean, deflating: Deflating): void {
+    const compress = isWorthDeflating(data.length);
+    if (compress) deflating.deflated();
+    this.native.send(data, { binary, compress }, () => this.caughtUp());
+  }
+
+  private caughtUp(): void {
+    if (!this.behind || this.leaving || this.native.bufferedAmount > 0) return;
+    this.behind = false;
+    this.guard(() => this.handlers.drain());
   }
 
   lend(data: Uint8Array, binary: boolean): boolean {

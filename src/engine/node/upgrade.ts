@@ -3,7 +3,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server } from 'ws';
-import type { Upgrade } from '../engine.ts';
+import type { HeaderList, Upgrade } from '../engine.ts';
+import { deflateOffer } from '../socket-rules.ts';
 import { type NativeClass, type NativeSocket, nativeClass } from './native.ts';
 import type { PendingUpgrade } from './pending-upgrade.ts';
 
@@ -19,11 +20,22 @@ const CLOSE_TIMEOUT = 60_000;
 const FREE_PARTS = 1024;
 const PART_SIZE = 256;
 
+/** Nothing stays between messages. So many are compressed or expanded at once, in the whole process, and others wait; level 1 as for replies. */
+const DEFLATE = {
+  serverNoContextTakeover: true,
+  clientNoContextTakeover: true,
+  concurrencyLimit: 4,
+  // `NodeSocket` says which.
+  threshold: 0,
+  zlibDeflateOptions: { level: 1 },
+} as const;
+
 type ServerEnd = new (address: null, protocols: undefined, options: object) => NativeSocket;
 
 export class Upgrader {
-  /** By the largest message, which is an option of `ws`'s server; there are as many as routes at most. */
+  /** By the largest message, which is an option of `ws`'s server, as compression is; there are as many as routes at most. */
   private readonly servers = new Map<number, Server<NativeClass>>();
+  private readonly deflating = new Map<number, Server<NativeClass>>();
   private native: NativeClass | undefined;
 
   /** Writes the 101 and hands over the open WebSocket. When the client has gone by then, `opened` is never called. */
@@ -34,7 +46,10 @@ export class Upgrader {
     upgrade: Upgrade,
     opened: (native: NativeSocket) => void,
   ): Promise<void> {
-    const server = this.servers.get(upgrade.maxMessage) ?? (await this.load(upgrade.maxMessage));
+    const deflates = upgrade.deflating !== undefined;
+    const servers = deflates ? this.deflating : this.servers;
+    const server = servers.get(upgrade.maxMessage) ?? (await this.load(upgrade.maxMessage, deflates));
+    if (deflates) request.headers['sec-websocket-extensions'] = deflateOffer(fieldsOf(request));
     // `ws` would choose the client's first protocol, and insists on one spelling of the header.
     request.headers['sec-websocket-protocol'] = upgrade.protocol;
     request.headers.upgrade = 'websocket';
@@ -62,7 +77,7 @@ export class Upgrader {
     accept: () => void,
     opened: (native: NativeSocket) => void,
   ): Promise<void> {
-    const { options } = this.servers.get(maxMessage) ?? (await this.load(maxMessage));
+    const { options } = this.servers.get(maxMessage) ?? (await this.load(maxMessage, false));
     // The types have no options for a server's end.
     const Native = this.native as ServerEnd | undefined;
     if (Native === undefined || stream.destroyed || !stream.writable) return;
@@ -72,14 +87,14 @@ export class Upgrader {
     opened(native);
   }
 
-  private async load(maxPayload: number): Promise<Server<NativeClass>> {
+  private async load(maxPayload: number, deflates: boolean): Promise<Server<NativeClass>> {
     const ws = await import('ws');
     this.native ??= nativeClass(ws.WebSocket);
     const parts = FREE_PARTS + Math.ceil(maxPayload / PART_SIZE);
     const options = {
       noServer: true,
       clientTracking: false,
-      perMessageDeflate: false,
+      perMessageDeflate: deflates && DEFLATE,
       maxPayload,
       WebSocket: this.native,
       // `NodeSocket` answers pings: `ws` would drop a client that sends more than 60 at once, read or unread.
@@ -89,10 +104,17 @@ export class Upgrader {
       maxFragments: parts,
       maxBufferedChunks: parts,
     };
-    const server = this.servers.get(maxPayload) ?? new ws.WebSocketServer(options);
-    this.servers.set(maxPayload, server);
+    const servers = deflates ? this.deflating : this.servers;
+    const server = servers.get(maxPayload) ?? new ws.WebSocketServer(options);
+    servers.set(maxPayload, server);
     return server;
   }
+}
+
+/** The one field that is looked for, as often as it is there. */
+function fieldsOf(request: IncomingMessage): HeaderList {
+  const value = request.headers['sec-websocket-extensions'];
+  return value === undefined ? [] : [['sec-websocket-extensions', value]];
 }
 
 /** `ws` writes UTF-8; our strings have one character per byte. */

@@ -5,6 +5,7 @@ import { BaseExchange } from '../base-exchange.ts';
 import type { Handshake, Reply, Request, Upgrade } from '../engine.ts';
 import type { HeadFacts } from '../heads.ts';
 import { cancelUpgrade, isSource, STALLED_REPLY, sendableReply } from '../replies.ts';
+import { deflateOffer } from '../socket-rules.ts';
 import { type AnswerOwner, UwsAnswer } from './answer.ts';
 import type { UwsBodyWriter } from './body-writer.ts';
 import type { DirectSocket } from './direct-socket.ts';
@@ -249,15 +250,17 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner,
   private switchNow(upgrade: Upgrade, opening: UwsOpening): void {
     const { remoteAddress, remotePort } = this.request;
     const { handlers, maxMessage, record } = upgrade;
-    const socket = new UwsSocket(handlers, maxMessage, this.shared.events, remoteAddress, remotePort, record);
-    const { descriptors } = this.shared;
+    const { descriptors, events, deflates } = this.shared;
+    const offer = deflates && upgrade.deflating !== undefined ? deflateOffer(this.request.headers) : undefined;
+    const deflating = offer === undefined ? undefined : upgrade.deflating;
+    const socket = new UwsSocket(handlers, maxMessage, events, remoteAddress, remotePort, record, deflating);
     // Later it goes out in some twenty pieces, each in a system call: at least in one packet, which wakes the client once.
     const gathers = this.isCorked ? undefined : this.peers.descriptorOf(remoteAddress);
-    if (gathers === undefined) this.upgradeNow(upgrade, opening, socket);
+    if (gathers === undefined) this.upgradeNow(upgrade, opening, socket, offer);
     else {
       descriptors.gather(gathers, true);
       try {
-        this.upgradeNow(upgrade, opening, socket);
+        this.upgradeNow(upgrade, opening, socket, offer);
       } finally {
         // Also where a handler has closed it: then there is none, or another one by this number, to which this does nothing.
         descriptors.gather(gathers, false);
@@ -266,7 +269,12 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner,
     if (!socket.wasOpened) cancelUpgrade(upgrade);
   }
 
-  private upgradeNow(upgrade: Upgrade, { key, context }: UwsOpening, socket: UwsSocket): void {
+  private upgradeNow(
+    upgrade: Upgrade,
+    { key, context }: UwsOpening,
+    socket: UwsSocket,
+    offer: string | undefined,
+  ): void {
     if (upgrade.headers.length > 0) {
       this.corked(() => {
         this.response.writeStatus('101 Switching Protocols');
@@ -276,7 +284,7 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner,
     this.state = 'over';
     const switching = () => {
       // Its connection stays counted as busy: as a WebSocket now, until that is closed.
-      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', '', context);
+      this.response.upgrade<SocketData>({ socket }, key, upgrade.protocol ?? '', offer ?? '', context);
     };
     // Within the request's own callback nothing is wrong with its cork; later everything is (see `SelfConnection`).
     if (this.isCorked) switching();

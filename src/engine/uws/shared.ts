@@ -14,6 +14,8 @@ const HEAD = 512;
 
 /** What the exchanges of one listener share. */
 export interface UwsShared extends ExchangeParts {
+  /** Whether WebSockets may be compressed: as the apps were told. */
+  readonly deflates: boolean;
   readonly liveness: Liveness;
   readonly selfConnection: SelfConnection;
   readonly descriptors: Descriptors;

@@ -1,7 +1,14 @@
 /** A WebSocket of uWebSockets.js behind our interface. */
 import type { WebSocket } from 'uWebSockets.js';
-import type { EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
-import { cutReason, MAX_UNREAD_PONGS, SOCKET_HIGH_WATER, sendableCode, UNREAD_PONGS } from '../socket-rules.ts';
+import type { Deflating, EngineEvents, Socket, SocketHandlers, SocketRecord } from '../engine.ts';
+import {
+  cutReason,
+  isWorthDeflating,
+  MAX_UNREAD_PONGS,
+  SOCKET_HIGH_WATER,
+  sendableCode,
+  UNREAD_PONGS,
+} from '../socket-rules.ts';
 
 const NOT_UNDERSTOOD = 'Received invalid close payload';
 
@@ -33,6 +40,8 @@ export class UwsSocket implements Socket {
     readonly remoteAddress: string,
     readonly remotePort: number | undefined,
     private readonly record: SocketRecord | undefined,
+    /** Negotiated with the client. */
+    private readonly deflating: Deflating | undefined,
   ) {}
 
   opened(native: WebSocket<SocketData>): void {
@@ -96,8 +105,10 @@ export class UwsSocket implements Socket {
   send(data: Uint8Array | string, binary: boolean): boolean {
     if (this.native === undefined || this.goodbye !== undefined) return true;
     if (this.record !== undefined) this.said += typeof data === 'string' ? Buffer.byteLength(data) : data.length;
+    const deflated = this.deflating !== undefined && isWorthDeflating(data.length);
+    if (deflated) this.deflating?.deflated();
     // With 1 nothing is left in the buffer, and it need not be asked for: one call less for each of very many.
-    if (this.native.send(data, binary, false) === 1) return true;
+    if (this.native.send(data, binary, deflated) === 1) return true;
     if (this.native.getBufferedAmount() <= SOCKET_HIGH_WATER) return true;
     this.behind = true;
     return false;

@@ -29,6 +29,9 @@ export interface UwsParts {
 
 /** How much larger than the largest message the limit inside is, so that ours is met first and answered with 1009. */
 const MESSAGE_MARGIN = 64 * 1024;
+/** Values of `compression`, which its types do not export. */
+const DISABLED = 0;
+const SHARED_COMPRESSOR = 1;
 const MAX_PAYLOAD = 0x7fffffff;
 /** Of one address: how many connections that wait for requests are known by their ports, at once. Each next one costs an app, 28 KiB, once. */
 const MOST_KNOWN = 8;
@@ -68,6 +71,7 @@ export class UwsServer {
       liveness: new Liveness(),
       selfConnection: new SelfConnection(),
       descriptors: parts.descriptors,
+      deflates: options.deflates === true,
       heads: new LastingHeads(),
       unconfirmed: new UnconfirmedAnswers(),
       iterations: new LoopIterations(),
@@ -155,6 +159,8 @@ export class UwsServer {
     app.ws<SocketData>('/*', {
       maxPayloadLength: Math.min(this.options.maxMessage * 2 + MESSAGE_MARGIN, MAX_PAYLOAD),
       maxBackpressure: 0,
+      // Its one compressor for all is made with the first app that has this, 0.3 MB.
+      compression: this.options.deflates === true ? SHARED_COMPRESSOR : DISABLED,
       idleTimeout: 0,
       maxLifetime: 0,
       sendPingsAutomatically: false,

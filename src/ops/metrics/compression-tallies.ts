@@ -17,6 +17,11 @@ export class CompressionTallies {
       }),
     ],
   });
+  readonly messages = counter({
+    name: 'runnel_compressed_messages_total',
+    help: 'Messages of streams with compress that were compressed, each counted for each WebSocket that got it so.',
+    labels: [ROUTE],
+  });
   readonly bytes = counter({
     name: 'runnel_compressed_bytes_total',
     help: 'Bytes of bodies that were compressed.',

@@ -1,4 +1,5 @@
 /** What a client of a stream is, whatever its transport, and how it gets to its channel. */
+import type { Deflating } from '../../engine/engine.ts';
 import type { Log } from '../../ops/log.ts';
 import type { StreamCounts } from '../counts.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
@@ -89,6 +90,8 @@ export interface ClientParts {
   readonly keepAlive: KeepAlive;
   /** Largest message of a client, bytes. */
   readonly maxMessage: number;
+  /** Compresses what WebSockets get; undefined: nothing is. */
+  readonly deflating?: Deflating | undefined;
   /** Whether the stream's messages are binary. */
   readonly binary: boolean;
   /** Their media type, where the framing says that they are pictures. */

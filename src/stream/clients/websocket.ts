@@ -110,6 +110,7 @@ export function acceptWebSocket(
     protocol: options.protocol,
     headers: [],
     maxMessage: clientParts.maxMessage,
+    deflating: clientParts.deflating,
     handlers: new StreamSocket(clientParts, options.numbered, reservation),
     cancel: () => reservation.cancel(),
   };

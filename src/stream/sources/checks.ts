@@ -18,7 +18,7 @@ export interface RawStream {
 export interface KeyRule {
   readonly keys: readonly string[];
   /** Only with this value; with any when left out. */
-  readonly value?: string;
+  readonly value?: string | boolean;
   applies(stream: RawStream): boolean;
   sentence(stream: RawStream): string;
 }

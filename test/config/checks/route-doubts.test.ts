@@ -52,6 +52,11 @@ const CASES: readonly (readonly [what: string, config: string, doubt: string | u
     `${CGI}compress = true\n${AUTH}`,
     'c:4:1: cgi."/cgi-bin/".compress: the responses are for somebody who has signed in; if they repeat something of the request beside a secret, their length can betray it (BREACH, docs/security.md)',
   ],
+  [
+    'compressed messages behind a login',
+    `[stream."/s"]\ncommand = ["cat"]\ncompress = true\n${AUTH}`,
+    'c:3:1: stream."/s".compress: the messages are for somebody who has signed in; if they repeat something of what a client sends beside a secret, their length can betray it (BREACH, docs/security.md)',
+  ],
   ['one program at one path', '[cgi."/x"]\ncommand = ["cat"]\n', undefined],
   ['a program that is there', CGI + poll('/cgi-bin/status.cgi?a=b'), undefined],
   ['with more behind it', CGI + poll('/cgi-bin/status.cgi/more'), undefined],
