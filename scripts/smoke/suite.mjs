@@ -65,7 +65,7 @@ async function look(place, folder) {
     const ready = await gateway.until('it is ready', () =>
       /"message":"ready"/.test(gateway.output) ? performance.now() : undefined,
     );
-    const [base, admin] = ['listening on', 'metrics on'].map((what) => gateway.address(what));
+    const [base, admin] = ['listening on', 'status page and metrics on'].map((what) => gateway.address(what));
     console.log(`ready after ${Math.round(ready - gateway.started)} ms, ${gateway.engine()}`);
     await lookAtPages(base);
     await lookAtStreams(base);
