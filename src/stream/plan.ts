@@ -13,6 +13,8 @@ export interface StreamPlan extends DeliveryOptions {
   readonly maxChannels: number;
   /** Whether the source of a stream that all share runs from the start. */
   readonly boot: boolean;
+  /** True: only clients make its messages: the last one holds until the next, whenever it came. */
+  readonly lastHolds?: boolean;
   /** Milliseconds after the last client has left until a shared source is stopped; undefined: it always runs. */
   readonly idleStop: number | undefined;
   readonly history: HistoryBounds;
@@ -72,6 +74,7 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     share,
     maxChannels: config.max_processes,
     boot,
+    lastHolds: source.runsAlways === true,
     idleStop: boot ? undefined : config.idle_stop,
     history: config.history ?? source.usualHistory(config),
     historyFile: historyFile(config, source),

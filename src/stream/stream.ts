@@ -170,7 +170,7 @@ export class Stream implements Handler {
       const channel = this.channels.shared(call);
       await channel.ready();
       this.refuseIfRetired();
-      return await answerLast(call, channel, this.clientParts.counts);
+      return await answerLast(call, channel, this.clientParts.counts, this.plan.lastHolds === true);
     };
     call.endless();
     return this.places?.during(answer) ?? answer();

@@ -15,9 +15,15 @@ const MAX_WAIT = 10_000;
 /**
  * Answers at once where the source that runs has said something. Else with what it says first, or after a while with an older message. Where there
  * is none at all: 503 if the source is away, 204 if it has just said nothing so far. A source that has to be asked is running by then.
+ * @param holds the last message is current however old it is, as where clients alone make them: nothing is waited for
  */
-export async function answerLast(call: Call, channel: SharedChannel, counts: StreamCounts): Promise<Answer> {
-  const current = channel.last('new') ?? (await next(call, channel, counts));
+export async function answerLast(
+  call: Call,
+  channel: SharedChannel,
+  counts: StreamCounts,
+  holds: boolean,
+): Promise<Answer> {
+  const current = holds ? channel.last('any') : (channel.last('new') ?? (await next(call, channel, counts)));
   if (current !== undefined) return reply(call, current, channel.age);
   const { away } = channel;
   if (away !== undefined) return textReply(503, `${away}\n`, [['retry-after', '5']]);

@@ -148,6 +148,8 @@ describe('viewers that come back', () => {
       const meanwhile = [await publish(first, 'one'), await publish(first, 'two')];
       await first.stop('SIGKILL');
       const second = await start(t, folder);
+      const last = await ask(second.port, '/notes?transport=last');
+      assert.deepEqual([last.status, last.body, last.headers['last-event-id']], [200, 'two', meanwhile[1]]);
       meanwhile.push(await publish(second, 'three'));
       const messages = (socket: TestSocket) => socket.messages.filter((text) => text.startsWith('id:'));
       const again = await TestSocket.open(`ws://127.0.0.1:${second.port}/notes?after=${seen}`);
