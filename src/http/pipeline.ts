@@ -222,6 +222,7 @@ export class Pipeline {
     if (!this.takesLive(call, match)) return this.openSpool(call, match);
     const { remoteAddress } = call.request;
     call.live ??= new LiveBody(call.exchange);
+    call.lasting = true;
     call.live.pace = this.parts.policies.rates.isExempt(remoteAddress)
       ? undefined
       : match.value.messages.pace(performance.now());

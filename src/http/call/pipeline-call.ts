@@ -62,7 +62,7 @@ export class PipelineCall implements Call, RequestFacts {
   private watched = false;
   gone = false;
   private logged = false;
-  /** The answer has no end, or waits for news: how long it takes says nothing. */
+  /** The answer has no end, or waits for news or for the end of a live body: how long it takes says nothing. */
   lasting = false;
 
   constructor(
@@ -292,7 +292,13 @@ export class PipelineCall implements Call, RequestFacts {
     const received = this.receivedBytes;
     if (received > 0) tallies.bodyBytes.add(received, route, 'in');
     if (sent > 0) tallies.bodyBytes.add(sent, route, 'out');
-    if (!this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT)) this.observeTime(status, now);
+    if (this.tellsTime(status)) this.observeTime(status, now);
+  }
+
+  /** Not of an answer that lasted until its client left, nor of one to a body that was taken as it came: the client decides how long those are. */
+  private tellsTime(status: number): boolean {
+    if (this.live?.taken === true) return false;
+    return !this.lasting || status === 101 || (status >= 300 && status !== CLIENT_LEFT);
   }
 
   private observeTime(status: number, now: number): void {

@@ -60,6 +60,12 @@ export class PublishRequests implements SharedSources, WritingRequests {
     const { query } = call.request;
     if (query !== undefined && !BODIES.includes(queryValue(query, 'body')))
       throw new HttpError(400, '"body" in the query is "live" or "whole"');
+    const coding = headerValue(call.request.headers, 'content-encoding');
+    // What is published is the message alone, and nobody could tell any more that it has to be decoded.
+    if (coding !== undefined && coding.toLowerCase() !== 'identity')
+      throw new HttpError(415, 'a message is published as it is: send it without Content-Encoding', {
+        headers: [['accept-encoding', 'identity']],
+      });
     const id = query === undefined ? undefined : queryValue(query, 'id');
     const key = id === undefined ? undefined : this.idKey(id, call);
     if (call.live !== undefined) {

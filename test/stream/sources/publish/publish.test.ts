@@ -67,6 +67,22 @@ for (const engine of ['uws', 'node'])
       assert.equal(socket.messages[6], '\ufffd');
     });
 
+    test('a body that would have to be decoded is refused', async (t) => {
+      const running = await startGateway(t, { config: `${listen}[stream."/x"]\npublish = true\nhistory = 9\n` });
+      for (const method of ['POST', 'PUT'])
+        for (const [coding, status] of [
+          ['gzip', 415],
+          ['gzip, identity', 415],
+          ['Identity', method === 'POST' ? 202 : 200],
+        ] as const) {
+          const reply = await ask(running.port, '/x', { ...post('one\n', { 'content-encoding': coding }), method });
+          assert.equal(reply.status, status, `${method} ${coding}: ${reply.body}`);
+          if (status === 415) assert.equal(reply.headers['accept-encoding'], 'identity');
+        }
+      const { body } = await ask(running.port, '/x?transport=history');
+      assert.equal(body.split('\n').length - 1, 2);
+    });
+
     test('an id is taken once, also by two at one time, and no other than an id is one', async (t) => {
       const running = await startGateway(t, {
         config: `${listen}[stream."/x"]\npublish = { remember_ids = 3 }\nhistory = 100\n`,
