@@ -73,6 +73,8 @@ interface Trial {
   readonly options?: string;
   /** The ways it must have gone, in this order. */
   readonly ways: readonly string[];
+  /** A way in between that it may have left before it was open, where that is a matter of time. */
+  readonly mayMiss?: string;
 }
 
 const NO_WEBSOCKET = 'delete window.WebSocket;';
@@ -134,6 +136,7 @@ const NGINX_TRIALS: { readonly [name: string]: Trial } = {
     options: '{ timeout: 1500 }',
     // Its buffers let the first lines through, and then keep the last ones.
     ways: ['events', 'poll'],
+    mayMiss: 'events',
   },
 };
 
@@ -166,7 +169,13 @@ describe('client.js', { skip: noBrowser, concurrency: 4 }, () => {
       throw new Error(`${error}: ${state}`);
     });
     assert.deepEqual(await page.evaluate('messages'), EXPECTED);
-    assert.deepEqual(await page.evaluate('ways'), trial.ways);
+    const ways = (await page.evaluate('ways')) as readonly string[];
+    const { mayMiss } = trial;
+    const missed = mayMiss !== undefined && !ways.includes(mayMiss);
+    assert.deepEqual(
+      ways,
+      trial.ways.filter((way) => !(missed && way === mayMiss)),
+    );
     const told = (await page.evaluate('told')) as readonly (readonly unknown[])[];
     t.diagnostic(JSON.stringify(told.slice(0, 5)));
     assert.deepEqual(

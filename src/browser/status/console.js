@@ -119,12 +119,24 @@ const OPENERS = {
 
 function webSocket(url, say, ended) {
   const socket = new WebSocket(new URL(url, location.href.replace(/^http/, 'ws')));
+  // What is sent before it is open, in order.
+  const early = [];
   socket.binaryType = 'arraybuffer';
-  socket.onopen = () => say('note', 'open');
+  socket.onopen = () => {
+    say('note', 'open');
+    for (const words of early) socket.send(words);
+    early.length = 0;
+  };
   socket.onmessage = ({ data }) =>
     say('came', typeof data === 'string' ? data.replace(/("session":")[^"]*/, '$1(session)') : hex(data));
   socket.onclose = ({ code, reason }) => ended(`closed: ${code} ${reason}`);
-  return { close: () => socket.close(), send: (words) => socket.send(words) };
+  return {
+    close: () => socket.close(),
+    send(words) {
+      if (socket.readyState === WebSocket.CONNECTING) early.push(words);
+      else socket.send(words);
+    },
+  };
 }
 
 async function post(url, words, say) {
