@@ -8,7 +8,10 @@ export interface Trouble {
   readonly time: number;
   readonly level: 'warn' | 'error';
   readonly message: string;
+  /** Of the last one. */
   readonly fields: { readonly [key: string]: string | number | boolean | undefined };
+  /** How often the same was said about the same route while it was kept. */
+  readonly times: number;
 }
 
 /** How many are kept. */
@@ -22,12 +25,20 @@ export class RecentTrouble {
 
   add(level: Trouble['level'], message: string, fields: Trouble['fields'] = {}): void {
     const short = Object.entries(fields).map(([key, value]) => [key, typeof value === 'string' ? cut(value) : value]);
+    const text = cut(message);
+    // What clients can cause as often as they like, such as a refusal, leaves room for the rest.
+    const same = this.kept.findIndex(
+      (kept) => kept.message === text && kept.level === level && kept.fields['route'] === fields['route'],
+    );
+    const times = (this.kept[same]?.times ?? 0) + 1;
+    if (same !== -1) this.kept.splice(same, 1);
     this.kept.push({
       number: ++this.count,
       time: Date.now(),
       level,
-      message: cut(message),
+      message: text,
       fields: Object.fromEntries(short),
+      times,
     });
     if (this.kept.length > KEPT) this.kept.shift();
   }

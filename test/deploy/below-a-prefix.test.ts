@@ -28,6 +28,10 @@ root = ${JSON.stringify(join(demo, 'cgi-bin'))}
 command = [${JSON.stringify(join(demo, 'live.sh'))}]
 share = "all"
 history = 60
+[stream."/live/clock"]
+command = [${JSON.stringify(join(demo, 'clock.sh'))}]
+share = "all"
+framing = "jpeg"
 [stream."/live/echo"]
 command = ["cat"]
 `;

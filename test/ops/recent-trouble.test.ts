@@ -18,3 +18,23 @@ test('the newest are kept, the newest first, and long ones are cut', () => {
     [61, 60],
   );
 });
+
+test('the same about the same route is one entry, counted, and pushes nothing out', () => {
+  const recent = new RecentTrouble();
+  recent.add('error', 'the disk is full');
+  for (let number = 1; number <= 200; number++) {
+    recent.add('error', 'no room', { route: '/x', id: `x${number}` });
+    recent.add('warn', 'no room', { route: '/x' });
+    recent.add('error', 'no room', { route: '/y' });
+  }
+  assert.deepEqual(
+    recent.newest().map(({ level, message, fields, times }) => [level, message, fields['route'], times]),
+    [
+      ['error', 'no room', '/y', 200],
+      ['warn', 'no room', '/x', 200],
+      ['error', 'no room', '/x', 200],
+      ['error', 'the disk is full', undefined, 1],
+    ],
+  );
+  assert.equal(recent.newest()[2]?.fields['id'], 'x200');
+});

@@ -316,7 +316,7 @@ function channelOf(key) {
 const showTrouble = keyed(
   byId('error-list'),
   ({ number }) => number,
-  ({ time, level, message, fields }) => {
+  ({ time, level, message, fields, times }) => {
     const about = Object.entries(fields)
       .map(([name, value]) => `${name}=${value}`)
       .join(' ');
@@ -325,7 +325,7 @@ const showTrouble = keyed(
         'li',
         { class: level },
         element('span', { class: `badge ${level === 'error' ? 'bad' : 'warn'}` }, level),
-        ` ${clock(time)} ${message} `,
+        ` ${clock(time)} ${message} ${times > 1 ? `(${times} times) ` : ''}`,
         element('code', {}, about),
       ),
       update() {},

@@ -142,10 +142,10 @@ function trouble({ trouble: all, failures, now }: GatewayStatus, paint: Paint): 
     ({ route, time, how, words }) =>
       `${ago(now - time)}  ${visible(route)} failed: ${how}${words.length === 0 ? '' : `; ${visible(words.at(-1) ?? '')}`}`,
   );
-  const errors = all.slice(0, MOST_ERRORS).map(({ time, level, message, fields }) => {
+  const errors = all.slice(0, MOST_ERRORS).map(({ time, level, message, fields, times }) => {
     const id = fields['id'] === undefined ? '' : `  id ${visible(String(fields['id']))}`;
     const route = fields['route'] === undefined ? '' : `  ${visible(String(fields['route']))}`;
-    return `${ago(now - time)}  ${paint(level, level === 'error' ? 'bad' : 'warn')}  ${visible(message)}${route}${id}`;
+    return `${ago(now - time)}  ${paint(level, level === 'error' ? 'bad' : 'warn')}  ${visible(message)}${times > 1 ? ` (${times} times)` : ''}${route}${id}`;
   });
   const lines = [...failed, ...errors];
   return lines.length === 0 ? [] : ['', paint('LAST ERRORS AND WARNINGS', 'title'), ...lines];

@@ -184,7 +184,7 @@ test('actions: reload, end a program, end a client, maintenance; each is logged 
 });
 
 test('who is ended is who was shown, also when channels have gone since, and where two routes have one key', async (t) => {
-  const more = `[static."/cat"]\nroot = "www"\n[stream."/query"]\ncommand = ["cat"]\nshare = "query"\nidle_stop = "1ms"\n`;
+  const more = `[static."/both"]\nroot = "www"\n[stream."/both"]\ncommand = ["cat"]\nwebsocket_only = true\n[stream."/query"]\ncommand = ["cat"]\nshare = "query"\nidle_stop = "1ms"\n`;
   const { act, running, status } = await operated(t, 'actions = true', more);
   const url = `ws://127.0.0.1:${running.port}`;
   const first = await TestSocket.open(`${url}/query?token=a`);
@@ -205,9 +205,9 @@ test('who is ended is who was shown, also when channels have gone since, and whe
   assert.equal((await act({ action: 'end-client', route: '/query', client: other })).status, 200);
   assert.equal((await second.closed).code, 1008);
 
-  const own = await TestSocket.open(`${url}/cat`);
-  const name = (await status()).streams.find(({ key }) => key === '/cat')?.channels[0]?.clients[0]?.name ?? '';
-  assert.equal((await act({ action: 'end-client', route: '/cat', client: name })).status, 200);
+  const own = await TestSocket.open(`${url}/both`);
+  const name = (await status()).streams.find(({ key }) => key === '/both')?.channels[0]?.clients[0]?.name ?? '';
+  assert.equal((await act({ action: 'end-client', route: '/both', client: name })).status, 200);
   assert.equal((await own.closed).code, 1008);
 });
 
