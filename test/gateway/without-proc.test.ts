@@ -12,7 +12,7 @@ test('a gateway without /proc says so at the start and with each error, and serv
 }, async (t) => {
   const gateway = await startGateway(t, {
     launcher,
-    config: `[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "."\n[stream."/live"]\ncommand = ["echo", "it runs"]\n`,
+    config: `[[listen]]\naddress = "127.0.0.1:0"\n[static."/"]\nroot = "."\n[stream."/live"]\ncommand = ["echo", "it runs"]\n[admin]\nlisten = "127.0.0.1:0"\n`,
     files: { 'page.txt': 'hello' },
   });
   const says = /^\/proc is not mounted here.*mount -t proc proc \/proc/;
@@ -21,5 +21,9 @@ test('a gateway without /proc says so at the start and with each error, and serv
   await answer.arrayBuffer();
   assert.equal(answer.status, 500);
   assert.match(await (await fetch(gateway.url('/live'))).text(), /it runs/);
+  for (const path of ['/status.json', '/metrics']) {
+    const told = await fetch(`http://127.0.0.1:${gateway.ports.at(-1)}${path}`);
+    assert.equal(told.status, 200, `${path}: ${await told.text()}`);
+  }
   await gateway.logged(({ level, message }) => level === 'error' && message.includes('/proc is not mounted here'));
 });

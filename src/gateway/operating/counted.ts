@@ -1,7 +1,9 @@
 /** The tallies of a gateway, summed up for its operator. */
+
 import type { Buckets } from '../../ops/metrics/histogram.ts';
 import type { Series } from '../../ops/metrics/tally.ts';
 import type { Counts, RouteStatus, Totals } from '../../ops/status.ts';
+import { residentBytes } from '../../ops/system/resident.ts';
 import { statusClass, type Tallies } from '../../ops/tallies.ts';
 
 /** What whoever looks at the status asks for and gets is no work of the gateway's: the name of its route and of its stream. */
@@ -89,7 +91,7 @@ export function totalsOf(tallies: Tallies): Totals {
       sum(tallies.bodyBytes, ([, direction]) => direction === 'out') +
       sum(tallies.messageBytes, ([, direction]) => direction === 'out') -
       tallies.messageBytes.get(OWN, 'out'),
-    resident: process.memoryUsage.rss(),
+    resident: residentBytes() || 0,
     processor: (user + system) / 1e6,
   };
 }

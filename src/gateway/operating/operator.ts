@@ -1,4 +1,5 @@
 /** The gateway as its operator sees it: gathers what each part tells of itself, and does what he asks for. Nothing of it runs while nobody looks. */
+import { getHeapStatistics } from 'node:v8';
 import { formatPath } from '../../config/reading/problems.ts';
 import { listeningUrl } from '../../engine/door/listening.ts';
 import type { Handler } from '../../http/handler.ts';
@@ -15,6 +16,7 @@ import type {
   StreamStatus,
 } from '../../ops/status.ts';
 import { ownPageSize, processUsage } from '../../ops/system/process-usage.ts';
+import { residentBytes } from '../../ops/system/resident.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { visible } from '../../ops/visible.ts';
 import type { Programs } from '../../process/programs.ts';
@@ -85,13 +87,13 @@ export class GatewayOperator implements Operator {
     const now = Date.now();
     const states = [...certificates.states(now), ...maintenance.states()];
     const notReady = states.filter(({ ready }) => !ready).map(({ text }) => text);
-    const { rss: resident, heapUsed: heap } = process.memoryUsage();
+    const { used_heap_size: heap } = getHeapStatistics();
     return {
       ...{ now, version, node: process.version, pid: process.pid, started: this.started },
       ready: notReady.length === 0,
       notReady,
       configuration: { file, loaded: tallies.lastReloadSuccess.series().value * 1000, reload: lastReload() },
-      memory: { resident, heap, limit },
+      memory: { resident: residentBytes() || 0, heap, limit },
       programsMax: config.processes.max,
       connectionsMax: config.connections.max,
       logDropped: log.dropped,

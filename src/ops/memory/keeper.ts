@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import type { Log } from '../log.ts';
+import { residentBytes } from '../system/resident.ts';
 import { collect, collectAll, forgetStart } from './collect.ts';
 import { CompilerPause, majorFaults } from './compiler-pause.ts';
 import { allocatorTrimmer, dropExecutable } from './memory.ts';
@@ -147,14 +148,5 @@ function trimmer(addon: unknown, log: Log): (() => boolean) | undefined {
   } catch (error) {
     log.debug(`the allocator is left as it is: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
-  }
-}
-
-/** NaN without /proc. */
-function residentBytes(): number {
-  try {
-    return process.memoryUsage.rss();
-  } catch {
-    return Number.NaN;
   }
 }

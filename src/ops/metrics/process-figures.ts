@@ -4,6 +4,8 @@
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
+import { residentBytes } from '../system/resident.ts';
 import type { AnyFamily } from './exposition.ts';
 import { label, openLabel } from './family.ts';
 import { counter, gauge } from './tally.ts';
@@ -95,15 +97,16 @@ export class ProcessFigures {
     this.cpu.set((user + system) / 1e6);
     this.start.set(performance.timeOrigin / 1000);
     this.version.set(1, process.version);
-    const { rss, heapTotal, heapUsed, external } = process.memoryUsage();
-    this.resident.set(rss);
-    this.heapSize.set(heapTotal);
-    this.heapUsed.set(heapUsed);
-    this.external.set(external);
+    const heap = getHeapStatistics();
+    this.heapSize.set(heap.total_heap_size);
+    this.heapUsed.set(heap.used_heap_size);
+    this.external.set(heap.external_memory);
     const { active, idle } = performance.eventLoopUtilization();
     this.loop.set(active / 1000, 'active');
     this.loop.set(idle / 1000, 'idle');
     // A family whose figure the system does not tell has no series.
+    const resident = residentBytes();
+    if (!Number.isNaN(resident)) this.resident.set(resident);
     const virtual = /^VmSize:\s+(\d+) kB$/m.exec(textOf('status'))?.[1];
     if (virtual !== undefined) this.virtual.set(Number(virtual) * 1024);
     const most = /^Max open files\s+(\d+|unlimited)/m.exec(textOf('limits'))?.[1];
