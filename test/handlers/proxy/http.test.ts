@@ -81,7 +81,9 @@ ${route('/rfc', upstream.port, 'forwarded = "forwarded"')}`,
       const [last] = upstream.asked.slice(-1);
       return (last?.headers ?? [])
         .map(([name, value]) => `${name}: ${value}`)
-        .map((line) => line.replace(/runnel-[0-9a-f]{12}$/, 'runnel-ID').replace(/^(x-request-id: )[0-9a-f]+-[0-9a-z]+$/, '$1ID'));
+        .map((line) =>
+          line.replace(/runnel-[0-9a-f]{12}$/, 'runnel-ID').replace(/^(x-request-id: )[0-9a-f]+-[0-9a-z]+$/, '$1ID'),
+        );
     };
     assert.deepEqual(await get('/keep/x'), [
       'host: Board.test:8080',
@@ -99,8 +101,8 @@ ${route('/rfc', upstream.port, 'forwarded = "forwarded"')}`,
       'x-forwarded-proto: http',
       'x-forwarded-host: Board.test:8080',
       'x-forwarded-prefix: /own',
-      'x-api-key: k',
       'x-request-id: ID',
+      'x-api-key: k',
       'via: 1.1 runnel-ID',
       'connection: keep-alive',
     ]);
