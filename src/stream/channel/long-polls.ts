@@ -86,7 +86,7 @@ export class LongPolls {
       messages: [...snapshot, ...batch],
       missed,
       cursor: history.idOf(to),
-      ending: to === history.end ? ending : undefined,
+      ending: to.sequence === history.end.sequence ? ending : undefined,
     };
   }
 
