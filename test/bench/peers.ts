@@ -65,6 +65,7 @@ export function runnel(engine: 'auto' | 'uws' | 'node', options: RunnelOptions =
       'stream."/echo" = { command = ["cat"], max_processes = 1000 }',
       'stream."/quiet" = { command = ["cat"], share = "all" }',
       'stream."/board" = { publish = true, limits = { messages_per_second = 0 } }',
+      `stream."/kept" = { publish = true, limits = { messages_per_second = 0 }, history = { file = "${site.folder}/kept-${port}", sync = "1s", bytes = "64MiB" } }`,
       `stream."/watch" = { command = ["${ticker(site)}"], share = "all" }`,
       `stream."/burst" = { command = ["${ticker(site)}", "${BURST}"], share = "all" }`,
       `connections = { max = ${CONNECTIONS} }`,

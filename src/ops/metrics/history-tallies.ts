@@ -39,7 +39,7 @@ export class HistoryTallies {
         full: 'the disk is full',
         slow: 'the disk takes less than the stream says',
         damaged: 'a part of the files cannot be read: what was in it is lost',
-        failed: 'the disk does not take it for another reason; the log has it',
+        failed: 'a file cannot be written or read for another reason; the log has it',
       }),
     ],
   });

@@ -2,7 +2,7 @@
 import { RouteError } from '../../http/errors.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Series } from '../../ops/metrics/tally.ts';
-import { systemCode } from '../../ops/system-errors.ts';
+import { reasonInWords, systemCode } from '../../ops/system-errors.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { Chain, type ChainReader, type HistoryBounds } from './chain.ts';
 import { Epochs, newEpoch } from './epochs.ts';
@@ -57,6 +57,7 @@ export class HistoryFile implements WriterParts, ChainReader {
   private skippedNumbers = 0;
   private closing: Promise<void> | undefined;
   private damageTold = false;
+  private failureTold = false;
 
   private constructor(
     private readonly file: LockedFile,
@@ -105,6 +106,7 @@ export class HistoryFile implements WriterParts, ChainReader {
         bounds: () => this.shown(),
         binary: () => this.options.binary,
         damaged: (bytes, path) => this.damaged(bytes, path),
+        failed: (error, path) => this.failedRead(error, path),
       },
       sequence,
       fresh,
@@ -297,6 +299,18 @@ export class HistoryFile implements WriterParts, ChainReader {
     if (this.damageTold) return;
     this.damageTold = true;
     log.warn(`${bytes} bytes of ${path} are damaged: the messages there are lost`, { route });
+  }
+
+  private failedRead(error: unknown, path: string): void {
+    const { log, tallies } = this.parts;
+    const { route } = this.options;
+    tallies.history.errors.add(1, route, 'failed');
+    // Once, and not for each viewer that comes back.
+    if (this.failureTold) return;
+    this.failureTold = true;
+    log.error(`${path} ${reasonInWords(systemCode(error) ?? String(error))}: viewers miss the messages in it`, {
+      route,
+    });
   }
 
   private count(): void {

@@ -43,6 +43,8 @@ export interface PastParts {
   binary(): boolean;
   /** Bytes were passed that are no records. */
   damaged(bytes: number, path: string): void;
+  /** A segment cannot be read: what was in it is missed. */
+  failed(error: unknown, path: string): void;
 }
 
 interface Place {
@@ -133,8 +135,8 @@ export class PastReader {
       }
       return true;
     } catch (error) {
-      // It was trimmed meanwhile: the next one goes on, and tells what is gone.
-      if (systemCode(error) !== 'ENOENT') throw error;
+      // The next one goes on, and tells what is gone. A file that is not there any more was trimmed meanwhile.
+      if (systemCode(error) !== 'ENOENT') parts.failed(error, segment.path);
       place.offset = segment.size;
       return segment !== parts.segments.last;
     }

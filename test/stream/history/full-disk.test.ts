@@ -101,4 +101,7 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   assert.equal(history.after(again)?.missed, 0);
   assert.equal(history.after(first)?.missed, 0);
   await file.close();
+
+  execFileSync('mount', ['-o', 'remount,ro', disk]);
+  await assert.rejects(openIt(), /is on a file system that is read-only/);
 });

@@ -9,7 +9,7 @@ import { Tallies } from '../../../src/ops/tallies.ts';
 import { History } from '../../../src/stream/history/history.ts';
 import { HistoryFile, type HistoryFileOptions } from '../../../src/stream/history/history-file.ts';
 import { lockBySocket, openLocked } from '../../../src/stream/history/locked-file.ts';
-import { ReadGate } from '../../../src/stream/history/past-reader.ts';
+import { type PastPortion, ReadGate } from '../../../src/stream/history/past-reader.ts';
 import { HEADER_BYTES, RECORD_BYTES, RESERVE } from '../../../src/stream/history/records.ts';
 import { Message } from '../../../src/stream/message.ts';
 import { folderWith } from '../../support/gateway.ts';
@@ -264,6 +264,87 @@ describe('bounds', () => {
     assert.deepEqual(await pastOf(first.history), numbered(5, 96));
     await first.close();
   });
+});
+
+/** Several segments of 32 KiB, one message of 1,000 bytes after the other. */
+async function withSegments(path: string, changes: Partial<HistoryFileOptions> = {}): Promise<Opened> {
+  const bounds = { messages: 100_000, bytes: 256 * 1024, age: undefined };
+  const first = await opened(path, { bounds, ...changes });
+  for (let at = 0; at < 150; at++) {
+    first.say(`${at} `.padEnd(1000, 'x'));
+    await first.history.kept();
+  }
+  return first;
+}
+
+/** The numbers that the texts of messages begin with, and how many were missed on the way. */
+async function numbersOf(past: AsyncGenerator<PastPortion, void>): Promise<{ numbers: number[]; missed: number }> {
+  let missed = 0;
+  const numbers: number[] = [];
+  for await (const portion of past) {
+    missed += portion.missed ?? Number.NaN;
+    numbers.push(...portion.batch.map(({ message }) => Number(String(message.data).split(' ')[0])));
+  }
+  return { numbers, missed };
+}
+
+test('a segment that cannot be read is counted, its messages are missed, and the others are read', async (t) => {
+  const path = place(t);
+  await (await withSegments(path)).close();
+  const second = await opened(path, { bounds: { messages: 100_000, bytes: 300 * 1024, age: undefined } });
+  const [, middle = ''] = segmentsOf(path);
+  rmSync(middle);
+  mkdirSync(middle);
+  for (const times of [1, 2]) {
+    const { numbers, missed } = await numbersOf(second.history.past(0));
+    assert.ok(missed > 20 && missed < 40, `${missed} are missed`);
+    assert.equal(missed + numbers.length, 150);
+    assert.equal(second.tallies.history.errors.get('/notes', 'failed'), times);
+  }
+  await second.close();
+});
+
+test('a slow reader whose next segment is trimmed meanwhile is told exactly how many are gone', async (t) => {
+  const first = await withSegments(place(t));
+  const past = first.history.past(0, false, 4000);
+  const begun = await past.next();
+  assert.ok(begun.value !== undefined && begun.value.batch.length > 0);
+  const missedAtFirst = begun.value.missed ?? Number.NaN;
+  for (let at = 150; at < 500; at++) {
+    first.say(`${at} `.padEnd(1000, 'x'));
+    await first.history.kept();
+  }
+  const { numbers, missed } = await numbersOf(past);
+  assert.equal(missedAtFirst + begun.value.batch.length + missed + numbers.length, 500);
+  assert.ok(missed > 100, `${missed} are missed`);
+  assert.deepEqual(
+    numbers,
+    Array.from({ length: numbers.length }, (_, at) => 500 - numbers.length + at),
+  );
+  assert.equal(first.tallies.history.errors.get('/notes', 'failed'), 0);
+  await first.close();
+});
+
+test('a stream that is binary since then gives what it kept as binary, and the other way round', async (t) => {
+  const path = place(t);
+  for (const [binary, shown] of [
+    [false, [false]],
+    [true, [true, true]],
+    // What was written as binary stays so: it may not be text.
+    [false, [false, true, false]],
+  ] as const) {
+    const open = await opened(path, { binary });
+    const { id, sequence } = open.history.next();
+    open.history.add(new Message(Buffer.from('x'), binary, id, sequence));
+    await open.history.kept();
+    await open.close();
+    const again = await opened(path, { binary });
+    assert.deepEqual(
+      again.history.all().map((message) => message.binary),
+      shown,
+    );
+    await again.close();
+  }
 });
 
 test('messages that are on the disk alone are read in portions, and the memory goes on exactly behind them', async (t) => {

@@ -290,6 +290,38 @@ test('a reload hands the history on: no number is lost, and nothing is opened tw
   assert.ok(!running.log.some(({ level }) => level === 'warn'));
 });
 
+test('a reload that swaps the files of two streams: each goes on with the history of its file', async (t) => {
+  const folder = folderWith(t, {});
+  const both = (a: string, b: string): string =>
+    LISTEN +
+    [
+      ['/notes', a],
+      ['/other', b],
+    ]
+      .map(([path, file]) => `[stream."${path}"]\npublish = true\nhistory = { file = "${file}" }\n`)
+      .join('');
+  const running = await start(t, folder, both('a', 'b'));
+  const first = await publish(running, 'in a');
+  writeFileSync(join(folder, 'runnel.toml'), both('b', 'a'));
+  running.process.kill('SIGHUP');
+  await running.logged(({ message }) => /the configuration is reloaded/.test(message));
+  assert.deepEqual(await past(running), []);
+  await publish(running, 'in b');
+  writeFileSync(join(folder, 'runnel.toml'), both('a', 'b'));
+  running.process.kill('SIGHUP');
+  await until(
+    'it is reloaded twice',
+    () => running.log.filter(({ message }) => /is reloaded/.test(message)).length === 2,
+  );
+  const second = await publish(running, 'in a, too');
+  assert.equal(second.split('-')[0], first.split('-')[0]);
+  assert.deepEqual(
+    (await past(running)).map(({ data }) => data),
+    ['in a', 'in a, too'],
+  );
+  await running.stop();
+});
+
 test('nobody else may read it, and what it costs is counted', async (t) => {
   const folder = folderWith(t, {});
   const running = await start(t, folder, notes());
