@@ -12,6 +12,7 @@ import type { Assets } from '../ops/assets.ts';
 import type { Log } from '../ops/log.ts';
 import { MemoryKeeper } from '../ops/memory/keeper.ts';
 import { memoryLimit } from '../ops/memory/limit.ts';
+import type { Operator } from '../ops/status.ts';
 import { missingProc } from '../ops/system/proc.ts';
 import { openReadiness, type Readiness } from '../ops/system/readiness.ts';
 import { shield } from '../ops/system/shield.ts';
@@ -65,8 +66,8 @@ export interface Gateway {
   reload(): Promise<ReloadOutcome>;
   /** Where clients can connect now; without the operator's own listener. */
   listening(): readonly Listening[];
-  /** The URL of the operator's own listener, or its name where that is no port; undefined where there is none. */
-  admin(): string | undefined;
+  /** What it does, for whoever operates it. */
+  readonly operator: Operator;
   /**
    * Lets requests under way finish, then ends what is left. Resolves when no connection and no process is. Called again it stops waiting.
    * @param within How long they may take, milliseconds; left out: `stop_timeout`. Called again with it, it waits so long from then.
@@ -125,7 +126,7 @@ class RunningGateway implements Gateway {
   private readonly pipelines: Pipelines;
   private readonly readiness: Readiness;
   private readonly memory: MemoryKeeper;
-  private readonly operator: GatewayOperator;
+  readonly operator: GatewayOperator;
   private readonly statusPages: StatusPages;
   /** What is in force. */
   private built: BuiltConfig;
@@ -299,11 +300,6 @@ class RunningGateway implements Gateway {
 
   listening(): readonly Listening[] {
     return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening]));
-  }
-
-  admin(): string | undefined {
-    const open = this.listeners.open.find(({ admin }) => admin);
-    return open === undefined ? undefined : listeningUrl(open.listening);
   }
 
   private status(): string {

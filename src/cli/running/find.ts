@@ -5,6 +5,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
 import { pidOfSocket, searchedFolders } from '../../gateway/control/folders.ts';
 import {
   type ControlRequest,
@@ -145,7 +146,10 @@ export async function runningGateways(): Promise<Found> {
 export class Conversation {
   private readonly socket: Socket;
   private readonly lines: string[] = [];
-  private pending = '';
+  /** Of the line that has not ended, and its characters. */
+  private pending: string[] = [];
+  private length = 0;
+  private readonly decoder = new StringDecoder('utf8');
   private over = false;
   private failure: Error | undefined;
   private wake: (() => void) | undefined;
@@ -197,11 +201,16 @@ export class Conversation {
   }
 
   private take(chunk: Buffer): void {
-    this.pending += chunk.toString('utf8');
-    const parts = this.pending.split('\n');
-    this.pending = parts.pop() ?? '';
+    const text = this.decoder.write(chunk);
+    this.length += text.length;
+    this.pending.push(text);
+    if (this.length > MAX_REPLY) this.socket.destroy();
+    if (!text.includes('\n')) return;
+    const parts = this.pending.join('').split('\n');
+    const rest = parts.pop() ?? '';
+    this.pending = [rest];
+    this.length = rest.length;
     this.lines.push(...parts);
-    if (this.pending.length > MAX_REPLY) this.socket.destroy();
     this.wake?.();
   }
 

@@ -44,16 +44,14 @@ export interface AdminAnswer {
   readonly body: string;
 }
 
-/** Where the gateway of this configuration file is asked. Throws a `NoGateway` that says what is missing. */
-export function adminAddress(file: string): AdminAddress {
+/** Where the gateway of this configuration file is asked; undefined where the file does not say. Throws a `NoGateway` for a file that cannot be read. */
+export function adminAddress(file: string): AdminAddress | undefined {
   const { listen } = tableAt(readTables(file), ['admin']);
-  if (typeof listen !== 'string')
-    throw new NoGateway(
-      `${file} has no [admin] listen, by which a running gateway is asked; add [admin] with listen = "127.0.0.1:9180", then restart or reload it`,
-    );
+  if (typeof listen !== 'string') return undefined;
   const address = parseAddress(listen, dirname(resolve(file)));
   if (address === undefined) throw new NoGateway(`${file}: [admin] listen = ${JSON.stringify(listen)} is no address`);
-  return { text: listen, to: target(address, file) };
+  const to = target(address);
+  return to === undefined ? undefined : { text: listen, to };
 }
 
 /** Resolves with the answer, whatever its status is. Rejects with a `NoGateway`. */
@@ -108,11 +106,10 @@ function unreadable(file: string, { message, position }: SourceTrouble): NoGatew
   return new NoGateway(`${file}${position === undefined ? '' : `:${position.line}`}: ${message}`);
 }
 
-function target(address: Address, file: string): AdminAddress['to'] {
+/** Undefined for a socket of systemd, and for port 0, which is another one each time. */
+function target(address: Address): AdminAddress['to'] | undefined {
   if (address.kind === 'unix') return { socketPath: address.path };
-  if (address.kind === 'systemd')
-    throw new NoGateway(`${file}: [admin] is on a socket of systemd (${address.text}), so the file does not say where`);
-  if (address.port === 0) throw new NoGateway(`${file}: [admin] has port 0, a new one each time; name a port`);
+  if (address.kind === 'systemd' || address.port === 0) return undefined;
   const own: { readonly [every: string]: string } = { '::': 'localhost', '0.0.0.0': '127.0.0.1' };
   return { host: own[address.host] ?? address.host, port: address.port };
 }

@@ -1,4 +1,4 @@
-/** The gateway's side of `runnel reload` and `runnel stop`: the control socket of the gateway that this process runs. */
+/** The gateway's side of `runnel reload`, `runnel stop` and `runnel status`: the control socket of the gateway that this process runs. */
 
 import { ownFolders } from '../../gateway/control/folders.ts';
 import { type ControlServer, openControl } from '../../gateway/control/server.ts';
@@ -34,11 +34,9 @@ export class Operator {
   control(gateway: Gateway): void {
     const uid = process.geteuid?.() ?? 0;
     const parts = {
-      identity: () => ({
-        ...{ pid: process.pid, version: VERSION, config: this.config, started: this.started, user: uid },
-        admin: gateway.admin(),
-      }),
+      identity: () => ({ pid: process.pid, version: VERSION, config: this.config, started: this.started, user: uid }),
       reload: () => gateway.reload(),
+      status: () => gateway.operator.status(),
       stop: (within: number | undefined) => this.stop(gateway, within),
       remaining: () => gateway.remaining(),
     };

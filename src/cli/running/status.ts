@@ -1,15 +1,19 @@
 /** `runnel status`: what the running gateway does, for a terminal or as JSON; its exit code is a health check. */
 import { existsSync, readFileSync } from 'node:fs';
 import type { GatewayStatus } from '../../ops/status.ts';
+import { systemCode } from '../../ops/system-errors.ts';
 import { VERSION } from '../../ops/version.ts';
-import { visible } from '../../ops/visible.ts';
-import { configFile, configFlag } from '../serve.ts';
-import { EXIT, UsageError, type Verb } from '../verb.ts';
+import { visible, visibleLines } from '../../ops/visible.ts';
+import { USUAL_FILES } from '../serve.ts';
+import { type CommandLine, EXIT, UsageError, type Verb } from '../verb.ts';
+import { Conversation, chosenGateway, describe, gatewayFlags, NotFound } from './find.ts';
 import { adminAddress, askGateway, NoGateway } from './gateway.ts';
 import { statusText, type TextOptions } from './status-text.ts';
 
 /** It runs and is ready; it is not, or there is none. Of a wrong command line the code is `EXIT.usage`. */
 const NOT_READY = 1;
+/** Milliseconds that a gateway that was found has for its answer. */
+const PATIENCE = 5000;
 
 /** What proves who asks, where `[admin] auth` wants it. */
 export const credentialFlags = {
@@ -23,11 +27,12 @@ export const status: Verb = {
   usage: 'runnel status [-c FILE] [--json]',
   brief: 'show what the running gateway does',
   doc: `Asks the gateway that runs with this configuration what it does: listeners, routes, streams, programs, memory, errors. It is
-found by [admin] listen of the file, an address or a Unix socket.
+found by [admin] listen of the file, an address or a Unix socket. Without it, and for its own user and root also where that
+asks for a password, it is found as by "runnel reload".
 
 Exits with 0 where the gateway is ready, with 1 where it is not or does not answer, and with 2 for a wrong command line.`,
   flags: {
-    config: configFlag,
+    ...gatewayFlags,
     json: { doc: 'print everything as JSON, as /status.json has it' },
     quiet: { short: 'q', doc: 'print nothing: only the exit code tells' },
     ...credentialFlags,
@@ -36,29 +41,80 @@ Exits with 0 where the gateway is ready, with 1 where it is not or does not answ
   async run(line) {
     const { json, quiet } = line.flags;
     const authorization = authorizationOf(line.flags);
-    const file = configFile(line);
-    if (file === undefined) return NOT_READY;
     try {
-      const address = adminAddress(file);
-      const answer = await askGateway(address, { method: 'GET', path: '/status.json', authorization });
-      if (answer.status !== 200) throw new NoGateway(`${address.text} ${refusal(answer.status)}`);
-      const found = parseStatus(answer.body);
-      if (found === undefined) throw new NoGateway(`${address.text} is no runnel that has a status`);
-      if (json !== undefined) await print(`${answer.body}\n`);
+      const { body, from } = await statusOf(line, authorization);
+      const found = parseStatus(body);
+      if (found === undefined) throw new NoGateway(`${from} is no runnel that has a status`);
+      if (json !== undefined) await print(`${body}\n`);
       else if (quiet === undefined) {
         const { stdout } = process;
         const colour = stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
         // Into a pipe or a file whole lines go, however long they are.
-        await print(textOf(found, { colour, width: stdout.columns ?? Number.POSITIVE_INFINITY }, address.text));
+        await print(textOf(found, { colour, width: stdout.columns ?? Number.POSITIVE_INFINITY }, from));
       }
       return found.ready ? EXIT.ok : NOT_READY;
     } catch (error) {
       if (!(error instanceof NoGateway)) throw error;
-      if (quiet === undefined) process.stderr.write(`${error.message}\n`);
+      if (quiet === undefined) process.stderr.write(`${visibleLines(error.message)}\n`);
       return NOT_READY;
     }
   },
 };
+
+interface StatusAnswer {
+  /** JSON. */
+  readonly body: string;
+  /** Who has answered, for people. */
+  readonly from: string;
+}
+
+/** By the operator's own listener, or by the control socket. Rejects with a `NoGateway` that says why neither does. */
+async function statusOf({ flags }: CommandLine, authorization: string | undefined): Promise<StatusAnswer> {
+  const { config, pid } = flags;
+  const file = config ?? (pid === undefined ? USUAL_FILES.find((usual) => existsSync(usual)) : undefined);
+  if (file === undefined || pid !== undefined) return await statusOfControlled(flags);
+  let why: NoGateway;
+  try {
+    const address = adminAddress(file);
+    if (address === undefined) return await statusOfControlled({ config: file });
+    const { status: code, body } = await askGateway(address, { method: 'GET', path: '/status.json', authorization });
+    if (code === 200) return { body, from: address.text };
+    why = new NoGateway(`${address.text} ${refusal(code)}`);
+    // Who says who he is wants to know whether that is believed.
+    if (authorization !== undefined) throw why;
+  } catch (error) {
+    if (!(error instanceof NoGateway) || error instanceof NotControlled || authorization !== undefined) throw error;
+    why = error;
+  }
+  // It may run with what the file has said before.
+  return await statusOfControlled({ config: file }).catch(() => Promise.reject(why));
+}
+
+/** No gateway can be had by its control socket. */
+class NotControlled extends NoGateway {}
+
+async function statusOfControlled(flags: CommandLine['flags']): Promise<StatusAnswer> {
+  try {
+    const { identity, path } = await chosenGateway({ flags });
+    const from = describe(identity);
+    const conversation = new Conversation(path);
+    const late = setTimeout(() => conversation.close(), PATIENCE);
+    try {
+      for await (const reply of conversation.replies({ do: 'status' })) {
+        if ('status' in reply) return { body: JSON.stringify({ ...Object(reply['status']), actions: false }), from };
+        if ('refused' in reply) throw new NotControlled(`${from}: ${String(reply['refused'])}`);
+      }
+    } finally {
+      clearTimeout(late);
+      conversation.close();
+    }
+    throw new NotControlled(`${from} has not answered within ${PATIENCE / 1000} s`);
+  } catch (error) {
+    if (error instanceof NotFound) throw new NotControlled(error.message);
+    const code = systemCode(error);
+    throw code === undefined ? error : new NotControlled(`the gateway has left the conversation (${code})`);
+  }
+}
 
 /** The value of the field Authorization; undefined where nothing is to be proved. Throws a `UsageError`. */
 export function authorizationOf(flags: { readonly [name: string]: string | undefined }): string | undefined {

@@ -2,6 +2,7 @@
  * What `runnel reload`, `runnel stop` and `runnel status` and a running gateway say to one another, over the gateway's control socket: lines
  * of JSON. The gateway begins with who it is, the client asks for one thing, and the gateway tells how that goes until it closes.
  */
+import type { GatewayStatus } from '../../ops/status.ts';
 
 /** The first line of a gateway. */
 export interface GatewayIdentity {
@@ -13,13 +14,12 @@ export interface GatewayIdentity {
   readonly started: string;
   /** The effective user, as a number. */
   readonly user: number;
-  /** Where the operator's own listener can be reached: its URL, or the path of a Unix socket; undefined where there is none. */
-  readonly admin?: string | undefined;
 }
 
 export type ControlRequest =
   | { readonly do: 'identify' }
   | { readonly do: 'reload' }
+  | { readonly do: 'status' }
   /** `within`: how long what is under way may take, milliseconds; left out: `stop_timeout` of the configuration. */
   | { readonly do: 'stop'; readonly within?: number };
 
@@ -50,13 +50,14 @@ export type ReloadOutcome =
 /** A line of the gateway behind the first. */
 export type ControlReply =
   | { readonly reloaded: ReloadOutcome }
+  | { readonly status: GatewayStatus }
   /** While it stops; `left` is how long it goes on waiting, milliseconds. */
   | { readonly remaining: Remaining; readonly left?: number | undefined }
   | { readonly stopped: true }
   | { readonly refused: string };
 
-/** Longer lines are nobody's, characters. A reload may have many problems. */
-export const MAX_REPLY = 1 << 20;
+/** Longer lines are nobody's, characters. A status of many streams is long. */
+export const MAX_REPLY = 16 << 20;
 export const MAX_REQUEST = 4096;
 
 /** A request as it was sent; undefined where it is none. */
@@ -64,7 +65,7 @@ export function parseRequest(line: string): ControlRequest | undefined {
   const value = parseLine(line);
   if (value === undefined) return undefined;
   const { do: verb, within } = value;
-  if (verb === 'identify' || verb === 'reload') return { do: verb };
+  if (verb === 'identify' || verb === 'reload' || verb === 'status') return { do: verb };
   if (verb !== 'stop') return undefined;
   if (within === undefined) return { do: verb };
   return typeof within === 'number' && within >= 0 && within <= 2 ** 31 - 1 ? { do: verb, within } : undefined;
@@ -74,12 +75,9 @@ export function parseRequest(line: string): ControlRequest | undefined {
 export function parseIdentity(line: string): GatewayIdentity | undefined {
   const value = parseLine(line);
   if (value === undefined) return undefined;
-  const { pid, version, config, started, user, admin } = value;
+  const { pid, version, config, started, user } = value;
   if (typeof pid !== 'number' || typeof user !== 'number' || typeof config !== 'string') return undefined;
-  return {
-    ...{ pid, user, config, version: String(version), started: String(started) },
-    admin: typeof admin === 'string' ? admin : undefined,
-  };
+  return { pid, user, config, version: String(version), started: String(started) };
 }
 
 /** The object on a line; undefined where there is none. */

@@ -1,11 +1,12 @@
 /**
- * The control socket of a running gateway: a Unix socket, for the gateway's own user and root, by which `runnel reload` and `runnel stop` find the
- * gateway and hear how it goes. So no process is ever signalled by a number that was written down, and one that was killed answers nobody.
+ * The control socket of a running gateway: a Unix socket, for the gateway's own user and root, by which `runnel reload`, `runnel stop`
+ * and `runnel status` find the gateway and hear how it goes. So no process is ever signalled by a number that was written down, and one that was killed answers nobody.
  */
 import { lstatSync, mkdirSync, readdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { listenOnPath } from '../../engine/door/socket-file.ts';
+import type { GatewayStatus } from '../../ops/status.ts';
 import { systemCode } from '../../ops/system-errors.ts';
 import { type ControlFolder, MAX_PATH, pidOfSocket, socketName } from './folders.ts';
 import {
@@ -24,6 +25,8 @@ const MAX_CLIENTS = 8;
 /** Until a client has said what it wants, and until a socket of before has answered. Milliseconds. */
 const REQUEST_TIME = 10_000;
 const LOOK_TIME = 1000;
+/** In which a client takes the last thing that it is told, milliseconds. */
+const READ_TIME = 30_000;
 /** How often a client that waits for the end is told what is left, milliseconds. */
 const TELL_EVERY = 1000;
 const FIRST_TELL = 100;
@@ -33,6 +36,7 @@ const TURNS = 10;
 export interface ControlParts {
   identity(): GatewayIdentity;
   reload(): Promise<ReloadOutcome>;
+  status(): GatewayStatus;
   /** Called again it hurries, if the time is shorter. */
   stop(within: number | undefined): void;
   remaining(): Remaining & { readonly left: number | undefined };
@@ -120,6 +124,9 @@ export class ControlServer {
       case 'reload':
         void parts.reload().then((reloaded) => say(socket, { reloaded }, true));
         return;
+      case 'status':
+        say(socket, { status: parts.status() }, true);
+        return;
       case 'stop':
         this.waiting.add(socket);
         this.timer ??= setInterval(() => this.tell(), TELL_EVERY);
@@ -139,8 +146,12 @@ function say(socket: Socket, reply: ControlReply, last: boolean): void {
   // Somebody who does not read is not told what has changed meanwhile.
   if (!last && socket.writableLength > 0) return;
   const line = `${JSON.stringify(reply)}\n`;
-  if (last) socket.end(line);
-  else socket.write(line);
+  if (!last) {
+    socket.write(line);
+    return;
+  }
+  socket.end(line);
+  socket.setTimeout(READ_TIME, () => socket.destroy());
 }
 
 async function listenIn(folder: string, parts: ControlParts): Promise<ControlServer> {

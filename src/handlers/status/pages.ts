@@ -21,7 +21,12 @@ import { answerConsole } from './console.ts';
 import { liveStatus } from './live.ts';
 import { type StatusPage, statusPage } from './page.ts';
 
-const NO_STORE = ['cache-control', 'no-store'] as const;
+const JSON_FIELDS = [
+  ['content-type', 'application/json'],
+  ['cache-control', 'no-store'],
+  // What a stream or a program has said stands in it.
+  ['x-content-type-options', 'nosniff'],
+] as const;
 /** How their stream is called in counts and in the log. */
 const NAME = 'status';
 
@@ -74,7 +79,7 @@ class StatusHandler implements Handler {
     if (rest === 'status/live') return this.live.handle(call);
     if (rest !== 'status.json') throw new HttpError(404, 'the operator has no page of this name');
     const body = JSON.stringify({ ...this.parts.operator.status(), actions: this.options.actions });
-    return { status: 200, headers: [['content-type', 'application/json'], NO_STORE], body };
+    return { status: 200, headers: JSON_FIELDS, body };
   }
 
   retire(reason: string): void {
@@ -101,7 +106,7 @@ class StatusHandler implements Handler {
     const action = parseAction(body, headerValue(headers, 'content-type'));
     const result = await this.parts.operator.act(action, call.user?.name ?? remoteAddress);
     const status = result.ok ? 200 : 409;
-    return { status, headers: [['content-type', 'application/json'], NO_STORE], body: JSON.stringify(result) };
+    return { status, headers: JSON_FIELDS, body: JSON.stringify(result) };
   }
 
   private tryStream(call: Call): Promise<Answer> {
