@@ -109,8 +109,11 @@ function count() {
 function problemsOf(page) {
   return sentencesOf(page).flatMap(({ text, line, heading }) => {
     const length = words(text);
-    const long = length > LONGEST ? [`a sentence of ${length} words (at most ${LONGEST}): split it. It is: ${text}`] : [];
-    const refused = heading ? [] : refusedIn(text).map(({ word, advice }) => `"${word}": better: ${advice}. In: ${text}`);
+    const long =
+      length > LONGEST ? [`a sentence of ${length} words (at most ${LONGEST}): split it. It is: ${text}`] : [];
+    const refused = heading
+      ? []
+      : refusedIn(text).map(({ word, advice }) => `"${word}": better: ${advice}. In: ${text}`);
     return [...long, ...refused].map((problem) => `${page}:${line}: ${problem}`);
   });
 }
