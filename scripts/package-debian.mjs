@@ -57,6 +57,7 @@ function makePackage(name, target) {
   put(root, 'usr/share/doc/runnel/runnel.cdx.json', readFileSync('dist/runnel.cdx.json'));
   for (const example of ['grafana/runnel.json', 'prometheus/runnel-alerts.yml', 'prometheus/runnel-alerts.test.yml'])
     put(root, `usr/share/doc/runnel/examples/${example}`, readFileSync(`deploy/${example}`));
+  putExamples(root);
   put(root, 'usr/share/lintian/overrides/runnel', readFileSync('deploy/debian/lintian-overrides'));
   const files = settle(root);
   const kibibytes = files.reduce((sum, file) => sum + Math.ceil(statSync(file).size / 1024), 0);
@@ -82,6 +83,16 @@ function makePackage(name, target) {
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
   console.log(`${out}: ${(statSync(out).size / 1e6).toFixed(1)} MB, made in ${seconds} s`);
   return basename(out);
+}
+
+/** They name the demo's programs where the package has them. */
+function putExamples(root) {
+  const folder = join(root, 'usr/share/doc/runnel/examples');
+  cpSync('config/examples', folder, { recursive: true });
+  for (const name of readdirSync(folder).filter((each) => each.endsWith('.toml'))) {
+    const path = join(folder, name);
+    writeFileSync(path, readFileSync(path, 'utf8').replaceAll('"../demo/', `"${DEMO}/`));
+  }
 }
 
 /** The demo's configuration, at the demo's new place, with another head, and for this machine alone. */

@@ -10,8 +10,11 @@ import { tcpProxy } from './tcp-proxy.ts';
 
 export const NGINX = '/usr/sbin/nginx';
 
-/** @returns the port on which it serves. It listens on a Unix socket behind that, because nginx cannot ask the system for a port. */
-export async function nginx(t: TestContext, gatewayPort: number, location: string): Promise<number> {
+/**
+ * @param gateway its port on 127.0.0.1, or the path of its Unix socket
+ * @returns the port on which it serves. It listens on a Unix socket behind that, because nginx cannot ask the system for a port.
+ */
+export async function nginx(t: TestContext, gateway: number | string, location: string): Promise<number> {
   const folder = folderWith(t, {
     'nginx.conf': `
 daemon off;
@@ -29,7 +32,7 @@ http {
   server {
     listen unix:nginx.sock;
     location / {
-      proxy_pass http://127.0.0.1:${gatewayPort};
+      proxy_pass http://${typeof gateway === 'number' ? `127.0.0.1:${gateway}` : `unix:${gateway}`};
       ${location}
     }
   }

@@ -15,7 +15,7 @@ const MESSAGES = 10_000;
 const ENGINES = ['uws', 'node'] as const;
 
 /**
- * A gateway as in config/mqtt.toml, with a broker of the test behind it. MQTT.js in a browser puts everything that waits into one
+ * A gateway as in config/examples/mqtt.toml, with a broker of the test behind it. MQTT.js in a browser puts everything that waits into one
  * WebSocket message, hence the large ones.
  */
 async function site(t: TestContext, engine: string): Promise<Running> {
