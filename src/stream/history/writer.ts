@@ -106,8 +106,11 @@ export class Writer {
   kept(): Promise<boolean> | undefined {
     const { written, waiters } = this;
     if (written === undefined) return Promise.resolve(false);
-    const { sequence } = this.parts.chain.end;
-    if (this.parts.sync() !== 'message' || written.sequence >= sequence) return undefined;
+    const { end } = this.parts.chain;
+    const { sequence } = end;
+    if (written.sequence >= sequence) return undefined;
+    // Whoever is faster than the disk waits for it, whatever is promised: otherwise the keeping would end.
+    if (this.parts.sync() !== 'message' && written.bytesTo(end) < MOST_AT_ONCE) return undefined;
     const last = waiters.at(-1);
     if (last?.sequence === sequence) return last.kept.promise;
     const kept = new Deferred<boolean>();
@@ -235,7 +238,7 @@ export class Writer {
         if (this.written !== undefined) this.lose(error);
         return;
       }
-      const isMore = to.bytesTo(parts.chain.end) >= MOST_AT_ONCE;
+      const isMore = to.bytesTo(parts.chain.end) >= MOST_AT_ONCE || this.waiters.length > 0;
       if (!this.over && !isMore && parts.sync() !== 'message') return;
     }
   }

@@ -393,6 +393,24 @@ describe('the writing', () => {
     await first.close();
   });
 
+  test('whoever is faster than the disk waits for it, with sync = "1s" and "never", too', async (t) => {
+    for (const sync of ['1s', 'never'] as const) {
+      const first = await opened(place(t), { sync, bounds: { messages: 1_000_000, bytes: 64 << 20, age: undefined } });
+      let waited = 0;
+      for (let at = 0; at < 150; at++) {
+        first.say(...Array.from({ length: 1000 }, () => 'x'.repeat(10)));
+        const kept = first.history.kept();
+        if (kept === undefined) continue;
+        waited++;
+        assert.equal(await kept, true);
+      }
+      assert.ok(waited > 1 && waited < 50, `waited ${waited} times`);
+      assert.equal(first.tallies.history.keeping.get('/notes'), 1);
+      await first.close();
+      assert.equal(first.history.size().kept, 150_000);
+    }
+  });
+
   test('who asks together gets one answer', async (t) => {
     const first = await opened(place(t));
     first.say('one');
