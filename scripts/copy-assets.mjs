@@ -4,7 +4,7 @@ import { compileStarter } from './package/starter.mjs';
 
 cpSync('src/browser', 'dist/src/browser', { recursive: true, filter: (name) => !/(?<!\.d)\.ts$/.test(name) });
 chmodSync('dist/src/main.js', 0o755);
-const starter = 'dist/src/process/starter/starter';
+const starter = `dist/src/process/starter/starter-${process.arch}`;
 const missing = compileStarter(process.env.CC || 'cc', starter, { arm: process.arch === 'arm' });
 if (missing !== undefined) {
   rmSync(starter, { force: true });

@@ -125,7 +125,7 @@ function hardenOldNode(executable, target) {
 function starter(name, target, work) {
   const file = join(work, 'starter');
   const missing = compileStarter(target.cc, file, { arm: target.debian === 'armhf', strict: true });
-  if (missing === undefined) return [['process/starter/starter', file]];
+  if (missing === undefined) return [[`process/starter/starter-${target.arch}`, file]];
   if (process.env.CI) throw new Error(missing);
   console.log(`${missing}: ${name} has no starter`);
   return [];

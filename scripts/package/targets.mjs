@@ -20,6 +20,7 @@ export const TARGETS = {
     },
     strip: 'strip',
     cc: 'x86_64-linux-gnu-gcc',
+    arch: 'x64',
     execArgv: ARGUMENTS,
     uws: `${UWS}/uws_linux_x64_127.node`,
     koffi: { package: '@koromix/koffi-linux-x64', file: 'linux_x64/koffi.node' },
@@ -33,6 +34,7 @@ export const TARGETS = {
     },
     strip: 'aarch64-linux-gnu-strip',
     cc: 'aarch64-linux-gnu-gcc',
+    arch: 'arm64',
     execArgv: ARGUMENTS,
     uws: `${UWS}/uws_linux_arm64_127.node`,
     koffi: { package: '@koromix/koffi-linux-arm64', file: 'linux_arm64/koffi.node' },
@@ -48,6 +50,7 @@ export const TARGETS = {
     },
     strip: 'arm-linux-gnueabihf-strip',
     cc: 'arm-linux-gnueabihf-gcc',
+    arch: 'arm',
     // This Node knows no options inside of the blob.
     execArgv: undefined,
     uws: `${UWS}/uws_linux_arm_115.node`,

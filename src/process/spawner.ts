@@ -17,7 +17,8 @@ export interface SpawnerChoice {
 /** How programs are to be started; "auto" is the first that is there. */
 export type SpawnerWish = 'auto' | Spawner['name'];
 
-const STARTER = 'process/starter/starter';
+/** The starter of this processor, among the assets. The npm package has those of others beside it. */
+export const STARTER = `process/starter/starter-${process.arch}`;
 
 /**
  * "auto" and a name both fall back to what is next; the difference is the operator's expectation, so with a name the log line is a warning.

@@ -8,6 +8,7 @@ import { openAssets } from '../../src/ops/assets.ts';
 import { posixParts } from '../../src/process/posix/posix.ts';
 import { Programs } from '../../src/process/programs.ts';
 import type { Spawner } from '../../src/process/spawn.ts';
+import { STARTER } from '../../src/process/spawner.ts';
 import { StarterSpawner } from '../../src/process/starter/spawner.ts';
 import { firstLine, keepAlive, makeSpawner, SPAWNERS, shell, until } from './support.ts';
 
@@ -42,6 +43,6 @@ process.stdout.write(`${JSON.stringify({ pids, watchdog: programs.watchdogPid })
 /** One whose starter has a successor however young it was. */
 function lastingStarter(): Spawner {
   const assets = openAssets();
-  const program = (): Buffer => assets.read('process/starter/starter');
+  const program = (): Buffer => assets.read(STARTER);
   return new StarterSpawner(posixParts(loadKoffi(assets)), { program, lost: () => undefined, young: 0 });
 }

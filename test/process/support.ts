@@ -5,13 +5,13 @@ import { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openAssets } from '../../src/ops/assets.ts';
 import type { Child, Output, Spawner, SpawnOptions } from '../../src/process/spawn.ts';
-import { chooseSpawner } from '../../src/process/spawner.ts';
+import { chooseSpawner, STARTER } from '../../src/process/spawner.ts';
 import { type ProcessStat, parseStat } from '../../src/process/termination/termination.ts';
 
 export type SpawnerName = 'starter' | 'posix' | 'child_process';
 
 /** Whether there is a starter: a clone without a C compiler has none. For continuous integration a missing one is a failure. */
-export const HAS_STARTER = process.env['CI'] !== undefined || openAssets().has('process/starter/starter');
+export const HAS_STARTER = process.env['CI'] !== undefined || openAssets().has(STARTER);
 export const SPAWNERS: readonly SpawnerName[] = [
   ...(HAS_STARTER ? (['starter'] as const) : []),
   'posix',

@@ -29,9 +29,18 @@ export async function loadUws(assets: Assets, maxHeaderBytes: number): Promise<U
  */
 export function loadKoffi(assets: Assets): unknown {
   if (assets.single) return dlopenAsset(assets, 'koffi.node');
-  const name = `linux-${process.arch}`;
-  const folder = dirname(createRequire(import.meta.url).resolve(`@koromix/koffi-${name}`));
-  return dlopenFile(join(folder, name.replace('-', '_'), 'koffi.node'));
+  // The package of 32 bits has another name than its folder.
+  const folder = `linux_${process.arch === 'arm' ? 'armhf' : process.arch}`;
+  return dlopenFile(join(packageFolder(`@koromix/koffi-linux-${process.arch}`), folder, 'koffi.node'));
+}
+
+/** Of an optional package: npm leaves it out where there is none for the processor. Throws when it is not installed. */
+function packageFolder(name: string): string {
+  try {
+    return dirname(createRequire(import.meta.url).resolve(name));
+  } catch (cause) {
+    throw new Error(`the npm package ${name} is not installed`, { cause });
+  }
 }
 
 function dlopenFile(path: string): unknown {

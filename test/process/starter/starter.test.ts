@@ -7,6 +7,7 @@ import { loadKoffi } from '../../../src/ops/addons/addon.ts';
 import { openAssets } from '../../../src/ops/assets.ts';
 import { posixParts } from '../../../src/process/posix/posix.ts';
 import { SpawnError } from '../../../src/process/spawn.ts';
+import { STARTER } from '../../../src/process/spawner.ts';
 import { StarterSpawner, type StarterSpawnerOptions } from '../../../src/process/starter/spawner.ts';
 import {
   alive,
@@ -37,7 +38,7 @@ describe('a starter', { timeout: 120_000, skip }, () => {
 
   function make(changes: Partial<StarterSpawnerOptions> = {}): { spawner: StarterSpawner; lost: string[] } {
     const lost: string[] = [];
-    const program = (): Buffer => assets.read('process/starter/starter');
+    const program = (): Buffer => assets.read(STARTER);
     const options = { program, lost: (reason: string) => lost.push(reason), young: 0, ...changes };
     return { spawner: new StarterSpawner(posixParts(addon), options), lost };
   }
