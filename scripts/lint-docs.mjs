@@ -19,8 +19,6 @@ const LATER = new Set([
   'deploy/read-only-root.md',
   'docs/bench.md',
   'docs/binary.md',
-  'docs/cgi.md',
-  'docs/clients.md',
   'docs/compression.md',
   'docs/configuration.md',
   'docs/connect.md',
@@ -36,12 +34,8 @@ const LATER = new Set([
   'docs/proxy.md',
   'docs/publish.md',
   'docs/reload.md',
-  'docs/run.md',
   'docs/security.md',
-  'docs/sources.md',
-  'docs/static.md',
   'docs/status.md',
-  'docs/streams.md',
   'docs/systemd.md',
   'docs/tagged.md',
   'docs/tls.md',
@@ -146,7 +140,7 @@ function sentencesOf(page) {
       .replaceAll(/\*\*|__/g, '')
       .replaceAll(/\s+/g, ' ')
       .trim();
-    for (const sentence of plain.split(/(?<=[.!?]["')*]*) (?=["'(*`]*[\p{Lu}\d`])/u))
+    for (const sentence of plain.split(/(?<=[.!?]["')*]*) (?=["'(*`]*(?:[\p{Lu}\d`]|runnel |client\.js))/u))
       if (sentence !== '') sentences.push({ text: sentence, line, heading });
   };
   const flush = () => {
