@@ -17,9 +17,9 @@ import { isGuarded } from './keys/policies.ts';
 import type { Objections } from './keys/programs.ts';
 import { inherit } from './keys/routes.ts';
 import { Positions } from './reading/positions.ts';
-import { formatPath, formatValue, type Problem, sortProblems } from './reading/problems.ts';
+import { formatPath, formatValue, isSecret, type Problem, sortProblems } from './reading/problems.ts';
 import { decodeSource, readSource, type SourceTrouble } from './reading/source.ts';
-import { suggestion, tablesOf } from './reading/suggest.ts';
+import { suggest, tablesOf } from './reading/suggest.ts';
 import { parseToml } from './reading/toml.ts';
 import { type RawFile, type ReadRoute, type RouteSchema, rawFile } from './route-schema.ts';
 import { type CommonConfig, routesOf, type Schema } from './schema.ts';
@@ -91,7 +91,13 @@ export function readConfig<C extends CommonConfig>(
     directory: surroundings.directory ?? process.cwd(),
     disk: surroundings.disk ?? realDisk(),
     service: surroundings.service,
-    wrong: (path, value, expected) => report(path, `must be ${expected} (got ${formatValue(value, path)})`),
+    wrong: (path, value, expected, hint) =>
+      report(
+        path,
+        `must be ${expected} (got ${formatValue(value, path)})`,
+        // What is hidden there is not told here.
+        isSecret(path) && typeof value !== 'number' && typeof value !== 'boolean' ? undefined : hint,
+      ),
     problem: report,
     doubt: (path, message) => {
       const position = positionOf(path);
@@ -104,7 +110,11 @@ export function readConfig<C extends CommonConfig>(
         hint: undefined,
       });
     },
-    unknown: (path, known) => report(path, 'unknown key', suggestion(String(path.at(-1)), known, tablesOf(root))),
+    unknown(path, known, value) {
+      const { hint, meant } = suggest(path, value, known, tablesOf(root));
+      report(path, 'unknown key', hint);
+      return meant;
+    },
   };
   const read = root.read(table, [], reading);
   const config = read === undefined ? undefined : complete(read, schema);

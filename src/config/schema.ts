@@ -4,14 +4,14 @@
  * and how those of the kinds of routes are put among them. The kinds are above this layer: `gateway/config.ts` has both.
  */
 import { admin } from './keys/admin.ts';
-import { listen, USUAL_LISTEN } from './keys/listen.ts';
+import { listeners, USUAL_LISTEN } from './keys/listen.ts';
 import { log } from './keys/log.ts';
 import { connections } from './keys/policies.ts';
 import { defaults, type RouteConfig } from './keys/routes.ts';
 import type { RouteSchema } from './route-schema.ts';
 import { routeKey } from './values/names.ts';
 import { choice, duration, integer } from './values/simple.ts';
-import { listOf, mapOf, type Table, table } from './values/tables.ts';
+import { mapOf, type Table, table } from './values/tables.ts';
 import { type Fields, optional, preset, type Values } from './values/value.ts';
 
 const processes = table({
@@ -28,7 +28,7 @@ const processes = table({
 });
 
 const common = {
-  listen: preset(listOf(listen, '[[listen]] tables'), USUAL_LISTEN, 'The addresses that accept connections.'),
+  listen: preset(listeners, USUAL_LISTEN, 'The addresses that accept connections.'),
   processes: preset(processes, {}, 'The programs of all routes.'),
   admin: optional(admin, "The operator's own listener: status page, metrics, health."),
   defaults: preset(

@@ -2,7 +2,7 @@
 import { type Complete, type ProgramLimits, programRouteKeys } from '../config/keys/routes.ts';
 import { variableValue } from '../config/values/names.ts';
 import { writtenFile } from '../config/values/on-disk.ts';
-import { boolean, choice, duration, integer, size, text } from '../config/values/simple.ts';
+import { boolean, choice, choiceOf, duration, integer, size, text } from '../config/values/simple.ts';
 import { exactlyOne, listOf, needs, shortOr, table } from '../config/values/tables.ts';
 import { optional, preset } from '../config/values/value.ts';
 import { historyTrouble } from './history/locked-file.ts';
@@ -73,7 +73,10 @@ const keys = {
   ...subscriptionKeys,
   ...sourceServerKeys,
   share: optional(
-    choice('client', 'all', 'query', 'credentials'),
+    choiceOf(['client', 'all', 'query', 'credentials'], {
+      ...{ true: 'all', yes: 'all', on: 'all', shared: 'all', everyone: 'all', one: 'all' },
+      ...{ false: 'client', no: 'client', off: 'client', none: 'client', each: 'client', private: 'client' },
+    }),
     'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe, and the only one with publish), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
@@ -113,7 +116,10 @@ const keys = {
     '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON, and says for which clients its output is.',
   ),
   framing: optional(
-    choice('lines', 'raw', 'length-prefixed', 'jpeg'),
+    choiceOf(['lines', 'raw', 'length-prefixed', 'jpeg'], {
+      ...{ line: 'lines', text: 'lines', newline: 'lines', json: 'lines', ndjson: 'lines' },
+      ...{ binary: 'raw', bytes: 'raw', none: 'raw', mjpeg: 'jpeg', jpg: 'jpeg' },
+    }),
     'How messages lie in the program\'s input and output: "lines" of text (the default), "raw" bytes as they come, "length-prefixed" (four bytes, big-endian, before each binary message), or "jpeg": whole pictures, found by their markers, in a stream that clients only read. With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
   ),
   max_message: optional(
@@ -149,7 +155,10 @@ const keys = {
     'Makes the program send each line when it prints it. Many programs buffer their output when it goes to a pipe; this makes the pipe look like a terminal.',
   ),
   restart: optional(
-    choice('never', 'on-failure', 'always'),
+    choiceOf(['never', 'on-failure', 'always'], {
+      ...{ no: 'never', false: 'never', off: 'never', yes: 'always', true: 'always', on: 'always' },
+      ...{ 'unless-stopped': 'always', on_failure: 'on-failure', 'on-abnormal': 'on-failure' },
+    }),
     'Whether a program that has ended is restarted while it has clients. "on-failure": only if its exit status was not 0. The default is "always" for a shared program, "never" for the program of a single client.',
   ),
   restart_delay: preset(

@@ -105,7 +105,7 @@ describe('a configuration', () => {
     const config = configOf(readConfig({ stream: { '/': { command: ['sh'] } } }, 'the command line'));
     assert.deepEqual(config.stream.get('/')?.command, ['sh']);
     assert.deepEqual(problemsOf(readConfig({ stream: { '/': {} } }, 'the command line')), [
-      'the command line: stream."/": needs "command" or "root" or "poll" or "connect" or "subscribe" or "publish"',
+      'the command line: stream."/": needs one of "command", "root", "poll", "connect", "subscribe", "publish"',
     ]);
   });
 

@@ -1,5 +1,6 @@
 /** What must hold between the keys of `cors` and of `auth`, over a route's own table and `[defaults]` together. */
 
+import { auth as authTable } from '../keys/policies.ts';
 import { type RawFile, tableAt } from '../route-schema.ts';
 import { isTable, type RawTable } from '../values/tables.ts';
 import type { KeyPath, Reading } from '../values/value.ts';
@@ -39,7 +40,9 @@ export function checkAuth(file: RawFile, reading: Reading): void {
     const asks =
       auth['client_certificate'] === true ||
       (['basic', 'tokens', 'proxy_user'] as const).some((name) => auth[name] !== undefined);
-    if (!asks && auth['require'] !== 'none')
+    // Of a key that nobody knows enough was said.
+    const isKnown = Object.keys(own).every((name) => Object.hasOwn(authTable.fields, name));
+    if (!asks && isKnown && auth['require'] !== 'none')
       reading.problem(
         [...at, 'auth'],
         'requires nothing, so every client would be allowed',

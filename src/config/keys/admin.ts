@@ -4,7 +4,7 @@ import { address, boolean } from '../values/simple.ts';
 import { listOf, overridesOf, table } from '../values/tables.ts';
 import { optional, preset, required, type Values } from '../values/value.ts';
 import { fileNeedsPath, socketFile } from './listen.ts';
-import { auth } from './policies.ts';
+import { AUTH_EXAMPLE, auth } from './policies.ts';
 
 export const admin = table(
   {
@@ -19,7 +19,7 @@ export const admin = table(
       'The hosts that it answers for, in addition to addresses such as 192.168.1.7 and the names of localhost. Requests with another Host get 421, so that a page of another site whose name points to this machine reads nothing (DNS rebinding). "*" means any host.',
     ),
     auth: optional(
-      overridesOf(auth),
+      overridesOf(auth, AUTH_EXAMPLE),
       'Who may see it. What it leaves out is as in `[defaults]`. Without this key every client that reaches the address may. `/healthz` and `/readyz` are open to all, and with `auth` say no more than yes or no.',
     ),
     actions: preset(
@@ -29,6 +29,7 @@ export const admin = table(
     ),
   },
   fileNeedsPath('listen'),
+  'admin = { listen = "127.0.0.1:9180" }',
 );
 
 export type AdminConfig = Values<(typeof admin)['fields']>;

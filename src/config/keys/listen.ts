@@ -1,7 +1,8 @@
 /** The keys of a listener. */
+import { meantAddress } from '../values/meant.ts';
 import { hostPattern } from '../values/names.ts';
 import { address, boolean, choice } from '../values/simple.ts';
-import { listOf, type Rule, table, together } from '../values/tables.ts';
+import { isTable, listOf, type Rule, table, together } from '../values/tables.ts';
 import { optional, preset, required, type Values, type ValueType } from '../values/value.ts';
 import { confinementTypes } from './programs.ts';
 import { tls } from './tls.ts';
@@ -23,7 +24,7 @@ const redirect: ValueType<Redirect> = {
     const port = match?.[3] === undefined ? undefined : Number(match[3]);
     if (match !== null && (port === undefined || (port > 0 && port < 65536)))
       return { scheme: match[2] === 'http' ? 'http' : 'https', port };
-    reading.wrong(at, value, this.expected);
+    reading.wrong(at, value, this.expected, value === true ? 'write "https"' : undefined);
     return undefined;
   },
 };
@@ -36,7 +37,8 @@ const permissions: ValueType<number> = {
   json: { type: 'string', pattern: '^0?[0-7]{3}$' },
   read(value, at, reading) {
     if (typeof value !== 'string' || !/^0?[0-7]{3}$/.test(value)) {
-      reading.wrong(at, value, this.expected);
+      const isDecimal = typeof value === 'number' && /^[0-7]{3}$/.test(String(value));
+      reading.wrong(at, value, this.expected, isDecimal ? `write "0${value}"` : undefined);
       return undefined;
     }
     const mode = Number.parseInt(value, 8);
@@ -134,7 +136,16 @@ export const listen = table(
     ),
   },
   together(proxyNeedsNode, fileNeedsPath('address'), http2NeedsTls),
+  '[[listen]], and below it address = ":8080"',
 );
+
+/** What somebody meant who wrote one listener in another form. */
+function meantListeners(value: unknown): string {
+  if (isTable(value)) return 'write its header in double brackets: [[listen]]';
+  return `write [[listen]], and below it address = ${meantAddress(value) ?? '":8080"'}`;
+}
+
+export const listeners = listOf(listen, '[[listen]] tables', meantListeners);
 
 export type ListenConfig = Values<(typeof listen)['fields']>;
 /** What a listener needs to be told at least: the rest is as the schema presets it. */

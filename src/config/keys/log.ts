@@ -1,7 +1,7 @@
 /** The keys about the log: what is written, in which form, and where. */
 import { writableFile } from '../values/on-disk.ts';
 import { parseRemote } from '../values/remote.ts';
-import { boolean, choice, duration, integer } from '../values/simple.ts';
+import { boolean, choice, duration, integer, logLevel } from '../values/simple.ts';
 import { needs, shortOr, table } from '../values/tables.ts';
 import { optional, preset, type ValueType } from '../values/value.ts';
 
@@ -56,24 +56,28 @@ const requests = shortOr(
   (enabled) => ({ enabled }),
 );
 
-export const log = table({
-  format: preset(
-    choice('auto', 'plain', 'json'),
-    'auto',
-    '"auto" is plain on a terminal and for a syslog, and JSON otherwise.',
-  ),
-  level: preset(
-    choice('debug', 'info', 'warn', 'error'),
-    'info',
-    'The least important level that is written. The journal of systemd and a syslog are told the level of each line.',
-  ),
-  file: optional(
-    writableFile,
-    'A file that is written to instead of standard output. It is opened again at the signal USR1.',
-  ),
-  syslog: optional(
-    syslog,
-    'A syslog that gets the lines instead of standard output, or beside `file`: "unix:/dev/log", or one in the network by "udp://HOST:PORT" or "tcp://HOST:PORT".',
-  ),
-  requests: preset(requests, true, 'Whether each request gets a line, and where and how.'),
-});
+export const log = table(
+  {
+    format: preset(
+      choice('auto', 'plain', 'json'),
+      'auto',
+      '"auto" is plain on a terminal and for a syslog, and JSON otherwise.',
+    ),
+    level: preset(
+      logLevel,
+      'info',
+      'The least important level that is written. The journal of systemd and a syslog are told the level of each line.',
+    ),
+    file: optional(
+      writableFile,
+      'A file that is written to instead of standard output. It is opened again at the signal USR1.',
+    ),
+    syslog: optional(
+      syslog,
+      'A syslog that gets the lines instead of standard output, or beside `file`: "unix:/dev/log", or one in the network by "udp://HOST:PORT" or "tcp://HOST:PORT".',
+    ),
+    requests: preset(requests, true, 'Whether each request gets a line, and where and how.'),
+  },
+  undefined,
+  'log = { level = "debug" }',
+);

@@ -115,11 +115,16 @@ const crossSite = choice('allow', 'refuse');
 const CROSS_SITE =
   'Whether pages of other origins may make a browser send requests that change something (all but GET, HEAD and OPTIONS). "refuse" protects old programs that trust a cookie, a password or an address. Origins listed in `cors` are still allowed.';
 
+// What to write where something else than a table is.
+const CORS = 'cors = { origins = ["https://app.example.org"] }';
+export const AUTH_EXAMPLE =
+  'auth = { basic = "FILE" }, and make the lines of the file with "runnel hash-password NAME"';
+
 /** What every route has, each overriding `[defaults]` key by key. */
 export const policyOverrides = {
-  cors: preset(overridesOf(cors), {}, 'Other origins whose pages may use this route (CORS, the Fetch standard).'),
+  cors: preset(overridesOf(cors, CORS), {}, 'Other origins whose pages may use this route (CORS, the Fetch standard).'),
   cross_site: optional(crossSite, CROSS_SITE),
-  auth: preset(overridesOf(auth), {}, 'Who may use this route.'),
+  auth: preset(overridesOf(auth, AUTH_EXAMPLE), {}, 'Who may use this route.'),
 } as const;
 
 export const policyDefaults = {

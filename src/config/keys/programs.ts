@@ -1,7 +1,7 @@
 /** The keys about programs: what they run as, what they may use, how they are ended. Every kind of route that starts programs has them. */
 import { variableName, variableValue } from '../values/names.ts';
 import { folder } from '../values/on-disk.ts';
-import { choice, duration, integer, size, text } from '../values/simple.ts';
+import { duration, integer, logLevel, size, text } from '../values/simple.ts';
 import { listOf, mapOf } from '../values/tables.ts';
 import { optional, preset, type Values } from '../values/value.ts';
 
@@ -49,7 +49,7 @@ export const programKeys = {
     'The group of the programs: a name or a number of /etc/group. The default is the primary group of the user.',
   ),
   stderr_level: optional(
-    choice('debug', 'info', 'warn', 'error'),
+    logLevel,
     'At which level of the log the lines are that the program writes to stderr. The default is "info" for streams and "warn" for CGI.',
   ),
   interrupt_after: preset(

@@ -16,6 +16,8 @@ const headers = mapOf(
 const limits = table(requestLimits);
 const programLimits = table({ ...requestLimits, ...processLimits });
 
+const LIMITS = 'limits = { body = "16MiB" }';
+
 const routeHeaders = preset(
   headers,
   {},
@@ -25,7 +27,7 @@ const routeHeaders = preset(
 /** What every route has beside the keys of its kind. */
 export const routeKeys = {
   headers: routeHeaders,
-  limits: preset(overridesOf(limits), {}, 'Limits on what a client may send to this route.'),
+  limits: preset(overridesOf(limits, LIMITS), {}, 'Limits on what a client may send to this route.'),
   ...policyOverrides,
 } as const;
 
@@ -41,7 +43,7 @@ export const compressKeys = {
 const inheritedByPrograms = {
   headers: routeHeaders,
   limits: preset(
-    overridesOf(programLimits),
+    overridesOf(programLimits, LIMITS),
     {},
     'Limits on what a client may send to this route, and on its programs.',
   ),

@@ -78,6 +78,7 @@ const settings = table(
     client: optional(client, 'Client certificates: whether this listener asks for them, and which ones it accepts.'),
   },
   onePassphrase,
+  'tls = { certificate = "FILE", key = "FILE" }; "runnel tls self-signed NAME" makes both files',
 );
 
 type Of<T> = T extends { readonly fields: infer F extends Fields } ? Values<F> : never;

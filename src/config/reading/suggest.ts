@@ -1,5 +1,7 @@
 /** What somebody may have meant by a key that nobody knows. */
-import type { Fields, ValueType } from '../values/value.ts';
+import { meantAddress } from '../values/meant.ts';
+import type { Fields, KeyPath, ValueType } from '../values/value.ts';
+import { adviceAbout, keysMeantBy } from './habits.ts';
 
 /** One table of the schema, as a user would open it in the file. */
 export interface TableShape {
@@ -25,16 +27,132 @@ export function tablesOf(type: ValueType<unknown>, name = ''): readonly TableSha
   return [{ header: name === '' ? '' : `[${name}]`, fields: structure.fields, note: structure.note }, ...below];
 }
 
-/** What to tell about the unknown key `name` in a table that has the keys `known`; undefined if there is nothing to tell. */
-export function suggestion(name: string, known: readonly string[], tables: readonly TableShape[]): string | undefined {
-  const elsewhere = tables.filter((shape) => Object.hasOwn(shape.fields, name));
+/** What is told about an unknown key. */
+export interface Suggestion {
+  readonly hint: string | undefined;
+  /** The key of the same table that it stands for. */
+  readonly meant: string | undefined;
+}
+
+/**
+ * @param path the unknown key's
+ * @param value what it is set to
+ * @param known the keys of its table
+ */
+export function suggest(
+  path: KeyPath,
+  value: unknown,
+  known: readonly string[],
+  tables: readonly TableShape[],
+): Suggestion {
+  const name = String(path.at(-1));
+  const homes = tables.filter((shape) => Object.hasOwn(shape.fields, name));
   const near = nearest(name, known);
-  if (near !== undefined && (elsewhere.length === 0 || distance(name, near, 1) <= 1)) return `did you mean "${near}"?`;
-  if (elsewhere.length > 0) {
-    const homes = elsewhere.map((shape) => (shape.header === '' ? 'the top of the file' : shape.header));
-    return `it is a key of ${homes.slice(0, 4).join(', ')}`;
+  if (near !== undefined && (homes.length === 0 || distance(name, near, 1) <= 1))
+    return { hint: `did you mean "${near}"?`, meant: near };
+  const names = keysMeantBy(name);
+  const here = names.find((ours) => known.includes(ours) && suits(ours, value, tables, path));
+  if (here !== undefined) return { hint: insideMoved(value, path, tables) ?? example(here, value, path), meant: here };
+  if (homes.length > 0) return { hint: home(name, path, homes), meant: undefined };
+  return {
+    hint:
+      adviceAbout(name) ??
+      moved(names, path, tables) ??
+      insideMoved(value, path, tables) ??
+      (known.length <= 8 ? `known here: ${known.join(', ')}` : undefined),
+    meant: undefined,
+  };
+}
+
+/** At the top of a file a table is not what is meant by a plain value, and the other way round. */
+function suits(ours: string, value: unknown, tables: readonly TableShape[], path: KeyPath): boolean {
+  if (path.length > 1) return true;
+  const isTableKey = tables.some(({ header }) => /^\[+([a-z]+)/.exec(header)?.[1] === ours);
+  return isTableKey === (typeof value === 'object' && value !== null);
+}
+
+/** How a key of ours is written, as far as that can be said. */
+function example(ours: string, value: unknown, path: KeyPath): string {
+  if (path.length === 1 && Object.hasOwn(TABLES, ours)) return `write ${TABLES[ours]}`;
+  if (ours === 'address') return `write address = ${meantAddress(value) ?? '":8080"'}`;
+  return Object.hasOwn(HOW, ours) ? `write ${ours} = ${HOW[ours]}` : `this key is called "${ours}"`;
+}
+
+const TABLES: { readonly [name: string]: string } = {
+  listen: '[[listen]], and below it address = ":8080"',
+  ...{ static: '[static."/path"]', cgi: '[cgi."/path"]', stream: '[stream."/path"]' },
+  ...{ fastcgi: '[fastcgi."/path"]', proxy: '[proxy."/path"]' },
+  ...{ admin: '[admin]', log: '[log]', defaults: '[defaults]', connections: '[connections]' },
+};
+
+const HOW: { readonly [name: string]: string } = {
+  root: '"FOLDER"',
+  command: '["PROGRAM", "ARGUMENT"]',
+  upstream: '"http://127.0.0.1:3000"',
+  ...{ certificate: '"FILE"', key: '"FILE"', tokens: '"FILE"' },
+  basic: '"FILE", and make the lines of the file with "runnel hash-password NAME"',
+  ...{ index: '["index.html"]', hosts: '["board.local"]', origins: '["https://app.example.org"]' },
+  ...{ listing: 'true', compress: 'true', redirect: '"https"', share: '"all"' },
+  ...{ headers: '{ NAME = "value" }', env: '{ NAME = "value" }', error_pages: '{ "404" = "404.html" }' },
+  listen: '"127.0.0.1:9180"',
+  tls: '{ certificate = "FILE", key = "FILE" }',
+  interpreters: '{ ".py" = "python3" }',
+};
+
+/** Where a key belongs that stands in a wrong table. */
+function home(name: string, path: KeyPath, homes: readonly TableShape[]): string {
+  const below = innerTable(path, homes);
+  if (below !== undefined) return `write ${below} = { ${name} = … }`;
+  if (path.length === 1 && homes.some(({ header }) => header === '[defaults]')) {
+    if (name === 'headers' || homes.some(({ fields }) => fields[name]?.type.structure !== undefined))
+      return `write [defaults.${name}] for all routes, or ${name} = { … } in one route`;
+    return `write it below [defaults] for all routes, or in one route`;
   }
-  return known.length <= 8 ? `known here: ${known.join(', ')}` : undefined;
+  if (path.length === 1 && homes.every(({ header }) => header === '[[listen]]'))
+    return `it is a key of a listener: write it below [[listen]]`;
+  const places = homes.map(({ header }) => header).filter((header) => header !== '');
+  const isAtTop = places.length < homes.length;
+  const top = 'at the top of the file, before the first [table]';
+  if (places.length === 0) return `write it ${top}`;
+  const note = path.length === 1 && name === 'user' ? '; the user of the gateway is User= of its systemd unit' : '';
+  return `it is a key of ${places.slice(0, 4).join(', ')}${isAtTop ? `, or ${top}` : ''}${note}`;
+}
+
+/** The table inside of the one where `path` is that is among `homes`: `limits` for a key of a route. */
+function innerTable(path: KeyPath, homes: readonly TableShape[]): string | undefined {
+  const [kind, ...others] = path.slice(0, -1);
+  if (kind === undefined) return undefined;
+  for (const { header } of homes) {
+    const rest = new RegExp(`^\\[${kind}(?:\\."/path")?\\.([a-z_]+)\\]$`).exec(header)?.[1];
+    if (rest !== undefined && others.length === 1) return rest;
+  }
+  return undefined;
+}
+
+/** The same for a key of another name. */
+function moved(names: readonly string[], path: KeyPath, tables: readonly TableShape[]): string | undefined {
+  for (const ours of names.filter((name) => !Object.hasOwn(TABLES, name))) {
+    const homes = tables.filter(({ header, fields }) => header !== '' && Object.hasOwn(fields, ours));
+    const below = innerTable(path, homes);
+    if (below !== undefined) return `write ${below} = { ${ours} = … }`;
+    // At the top it is more likely the whole gateway's than one route's.
+    const first = homes.find(({ header }) => path.length > 1 || !header.includes('/path')) ?? homes[0];
+    if (first !== undefined) return `write "${ours}" in ${first.header}`;
+  }
+  return undefined;
+}
+
+/** What is in a table that nobody knows, as in "server.port". */
+function insideMoved(value: unknown, path: KeyPath, tables: readonly TableShape[]): string | undefined {
+  if (path.length > 1 || typeof value !== 'object' || value === null) return undefined;
+  const found = Object.keys(value)
+    .slice(0, 3)
+    .map((name) => {
+      const where = moved([name, ...keysMeantBy(name)], path, tables);
+      return where && `for "${name}" ${where}`;
+    })
+    .filter((sentence) => sentence !== undefined);
+  return found.length === 0 ? undefined : found.join(', ');
 }
 
 /** The known word that differs least from `word`, if it differs by so little that it may have been meant. */

@@ -35,8 +35,18 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
     (expected.has('"') || expected.has("'") || expected.has('"""') || expected.has("'''"))
   )
     return unclosedString(source, offset, expected);
+  const odd = oddCharacter(source, offset, character);
+  if (odd !== undefined) return odd;
   if (expected.has('true') && expected.has('false')) return missingValue(source, offset);
+  const other = otherLanguage(source, offset, expected);
+  if (other !== undefined) return other;
   const word = wordAround(source, offset);
+  const isNumber = /^[+-]?[0-9]/.test(word.text) && word.text.length > 1 && offset > word.start;
+  if (isNumber && expected.has(',') && /^[A-Za-z.:%]/.test(character)) return notANumber(source, word);
+  if (isInHeader(source, offset) && !expected.has(IN_A_STRING)) {
+    const header = meantHeader(source, offset);
+    if (header !== undefined) return header;
+  }
   if (expected.has(',') && (expected.has(']') || expected.has('}'))) return unclosed(source, offset, expected.has(']'));
   if (expected.has('}'))
     return { message: `a key or "}" is missing before ${shown(source, offset, wordAt(source, offset))}` };
@@ -47,18 +57,66 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
       message: 'a name with other characters than A-Z, a-z, 0-9, "_" and "-" needs quotes',
       hint: 'such as [static."/path"]',
     };
-  if (/^[+-]?[0-9]/.test(word.text) && word.text.length > 1 && offset > word.start && character !== ',')
-    return notANumber(source, word);
+  if (isNumber && character !== ',' && character !== ';') return notANumber(source, word);
   if (character === '=') return { message: 'there is no key before "="' };
   if (character === '{')
     return { message: 'this is not TOML', hint: 'it looks like JSON, but a line of TOML is key = value' };
   if (character === '') return { message: 'the file ends in the middle of something' };
   if (expected.has('#') && !expected.has('[')) {
-    if (character === ',') return { message: 'remove the comma at the end of the line' };
+    if (character === ',' || character === ';') return { message: `remove the "${character}" at the end of the line` };
     return { message: `unexpected ${shown(source, offset, restOfLine(source, offset))} after the value` };
   }
   return {
     message: `unexpected ${shown(source, offset, character === '\n' ? 'end of the line' : wordAt(source, offset))}`,
+  };
+}
+
+/** Characters that look like others. */
+function oddCharacter(source: string, offset: number, character: string): Explanation | undefined {
+  if (/^[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/.test(character))
+    return {
+      message: `the character ${codePoint(character)} looks like a space, but is another character`,
+      hint: 'delete it and type a space',
+    };
+  if (/^[\u200b-\u200f\u2060\ufeff]/.test(character))
+    return { message: `the character ${codePoint(character)} is not visible`, hint: 'delete it' };
+  if (/^[“”„‘’«»`´]/.test(character))
+    return { message: `${shown(source, offset, character)} is not a quotation mark of TOML`, hint: 'use "' };
+  return undefined;
+}
+
+/** What is written as in another language. */
+function otherLanguage(source: string, offset: number, expected: ReadonlySet<string>): Explanation | undefined {
+  const rest = restOfLine(source, offset);
+  const start = source.lastIndexOf('\n', offset - 1) + 1;
+  const isFirst = source.slice(start, offset).trim() === '';
+  if (isFirst && /^(;|\/\/|--|\/\*)/.test(rest))
+    return { message: `${shown(source, offset, wordAt(source, offset))} does not begin a comment`, hint: 'use "#"' };
+  if (isFirst && rest.startsWith('<'))
+    return {
+      message: 'this is not TOML',
+      hint: 'it looks like XML or a configuration of Apache; docs/configuration.md has an example of TOML',
+    };
+  const line = restOfLine(source, start);
+  if (/^\s*[^\s#"'={][^#"'=]*\{\s*$/.test(line) && !expected.has('}'))
+    return {
+      message: 'this is not TOML: it has no blocks in braces',
+      hint: 'a section begins with a header such as [static."/"], and its lines are key = value',
+    };
+  if (expected.has('=') && /^[+:?]=/.test(rest))
+    return { message: `write "=" between a key and its value, not "${rest.slice(0, 2)}"` };
+  return undefined;
+}
+
+/** A header whose path has no quotes, or has them in the wrong place. */
+function meantHeader(source: string, offset: number): Explanation | undefined {
+  const start = source.lastIndexOf('\n', offset - 1) + 1;
+  const line = restOfLine(source, start);
+  const [, kind, path = ''] = /^\s*\[+\s*([a-z]+)\s*[. :/]\s*["'“”„‘’]?([^\]"'“”„‘’]*)["'“”„‘’]?\]+/.exec(line) ?? [];
+  if (kind === undefined || !/^[A-Za-z0-9_.~/-]*$/.test(path) || !path.includes('/')) return undefined;
+  return {
+    message: 'the path in a header needs quotes, and a "." before it',
+    hint: `write [${kind}."${path}"]`,
   };
 }
 
@@ -71,7 +129,10 @@ function explainSaid(source: string, offset: number, said: string, statements: r
     const first = firstDefinition(statements, offset);
     if (first === undefined) return { message: `${visible(cut(twice[1] ?? '', 60))} is defined twice` };
     const { line } = positionAt(source, first.offset);
-    return { message: `${cut(first.name, 120)} is defined twice: it is in line ${line} already` };
+    return {
+      message: `${cut(first.name, 120)} is defined twice: line ${line} has it already`,
+      hint: first.name === 'listen' ? 'write [[listen]] for each of several listeners' : 'remove one of the two',
+    };
   }
   if (said.startsWith('Invalid escape sequence') || said.startsWith('Invalid Unicode escape'))
     return {
@@ -99,14 +160,15 @@ function missingValue(source: string, offset: number): Explanation {
   const rest = restOfLine(source, offset);
   if (rest === '' || rest.startsWith('#')) return { message: 'there is no value after "="' };
   if (rest.startsWith('=')) return { message: 'there is one "=" too many' };
-  if (/^[“”„‘’«»`]/.test(rest))
-    return { message: `${shown(source, offset, rest.slice(0, 1))} is not a quotation mark of TOML`, hint: 'use "' };
-  if (/^(true|yes|on)$/i.test(word))
+  const bare = word.replace(/[,;]+$/, '');
+  if (/^(true|yes|on)$/i.test(bare))
     return { message: `${shown(source, offset, word)} is not a value`, hint: 'write true' };
-  if (/^(false|no|off)$/i.test(word))
+  if (/^(false|no|off)$/i.test(bare))
     return { message: `${shown(source, offset, word)} is not a value`, hint: 'write false' };
   if (/^[,\]}]/.test(rest)) return { message: `a value is missing before "${rest.slice(0, 1)}"` };
-  return { message: `${shown(source, offset, word)} is not a value`, hint: 'a text needs quotes' };
+  const text = shown(source, offset, word);
+  const isSafe = text !== '(hidden)' && /^[A-Za-z0-9_@%+:./~*-]+$/.test(word);
+  return { message: `${text} is not a value`, hint: `a text needs quotes${isSafe ? `: "${word}"` : ''}` };
 }
 
 function unclosed(source: string, offset: number, isList: boolean): Explanation {
@@ -123,7 +185,7 @@ function missingEquals(source: string, offset: number, character: string): Expla
     return { message: '"=" and a value are missing after the key' };
   return {
     message: `"=" is missing before ${shown(source, offset, wordAt(source, offset))}`,
-    hint: 'a key with spaces or signs in it needs quotes',
+    hint: 'a line is key = value; a key with spaces or signs in it needs quotes',
   };
 }
 
@@ -131,7 +193,7 @@ function notANumber(source: string, word: { readonly text: string; readonly star
   const text = shown(source, word.start, word.text);
   return {
     message: `${text} is not a number`,
-    hint: 'write durations, sizes and addresses in quotes',
+    hint: text === '(hidden)' ? 'put it in quotes' : `write it in quotes: "${word.text.replace(/[;]+$/, '')}"`,
     position: positionAt(source, word.start),
   };
 }

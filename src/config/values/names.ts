@@ -50,7 +50,7 @@ export const routeKey: ValueType<string> = {
   read(value, at, reading) {
     const match = typeof value === 'string' ? ROUTE_SHAPE.exec(value) : null;
     if (typeof value !== 'string' || match === null) {
-      reading.wrong(at, value, this.expected);
+      reading.wrong(at, value, this.expected, meantKey(value));
       return undefined;
     }
     const problem = routeKeyProblem(match[1] ?? '', match[2] ?? '');
@@ -59,6 +59,17 @@ export const routeKey: ValueType<string> = {
     return undefined;
   },
 };
+
+function meantKey(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value.length > 200) return undefined;
+  const path = /^https?:\/\/[^/]*(\/.*)?$/i.exec(value);
+  if (path !== null) return `write the path alone, such as ${quote(path[1] ?? '/')}`;
+  if (/^[~^]|[$*]/.test(value)) return 'there are no patterns: "/app/" is for every path below it';
+  if (value.includes('?')) return `write it without "?": ${quote(value.split('?', 1)[0] ?? '/')} is for every query`;
+  if (/^[A-Za-z0-9.-]+\.[A-Za-z]+$/.test(value))
+    return `write ${quote(`${value}/`)} for a host, or ${quote(`/${value}`)} for a path`;
+  return /^[^[]*$/.test(value) && ROUTE_SHAPE.test(`/${value}`) ? `write ${quote(`/${value}`)}` : undefined;
+}
 
 /** What frames a reply or belongs to the connection (RFC 9110 section 7.6.1, RFC 9112 section 6): the engine writes these. */
 const ENGINE_HEADERS: ReadonlySet<string> = new Set([...CONNECTION_FIELDS, 'content-length', 'date']);

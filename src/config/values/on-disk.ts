@@ -4,6 +4,7 @@ import { visible } from '../../ops/visible.ts';
 import type { Credentials } from '../credentials.ts';
 import { type DiskFailure, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
+import { meantCommand, plainWords } from './meant.ts';
 import type { KeyPath, Reading, ValueType } from './value.ts';
 
 /** Linux's PATH_MAX, less the closing NUL. */
@@ -40,7 +41,7 @@ function pathTo(thing: string, kind: 'folder' | 'file', judge: (path: WrittenPat
       }
       const written = String(value);
       const name = `the ${kind} ${named(written, path)}`;
-      const allows = (trouble: DiskFailure | undefined) => canBeUsed(name, trouble, at, reading, tilde(value));
+      const allows = (trouble: DiskFailure | undefined) => canBeUsed(name, trouble, at, reading, unlikelyPath(value));
       return judge({ path, written, name, at, reading, allows }) ? path : undefined;
     },
   };
@@ -99,7 +100,13 @@ export function writtenFile(thing: string, judge: (head: Buffer) => string | und
     const place = dirname(path);
     const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
     if (trouble !== undefined)
-      return canBeUsed(`the folder of ${quote(written)}, ${quote(place)},`, trouble, at, reading, tilde(written));
+      return canBeUsed(
+        `the folder of ${quote(written)}, ${quote(place)},`,
+        trouble,
+        at,
+        reading,
+        unlikelyPath(written),
+      );
     const seen = reading.disk.look(path);
     if ('failed' in seen) return seen.failed === 'ENOENT' || allows(seen);
     const head = seen.found === 'file' ? reading.disk.head(path) : ({ failed: 'EISDIR' } as const);
@@ -132,11 +139,16 @@ export function canBeUsed(
   return trouble.failed === UNSEEN;
 }
 
-/** What to do about a path that only a shell would understand. */
-function tilde(written: unknown): string | undefined {
-  return typeof written === 'string' && written.startsWith('~')
-    ? '"~" is a shell\'s word for a home folder: write that folder\'s path'
-    : undefined;
+/** What to do about a path that only a shell, another system or a browser would understand. */
+function unlikelyPath(written: unknown): string | undefined {
+  if (typeof written !== 'string') return undefined;
+  if (written.startsWith('~'))
+    return 'only a shell replaces "~": write the path of the home folder, such as "/home/pi"';
+  if (VARIABLE.test(written)) return 'only a shell replaces variables: write the path itself';
+  if (/^[A-Za-z]:[\\/]|^[^/]*\\/.test(written))
+    return 'a path of Linux has "/" between its folders, as in "/home/pi/www"';
+  if (/^(https?|file):\/\//i.test(written)) return 'write a path, not a URL';
+  return undefined;
 }
 
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
@@ -153,7 +165,13 @@ export const command: ValueType<readonly [string, ...string[]]> = {
   json: { type: 'array', items: { type: 'string' }, minItems: 1 },
   read(value, at, reading) {
     if (typeof value === 'string') {
-      reading.wrong(at, value, `${this.expected}: no shell splits it`);
+      const meant = meantCommand(value);
+      reading.wrong(
+        at,
+        value,
+        `${this.expected}: no shell splits it`,
+        meant === undefined ? undefined : `write ${meant}`,
+      );
       return undefined;
     }
     const parts: readonly unknown[] = Array.isArray(value) ? value : [];
@@ -164,12 +182,45 @@ export const command: ValueType<readonly [string, ...string[]]> = {
       return undefined;
     }
     const program = written.includes('/') ? resolve(reading.directory, written) : written;
-    for (const [index, arg] of args.entries())
-      if (/^~(\/|$)/.test(arg))
-        reading.doubt([...at, index + 1], `${quote(arg)} is passed on as it is: only a shell replaces "~"`);
-    return isProgram(written, program, [...at, 0], reading) ? [program, ...args] : undefined;
+    doubtShellSigns(strings, at, reading);
+    const line = args.length === 0 && /\s/.test(written) ? meantCommand(written) : undefined;
+    return isProgram(written, program, [...at, 0], reading, line && `write ${line}`) ? [program, ...args] : undefined;
   },
 };
+
+/** What only a shell takes for more than a word. `;` is left out: find(1) takes it. */
+const SHELL_SIGN = /^(\|\|?|&&?|[12&]?>{1,2}(&[12])?|<|[12&]?>{1,2}\/\S*)$/;
+/** Programs that have such signs as arguments of their own. */
+const TAKES_SIGNS = /(^|\/)(expr|test|\[)$/;
+const VARIABLE = /^\$(\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)/;
+
+/** Arguments that reach the program as they are, where somebody has most likely thought of a shell. */
+function doubtShellSigns(words: readonly string[], at: KeyPath, reading: Reading): void {
+  const [program = '', ...args] = words;
+  const line = `["sh", "-c", ${quote(words.map(shellWord).join(' '))}]`;
+  for (const [index, arg] of args.entries()) {
+    const path = [...at, index + 1];
+    if (/^~(\/|$)/.test(arg)) reading.doubt(path, `${quote(arg)} is passed on as it is: only a shell replaces "~"`);
+    else if (VARIABLE.test(arg) && !/(^|\/)[a-z]*sh$/.test(program))
+      reading.doubt(
+        path,
+        `${quote(arg)} is passed on as it is: only a shell replaces variables; if you need one, write ${line}`,
+      );
+    else if (SHELL_SIGN.test(arg) && !TAKES_SIGNS.test(program)) {
+      reading.doubt(
+        path,
+        `${quote(arg)} is passed to the program as an argument, because no shell reads it; if you need one, write ${line}`,
+      );
+      return;
+    }
+  }
+}
+
+function shellWord(word: string): string {
+  return plainWords(word)?.length === 1 || SHELL_SIGN.test(word) || VARIABLE.test(word)
+    ? word
+    : `'${word.replaceAll("'", "'\\''")}'`;
+}
 
 /** A program without arguments: as in `command`, a name with a slash is relative to the file, one without is looked up in PATH. */
 export const program: ValueType<string> = {
@@ -185,9 +236,15 @@ export const program: ValueType<string> = {
   },
 };
 
-function isProgram(written: string, program: string, at: KeyPath, reading: Reading): boolean {
+function isProgram(
+  written: string,
+  program: string,
+  at: KeyPath,
+  reading: Reading,
+  hint: string | undefined = unlikelyPath(written),
+): boolean {
   const what = `the program ${named(written, program)}`;
-  if (!canBeUsed(what, programTrouble(reading.disk, program), at, reading, tilde(written))) return false;
+  if (!canBeUsed(what, programTrouble(reading.disk, program), at, reading, hint)) return false;
   const doubt = programDoubt(reading.disk, program);
   if (doubt !== undefined) reading.doubt(at, `${what} ${doubt}`);
   return true;

@@ -1,52 +1,96 @@
 /** The types of plain values that a configuration key can have. `tables.ts` has those that hold others. */
+import { isIP } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { addressFamily } from '../../net/address.ts';
 import { folderTrouble } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
+import { meantAddress, meantBoolean, meantChoice, meantDuration, meantInteger, meantSize } from './meant.ts';
 import { canBeUsed } from './on-disk.ts';
-import type { JsonSchema, Reading, ValueType } from './value.ts';
+import type { JsonSchema, ValueType } from './value.ts';
 
+/** @param meant guesses what to write instead of a value that `parse` does not take; only what it takes is told */
 function simple<T>(
   expected: string,
   json: JsonSchema,
-  parse: (value: unknown, reading: Reading) => T | undefined,
+  parse: (value: unknown) => T | undefined,
+  meant: (value: unknown) => string | undefined,
 ): ValueType<T> {
   return {
     expected,
     json,
     read(value, path, reading) {
-      const result = parse(value, reading);
-      if (result === undefined) reading.wrong(path, value, expected);
+      const result = parse(value);
+      if (result === undefined) reading.wrong(path, value, expected, instead(meant(value), value, parse));
       return result;
     },
   };
 }
 
-export const boolean: ValueType<boolean> = simple('true or false', { type: 'boolean' }, (value) =>
-  typeof value === 'boolean' ? value : undefined,
+/** `write "10MB"`, if that would be taken. */
+function instead(toml: string | undefined, value: unknown, parse: (value: unknown) => unknown): string | undefined {
+  if (toml === undefined || parse(JSON.parse(toml)) === undefined) return undefined;
+  const loses = typeof value === 'string' && !toml.startsWith('"');
+  return `write ${toml}${loses ? ' without quotes' : ''}`;
+}
+
+export const boolean: ValueType<boolean> = simple(
+  'true or false',
+  { type: 'boolean' },
+  (value) => (typeof value === 'boolean' ? value : undefined),
+  meantBoolean,
 );
 
 export function integer(bounds: { min: number; max: number }): ValueType<number> {
   const json = { type: 'integer', minimum: bounds.min, maximum: bounds.max };
-  return simple(`a whole number from ${bounds.min} to ${bounds.max}`, json, (value) =>
-    typeof value === 'number' && Number.isInteger(value) && value >= bounds.min && value <= bounds.max
-      ? value
-      : undefined,
+  return simple(
+    `a whole number from ${bounds.min} to ${bounds.max}`,
+    json,
+    (value) =>
+      typeof value === 'number' && Number.isInteger(value) && value >= bounds.min && value <= bounds.max
+        ? value
+        : undefined,
+    meantInteger,
   );
 }
 
 /** Any text that fits `pattern`; `expected` says in words what that is. */
 export function text(expected = 'a string that is not empty', pattern = /^[^\x00]+$/): ValueType<string> {
-  return simple(expected, { type: 'string', pattern: pattern.source }, (value) =>
-    typeof value === 'string' && pattern.test(value) ? value : undefined,
-  );
+  return {
+    expected,
+    json: { type: 'string', pattern: pattern.source },
+    read(value, path, reading) {
+      if (typeof value === 'string' && pattern.test(value)) return value;
+      // The value itself may be a secret.
+      const isBare = typeof value === 'number' || typeof value === 'boolean';
+      reading.wrong(path, value, expected, isBare ? 'put it in quotes' : undefined);
+      return undefined;
+    },
+  };
 }
 
 export function choice<const T extends string>(...values: readonly T[]): ValueType<T> {
+  return choiceOf(values, {});
+}
+
+/** @param aliases what others write for one of `values`, in lower case */
+export function choiceOf<const T extends string>(
+  values: readonly T[],
+  aliases: { readonly [word: string]: NoInfer<T> },
+): ValueType<T> {
   const named = values.map((value) => `"${value}"`);
   const last = named.length > 1 ? `${named.slice(0, -1).join(', ')} or ${named.at(-1)}` : `${named[0]}`;
-  return simple(last, { enum: values }, (value) => values.find((known) => known === value));
+  return simple(
+    last,
+    { enum: values },
+    (value) => values.find((known) => known === value),
+    (value) => meantChoice(value, values, aliases),
+  );
 }
+
+export const logLevel = choiceOf(['debug', 'info', 'warn', 'error'], {
+  ...{ trace: 'debug', verbose: 'debug', notice: 'info', warning: 'warn', err: 'error' },
+  ...{ crit: 'error', critical: 'error', fatal: 'error', emerg: 'error', alert: 'error' },
+});
 
 const DURATION_UNITS: { readonly [unit: string]: number } = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -63,10 +107,15 @@ export function duration(min: string, max: string): ValueType<number> {
   const low = parseDuration(min) ?? 0;
   const high = parseDuration(max) ?? 0;
   const json = { type: 'string', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h|d)$' };
-  return simple(`${min} to ${max}, as a string with its unit such as "30s"`, json, (value) => {
-    const parsed = typeof value === 'string' ? parseDuration(value) : undefined;
-    return parsed !== undefined && parsed >= low && parsed <= high ? parsed : undefined;
-  });
+  return simple(
+    `${min} to ${max}, as a string with its unit such as "30s"`,
+    json,
+    (value) => {
+      const parsed = typeof value === 'string' ? parseDuration(value) : undefined;
+      return parsed !== undefined && parsed >= low && parsed <= high ? parsed : undefined;
+    },
+    meantDuration,
+  );
 }
 
 const SIZE_UNITS: { readonly [unit: string]: number } = {
@@ -97,15 +146,20 @@ export function size(min: string, max: string): ValueType<number> {
       { type: 'string', pattern: '^\\d+(\\.\\d+)?([KMG]i?)?B$' },
     ],
   };
-  return simple(`${min} to ${max}, as a string such as "64KiB" or a whole number of bytes`, json, (value) => {
-    const parsed =
-      typeof value === 'number' && Number.isInteger(value)
-        ? value
-        : typeof value === 'string'
-          ? parseSize(value)
-          : undefined;
-    return parsed !== undefined && parsed >= low && parsed <= high ? parsed : undefined;
-  });
+  return simple(
+    `${min} to ${max}, as a string such as "64KiB" or a whole number of bytes`,
+    json,
+    (value) => {
+      const parsed =
+        typeof value === 'number' && Number.isInteger(value)
+          ? value
+          : typeof value === 'string'
+            ? parseSize(value)
+            : undefined;
+      return parsed !== undefined && parsed >= low && parsed <= high ? parsed : undefined;
+    },
+    meantSize,
+  );
 }
 
 /** Where to listen. */
@@ -142,7 +196,15 @@ export const address: ValueType<Address> = {
   read(value, at, reading) {
     const parsed = typeof value === 'string' ? parseAddress(value, reading.directory) : undefined;
     if (parsed === undefined) {
-      reading.wrong(at, value, expectedInstead(value) ?? this.expected);
+      const meant = meantAddress(value);
+      reading.wrong(
+        at,
+        value,
+        expectedInstead(value) ?? this.expected,
+        meant === undefined || parseAddress(JSON.parse(meant), reading.directory) === undefined
+          ? undefined
+          : `write ${meant}`,
+      );
       return undefined;
     }
     if (parsed.kind !== 'unix') return parsed;
@@ -156,6 +218,8 @@ export const address: ValueType<Address> = {
 function expectedInstead(value: unknown): string | undefined {
   if (typeof value !== 'string') return undefined;
   if (value.startsWith('unix:/')) return `"unix:" and a path of at most ${MAX_SOCKET_PATH} bytes`;
+  if (Number(/:(\d+)$/.exec(value)?.[1]) > 65535) return 'an address whose port is at most 65535';
+  if (isIP(value) !== 0) return 'an IP address and a port';
   if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
   return undefined;
 }

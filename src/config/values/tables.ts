@@ -10,14 +10,19 @@ export function isTable(value: unknown): value is RawTable {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-export function listOf<T>(item: ValueType<T>, what: string): ValueType<readonly T[]> {
+/** @param meant guesses what to do about a value that is no list */
+export function listOf<T>(
+  item: ValueType<T>,
+  what: string,
+  meant: (value: unknown) => string | undefined = putInBrackets,
+): ValueType<readonly T[]> {
   return {
     expected: `a list of ${what}`,
     json: { type: 'array', items: item.json },
     structure: { is: 'list', item },
     read(value, at, reading) {
       if (!Array.isArray(value)) {
-        reading.wrong(at, value, this.expected);
+        reading.wrong(at, value, this.expected, meant(value));
         return undefined;
       }
       const items: T[] = [];
@@ -28,6 +33,10 @@ export function listOf<T>(item: ValueType<T>, what: string): ValueType<readonly 
       return items.length === value.length ? items : undefined;
     },
   };
+}
+
+function putInBrackets(value: unknown): string | undefined {
+  return typeof value === 'string' && /^[ -~]{1,60}$/.test(value) ? `write [${quote(value)}]` : undefined;
 }
 
 /** One value, or a list of them: `what` names several. */
@@ -71,7 +80,9 @@ export function mapOf<T>(
           continue;
         }
         const key = nameType.read(name, [...at, name], reading);
-        const parsed = item.read(entry, [...at, name], reading);
+        const isDoubled = item.structure?.is === 'table' && Array.isArray(entry);
+        if (isDoubled) reading.wrong([...at, name], entry, item.expected, 'write its header in single brackets');
+        const parsed = isDoubled ? undefined : item.read(entry, [...at, name], reading);
         if (key === undefined) continue;
         if (names.has(key)) reading.problem([...at, name], `is set twice: another key also means ${quote(key)}`);
         names.add(key);
@@ -141,7 +152,11 @@ export function exactlyOne(...names: readonly string[]): Rule {
     json: { oneOf: names.map((name) => ({ required: [name] })) },
     check(value, at, reading) {
       const given = names.filter((name) => Object.hasOwn(value, name));
-      if (given.length === 0) reading.problem(at, `needs ${names.map((name) => `"${name}"`).join(' or ')}`);
+      if (given.length === 0)
+        reading.problem(
+          at,
+          `needs ${names.length > 2 ? 'one of ' : ''}${names.map((name) => `"${name}"`).join(names.length > 2 ? ', ' : ' or ')}`,
+        );
       const [first, second] = given;
       if (first !== undefined && second !== undefined)
         reading.problem(
@@ -197,7 +212,8 @@ export interface Table<F extends Fields> extends ValueType<Values<F>> {
   readonly fields: F;
 }
 
-export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
+/** @param example what to write where something else than a table is, such as `tls = { certificate = "cert.pem" }` */
+export function table<F extends Fields>(fields: F, rule?: Rule, example?: string): Table<F> {
   return {
     fields,
     expected: 'a table',
@@ -205,21 +221,25 @@ export function table<F extends Fields>(fields: F, rule?: Rule): Table<F> {
     json: tableSchema(fields, rule),
     read(value, at, reading) {
       if (!isTable(value)) {
-        reading.wrong(at, value, this.expected);
+        reading.wrong(at, value, this.expected, example === undefined ? undefined : `write ${example}`);
         return undefined;
       }
       let whole = true;
-      for (const name of Object.keys(value)) {
+      // Of a key under another name enough is said: its own is not missing besides.
+      const meant = new Map<string, unknown>();
+      for (const [name, given] of Object.entries(value)) {
         if (Object.hasOwn(fields, name)) continue;
-        reading.unknown([...at, name], Object.keys(fields));
+        const known = reading.unknown([...at, name], Object.keys(fields), given);
+        if (known !== undefined && !Object.hasOwn(value, known)) meant.set(known, given);
         whole = false;
       }
-      rule?.check(value, at, reading);
+      rule?.check(meant.size === 0 ? value : { ...Object.fromEntries(meant), ...value }, at, reading);
       const result: { [name: string]: unknown } = {};
       for (const [name, key] of Object.entries(fields)) {
         const given = Object.hasOwn(value, name) ? value[name] : key.default;
         if (given === undefined) {
-          if (key.required) reading.problem([...at, name], `is missing: it must be ${key.type.expected}`);
+          if (key.required && !meant.has(name))
+            reading.problem([...at, name], `is missing: it must be ${key.type.expected}`);
           whole &&= !key.required;
           result[name] = undefined;
           continue;
@@ -255,11 +275,11 @@ export type Overrides<F extends Fields> = {
 };
 
 /** The same table for a place that overrides another's values key by key: no key is required, none has a default. */
-export function overridesOf<F extends Fields>(whole: Table<F>): Table<Overrides<F>> {
+export function overridesOf<F extends Fields>(whole: Table<F>, example?: string): Table<Overrides<F>> {
   const fields = Object.entries(whole.fields).map(([name, key]) => [
     name,
     { type: key.type, doc: key.doc, required: false, default: undefined },
   ]);
   // Like the cast in `table`: the keys are those of `whole`, one by one.
-  return table(Object.fromEntries(fields) as Overrides<F>);
+  return table(Object.fromEntries(fields) as Overrides<F>, undefined, example);
 }

@@ -22,14 +22,18 @@ export interface Reading {
   readonly disk: Disk;
   /** Set where the gateway is judged beside its service: what systemd hands to that alone is not known here. */
   readonly service?: Service | undefined;
-  /** The value at `path` is not what it must be; `expected` completes "must be …". */
-  wrong(path: KeyPath, value: unknown, expected: string): void;
+  /** The value at `path` is not what it must be; `expected` completes "must be …", `hint` says what to write where that is known. */
+  wrong(path: KeyPath, value: unknown, expected: string, hint?: string | undefined): void;
   /** Anything else that is wrong at `path`: a whole sentence without its full stop, and what to do about it. */
   problem(path: KeyPath, sentence: string, hint?: string | undefined): void;
   /** Something at `path` that may be a mistake, but is not one for certain: the gateway starts all the same. */
   doubt(path: KeyPath, sentence: string): void;
-  /** A key that nobody knows; `known` are the ones that could have been meant. */
-  unknown(path: KeyPath, known: readonly string[]): void;
+  /**
+   * A key that nobody knows; `known` are the ones that could have been meant.
+   *
+   * @returns which of them is meant, where that is as good as certain
+   */
+  unknown(path: KeyPath, known: readonly string[], value: unknown): string | undefined;
 }
 
 export type JsonSchema = { readonly [key: string]: unknown };

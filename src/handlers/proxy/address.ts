@@ -35,6 +35,19 @@ function parse(value: string, directory: string): UpstreamAddress | undefined {
   return { text, scheme, host, remote: { kind: 'tcp', host: host.name, port, text } };
 }
 
+/** A port or an authority alone, and the path of a socket. */
+function meantUpstream(value: unknown, directory: string): string | undefined {
+  const text = String(value);
+  const isPort = /^:?\d{1,5}$/.test(text);
+  if (typeof value !== 'string' && !isPort) return undefined;
+  const candidate = text.startsWith('/')
+    ? `unix:${text}`
+    : isPort
+      ? `http://127.0.0.1:${text.replace(':', '')}`
+      : `http://${text.replace(/^tcp:\/\//, '')}`;
+  return parse(candidate, directory) === undefined ? undefined : `write "${candidate}"`;
+}
+
 /** It need not be there yet: whoever listens may be started later than the gateway. */
 export const upstreamAddress: ValueType<UpstreamAddress> = {
   expected: 'an address such as "http://127.0.0.1:3000", "https://camera.lan" or "unix:/run/app.sock"',
@@ -48,7 +61,8 @@ export const upstreamAddress: ValueType<UpstreamAddress> = {
     const shorter = `${scheme.replace('ws', 'http')}://${authority}`;
     if (user !== '')
       reading.problem(at, 'contains a user or a password, which logs would show', 'leave out what stands before "@"');
-    else if (parse(shorter, reading.directory) === undefined) reading.wrong(at, value, this.expected);
+    else if (parse(shorter, reading.directory) === undefined)
+      reading.wrong(at, value, this.expected, meantUpstream(value, reading.directory));
     else if (scheme.startsWith('ws'))
       reading.problem(at, 'is asked over HTTP first, for a WebSocket, too', `write "${shorter}"`);
     else

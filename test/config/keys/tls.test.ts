@@ -68,7 +68,10 @@ describe('one listener', () => {
     ['tls = { certificate = "both.pem", certificates = [{ certificate = "other.pem", key = "other.key" }] }', 'ok'],
     [`${TLS}\nengine = "node"`, 'ok'],
     ['tls = {}', 'r:3:1: listen[0].tls.certificate: is missing: it must be the path of a file'],
-    ['tls = true', 'r:3:1: listen[0].tls: must be a table (got true)'],
+    [
+      'tls = true',
+      'r:3:1: listen[0].tls: must be a table (got true); write tls = { certificate = "FILE", key = "FILE" }; "runnel tls self-signed NAME" makes both files',
+    ],
     [
       'tls = { certificate = "nowhere.pem" }',
       'r:3:9: listen[0].tls.certificate: the file "nowhere.pem" (nowhere.pem) does not exist',

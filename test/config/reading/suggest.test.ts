@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { distance, nearest, suggestion, tablesOf } from '../../../src/config/reading/suggest.ts';
+import { distance, nearest, suggest, tablesOf } from '../../../src/config/reading/suggest.ts';
 import { SCHEMA } from '../../../src/gateway/config.ts';
 
 describe('the nearest key', () => {
@@ -42,19 +42,44 @@ describe('the distance of two words', () => {
 
 describe('a suggestion', () => {
   const tables = tablesOf(SCHEMA.root);
-  const cases: readonly (readonly [string, readonly string[], string | undefined])[] = [
+  const fields = (header: string) => Object.keys(tables.find((shape) => shape.header === header)?.fields ?? {});
+  const routes = ['static', 'cgi', 'stream', 'proxy'];
+  const headerOf = (path: readonly (string | number)[]): string => {
+    const [kind = '', second, ...others] = path.slice(0, -1);
+    if (kind === '') return '';
+    if (typeof second === 'number') return others.length === 0 ? '[[listen]]' : `[listen.${others.join('.')}]`;
+    const rest = routes.includes(String(kind))
+      ? ['"/path"', ...others]
+      : second === undefined
+        ? []
+        : [second, ...others];
+    return `[${[kind, ...rest].join('.')}]`;
+  };
+  const cases: readonly (readonly [path: readonly (string | number)[], value: unknown, meant: string, hint: string])[] =
     [
-      'root',
-      ['command', 'share'],
-      'it is a key of [static."/path"], [cgi."/path"], [fastcgi."/path"], [stream."/path"]',
-    ],
-    ['listen', ['format', 'level'], 'it is a key of the top of the file, [admin]'],
-    ['limit', ['limits'], 'did you mean "limits"?'],
-    ['engines', ['address'], 'known here: address'],
-    ['zzz', ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'], undefined],
-  ];
-  for (const [name, known, expected] of cases)
-    test(name, () => assert.equal(suggestion(name, known, tables), expected));
+      [['stream', '/x', 'comand'], ['cat'], 'command', 'did you mean "command"?'],
+      [['log', 'listen'], ':80', '', 'it is a key of [admin], or at the top of the file, before the first [table]'],
+      [['static', '/', 'limit'], {}, 'limits', 'did you mean "limits"?'],
+      [['processes', 'zzz'], 1, '', 'known here: max, spawner'],
+      [['static', '/', 'zzz'], 1, '', ''],
+      [['listen', 0, 'adress'], ':80', 'address', 'did you mean "address"?'],
+      [['listen', 0, 'port'], 8080, 'address', 'write address = ":8080"'],
+      [['listen', 0, 'port'], '8080', 'address', 'write address = ":8080"'],
+      [['port'], 80, '', 'write "address" in [[listen]]'],
+      [['server'], { port: 80 }, 'listen', 'for "port" write "address" in [[listen]]'],
+      [['server'], 'x', '', ''],
+      [['document-root'], '/srv', '', 'write "root" in [static."/path"]'],
+      [['auth'], {}, '', 'write [defaults.auth] for all routes, or auth = { … } in one route'],
+      [['static', '/', 'body'], '1MB', '', 'write limits = { body = … }'],
+      [['static', '/', 'client_max_body_size'], '1m', '', 'write limits = { body = … }'],
+      [['listen', 0, 'ssl_certificate'], 'x', '', 'write tls = { certificate = … }'],
+      [['admin', 'port'], 9180, 'listen', 'write listen = "127.0.0.1:9180"'],
+    ];
+  for (const [path, value, meant, hint] of cases)
+    test(path.join('.'), () => {
+      const said = suggest(path, value, fields(headerOf(path)), tables);
+      assert.deepEqual(said, { hint: hint === '' ? undefined : hint, meant: meant === '' ? undefined : meant });
+    });
 
   test('every table has its header', () =>
     assert.deepEqual(

@@ -32,7 +32,10 @@ function reading(said: string[] = []): Reading {
     wrong: (_path, _value, expected) => said.push(`must be ${expected}`),
     problem: (path, sentence, hint) => said.push([path.join('.'), sentence, hint].filter((part) => part).join('; ')),
     doubt: (path, sentence) => said.push(`doubt ${path.join('.')} ${sentence}`),
-    unknown: (path) => said.push(`unknown ${path.join('.')}`),
+    unknown(path) {
+      said.push(`unknown ${path.join('.')}`);
+      return undefined;
+    },
   };
 }
 
