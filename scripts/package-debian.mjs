@@ -7,11 +7,13 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
+  lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -25,6 +27,7 @@ import { TARGETS } from './package/targets.mjs';
 import { readVerbs } from './package/verbs.mjs';
 
 const DEMO = '/usr/share/runnel/demo';
+const DOCS = '/usr/share/runnel/docs';
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))));
 const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
@@ -45,6 +48,10 @@ function makePackage(name, target) {
   put(root, 'usr/bin/runnel', readFileSync(`dist/runnel-${name}`), 0o755);
   put(root, 'etc/runnel/runnel.toml', configuration());
   cpSync('config/demo', join(root, DEMO), { recursive: true });
+  // Not below /usr/share/doc: small systems leave that out, and the demo serves these pages.
+  cpSync('dist/site', join(root, DOCS), { recursive: true });
+  mkdirSync(join(root, 'usr/share/doc/runnel'), { recursive: true });
+  symlinkSync('../../runnel/docs', join(root, 'usr/share/doc/runnel/html'));
   put(root, 'lib/systemd/system/runnel.service', readFileSync('deploy/systemd/runnel.service'));
   put(root, 'etc/logrotate.d/runnel', readFileSync('deploy/debian/logrotate'));
   put(root, 'usr/share/bash-completion/completions/runnel', bashCompletion(verbs));
@@ -122,6 +129,7 @@ address = "127.0.0.1:8080"
       .replace(open, own)
       .slice(demo.indexOf('\n\n') + 1)
       .replaceAll('"demo/', `"${DEMO}/`)
+      .replace('"../dist/site"', `"${DOCS}"`)
   );
 }
 
@@ -166,6 +174,10 @@ function settle(root) {
   for (const entry of entries) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
     if (entry.isFile()) files.push(path);
+    if (entry.isSymbolicLink()) {
+      lutimesSync(path, date, date);
+      continue;
+    }
     chmodSync(path, entry.isDirectory() || (statSync(path).mode & 0o100) !== 0 ? 0o755 : 0o644);
     utimesSync(path, date, date);
   }
