@@ -21,11 +21,22 @@ export class Chart {
     new ResizeObserver(() => this.fit()).observe(canvas);
   }
 
-  /** A value measured at `time` (in ms); null breaks the line. */
+  /**
+   * A value measured at `time`, in ms of the machine's own clock. The browser's idea of that clock gets better while lines arrive,
+   * so a time of the browser would put an early point behind a later one. null breaks the line.
+   */
   add(time, value) {
+    const last = this.points[this.points.length - 1];
+    // What is not newer than the last point would draw the line backwards.
+    if (last !== undefined && (time < last.time || (time === last.time && value !== null))) return;
     this.points.push({ time, value });
     // One point from before the window stays, for the line to come from.
     while (this.points.length > 2 && this.points[1].time < time - WINDOW_MS - LAG_MS) this.points.shift();
+  }
+
+  /** Forgets everything: the machine's clock has begun again. */
+  clear() {
+    this.points = [];
   }
 
   /** The largest value in the window. */
@@ -43,7 +54,7 @@ export class Chart {
     this.draw(this.drawnAt);
   }
 
-  /** Draws with `now` at the right edge. `top` is the value of the upper edge; a flowing chart glides to a new one. */
+  /** Draws with `now`, in ms of the machine's clock, at the right edge. `top` is the value of the upper edge; a flowing chart glides to a new one. */
   draw(now, top = this.top) {
     this.drawnAt = now;
     this.top = this.flowing ? this.top + (top - this.top) * 0.12 : top;

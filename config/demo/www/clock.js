@@ -30,6 +30,11 @@ export class MachineClock {
 
   /** Age in ms, at `now`, of a sample with this uptime. */
   age(uptime, now) {
-    return Math.max(0, now - (uptime * 1000 + Math.min(this.current, this.previous)));
+    return Math.max(0, this.machineTime(now) - uptime * 1000);
+  }
+
+  /** The machine's uptime, in ms, at `now`: not a number before the first sample. */
+  machineTime(now) {
+    return now - Math.min(this.current, this.previous);
   }
 }

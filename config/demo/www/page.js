@@ -12,6 +12,10 @@ const WAYS = { websocket: 'one WebSocket', events: 'one event stream', poll: 'lo
 /** 30 pictures a second are smooth at this speed and cost half. */
 const FRAME_MS = 33;
 const AGE_MS = 100;
+/** The script prints twice a second; a busy machine may need longer for a line. */
+const LIVE_PAUSE_MS = 3000;
+/** A poll that fails is missing between two answers. */
+const pollPause = (interval) => Math.max(LIVE_PAUSE_MS, 2 * interval + 1000);
 
 const template = document.getElementById('side');
 const sides = document.getElementById('sides');
@@ -24,6 +28,7 @@ const live = new Side(template, clock, {
   way: 'one WebSocket',
   liveWord: 'live',
   flowing: true,
+  pause: LIVE_PAUSE_MS,
 });
 const polled = new Side(template, clock, {
   kind: 'polled',
@@ -31,6 +36,7 @@ const polled = new Side(template, clock, {
   way: 'CGI every',
   liveWord: 'polling',
   flowing: false,
+  pause: pollPause(POLL_MS),
 });
 sides.append(live.element, polled.element);
 
@@ -73,7 +79,7 @@ const stream = follow({
     // One for all viewers; it may have been there before this page.
     if (first) live.count('programs');
   },
-  onMissed: () => live.gap(performance.now()),
+  onMissed: () => live.gap(),
   onLines(lines) {
     // Of many that come at once the newest tells the time: it came quickest.
     const newest = lines[lines.length - 1];
@@ -98,6 +104,7 @@ const poller = new Poller({
     polled.count('programs');
     polled.count('bytes', bytes);
     feed(polled, text);
+    polled.pause = pollPause(poller.interval);
   },
 });
 
@@ -105,7 +112,10 @@ const pace = polled.part('pace');
 pace.hidden = false;
 pace.value = String(POLL_MS);
 pace.addEventListener('change', () => {
-  poller.setInterval(Number(pace.value));
+  const interval = Number(pace.value);
+  // The answer that is awaited was asked for at the old pace.
+  polled.pause = Math.max(polled.pause, pollPause(interval));
+  poller.setInterval(interval);
   polled.forgetAges();
 });
 

@@ -6,11 +6,16 @@ import { formatBytes, formatMemory, formatRate, reading } from './reading.js';
 /** The age at which the bar is full. */
 const FULL_BAR_MS = 4000;
 const CHARTS = ['cpu', 'load', 'memory', 'net'];
+/** The uptime goes back by more than this only where the machine was restarted. */
+const RESTART_MS = 60_000;
 /** More bars than this are too thin to be seen. */
 const MOST_CORES = 24;
 
 export class Side {
-  /** `options`: `kind` ("live" or "polled": the name of its colours), `title`, `way`, `flowing`, `liveWord` (for when all is well). */
+  /**
+   * `options`: `kind` ("live" or "polled": the name of its colours), `title`, `way`, `flowing`, `liveWord` (for when all is well), `pause`
+   * (how many ms may lie between two samples before the line between them is broken).
+   */
   constructor(template, clock, options) {
     this.clock = clock;
     this.element = template.content.firstElementChild.cloneNode(true);
@@ -25,6 +30,7 @@ export class Side {
     }
     this.flowing = options.flowing;
     this.liveWord = options.liveWord;
+    this.pause = options.pause;
     this.sample = null;
     this.shown = null;
     this.costs = { readings: 0, requests: 0, programs: 0, bytes: 0 };
@@ -60,12 +66,15 @@ export class Side {
   take(text, now) {
     const sample = JSON.parse(text);
     this.clock.observe(sample.uptime, now);
+    const since = this.sample === null ? 0 : 1000 * (sample.uptime - this.sample.uptime);
+    // The machine was restarted, or there was an outage. What was measured before it is not joined with this.
+    if (since < -RESTART_MS) this.restart();
+    else if (since > this.pause) this.gap();
     this.shown = reading(this.sample, sample);
     this.sample = sample;
     this.count('readings');
     this.figures(this.shown);
-    // Where the sample stands in this browser's time, whenever it got here.
-    const time = now - this.clock.age(sample.uptime, now);
+    const time = 1000 * sample.uptime;
     this.charts.get('cpu').add(time, this.shown.cpu);
     this.charts.get('load').add(time, this.shown.load[0]);
     this.charts.get('memory').add(time, this.shown.memory.used);
@@ -82,10 +91,16 @@ export class Side {
     }
   }
 
-  /** The stream has begun anew: what lies between must not be joined by a line. */
-  gap(now) {
+  /** Something is missing: what comes next must not be joined with the last sample, by a line or in a rate. */
+  gap() {
+    if (this.sample === null) return;
+    for (const chart of this.charts.values()) chart.add(1000 * this.sample.uptime, null);
     this.sample = null;
-    for (const chart of this.charts.values()) chart.add(now, null);
+  }
+
+  restart() {
+    for (const chart of this.charts.values()) chart.clear();
+    this.sample = null;
   }
 
   figures(shown) {
@@ -137,7 +152,8 @@ export class Side {
 
   /** `tops`: the upper edge of each chart, the same on both sides. */
   draw(now, tops) {
-    for (const name of CHARTS) this.charts.get(name).draw(now, tops[name]);
+    const time = this.clock.machineTime(now);
+    for (const name of CHARTS) this.charts.get(name).draw(time, tops[name]);
   }
 
   /** Takes the colours from the style sheet; again when the scheme changes. */
