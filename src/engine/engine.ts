@@ -157,8 +157,11 @@ export interface Reply {
   readonly opening?: Uint8Array | undefined;
   /** Closes the connection after this reply. */
   readonly close?: boolean | undefined;
-  /** This very object is given again and again, and never changes: an engine may keep what it makes of its head. */
-  readonly lasting?: boolean | undefined;
+  /**
+   * "whole": this very object is given again and again, and never changes. "head": its status and this very list of headers are, with another
+   * body each time. An engine may keep what it makes of the head.
+   */
+  readonly lasting?: 'whole' | 'head' | undefined;
 }
 
 /** A switch to WebSocket, as data (RFC 6455 section 4.2.2). */

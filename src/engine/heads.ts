@@ -8,6 +8,7 @@ const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const NOT_IN_VALUE = /[^\t\x20-\x7e\x80-\xff]/;
 const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
 const MAX_LENGTH_DIGITS = 15;
+const ZERO = '0'.charCodeAt(0);
 /** 16 bytes in base64. */
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 
@@ -95,7 +96,14 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
 }
 
 function readLength(text: string): number | null {
-  return text.length <= MAX_LENGTH_DIGITS && /^[0-9]+$/.test(text) ? Number(text) : null;
+  if (text === '' || text.length > MAX_LENGTH_DIGITS) return null;
+  let length = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO;
+    if (digit < 0 || digit > 9) return null;
+    length = length * 10 + digit;
+  }
+  return length;
 }
 
 function lists(value: string, word: string): boolean {

@@ -92,8 +92,8 @@ export function represent(facts: RepresentationFacts, now: number): Representati
     validators: { etag, modified },
     bytes,
     headers,
-    whole: bytes && { status: 200, headers, body: bytes, lasting: true },
-    notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined, lasting: true },
+    whole: bytes && { status: 200, headers, body: bytes, lasting: 'whole' },
+    notModified: { status: 304, headers: [['etag', etag], ...caching], body: undefined, lasting: 'whole' },
     // A time that is only right for now is not kept: the clock may be set right meanwhile.
     settled: !fromTheFuture && Math.abs(now - Number(stats.ctimeNs / 1_000_000n)) > UNSETTLED,
   };

@@ -8,6 +8,7 @@
  */
 import { type Exchange, type HeaderList, headerValue, type Upgrade } from '../engine/engine.ts';
 import { type Host, parseHost } from '../net/host.ts';
+import { queryValue } from '../net/query.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import { addressKey } from '../policy/addresses.ts';
 import type { AuthDecision } from '../policy/auth/auth.ts';
@@ -231,7 +232,7 @@ export class Pipeline {
 
   /** Opened before the engine's callback returns, because the engine throws away what nobody takes by then. */
   private openSpool(call: PipelineCall, match: Match<Route>): Spool {
-    const spool = spoolBody(call.exchange, match.value.limits, this.bodies, match.value.handler.maxBody);
+    const spool = spoolBody(call.exchange, match.value.limits, this.bodies, call.started, match.value.handler.maxBody);
     call.attach(spool);
     return spool;
   }
@@ -242,13 +243,13 @@ export class Pipeline {
       this.handle(call, match);
       return;
     }
-    spool.whenDone(
-      (body) => {
-        call.body = body;
+    spool.whenDone((outcome) => {
+      if (outcome instanceof HttpError) call.fail(outcome);
+      else {
+        call.body = outcome;
         this.handle(call, match);
-      },
-      (error: unknown) => call.fail(error),
-    );
+      }
+    });
   }
 
   // ---- messages: what limits them holds for a POST as for a WebSocket ----
@@ -257,9 +258,8 @@ export class Pipeline {
   private refusesPost(call: PipelineCall, { handler, messages, key }: Route): boolean {
     const { method, remoteAddress, query } = call.request;
     if (handler.takesMessages !== true || isSafe(method) || call.live !== undefined) return false;
-    if (this.parts.policies.rates.isExempt(remoteAddress)) return false;
-    const session = new URLSearchParams(query ?? '').get('session') ?? undefined;
-    const sender = senderOf(session, call.user?.name, addressKey(remoteAddress));
+    if (!messages.on || this.parts.policies.rates.isExempt(remoteAddress)) return false;
+    const sender = senderOf(queryValue(query, 'session'), call.user?.name, addressKey(remoteAddress));
     if (messages.allowsPost(sender, call.body?.length ?? 0, performance.now())) return false;
     tooManyMessages(this.parts.tallies, key)();
     return true;

@@ -1,17 +1,15 @@
 /**
- * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name.
+ * Receives a request's body before anybody is asked to work on it: in memory to a bound, then in a file without a name (`spill.ts`).
  * So a slow uploader holds no process, and CONTENT_LENGTH is true for chunked bodies too.
  */
 import { read } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import type { Limits } from '../config/keys/routes.ts';
 import type { BodyReceiver, Exchange } from '../engine/engine.ts';
-import { openUnnamedFile } from '../ops/system/unnamed-file.ts';
 import { type Waiting, WaitingList } from '../ownership/waiting-list.ts';
 import { HttpError } from './errors.ts';
 import type { Body } from './handler.ts';
+import { Spill, type SpillOwner } from './spill.ts';
 
 const readAt = promisify(read);
 
@@ -52,10 +50,10 @@ export class BodyClock {
 /** A body in the making. */
 export interface Spool {
   /**
-   * Exactly one of both is called, once: with the body, or with the `HttpError` to answer (408, 413, 507). At once where it is here already,
-   * and otherwise in the very callback of the engine that brings its last bytes.
+   * Called once: with the body, or with the `HttpError` to answer (408, 413, 507). At once where it is here already, and otherwise in the very
+   * callback of the engine that brings its last bytes.
    */
-  whenDone(whole: (body: Body) => void, failed: (error: HttpError) => void): void;
+  whenDone(done: (outcome: Body | HttpError) => void): void;
   /** The client has gone: stops, and releases what there is. */
   cancel(): void;
   /** Closes the file of a finished body, if there is one. */
@@ -67,33 +65,32 @@ export interface Spool {
 
 /**
  * Must be called before the engine's callback returns (see `Exchange.receive`).
+ * @param started when the request came, milliseconds of `performance.now()`
  * @param useful bytes; a larger body is refused though `limits.body` allows it, because nobody has a use for it
  */
 export function spoolBody(
   exchange: Exchange,
   limits: Limits,
   clock: BodyClock,
+  started: number,
   useful = Number.POSITIVE_INFINITY,
 ): Spool {
-  return new BodySpool(exchange, limits, clock, useful);
+  return new BodySpool(exchange, limits, clock, started, useful);
 }
 
-class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
+class BodySpool implements Spool, BodyReceiver, SpillOwner, Waiting<BodySpool> {
   before: BodySpool | undefined;
   after: BodySpool | undefined;
   waits = false;
   /** Of it, once that is known. */
   private outcome: Body | HttpError | undefined;
-  private onWhole: ((body: Body) => void) | undefined;
-  private onFailed: ((error: HttpError) => void) | undefined;
+  private onDone: ((outcome: Body | HttpError) => void) | undefined;
   private length = 0;
-  private inMemory: Buffer[] = [];
-  private unwritten: Buffer[] = [];
-  private unwrittenBytes = 0;
-  private file: FileHandle | undefined;
-  private filePosition = 0;
-  private spilling = false;
-  private writing = false;
+  /** Most bodies come in one piece: what else there is has a list. */
+  private first: Buffer | undefined;
+  private rest: Buffer[] | undefined;
+  /** Where what is too large for the memory goes. */
+  private spill: Spill | undefined;
   private paused = false;
   private ended = false;
   private held = false;
@@ -107,20 +104,19 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
     private readonly exchange: Exchange,
     private readonly limits: Limits,
     private readonly clock: BodyClock,
+    started: number,
     private readonly useful: number,
   ) {
-    const now = performance.now();
-    this.deadline = now + limits.body_time;
-    this.paceAt = limits.body_rate > 0 ? now + limits.rate_window : Number.POSITIVE_INFINITY;
+    this.deadline = started + limits.body_time;
+    this.paceAt = limits.body_rate > 0 ? started + limits.rate_window : Number.POSITIVE_INFINITY;
     clock.add(this);
     // Refused before it is asked for: a client that waits for 100 Continue is spared the sending.
     if (exchange.contentLength !== undefined && exchange.contentLength > this.most) this.tooLarge();
     else exchange.receive(this);
   }
 
-  whenDone(whole: (body: Body) => void, failed: (error: HttpError) => void): void {
-    this.onWhole = whole;
-    this.onFailed = failed;
+  whenDone(done: (outcome: Body | HttpError) => void): void {
+    this.onDone = done;
     if (this.outcome !== undefined) this.tell(this.outcome);
   }
 
@@ -142,23 +138,13 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
       return;
     }
     if (Math.floor(this.length / TIMED) > timed) this.deadline = performance.now() + this.limits.body_time;
-    if (!this.spilling && this.length <= this.limits.body_memory) {
-      this.inMemory.push(bytes);
-      return;
+    if (this.spill !== undefined) this.spillTo(this.spill, [bytes]);
+    else if (this.length > this.limits.body_memory) this.beginSpill(bytes);
+    else if (this.first === undefined) this.first = bytes;
+    else {
+      this.rest ??= [];
+      this.rest.push(bytes);
     }
-    if (!this.spilling) {
-      this.spilling = true;
-      this.unwritten = this.inMemory;
-      this.unwrittenBytes = this.length - bytes.length;
-      this.inMemory = [];
-    }
-    this.unwritten.push(bytes);
-    this.unwrittenBytes += bytes.length;
-    if (this.unwrittenBytes > MAX_UNWRITTEN && !this.paused) {
-      this.paused = true;
-      this.exchange.pauseBody();
-    }
-    void this.writeOut();
   }
 
   end(): void {
@@ -182,13 +168,25 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
   }
 
   release(): void {
-    // A write under way still needs the file; `writeOut` comes back here after it.
-    if (this.writing) return;
-    const file = this.file;
-    this.file = undefined;
-    // Closing a file that has no name and that nobody will read cannot lose anything.
-    file?.close().catch(() => undefined);
+    this.spill?.release();
   }
+
+  // ---- for its file ----
+
+  wrote(waiting: number): void {
+    if (this.outcome !== undefined) return;
+    if (this.paused && waiting < MAX_UNWRITTEN / 2) {
+      this.paused = false;
+      if (!this.held) this.exchange.resumeBody();
+    }
+    this.finishIfWhole();
+  }
+
+  failed(cause: unknown): void {
+    this.fail(new HttpError(507, 'the request body could not be stored', { cause }));
+  }
+
+  // ---- inside ----
 
   private late(): void {
     const { body_time } = this.limits;
@@ -205,15 +203,34 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
     this.fail(new HttpError(413, `the body is larger than ${what} (${this.most} bytes)`));
   }
 
+  private get inMemory(): Buffer[] {
+    return this.first === undefined ? [] : [this.first, ...(this.rest ?? [])];
+  }
+
+  private beginSpill(bytes: Buffer): void {
+    const spill = new Spill(this);
+    this.spill = spill;
+    const { inMemory } = this;
+    this.first = undefined;
+    this.rest = undefined;
+    this.spillTo(spill, [...inMemory, bytes]);
+  }
+
+  private spillTo(spill: Spill, parts: readonly Buffer[]): void {
+    if (spill.add(parts) <= MAX_UNWRITTEN || this.paused) return;
+    this.paused = true;
+    this.exchange.pauseBody();
+  }
+
   private finishIfWhole(): void {
-    if (!this.ended || this.writing || this.unwritten.length > 0 || this.outcome !== undefined) return;
-    const { length, inMemory } = this;
-    if (this.spilling) this.settle({ length, bytes: undefined, descriptor: this.file?.fd });
-    else {
-      const [only] = inMemory;
-      const bytes = inMemory.length === 1 && only !== undefined ? only : Buffer.concat(inMemory, length);
-      this.settle({ length, bytes, descriptor: undefined });
+    if (!this.ended || this.outcome !== undefined) return;
+    const { length, first, rest, spill } = this;
+    if (spill !== undefined) {
+      if (spill.isIdle) this.settle({ length, bytes: undefined, descriptor: spill.descriptor });
+      return;
     }
+    const bytes = first !== undefined && rest === undefined ? first : Buffer.concat(this.inMemory, length);
+    this.settle({ length, bytes, descriptor: undefined });
   }
 
   private settle(outcome: Body | HttpError): void {
@@ -223,11 +240,9 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
   }
 
   private tell(outcome: Body | HttpError): void {
-    const { onWhole, onFailed } = this;
-    this.onWhole = undefined;
-    this.onFailed = undefined;
-    if (outcome instanceof HttpError) onFailed?.(outcome);
-    else onWhole?.(outcome);
+    const { onDone } = this;
+    this.onDone = undefined;
+    onDone?.(outcome);
   }
 
   private checkPace(): void {
@@ -241,40 +256,10 @@ class BodySpool implements Spool, BodyReceiver, Waiting<BodySpool> {
 
   private fail(error: HttpError): void {
     if (this.outcome !== undefined) return;
-    this.inMemory = [];
-    this.unwritten = [];
-    this.unwrittenBytes = 0;
-    this.release();
+    this.first = undefined;
+    this.rest = undefined;
+    this.spill?.drop();
     this.settle(error);
-  }
-
-  /** Writes what is waiting, one write at a time. Positional, so that whoever gets the descriptor starts reading at 0. */
-  private async writeOut(): Promise<void> {
-    if (this.writing) return;
-    this.writing = true;
-    try {
-      this.file ??= await openUnnamedFile(tmpdir());
-      while (this.unwritten.length > 0) {
-        const batch = this.unwritten;
-        this.unwritten = [];
-        const { bytesWritten } = await this.file.writev(batch, this.filePosition);
-        this.filePosition += bytesWritten;
-        const bytes = batch.reduce((sum, part) => sum + part.length, 0);
-        if (bytesWritten < bytes) this.unwritten.unshift(Buffer.concat(batch).subarray(bytesWritten));
-        this.unwrittenBytes -= bytesWritten;
-        if (this.outcome !== undefined) break;
-        if (this.paused && this.unwrittenBytes < MAX_UNWRITTEN / 2) {
-          this.paused = false;
-          if (!this.held) this.exchange.resumeBody();
-        }
-      }
-      this.writing = false;
-    } catch (error) {
-      this.writing = false;
-      this.fail(new HttpError(507, 'the request body could not be stored', { cause: error }));
-    }
-    if (this.outcome !== undefined) this.release();
-    else this.finishIfWhole();
   }
 }
 

@@ -87,11 +87,26 @@ export function senderOf(session: string | undefined, user: string | undefined, 
   return user === undefined ? `address ${address}` : `user ${user}`;
 }
 
+/** One that is remembered, and what it may send. */
+interface Sender {
+  readonly name: string;
+  readonly count: Allowance;
+  readonly volume: Allowance;
+}
+
 /** The limits of one route: the same for each client's WebSocket and for each sender of messages by POST. */
 export class MessageLimits {
-  private readonly senders = new Map<string, { readonly count: Allowance; readonly volume: Allowance }>();
+  private readonly senders = new Map<string, Sender>();
+
+  /** Who sent last by POST: mostly the one that sends next. */
+  private last: Sender | undefined;
 
   constructor(private readonly rates: MessageRates) {}
+
+  /** Whether there is any limit. */
+  get on(): boolean {
+    return this.rates.messages_per_second !== 0 || this.rates.message_bytes_per_second !== 0;
+  }
 
   /**
    * The handlers of a WebSocket behind the limit: who exceeds it is closed with 1008, and what it still sends is not handed on.
@@ -100,28 +115,35 @@ export class MessageLimits {
    * @param now milliseconds
    */
   around(handlers: SocketHandlers, exceeded: () => void, now: () => number = () => performance.now()): SocketHandlers {
+    if (!this.on) return handlers;
     const { messages_per_second: messages, message_bytes_per_second: bytes } = this.rates;
-    if (messages === 0 && bytes === 0) return handlers;
     return new LimitedHandlers(handlers, exceeded, now, messages, bytes);
   }
 
   /** Whether a message by POST may be taken. @param sender see `senderOf`; @param now milliseconds */
   allowsPost(sender: string, bytes: number, now: number): boolean {
     const { messages_per_second: messages, message_bytes_per_second: volume } = this.rates;
-    const known = this.senders.get(sender) ?? {
+    const { count, volume: room } = sender === this.last?.name ? this.last : this.remembered(sender, now);
+    return (messages === 0 || count.spend(1, now)) && (volume === 0 || room.spend(bytes, now));
+  }
+
+  private remembered(name: string, now: number): Sender {
+    const { messages_per_second: messages, message_bytes_per_second: volume } = this.rates;
+    this.last = this.senders.get(name) ?? {
+      name,
       count: new Allowance(messages, now),
       volume: new Allowance(volume, now),
     };
-    this.senders.delete(sender);
-    this.senders.set(sender, known);
+    this.senders.delete(name);
+    this.senders.set(name, this.last);
     if (this.senders.size > MAX_SENDERS) this.forgetFirst();
-    return (messages === 0 || known.count.spend(1, now)) && (volume === 0 || known.volume.spend(bytes, now));
+    return this.last;
   }
 
   /** For a sender who is held back instead of being refused; undefined where nothing limits it. @param now milliseconds */
   pace(now: number): Pace | undefined {
     const { messages_per_second: messages, message_bytes_per_second: bytes } = this.rates;
-    return messages === 0 && bytes === 0 ? undefined : new Pace(messages, bytes, now);
+    return this.on ? new Pace(messages, bytes, now) : undefined;
   }
 
   private forgetFirst(): void {

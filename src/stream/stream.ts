@@ -80,11 +80,11 @@ export class Stream implements Handler {
     this.refuseIfRetired();
     const { request, handshake } = call;
     const transport = transportOf(request.method, request.query, request.headers, handshake !== undefined);
+    if (transport === 'post') return this.requests?.answer(call) ?? this.post(call);
     const last = lastEventId(request);
     // An EventSource that comes again though its stream was over: no content tells it to stay away (HTML standard, section 9.2.3).
     if (transport === 'events' && last === ENDED_ID)
       return { status: 204, headers: [['cache-control', 'no-store']], body: undefined };
-    if (transport === 'post') return this.requests?.answer(call) ?? this.post(call);
     if (transport === 'lookup') return this.lookup(call);
     if (transport === 'long-poll') return this.longPoll(call);
     if (transport === 'last') return this.last(call);

@@ -1,12 +1,17 @@
 /**
  * What the engine alone can do: a WebSocket echo, 1 KiB with the head that a file has, and megabytes from memory at the pace of who takes them
- * (`/200m.bin`). `node bare-uws.js PORT`, and with TLS `node bare-uws.js PORT CERTIFICATE KEY`.
+ * (`/200m.bin`), and a POST that is answered with the number that its body has. `node bare-uws.js PORT`, and with TLS
+ * `node bare-uws.js PORT CERTIFICATE KEY`.
  */
-import { App, type HttpResponse, SSLApp } from 'uWebSockets.js';
+import { App, type HttpRequest, type HttpResponse, SSLApp } from 'uWebSockets.js';
 
 const BODY = Buffer.alloc(1024, 'x');
 /** Handed over at a time of what is large. */
 const CHUNK = Buffer.alloc(64 * 1024);
+
+/** The last body that was posted, and how many there have been. */
+let last: Buffer | undefined;
+let posted = 0;
 
 const [port, certificate, key] = process.argv.slice(2);
 const app =
@@ -16,12 +21,26 @@ const app =
 
 app
   .ws('/*', { message: (socket, message, binary) => void socket.send(message, binary) })
+  .post('/*', (response, request) => {
+    if (headOf(request).length === 0) response.writeStatus('400');
+    const parts: Buffer[] = [];
+    response.onAborted(() => undefined);
+    response.onData((bytes, isLast) => {
+      // They are taken away when this returns.
+      parts.push(Buffer.from(new Uint8Array(bytes)));
+      if (!isLast) return;
+      const [only] = parts;
+      last = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+      posted += last.length > 0 ? 1 : 0;
+      response.writeStatus('202 Accepted');
+      response.writeHeader('content-type', 'application/json');
+      response.writeHeader('cache-control', 'no-store');
+      response.end(`{"id":"mx0000000000-${posted}"}\n`);
+    });
+  })
   .any('/*', (response, request) => {
     // The least that a server has to do that is to decide on a request: to know it.
-    const headers: [string, string][] = [];
-    request.forEach((name, value) => {
-      headers.push([name, value]);
-    });
+    headOf(request);
     const url = request.getUrl();
     const large = Number.parseInt(url.slice(1), 10) * 1e6;
     if (request.getCaseSensitiveMethod() !== 'GET' || url === '') response.writeStatus('405');
@@ -35,6 +54,14 @@ app
   .listen('127.0.0.1', Number(port), (socket) => {
     if (socket === false) process.exit(1);
   });
+
+function headOf(request: HttpRequest): [string, string][] {
+  const headers: [string, string][] = [];
+  request.forEach((name, value) => {
+    headers.push([name, value]);
+  });
+  return headers;
+}
 
 function give(response: HttpResponse, total: number): void {
   let gone = false;

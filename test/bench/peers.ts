@@ -204,6 +204,8 @@ export const websocketdCgi = peer('websocketd --cgidir', { needs: ['websocketd']
 export const bareEcho = bare('uWS alone, no program');
 /** The same for a file: what is left when nothing is decided, looked up or counted. */
 export const bareFile = bare('uWS alone, no file');
+/** The same for a message that is posted. */
+export const barePost = bare('uWS alone, no stream');
 export const bareEchoTls = bare('uWS alone, no program', true);
 export const bareFileTls = bare('uWS alone, no file', true);
 

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchCase, column, running } from './case.ts';
-import { nchanAlone, runnel } from './peers.ts';
+import { barePost, nchanAlone, runnel } from './peers.ts';
 import { cpuOf } from './proc.ts';
 import { wrk } from './wrk.ts';
 
@@ -21,7 +21,7 @@ function publishCase(name: string, connections: number): BenchCase {
       column('server CPU µs each', 1),
       column('client CPU %', 0, false),
     ],
-    peers: [runnel('uws'), runnel('node'), nchanAlone],
+    peers: [runnel('uws'), runnel('node'), nchanAlone, barePost],
     async measure(_peer, service, { seconds, site }) {
       const { port, processes } = running(service);
       const url = `http://127.0.0.1:${port}/board`;

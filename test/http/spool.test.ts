@@ -19,12 +19,20 @@ function begin(bodyTime: number): { readonly spool: Spool; readonly body: BodyRe
     },
   };
   const limits = { body: 64 * MIB, body_memory: 64 * MIB, body_time: bodyTime, body_rate: 0, rate_window: 1000 };
-  const spool = spoolBody(exchange as unknown as Exchange, limits as unknown as Limits, new BodyClock());
+  const spool = spoolBody(
+    exchange as unknown as Exchange,
+    limits as unknown as Limits,
+    new BodyClock(),
+    performance.now(),
+  );
   assert(body !== undefined);
   return { spool, body };
 }
 
-const whole = (spool: Spool): Promise<Body> => new Promise((resolve, reject) => spool.whenDone(resolve, reject));
+const whole = (spool: Spool): Promise<Body> =>
+  new Promise((resolve, reject) =>
+    spool.whenDone((outcome) => (outcome instanceof HttpError ? reject(outcome) : resolve(outcome))),
+  );
 
 test('a large body that keeps coming is not late', async () => {
   const { spool, body } = begin(6000);

@@ -42,7 +42,7 @@ export class UwsAnswer {
   give(reply: Reply, close: boolean): void {
     const { body } = reply;
     if (isBodiless(this.owner.method, reply.status)) this.endBodiless(reply, close);
-    else if (bodyLength(body) === 0 || body === undefined) this.endEmpty(reply, close);
+    else if (body === undefined || body.length === 0) this.endEmpty(reply, close);
     else if (isSource(body) || this.owner.isLast) this.endByFlow(reply, body, close);
     else this.endAtOnce(reply, body, close);
   }

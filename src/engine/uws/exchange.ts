@@ -91,11 +91,15 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner,
     this.isCorked = false;
     if (this.state !== 'over') {
       this.listen();
-      this.iteration = this.shared.iterations.note();
+      if (this.bodyOver || this.facts.chunked) this.noteIteration();
     }
     if (this.bodyOver || this.state === 'over') return;
     this.response.onData((bytes, last) => this.bodyBytes(bytes, last));
     this.shared.liveness.add(this);
+  }
+
+  private noteIteration(): void {
+    this.iteration = this.shared.iterations.note();
   }
 
   /**
@@ -313,8 +317,14 @@ export class UwsExchange extends BaseExchange<UwsShared> implements AnswerOwner,
       this.broken(error);
     }
     this.isCorked = false;
+    // Mostly it is answered by now.
+    if (last && this.isUnanswered()) this.noteIteration();
     // Every time anew: the arrival of bytes has set the ten-second timer again, which only pausing takes away.
     if (this.bodyPaused && this.isOpen()) this.stopReading();
+  }
+
+  private isUnanswered(): boolean {
+    return this.state !== 'over';
   }
 
   private isOpen(): boolean {

@@ -27,32 +27,46 @@ export function wholeHead(reply: Reply, length: number | undefined): string | Bu
   return wire(closingHead(reply, length));
 }
 
+/** Of a list of headers. */
+interface KnownHead {
+  readonly status: number;
+  /** Undefined: it cannot be sent so. */
+  readonly head: string | undefined;
+}
+
 /**
  * The heads of replies that are given again and again, checked and put together once. They go out as one text behind the status, because
  * uWebSockets.js writes that as it is, and each call into it costs as much as the text.
  */
 export class LastingHeads {
-  private readonly known = new WeakMap<Reply, string>();
-  /** The one that was given last: it is asked for twice, and mostly given again. */
-  private last: Reply | undefined;
-  private lastHead: string | undefined;
+  private readonly known = new WeakMap<HeaderList, KnownHead>();
+  /** Of the reply that was given last: it is asked for twice, and mostly given again. */
+  private last: HeaderList | undefined;
+  private lastHead: KnownHead | undefined;
 
   /** Undefined for a reply that is not lasting, or cannot be sent so. */
   of(reply: Reply): string | undefined {
-    if (reply.lasting !== true) return undefined;
-    if (reply === this.last) return this.lastHead;
-    this.last = reply;
-    this.lastHead = this.known.get(reply) ?? this.make(reply);
-    return this.lastHead;
+    if (reply.lasting === undefined) return undefined;
+    const { headers, status } = reply;
+    if (headers !== this.last || status !== this.lastHead?.status) {
+      const known = this.known.get(headers);
+      this.last = headers;
+      this.lastHead = known?.status === status ? known : this.make(reply);
+    }
+    return this.lastHead.head;
   }
 
-  private make(reply: Reply): string | undefined {
+  private make(reply: Reply): KnownHead {
+    const known = { status: reply.status, head: this.text(reply) };
+    this.known.set(reply.headers, known);
+    return known;
+  }
+
+  private text(reply: Reply): string | undefined {
     if (!isSendable(reply)) return undefined;
     const fields = reply.headers.filter(([name]) => name !== 'date').map(([name, value]) => `\r\n${name}: ${value}`);
     const head = `${reply.status} ${reasonOf(reply)}${fields.join('')}`;
-    if (NOT_ASCII.test(head)) return undefined;
-    this.known.set(reply, head);
-    return head;
+    return NOT_ASCII.test(head) ? undefined : head;
   }
 }
 

@@ -9,12 +9,13 @@ interface ReadyReply {
   readonly cors: Cors;
   /** What the fields of `cors` depend on. */
   readonly origin: string;
-  readonly reply: Reply;
+  readonly of: Reply;
+  readonly ready: Reply;
 }
 
-/** Of one listener and one configuration. What is ready goes with the reply that it was made of. */
+/** Of one listener and one configuration. What is ready goes with the headers that it was made of. */
 export class ReadyReplies {
-  private readonly known = new WeakMap<Reply, ReadyReply>();
+  private readonly known = new WeakMap<HeaderList, ReadyReply>();
 
   /**
    * @param own the fields of the route
@@ -22,12 +23,13 @@ export class ReadyReplies {
    */
   of(reply: Reply, own: HeaderList, common: HeaderList, cors: Cors, request: Request): Reply {
     if (own.length === 0 && common.length === 0 && !cors.on) return reply;
-    const origin = reply.lasting === true ? cors.answerDependsOn(request) : undefined;
+    const origin = reply.lasting === undefined ? undefined : cors.answerDependsOn(request);
     if (origin === undefined) return complete(reply, own, common, cors, request);
-    const known = this.known.get(reply);
-    if (known !== undefined && known.own === own && known.cors === cors && known.origin === origin) return known.reply;
+    const known = this.known.get(reply.headers);
+    if (known !== undefined && known.own === own && known.cors === cors && known.origin === origin)
+      return known.of === reply ? known.ready : { ...reply, headers: known.ready.headers };
     const ready = complete(reply, own, common, cors, request);
-    this.known.set(reply, { own, cors, origin, reply: ready });
+    this.known.set(reply.headers, { own, cors, origin, of: reply, ready });
     return ready;
   }
 }

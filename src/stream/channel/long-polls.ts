@@ -144,6 +144,7 @@ export class LongPolls {
 
   /** The history has gone on. */
   publish(): void {
+    if (this.waiting.size === 0 && !this.positions.inUse) return;
     this.positions.advance(this.parts.history.end);
     for (const listener of [...this.waiting]) listener(undefined);
   }

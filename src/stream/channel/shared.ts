@@ -280,25 +280,29 @@ export class SharedChannel implements SharedSourceEvents {
     // The history may be another stream's already.
     if (this.over) return;
     if (picture !== undefined && !this.hasPictures) this.showPictures();
-    const numbered = batch.map((data) => {
-      const { id, sequence } = this.history.next();
-      return makeMessage(data, binary, id, sequence, picture);
-    });
+    const numbered: Message[] = [];
     const read = performance.now();
-    this.newest = numbered.at(-1) ?? this.newest;
-    this.newestSince = read;
-    this.isFresh = true;
     let bytes = 0;
-    for (const message of numbered) {
+    for (const data of batch) {
+      const { id, sequence } = this.history.next();
+      const message = makeMessage(data, binary, id, sequence, picture);
       bytes += message.data.length;
       this.history.add(message, read);
-      message.share();
+      numbered.push(message);
+      this.newest = message;
     }
+    this.newestSince = read;
+    this.isFresh = true;
+    if (this.members.size > 0) this.deliver(numbered, bytes, read);
+    this.longPolls.publish();
+  }
+
+  private deliver(numbered: readonly Message[], bytes: number, read: number): void {
+    for (const message of numbered) message.share();
     let delivered = false;
     for (const member of this.members.values()) if (this.delivery.publish(member, numbered, bytes)) delivered = true;
     if (delivered) this.parts.counts.delivered(read);
     for (const message of numbered) message.unshare();
-    this.longPolls.publish();
   }
 
   messageFor(clients: readonly string[], message: Buffer): void {
@@ -329,7 +333,7 @@ export class SharedChannel implements SharedSourceEvents {
   }
 
   lastId(): string {
-    return this.history.lastId;
+    return this.newest?.id ?? this.history.lastId;
   }
 
   kept(): Promise<boolean> | undefined {

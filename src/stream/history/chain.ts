@@ -37,7 +37,14 @@ class Page {
     private readonly names: MessageNames,
     /** The number of its first message; they follow each other without a gap. */
     public first: number,
+    /** Bytes that it has room for as soon as it has a message. */
+    private readonly usual = FIRST_PAGE,
   ) {}
+
+  /** Of the page behind this one, by what this one has come to: a stream that has said much is likely to. */
+  get usualOfNext(): number {
+    return Math.max(FIRST_PAGE, this.bytes.length >>> 1);
+  }
 
   takes({ sequence, picture, data: { length } }: Message): boolean {
     if (this.count === 0) return true;
@@ -85,7 +92,7 @@ class Page {
 
   /** What was read from it before keeps its memory. */
   private grow(used: number, needed: number): void {
-    const larger = Buffer.allocUnsafeSlow(Math.min(PAGE, Math.max(FIRST_PAGE, needed, this.bytes.length * 2)));
+    const larger = Buffer.allocUnsafeSlow(Math.min(PAGE, Math.max(this.usual, needed, this.bytes.length * 2)));
     this.bytes.copy(larger, 0, 0, used);
     this.bytes = larger;
   }
@@ -326,7 +333,7 @@ export class Chain {
   }
 
   private link(): void {
-    const page = new Page(this.names, this.lastSequence + 1);
+    const page = new Page(this.names, this.lastSequence + 1, this.last.usualOfNext);
     this.last.next = page;
     this.last = page;
   }

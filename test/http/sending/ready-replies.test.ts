@@ -25,7 +25,7 @@ function request(origin?: string, method = 'GET'): Request {
   };
 }
 
-function reply(lasting: boolean): Reply {
+function reply(lasting?: 'whole'): Reply {
   return { status: 200, headers: [['content-type', 'text/plain']], body: 'x', lasting };
 }
 
@@ -36,19 +36,30 @@ function allowed({ headers }: Reply): string | undefined {
 test('a lasting reply is made ready once, one that does not last each time; nothing to add is no other reply', () => {
   const ready = new ReadyReplies();
   const off = cors();
-  const file = reply(true);
+  const file = reply('whole');
   const first = ready.of(file, OWN, COMMON, off, request());
   assert.deepEqual(first.headers.map(([name]) => name), ['content-type', 'x-own', 'strict-transport-security']); // biome-ignore format: one line
-  assert.equal(first.lasting, true);
+  assert.equal(first.lasting, 'whole');
   assert.equal(ready.of(file, OWN, COMMON, off, request()), first);
-  const page = reply(false);
+  const page = reply();
   assert.notEqual(ready.of(page, OWN, COMMON, off, request()), ready.of(page, OWN, COMMON, off, request()));
   assert.equal(ready.of(file, [], [], off, request()), file);
 });
 
+test('of a reply with a lasting head the fields are put together once, and the body is its own', () => {
+  const ready = new ReadyReplies();
+  const off = cors();
+  const { headers } = reply();
+  const said = (body: string): Reply => ready.of({ status: 202, headers, body, lasting: 'head' }, OWN, COMMON, off, request()); // biome-ignore format: one line
+  const [first, second] = [said('a'), said('b')];
+  assert.equal(first.headers, second.headers);
+  assert.deepEqual(first.headers.map(([name]) => name), ['content-type', 'x-own', 'strict-transport-security']); // biome-ignore format: one line
+  assert.deepEqual([first.body, second.body, second.status, second.lasting], ['a', 'b', 202, 'head']);
+});
+
 test('another route with the same file, and the same route with other origins, get their own', () => {
   const ready = new ReadyReplies();
-  const file = reply(true);
+  const file = reply('whole');
   const listed = cors('https://a.test', 'https://b.test');
   for (let round = 0; round < 2; round++) {
     assert.equal(allowed(ready.of(file, [], [], listed, request('https://a.test'))), 'https://a.test');
@@ -63,7 +74,7 @@ test('another route with the same file, and the same route with other origins, g
 test('what is asked by OPTIONS is made each time', () => {
   const ready = new ReadyReplies();
   const everybody = cors('*');
-  const file = reply(true);
+  const file = reply('whole');
   assert.notEqual(
     ready.of(file, [], [], everybody, request('https://a.test', 'OPTIONS')),
     ready.of(file, [], [], everybody, request('https://a.test', 'OPTIONS')),

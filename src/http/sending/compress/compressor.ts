@@ -66,7 +66,7 @@ export class Compressor {
   ): Reply | Promise<Reply> {
     const { body } = reply;
     if (typeof body === 'object' && 'start' in body) return this.flowing(zlib, reply, body, method, route);
-    return reply.lasting === true ? this.lasting(zlib, reply, route) : this.once(zlib, reply, route);
+    return reply.lasting === 'whole' ? this.lasting(zlib, reply, route) : this.once(zlib, reply, route);
   }
 
   /** Whoever asks next gets the same. */
@@ -128,7 +128,7 @@ export class Compressor {
 
   /** The same reply, as a client gets it that takes it as it is. */
   private varied(reply: Reply): Reply {
-    if (reply.lasting === true) return this.formsOf(reply).plain;
+    if (reply.lasting === 'whole') return this.formsOf(reply).plain;
     return { ...reply, headers: variedFields(reply.headers) };
   }
 

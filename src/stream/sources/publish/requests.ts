@@ -6,6 +6,7 @@ import type { Call } from '../../../http/handler.ts';
 import type { LiveBody } from '../../../http/live-body.ts';
 import { bodyBytes } from '../../../http/spool.ts';
 import { queryValue } from '../../../net/query.ts';
+import type { Series } from '../../../ops/metrics/tally.ts';
 import type { ClientRequest } from '../../../policy/addresses.ts';
 import { noRoom } from '../../../programs/start-error.ts';
 import { largestMessage } from '../../keys.ts';
@@ -33,6 +34,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
   private readonly ids: KnownIds;
   private readonly writers = new Set<LiveWriter>();
   private readonly maxMessage: number;
+  private posted: Series | undefined;
   private finished: string | undefined;
 
   constructor(
@@ -105,12 +107,21 @@ export class PublishRequests implements SharedSources, WritingRequests {
       return answerTo(known);
     }
     if (bytes.length > this.maxMessage) throw new HttpError(413, `the message is larger than ${this.maxMessage} bytes`);
-    count(this.parts, 'post', 1, bytes.length);
+    this.countPosted(bytes.length);
     source.away = undefined;
     const type = headerValue(call.request.headers, 'content-type');
     const published = source.publish([bytes], isBinary(type, bytes, framing.binary));
     if (key !== undefined) this.ids.remember(key, published);
     return answerTo(published);
+  }
+
+  /** Its series is made with the first. */
+  private countPosted(bytes: number): void {
+    const { counts } = this.parts;
+    counts.in.value++;
+    counts.inBytes.value += bytes;
+    this.posted ??= counts.tallies.published.series(counts.route, 'post');
+    this.posted.value++;
   }
 
   private write(call: Call, body: LiveBody, source: PublishedSource): Promise<Reply> {
@@ -125,9 +136,9 @@ export class PublishRequests implements SharedSources, WritingRequests {
       { framing, maxMessage: this.maxMessage, idleTimeout: options.idleTimeout },
       {
         publish: (batch) => {
-          let bytes = 0;
-          for (const message of batch) bytes += message.length;
-          count(parts, 'body', batch.length, bytes);
+          for (const message of batch) counts.inBytes.value += message.length;
+          counts.in.value += batch.length;
+          counts.tallies.published.add(batch.length, route, 'body');
           return source.publish(batch);
         },
         cut: () => counts.drop('cut_message'),
@@ -165,13 +176,6 @@ function isWrite({ method }: ClientRequest): boolean {
 /** Its body ends when its client shuts its sending side: HTTP/1.0, as somebody types it into netcat. */
 function isOpenEnded({ version, headers }: ClientRequest): boolean {
   return version === '1.0' && headerValue(headers, 'content-length') === undefined;
-}
-
-/** How many messages came, and by which way. */
-function count({ counts }: SourceParts, way: 'post' | 'body', messages: number, bytes: number): void {
-  counts.in.value += messages;
-  counts.inBytes.value += bytes;
-  counts.tallies.published.add(messages, counts.route, way);
 }
 
 function answerTo({ id, kept }: Published): Reply | Promise<Reply> {
