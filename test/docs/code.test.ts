@@ -10,6 +10,7 @@ import { NGINX } from '../support/nginx.ts';
 import { type Block, readPages } from './pages.ts';
 
 const blocks = readPages().flatMap((page) => page.blocks);
+const NCHAN = '/usr/lib/nginx/modules/ngx_nchan_module.so';
 /** Every language that a block may have. `test/docs/configurations.test.ts` reads TOML. */
 const LANGUAGES = ['', 'c', 'html', 'ini', 'js', 'json', 'logrotate', 'nginx', 'python', 'sh', 'text', 'toml', 'yaml'];
 
@@ -106,13 +107,14 @@ test('C', (t) => {
 });
 
 test('parts of a configuration of nginx', (t) => {
-  if (!existsSync(NGINX)) return t.skip('needs nginx');
+  if (!existsSync(NGINX) || !existsSync(NCHAN)) return t.skip('needs nginx with nchan');
   const folder = folderWith(t, {});
   noneIsWrong(of('nginx'), (text) => {
     const server = /^\s*(server|http)\b/.test(text)
       ? text
       : `server { listen 127.0.0.1:1; ${/^\s*location/.test(text) ? text : `location / { ${text} }`} }`;
-    const file = `pid nginx.pid;\nevents {}\nhttp { access_log off;\n${server.replaceAll('$remote_user', '$host')}\n}\n`;
+    const load = text.includes('nchan_') ? `load_module ${NCHAN};\n` : '';
+    const file = `${load}pid nginx.pid;\nevents {}\nhttp { access_log off;\n${server.replaceAll('$remote_user', '$host')}\n}\n`;
     return judged(t, NGINX, (path) => ['-t', '-q', '-p', folder, '-e', 'stderr', '-c', path])(file);
   });
 });

@@ -62,3 +62,16 @@ test('the links of every page', () => {
   );
   assert.deepEqual(found, []);
 });
+
+test('docs/README.md has every page of docs/ and deploy/', () => {
+  const index = readPage('docs/README.md');
+  const listed = new Set(
+    index.prose.flatMap(({ text }) => targetsOf(text).map((target) => normalize(join('docs', target)))),
+  );
+  const missing = readPages().filter(({ path }) => path.includes('/') && path !== index.path && !listed.has(path));
+  assert.deepEqual(
+    missing.map(({ path }) => path),
+    [],
+    'put these pages under Start, Tasks, Reference or Concepts',
+  );
+});
