@@ -2,8 +2,10 @@
  * The Markdown pages for users, and what of them a test can run or check: blocks of code, code within a sentence, headings and links.
  *
  * The words behind the language of a block say what is done with it; no reader sees them. Without such a word a block is run or checked.
- * `shown="why"` leaves that out: what needs root, a board or the Internet, with the reason. `warns="words"` says which warning of `check` a
- * configuration has on purpose.
+ *
+ * - `shown="why"`: not run, because it needs root, a board or the Internet. Its syntax and what it says to runnel are checked all the same.
+ * - `file="runnel.toml"`: the reader saves it, and the commands below use it.
+ * - `warns="words"`: a configuration of which `check` has to warn, with these words.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,6 +19,8 @@ export interface Block {
   readonly language: string;
   /** Why it is neither run nor checked beyond its syntax. */
   readonly shown: string | undefined;
+  /** The file that the reader saves it as, from where the reader is. */
+  readonly file: string | undefined;
   /** Words of the warning that `runnel check` is to give. */
   readonly warns: string | undefined;
   /** The headings that it is below, the nearest last. */
@@ -37,14 +41,14 @@ function note(info: string, name: string): string | undefined {
   return new RegExp(`\\b${name}="([^"]*)"`).exec(info)?.[1];
 }
 
-/** Every page for users: the README, docs/, deploy/. */
+/** Every page for users: the README, config/, docs/, deploy/. */
 export function readPages(): readonly Page[] {
   const below = (folder: string): readonly string[] =>
     readdirSync(folder, { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.md'))
       .map((name) => join(folder, name))
       .sort();
-  return ['README.md', ...below('docs'), ...below('deploy')].map(readPage);
+  return ['README.md', ...below('config'), ...below('docs'), ...below('deploy')].map(readPage);
 }
 
 export function readPage(path: string): Page {
@@ -69,6 +73,7 @@ export function readPage(path: string): Page {
         line: open.line,
         language: /^\S*/.exec(info)?.[0] ?? '',
         shown: note(info, 'shown'),
+        file: note(info, 'file'),
         warns: note(info, 'warns'),
         headings: headings.filter((heading) => heading !== undefined),
         text: lines.map((code) => `${code.slice(indent)}\n`).join(''),
