@@ -10,7 +10,9 @@ import { highlight } from './highlight.mjs';
 export function render(text, resolve) {
   const markdown = new MarkdownIt({ html: true, highlight });
   markdown.renderer.rules.html_block = markdown.renderer.rules.html_inline = (tokens, at) =>
-    tokens[at].content.startsWith('<!--') ? '' : tokens[at].content;
+    tokens[at].content
+      .replaceAll(/<!--[\s\S]*?-->/g, '')
+      .replaceAll(/ (src|srcset|href)="([^"]*)"/g, (_, name, to) => ` ${name}="${resolve(to).href}"`);
   // A table may be wider than a phone: it scrolls by itself, by keyboard too. One of keys stacks its cells there instead.
   markdown.renderer.rules.table_open = (all, at) =>
     `<div class="table" role="group" aria-label="Table" tabindex="0"><table${all[at].meta?.ofKeys ? ' class="keys"' : ''}>\n`;

@@ -59,7 +59,7 @@ describe('the site of the documentation', () => {
     );
     const broken: string[] = [];
     for (const file of pages()) {
-      const links = [...read(file).matchAll(/ (?:href|src|data-index)="([^"]*)"/g)].map(([, link = '']) =>
+      const links = [...read(file).matchAll(/ (?:href|src|srcset|data-index)="([^"]*)"/g)].map(([, link = '']) =>
         unescaped(link),
       );
       for (const link of links.filter((each) => !/^([a-z]+:|\/)/.test(each))) {

@@ -1,0 +1,35 @@
+/** What the README promises at a glance: the ten lines, the commands, a picture that is small enough, and dates at its figures. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { test } from 'node:test';
+
+const README = readFileSync('README.md', 'utf8');
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  readonly scripts: { readonly [name: string]: string };
+};
+
+test('the ten lines are config/minimal.toml', () => {
+  const lines = readFileSync('config/minimal.toml', 'utf8').replaceAll(/^#.*\n/gm, '');
+  assert.ok(README.includes(`\`\`\`toml\n${lines}\`\`\``));
+});
+
+test('each npm command is one of package.json', () => {
+  const names = [...README.matchAll(/npm (?:run )?(start|test|(?<=run )[\w:]+)/g)].map(([, name = '']) => name);
+  assert.ok(names.length >= 4);
+  assert.deepEqual(
+    names.filter((name) => scripts[name] === undefined),
+    [],
+  );
+});
+
+test('the moving picture is at most 500 KB, and a still one stands in for it', () => {
+  const pictures = [...README.matchAll(/ (?:src|srcset)="([^"]*)"/g)].map(([, path = '']) => path);
+  assert.equal(pictures.length, 2);
+  for (const path of pictures) assert.ok(existsSync(path) && statSync(path).size < 500_000, path);
+});
+
+test('each figure of the table has the day on which it was measured', () => {
+  const rows = README.split('\n').filter((line) => /^\| .* \| [*\d–]/.test(line));
+  assert.ok(rows.length >= 15, `${rows.length} rows`);
+  for (const row of rows) assert.match(row, /^\| (… [^|]*\| |[^|]*\| 20\d\d-\d\d-\d\d )\|/, row);
+});
