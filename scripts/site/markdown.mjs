@@ -13,14 +13,16 @@ export function render(text, resolve) {
     tokens[at].content
       .replaceAll(/<!--[\s\S]*?-->/g, '')
       .replaceAll(/ (src|srcset|href)="([^"]*)"/g, (_, name, to) => ` ${name}="${resolve(to).href}"`);
-  // A table may be wider than a phone: it scrolls by itself, by keyboard too. One of keys stacks its cells there instead.
+  // A table may be wider than a phone: it scrolls by itself, by keyboard too. One of words stacks its cells there instead.
   markdown.renderer.rules.table_open = (all, at) =>
-    `<div class="table" role="group" aria-label="Table" tabindex="0"><table${all[at].meta?.ofKeys ? ' class="keys"' : ''}>\n`;
+    `<div class="table" role="group" aria-label="Table" tabindex="0"><table${kindOfTable(all.slice(at))}>\n`;
   markdown.renderer.rules.table_close = () => '</table></div>\n';
   const tokens = markdown.parse(text, {});
   const headings = [];
   const sections = [{ anchor: '', heading: '', text: '' }];
   const anchors = new Set();
+  let heads = [];
+  let column = 0;
   let description = '';
   for (const [at, token] of tokens.entries()) {
     if (token.type === 'heading_open') {
@@ -42,7 +44,11 @@ export function render(text, resolve) {
     } else if (token.type === 'fence') sections.at(-1).text += `${token.content.replaceAll(/\s+/g, ' ')} `;
     // No inline styles: the pages are to work with a strict Content-Security-Policy.
     if (token.attrGet('style') === 'text-align:right') token.attrs = [['class', 'right']];
-    if (token.type === 'table_open') token.meta = { ofKeys: tokens[at + 4]?.content === 'key' };
+    // Where a phone stacks the cells of a row, each says of which column it is.
+    if (token.type === 'thead_open') heads = [];
+    if (token.type === 'th_open') heads.push(plain(tokens[at + 1]));
+    if (token.type === 'tr_open') column = 0;
+    if (token.type === 'td_open' && heads[column++] && column > 1) token.attrSet('data-column', heads[column - 1]);
     // The first cell of a head is often empty; a cell without a word is no head.
     if (token.type === 'th_open' && tokens[at + 1].content === '') token.tag = 'td';
     else if (token.type === 'th_close' && tokens[at - 1].content === '') token.tag = 'td';
@@ -54,6 +60,18 @@ export function render(text, resolve) {
   };
   const content = markdown.renderer.render(tokens, markdown.options, {});
   return { content, headings, description: description.slice(0, 200), sections };
+}
+
+/** How a table is shown on a phone: of numbers as it is, of keys of the configuration as they need it, of many words one cell below the other. */
+function kindOfTable(tokens) {
+  const head = tokens.slice(
+    0,
+    tokens.findIndex(({ type }) => type === 'thead_close'),
+  );
+  const cells = head.filter(({ type }) => type === 'inline');
+  if (head.some((token) => token.attrGet('class') === 'right')) return ' class="numbers"';
+  if (cells[0]?.content === 'key' && cells.length === 4) return ' class="keys"';
+  return cells.length > 2 ? ' class="words"' : '';
 }
 
 function link(token, next, resolve) {

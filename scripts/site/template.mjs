@@ -2,11 +2,15 @@
 import { posix } from 'node:path';
 import { escapeHtml } from './highlight.mjs';
 
+/** A longer list of headings shows those of the upper level alone. */
+const MOST_INSIDE = 24;
+
 export function page({ title, description, content, headings, output, groups, version, previous, next }) {
   const to = (target) => posix.relative(posix.dirname(output), target);
   const link = (target, text, extra = '') => `<a href="${to(target)}"${extra}>${escapeHtml(text)}</a>`;
   const here = (each) => (each.output === output ? ' aria-current="page"' : '');
-  const inside = headings.filter(({ level }) => level < 4);
+  const upper = headings.filter(({ level }) => level < 4);
+  const inside = upper.length > MOST_INSIDE ? upper.filter(({ level }) => level === 2) : upper;
   const lead = ({ anchor, heading }) => `<a href="#${anchor}">${escapeHtml(heading)}</a>`;
   // On a small screen the contents of the page are where its name is; on a large one they have a column.
   const below = (each) =>
