@@ -6,15 +6,18 @@ export class HttpError extends Error {
   readonly status: number;
   /** Further header fields of the answer, such as Retry-After; names in lower case. */
   readonly headers: readonly (readonly [string, string])[];
+  /** A sentence for a person who sees the page of this error, where that of its status says too little. */
+  readonly told: string | undefined;
   constructor(
     status: number,
     message: string,
-    options?: ErrorOptions & { headers?: readonly (readonly [string, string])[] },
+    options?: ErrorOptions & { headers?: readonly (readonly [string, string])[]; told?: string },
   ) {
     super(message, options);
     this.name = 'HttpError';
     this.status = status;
     this.headers = options?.headers ?? [];
+    this.told = options?.told;
   }
 }
 

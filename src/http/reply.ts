@@ -34,21 +34,40 @@ const SENTENCES: ReadonlyMap<number, string> = new Map([
 /** Those of which a client that wants no page is told so, too: it has to ask otherwise. */
 const TOLD_IN_TEXT: ReadonlySet<number> = new Set([421]);
 
+/** What the page of an error has beside its status. */
+export interface ErrorPage {
+  /** Where its link to the start page leads; undefined: nowhere. */
+  readonly home: string | undefined;
+  /** A sentence in the place of the status' own. */
+  readonly told?: string | undefined;
+}
+
+/** After these the same request may go well a moment later. */
+const PASSING: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+
 /**
- * What a client is told of an error: the status, and the id under which the log has the cause. `html`: as a page for people.
+ * What a client is told of an error: the status, and the id under which the log has the cause. `page`: as a page for people, else as text.
  * This is the one writer of error answers above the engines.
  */
-export function errorReply(status: number, id: string, headers: HeaderList, html: boolean): Reply {
+export function errorReply(status: number, id: string, headers: HeaderList, page: ErrorPage | undefined): Reply {
   if (status < 400) return { status, headers, body: undefined };
   const title = `${status} ${REASONS[status] ?? 'Error'}`;
   const sentence =
-    SENTENCES.get(status) ?? (status < 500 ? 'The request failed.' : 'Something went wrong on the server.');
-  const told = TOLD_IN_TEXT.has(status) ? `${sentence}\n\n` : '';
-  if (!html) return textReply(status, `${title}\n\n${told}id ${id}\n`, headers);
+    page?.told ??
+    SENTENCES.get(status) ??
+    (status < 500 ? 'The request failed.' : 'Something went wrong on the server.');
+  if (page === undefined) {
+    const told = TOLD_IN_TEXT.has(status) ? `${sentence}\n\n` : '';
+    return textReply(status, `${title}\n\n${told}id ${id}\n`, headers);
+  }
+  const links = [
+    ...(PASSING.has(status) ? ['<a href="">Try again</a>'] : []),
+    ...(page.home === undefined ? [] : [`<a href="${escapeHtml(page.home)}">Start page</a>`]),
+  ];
   const body = `${pageStart(title)}<div class="error">
 <h1>${escapeHtml(title)}</h1>
-<p>${sentence}</p>
-<p class="quiet">Details are in the log of the server: id <code>${escapeHtml(id)}</code></p>
+<p>${escapeHtml(sentence)}</p>
+${links.length === 0 ? '' : `<p>${links.join(' · ')}</p>\n`}<p class="quiet">Details are in the log of the server: id <code>${escapeHtml(id)}</code></p>
 </div>
 ${PAGE_END}`;
   return { status, headers: [...PAGE_HEADERS, NO_STORE, ...headers], body };

@@ -55,7 +55,10 @@ export class Scripts {
       const found = await locateProgram(this.root, [...folder, name]).catch(unlessNotThere);
       if (found) return found;
     }
-    throw new FileRefusal(403, 'a folder, not a program');
+    throw new FileRefusal(
+      403,
+      'this is a folder; "index" in the table of the route would name the program that serves it',
+    );
   }
 }
 

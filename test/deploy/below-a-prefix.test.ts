@@ -72,9 +72,14 @@ describe('below a path', () => {
       );
       assert.equal(up, `${base}/files/`);
       assert.equal((await get(file ?? '')).text, 'a file');
-      const missing = await ask(port, `${prefix}/none`, { headers: { accept: 'text/html' } });
-      assert.equal(missing.status, 404);
-      assert.doesNotMatch(missing.body, /(?:href|src)="\//);
+      for (const path of ['/none', '/files/sub/none']) {
+        const missing = await ask(port, `${prefix}${path}`, { headers: { accept: 'text/html' } });
+        assert.equal(missing.status, 404);
+        const links = [...missing.body.matchAll(/(?:href|src)="([^"]*)"/g)].map(
+          ([, to = '']) => new URL(to, base + path).href,
+        );
+        assert.deepEqual(links, [`${base}/`]);
+      }
 
       const socket = await TestSocket.open(`${base.replace('http', 'ws')}/live/echo`, {
         origin: `http://127.0.0.1:${port}`,

@@ -173,7 +173,7 @@ class CgiPrograms {
       permit.release();
       // A file of a folder may simply not be meant to be run.
       if (config.root !== undefined && command.program === command.script.file && isNotExecutable(error)) {
-        throw new HttpError(403, 'not executable', { cause: error });
+        throw new HttpError(403, 'the file is not executable: chmod +x makes it a program', { cause: error });
       }
       throw asStartError(error);
     }

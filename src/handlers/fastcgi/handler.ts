@@ -95,7 +95,10 @@ class FastcgiApplication {
     const script = await scripts.find(call.rest);
     // Only these: an application that was handed an uploaded picture with a program in it would run that.
     if (script && !this.config.extensions.some((extension) => script.file.endsWith(extension))) {
-      throw new HttpError(403, `not one of ${this.config.extensions.join(', ')}`);
+      throw new HttpError(
+        403,
+        `the name of the file does not end in ${this.config.extensions.join(' or ')} ("extensions")`,
+      );
     }
     return script;
   }

@@ -32,6 +32,8 @@ export interface StaticDeps {
   readonly log: Log;
 }
 
+const NO_INDEX = 'the folder has no index file; "listing = true" in the table of the route would list its files';
+
 /** Serves the files below `config.root`. */
 export function staticHandler(config: StaticConfig, deps: StaticDeps): Handler {
   const files = new StaticFiles(config, deps);
@@ -105,7 +107,7 @@ class StaticFiles {
       // Below an exact route nothing is served that a listing could lead to.
       if (this.listings !== undefined && (rest !== '' || this.deps.route.endsWith('/')))
         return await this.listings.reply(rest, request);
-      throw new HttpError(403, 'a folder without an index file');
+      throw new HttpError(403, NO_INDEX, { told: 'This folder has no page of its own, and its files are not listed.' });
     } catch (error) {
       const fallback = error instanceof FileRefusal && error.status === 404 ? await this.fallbackFor(call) : undefined;
       if (fallback !== undefined) return await this.answer(fallback, request);

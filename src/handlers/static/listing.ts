@@ -79,7 +79,8 @@ interface Format {
   readonly headers: HeaderList;
   start(heading: Heading, sorted: boolean): string;
   entry(entry: FolderEntry, first: boolean): string;
-  readonly end: string;
+  /** @param empty nothing is listed */
+  end(empty: boolean): string;
 }
 
 /** The listing as text, piece by piece, as far as it is asked for. */
@@ -95,7 +96,7 @@ async function* written(listing: FolderListing, format: Format, heading: Heading
     // Entries that are left out may leave a batch empty.
     if (text !== '') yield Buffer.from(text);
   }
-  yield Buffer.from(format.end);
+  yield Buffer.from(format.end(first));
 }
 
 const HTML_FORMAT: Format = {
@@ -113,7 +114,7 @@ const HTML_FORMAT: Format = {
     const facts = `<small>${shown}</small> <span class="quiet">${kind === 'folder' ? '' : readableSize(size)}</span>`;
     return `<li>${link} ${facts}</li>\n`;
   },
-  end: `</ul>\n${PAGE_END}`,
+  end: (empty) => `</ul>\n${empty ? '<p class="quiet">This folder has no files to show.</p>\n' : ''}${PAGE_END}`,
 };
 
 /** nginx's own format, so that what reads the one reads the other. */
@@ -125,7 +126,7 @@ const JSON_FORMAT: Format = {
     const entry = kind === 'folder' ? { name, type: 'directory', mtime } : { name, type: 'file', mtime, size };
     return `${first ? '' : ','}\n${JSON.stringify(entry)}`;
   },
-  end: '\n]\n',
+  end: () => '\n]\n',
 };
 
 function wantsJson(request: Request): boolean {

@@ -136,6 +136,17 @@ export class PipelineCall implements Call, RequestFacts {
     return `./${folder.slice(path.lastIndexOf('/') + 1)}`;
   }
 
+  /** What leads a client from where it asked to our "/", below whatever prefix a proxy has taken off; undefined where it is there. */
+  private get homeReference(): string | undefined {
+    const { prefix = '', path } = this.request;
+    if (path === '/') return undefined;
+    if (prefix !== '') return `${prefix}/`;
+    // As the client has spelled it: by that it resolves a relative reference.
+    const folders = this.exchange.request.path.split('/').length - 2;
+    if (folders < 0 || folders > MAX_FOLDERS) return undefined;
+    return folders === 0 ? './' : '../'.repeat(folders);
+  }
+
   /** The parameter of the client's query that has one. */
   private get token(): string | undefined {
     return tokenParameter(this.exchange.request.query);
@@ -221,7 +232,11 @@ export class PipelineCall implements Call, RequestFacts {
     this.spool?.cancel();
     const own: HeaderList = error instanceof HttpError ? error.headers : [];
     const headers: HeaderList = status < 400 ? own : [...own, ['x-request-id', this.id]];
-    const plain = (): Reply => errorReply(status, this.id, headers, asksForHtml(this.request.headers));
+    const plain = (): Reply => {
+      const told = error instanceof HttpError ? error.told : undefined;
+      const page = asksForHtml(this.request.headers) ? { home: this.homeReference, told } : undefined;
+      return errorReply(status, this.id, headers, page);
+    };
     const page = this.route?.handler.errorPage?.(status);
     if (page === undefined) {
       this.answer(plain());
@@ -306,6 +321,9 @@ export class PipelineCall implements Call, RequestFacts {
     requestTimes.series(this.routeName, statusClass(status)).observe((now - this.started) / 1000);
   }
 }
+
+/** A path of more folders than this gets no link to the start page, which would be as long as the path. */
+const MAX_FOLDERS = 64;
 
 function clientLeft(): HttpError {
   return new HttpError(CLIENT_LEFT, 'the client left');

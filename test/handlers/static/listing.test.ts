@@ -93,6 +93,9 @@ test('without `listing` a folder is 403, and an index file comes first', async (
   assert.equal((await get(open.port, '/sub/')).body.toString(), 'index');
   mkdirSync(join(open.root, 'empty'));
   assert.equal((await get(open.port, '/empty/', JSON_ONLY)).body.toString(), '[\n]\n');
+  const empty = /This folder has no files to show/;
+  assert.match((await get(open.port, '/empty/', BROWSER)).body.toString(), empty);
+  assert.doesNotMatch((await get(open.port, '/none/', BROWSER)).body.toString(), empty);
   chmodSync(join(open.root, 'none'), 0o755);
 });
 

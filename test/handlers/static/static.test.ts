@@ -345,6 +345,36 @@ describe('errors', () => {
     });
   });
 
+  test('the page leads back to the start page, from however deep, and from nowhere to itself', async (t) => {
+    const gateway = await serve(t, '', {});
+    const cases = [
+      ['/missing', '/'],
+      ['/missing?x=1', '/'],
+      ['/a/missing', '/'],
+      ['/a/missing/', '/'],
+      ['/a//b/%2e/missing', '/'],
+      ['/', undefined],
+      [`/${'a/'.repeat(1000)}`, undefined],
+    ] as const;
+    await onBoth(t, gateway, async (port) => {
+      for (const [path, home] of cases) {
+        const page = await get(port, path, BROWSER);
+        assert.ok(page.status >= 400, path);
+        const href = /<a href="([^"]*)">Start page<\/a>/.exec(page.body.toString())?.[1];
+        const there = href === undefined ? undefined : new URL(href, `http://x${path}`).pathname;
+        assert.equal(there, home, path.slice(0, 40));
+      }
+    });
+  });
+
+  test('a folder without an index file says that it is one, and the log names the key that lists it', async (t) => {
+    const gateway = await serve(t, '', { 'sub/x': '' });
+    const page = await get(gateway.port, '/sub/', BROWSER);
+    assert.equal(page.status, 403);
+    assert.match(page.body.toString(), /This folder has no page of its own, and its files are not listed\./);
+    await gateway.logged((line) => String(line['because']).includes('"listing = true" in the table of the route'));
+  });
+
   test("the route's own pages keep the status, whoever has found the error", async (t) => {
     const pages =
       'error_pages = { "404" = "errors/404.html", "403" = "errors/403.txt", "405" = "errors/405.html", "416" = "errors/404.html" }';
