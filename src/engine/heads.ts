@@ -40,6 +40,8 @@ export interface HeadFacts {
   readonly asksUpgrade: boolean;
   /** The client wants the connection closed after the answer (RFC 9112 section 9.6). */
   readonly asksClose: boolean;
+  /** The client expects something of us beside 100 Continue, which no server of today knows (RFC 9110 section 10.1.1). */
+  readonly expectsMore: boolean;
 }
 
 /**
@@ -53,6 +55,7 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
   let upgrade = false;
   let connection = false;
   let close = false;
+  let more = false;
   for (const [name, value] of headers) {
     switch (name) {
       case 'host':
@@ -66,6 +69,9 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
       case 'transfer-encoding':
         if (coding !== undefined) return 'more than one Transfer-Encoding';
         coding = value;
+        break;
+      case 'expect':
+        more ||= value !== '' && value.toLowerCase() !== '100-continue';
         break;
       case 'upgrade':
         upgrade ||= lists(value, 'websocket');
@@ -92,6 +98,7 @@ export function readFacts(headers: HeaderList, version: '1.0' | '1.1'): HeadFact
     hasBody: chunked || (contentLength ?? 0) > 0,
     asksUpgrade: upgrade && connection,
     asksClose: close,
+    expectsMore: more,
   };
 }
 

@@ -1,6 +1,6 @@
 /** What an engine answers by itself, before anybody above it is asked. */
 import { type HeaderList, headerValue, type Reply, type Request } from './engine.ts';
-import { isTargetText, isToken, type Opening } from './heads.ts';
+import { type HeadFacts, isTargetText, isToken, type Opening } from './heads.ts';
 import { plainReply } from './replies.ts';
 
 const STRIPPED =
@@ -19,13 +19,18 @@ export const REFUSED_TOO_OFTEN: Reply = refusalReply(429, 'too many requests');
 export const TOO_MANY_CONNECTIONS: Reply = refusalReply(503, 'too many connections');
 
 /** `opening` is the WebSocket handshake, when the client asked for one. */
-export function headRefusal(request: Request, opening: Opening | undefined): HeadRefusal | undefined {
+export function headRefusal(
+  request: Request,
+  facts: Pick<HeadFacts, 'expectsMore'>,
+  opening: Opening | undefined,
+): HeadRefusal | undefined {
   const { method, path, query } = request;
   // Nearly all of them are this one, and patterns cost.
   if (method !== 'GET' && !isToken(method)) return refusal(400, 'a method that is not a token');
   if (!isTargetText(path) || (query !== undefined && !isTargetText(query)))
     return refusal(400, 'a request target with invalid characters');
   if (method === 'CONNECT') return refusal(405, 'CONNECT');
+  if (facts.expectsMore) return refusal(417, 'an Expect other than 100-continue');
   if (opening === undefined) return isStrippedHandshake(request) ? refusal(426, STRIPPED) : undefined;
   return opening.refused === undefined ? undefined : refusal(opening.refused, opening.reason);
 }

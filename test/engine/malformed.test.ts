@@ -42,6 +42,12 @@ const ROWS: readonly Row[] = [
   { what: 'DEL in the target', bytes: `GET /a\x7fb HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   { what: 'DEL in the query', bytes: `GET /?a\x7fb HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   { what: 'a target without a slash', bytes: `GET a HTTP/1.1\r\n${HOST}\r\n`, uws: 505, node: 400, untold: ['uws'] },
+  {
+    what: 'an expectation that nobody knows',
+    bytes: `POST / HTTP/1.1\r\n${HOST}Expect: 200-ok\r\nContent-Length: 2\r\n\r\nhi`,
+    uws: 417,
+    node: 417,
+  },
   { what: 'a method that is not a token', bytes: `G{} / HTTP/1.1\r\n${HOST}\r\n`, uws: 400, node: 400 },
   {
     what: 'a line break without CR',

@@ -223,7 +223,7 @@ export class NodeServer {
       awaitsContinue,
       this.shared,
     );
-    exchange.handle(headRefusal(request, opening));
+    exchange.handle(headRefusal(request, facts, opening));
   }
 
   /** Without TLS of ours a preface tells that the client speaks TLS, or nothing. */

@@ -217,7 +217,7 @@ export class UwsServer {
       }
       const opening =
         facts.asksUpgrade && request.method === 'GET' ? readOpening(request.headers, facts.hasBody) : undefined;
-      const refusal = headRefusal(request, opening);
+      const refusal = headRefusal(request, facts, opening);
       const last: UwsLast | undefined = isLast ? { grip } : undefined;
       exchange = new UwsExchange(request, response, facts, asUwsOpening(opening, context), last, this.shared, known);
       exchange.handle(refusal);

@@ -191,7 +191,7 @@ export class Session {
     };
     const handshake = opening?.refused === undefined ? opening?.handshake : undefined;
     const exchange = new Http2Exchange(request, handshake, facts, stream, this, this.shared);
-    exchange.handle(headRefusal(request, opening));
+    exchange.handle(headRefusal(request, facts, opening));
   }
 
   /** Answers what is no request. */

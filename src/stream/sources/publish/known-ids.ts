@@ -1,5 +1,4 @@
 /** What was published under the ids that writers give their messages (`?id=`), so that one that is sent again is taken once. */
-import { HttpError } from '../../../http/errors.ts';
 import type { User } from '../../../policy/auth/auth.ts';
 import type { Published } from './published.ts';
 
@@ -35,9 +34,13 @@ export class KnownIds {
   }
 }
 
-/** The id as it is remembered: nobody can take one away from a user with another name. Throws an `HttpError` for what is no id. */
+export const WHAT_AN_ID_IS = `the id of a message has 1 to ${MAX_LENGTH} printable ASCII characters without spaces`;
+
+export function isId(text: string): boolean {
+  return text.length <= MAX_LENGTH && /^[!-~]+$/.test(text);
+}
+
+/** The id as it is remembered: nobody can take one away from a user with another name. */
 export function idKey(id: string, user: User | undefined): string {
-  if (!/^[!-~]+$/.test(id) || id.length > MAX_LENGTH)
-    throw new HttpError(400, `the id of a message has 1 to ${MAX_LENGTH} printable ASCII characters without spaces`);
   return user === undefined ? id : `${user.type} ${user.name}\n${id}`;
 }

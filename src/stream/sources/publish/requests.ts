@@ -12,13 +12,20 @@ import { noRoom } from '../../../programs/start-error.ts';
 import { largestMessage } from '../../keys.ts';
 import type { SourceParts } from '../kind.ts';
 import type { SharedSource, SharedSourceEvents, SharedSources, WritingRequests } from '../source.ts';
-import { idKey, KnownIds } from './known-ids.ts';
+import { idKey, isId, KnownIds, WHAT_AN_ID_IS } from './known-ids.ts';
 import { LiveWriter, type WriterEnd } from './live-writer.ts';
 import { type Published, PublishedSource } from './published.ts';
 import { jsonReply, NOT_KEPT, publishedReply } from './reply.ts';
 
+/** What the query says of a message. */
+interface Asked {
+  readonly id: string | undefined;
+}
+
+const NOTHING_ASKED: Asked = { id: undefined };
 /** What `?body=` may say, instead of the method. */
-const BODIES: readonly (string | undefined)[] = ['live', 'whole', undefined];
+const BODIES: readonly string[] = ['live', 'whole'];
+const BAD_ESCAPE = /%(?![0-9a-f]{2})/i;
 
 export interface PublishOptions {
   readonly idleTimeout: number;
@@ -60,18 +67,22 @@ export class PublishRequests implements SharedSources, WritingRequests {
     const { finished, source } = this;
     if (finished !== undefined || source === undefined) throw new Superseded(finished ?? 'the stream has not begun');
     const { query } = call.request;
-    if (query !== undefined && !BODIES.includes(queryValue(query, 'body')))
-      throw new HttpError(400, '"body" in the query is "live" or "whole"');
+    const asked = query === undefined ? NOTHING_ASKED : askedOf(query);
+    if (typeof asked === 'string') return refused(call, 400, asked);
     const coding = headerValue(call.request.headers, 'content-encoding');
     // What is published is the message alone, and nobody could tell any more that it has to be decoded.
     if (coding !== undefined && coding.toLowerCase() !== 'identity')
       throw new HttpError(415, 'a message is published as it is: send it without Content-Encoding', {
         headers: [['accept-encoding', 'identity']],
       });
-    const id = query === undefined ? undefined : queryValue(query, 'id');
-    const key = id === undefined ? undefined : this.idKey(id, call);
+    const { id } = asked;
+    if (id !== undefined && !isId(id)) {
+      this.parts.counts.drop('wrong_id');
+      return refused(call, 400, WHAT_AN_ID_IS);
+    }
+    const key = id === undefined ? undefined : idKey(id, call.user);
     if (call.live !== undefined) {
-      if (key !== undefined) throw new HttpError(400, 'an id is for one message, and this body may hold many');
+      if (key !== undefined) return refused(call, 400, 'an id is for one message, and this body may hold many');
       return this.write(call, call.live, source);
     }
     if (isOpenEnded(call.request)) throw new HttpError(411, 'a body that is one message needs a Content-Length');
@@ -83,15 +94,6 @@ export class PublishRequests implements SharedSources, WritingRequests {
   finish(reason: string): void {
     this.finished = reason;
     for (const writer of [...this.writers]) writer.stop(reason);
-  }
-
-  private idKey(id: string, call: Call): string {
-    try {
-      return idKey(id, call.user);
-    } catch (error) {
-      this.parts.counts.drop('wrong_id');
-      throw error;
-    }
   }
 
   private publishOne(
@@ -167,6 +169,23 @@ export class PublishRequests implements SharedSources, WritingRequests {
     source.away = `no live writer is left (of the last one, ${why})`;
     source.notice(source.away);
   }
+}
+
+/** Also why it cannot be understood, as a sentence: what is meant must be certain, or a message would be taken twice, or never. */
+function askedOf(query: string): Asked | string {
+  const asked = new URLSearchParams(query);
+  const [bodies, ids] = [asked.getAll('body'), asked.getAll('id')];
+  if (bodies.length > 1 || !bodies.every((body) => BODIES.includes(body)))
+    return '"body" in the query is "live" or "whole"';
+  if (ids.length > 1) return 'a message has one id, and the query has several';
+  if (ids.length === 1 && BAD_ESCAPE.test(query)) return 'the query has a "%" without two hexadecimal digits behind it';
+  return { id: ids[0] };
+}
+
+/** A mistake of who writes, told in words: a program mostly shows them to somebody. */
+function refused(call: Call, status: number, error: string): Reply {
+  call.note('because', error);
+  return jsonReply(status, { error });
 }
 
 function isWrite({ method }: ClientRequest): boolean {

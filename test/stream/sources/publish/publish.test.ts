@@ -97,6 +97,18 @@ for (const engine of ['uws', 'node'])
       assert.notEqual((await ask(port, '/x?id=a', post('again'))).body, one.body);
       for (const id of ['', '%20', 'caf%C3%A9', 'x'.repeat(129), 'a%0Ab'])
         assert.equal((await ask(port, `/x?id=${id}`, post('x'))).status, 400, id);
+      for (const [query, why] of [
+        ['id=%zz', 'hexadecimal'],
+        ['id=a%', 'hexadecimal'],
+        ['id=a&id=b', 'several'],
+        ['id=a&i%64=a', 'several'],
+        ['id=%20', 'printable ASCII'],
+        ['body=live&body=whole', '"live" or "whole"'],
+      ] as const) {
+        const { status, body } = await ask(port, `/x?${query}`, post('x'));
+        assert.equal(status, 400, query);
+        assert(JSON.parse(body).error.includes(why), body);
+      }
       assert.equal((await ask(port, '/x?id=a', { ...post('x'), method: 'PUT' })).status, 400);
       const events = await EventClient.open(port, '/x');
       assert.deepEqual(await events.first(5), ['once', 'b', 'c', 'd', 'again']);
