@@ -59,9 +59,12 @@ function blocksOf(page: string, language: string): readonly string[] {
 /** Exceptions are to stay few: each is a command that no test runs. */
 const MOST_SHOWN = 30;
 
+/** Their commands build this project from its sources, which a test cannot do again. What they say to runnel is checked. */
+const BUILT = ['README.md', 'CONTRIBUTING.md'];
+
 const isCommands = ({ language, file, text }: Block): boolean =>
   language === 'sh' && file === undefined && !text.startsWith('#!');
-const isRun = (block: Block): boolean => isCommands(block) && block.shown === undefined && block.page !== 'README.md';
+const isRun = (block: Block): boolean => isCommands(block) && block.shown === undefined && !BUILT.includes(block.page);
 
 async function follow(page: Page, terminal: Terminal): Promise<void> {
   for (const block of page.blocks)
