@@ -23,7 +23,7 @@ const processes = table({
   spawner: preset(
     choice('auto', 'starter', 'posix', 'child_process'),
     'auto',
-    'How programs are started: by a small process that does only that, by posix_spawn of the C library, or by the child_process of Node. "auto" is the first that works here.',
+    'How programs are started: by a small separate process, by posix_spawn of the C library, or by the child_process of Node. "auto" uses the first method that works.',
   ),
 });
 
@@ -40,12 +40,12 @@ const common = {
   stop_timeout: preset(
     duration('0s', '10m'),
     '10s',
-    'How long requests under way may go on when the gateway is told to stop.',
+    'How long active requests may continue after the gateway is told to stop.',
   ),
   log: preset(
     log,
     {},
-    'What is logged, how, and where: to standard output unless a key says otherwise. See docs/logs.md.',
+    'The content, format and destination of the log. The default destination is standard output. See docs/logs.md.',
   ),
 } as const;
 

@@ -47,21 +47,21 @@ export class Tallies {
     labels: [
       ROUTE,
       openLabel('method', `The method: ${[...KNOWN_METHODS].join(', ')}; "other" for every other one`),
-      openLabel('code', 'The status code of the answer; 499 where the client left before it'),
+      openLabel('code', 'The status code of the answer; 499 if the client left before it'),
     ],
   });
   readonly requestTimes = new Histogram({
     name: 'runnel_http_request_duration_seconds',
-    help: 'From the head of a request being read until all of its answer was handed to the connection. For upgrades and answers without an end: until they begin. What is answered at once, such as a file from memory, counts as 0. Long-polls, which wait for news, are left out.',
+    help: 'The time from reading the head of a request until the connection has taken the whole answer. For upgrades and endless answers: until they begin. Immediate answers, such as a file from memory, count as 0. Long-polls, which wait for news, are left out.',
     labels: [
       ROUTE,
       label('class', 'The class of the status', {
         '1xx': 'an upgrade to WebSocket',
         '2xx': 'success',
         '3xx': 'a redirect, or "not modified"',
-        '4xx': 'the client is to blame, or has left (499)',
-        '5xx': 'the gateway, a program or an upstream is to blame',
-        other: 'a program or an upstream has invented it',
+        '4xx': 'an error of the client, or it has left (499)',
+        '5xx': 'an error of the gateway, a program or an upstream',
+        other: 'another status, of a program or an upstream',
       }),
     ],
     bounds: REQUEST_BOUNDS,
@@ -129,12 +129,12 @@ export class Tallies {
   readonly certificateReloads = counter({
     name: 'runnel_tls_certificate_reloads_total',
     help: 'Reloads of certificates.',
-    labels: [LISTENER, label('result', 'What came of it', { ok: 'it is served', failed: 'the one before stays' })],
+    labels: [LISTENER, label('result', 'The result', { ok: 'it is served', failed: 'the one before stays' })],
   });
   readonly reloads = counter({
     name: 'runnel_config_reloads_total',
     help: 'Reloads of the configuration.',
-    labels: [label('result', 'What came of it', { ok: 'it is in force', failed: 'the one before stays' })],
+    labels: [label('result', 'The result', { ok: 'it is in force', failed: 'the one before stays' })],
   });
   readonly lastReload = gauge({
     name: 'runnel_config_last_reload_successful',
@@ -161,7 +161,7 @@ export class Tallies {
 
   readonly unlogged = counter({
     name: 'runnel_log_requests_left_out_total',
-    help: 'Healthy requests that got no line in the log, because log.requests.sample leaves them out.',
+    help: 'Successful requests without a line in the log, because of log.requests.sample.',
     labels: [],
   });
 
@@ -180,7 +180,7 @@ export class Tallies {
       label('transport', 'How they get messages', {
         websocket: 'by WebSocket',
         events: 'by event stream',
-        plain: 'by a plain response that goes on',
+        plain: 'by an endless plain response',
         poll: 'by long-poll; each wait is one',
         parts: 'by multipart/x-mixed-replace, as an <img> does',
         last: 'by a request that waits for the first message (transport=last)',
@@ -210,7 +210,7 @@ export class Tallies {
   });
   readonly deliveryTimes = new Histogram({
     name: 'runnel_stream_delivery_seconds',
-    help: 'Of shared streams: from a message being read from the source until it was handed to the socket of the last viewer that keeps up (one count for what was read at once), and until viewers that are behind got it.',
+    help: 'Of shared streams: the time from reading a message from the source until the socket of a viewer has taken it. One read counts once for the last viewer that keeps up. Viewers that are behind count separately.',
     labels: [
       STREAM,
       label('viewers', 'Whose', { prompt: 'all that keep up, the last of them', behind: 'one that has to catch up' }),
@@ -231,12 +231,12 @@ export class Tallies {
   });
   readonly writers = gauge({
     name: 'runnel_stream_writers',
-    help: 'Live writers that streams with publish have now: bodies that go on.',
+    help: 'Live writers of streams with publish now.',
     labels: [STREAM],
   });
   readonly writersEnded = counter({
     name: 'runnel_stream_writers_ended_total',
-    help: 'Live writers that are over.',
+    help: 'Live writers that have ended.',
     labels: [
       STREAM,
       label('reason', 'How', {
@@ -251,7 +251,7 @@ export class Tallies {
   });
   readonly dropped = counter({
     name: 'runnel_dropped_total',
-    help: 'What was dropped: messages of streams, clients, answers.',
+    help: 'Dropped messages of streams, clients and answers.',
     labels: [ROUTE, label('reason', 'Why', DROP_REASONS)],
   });
 
@@ -262,10 +262,10 @@ export class Tallies {
     help: 'Times that the source of a polled stream was asked.',
     labels: [
       STREAM,
-      label('outcome', 'What it said', {
+      label('outcome', 'The result', {
         news: 'something new',
         same: 'the same as before',
-        error: 'nothing that can be used',
+        error: 'an error',
       }),
     ],
   });
@@ -278,7 +278,7 @@ export class Tallies {
   });
   readonly startTimes = new Histogram({
     name: 'runnel_process_start_seconds',
-    help: 'From a program being wanted until the gateway hears that it runs; those that could not be started are left out. A CGI program tells with its end, or after 4 ms (20 where several run), so up to that may be its own time.',
+    help: 'The time from the order to start a program until the gateway knows that it runs. Failed starts are left out. For a CGI program the gateway knows at its end, or after 4 ms (20 if several run). So up to that may be the time of the program.',
     labels: [ROUTE],
     bounds: START_BOUNDS,
   });
@@ -290,8 +290,8 @@ export class Tallies {
       label('reason', 'How', {
         ok: 'by itself, with status 0',
         failed: 'by itself, with another status',
-        signal: 'by a signal that is not ours',
-        ended: 'it was ended by us',
+        signal: 'by a signal that the gateway did not send',
+        ended: 'the gateway ended it',
         abandoned: 'it hangs in the kernel although KILL was sent',
       }),
     ],
@@ -313,16 +313,16 @@ export class Tallies {
     help: 'Connections to the server behind a stream (connect, subscribe).',
     labels: [
       STREAM,
-      label('outcome', 'What came of it', {
-        connected: 'it is there',
+      label('outcome', 'The result', {
+        connected: 'it is connected',
         ...CONNECT_FAILURES,
         ...LATE_FAILURES,
-        max: 'there are as many as there may be',
-        left: 'the client left before it was there',
-        status: 'the answer has a status that is no stream (subscribe)',
+        max: 'the limit is reached',
+        left: 'the client left before it was connected',
+        status: 'the status of the answer is an error (subscribe)',
         login: 'the credentials were refused (subscribe)',
-        type: 'the answer is no stream (subscribe)',
-        ended: 'the upstream has ended the stream for good (subscribe)',
+        type: 'the answer is not a stream (subscribe)',
+        ended: 'the upstream has ended the stream permanently (subscribe)',
         silent: 'it said nothing for too long (subscribe)',
       }),
     ],
@@ -342,9 +342,9 @@ export class Tallies {
         silent: 'nothing came for too long',
         ...CONNECT_FAILURES,
         ...LATE_FAILURES,
-        status: 'a later answer has a status that is no stream',
+        status: 'the status of a later answer is an error',
         login: 'the credentials are refused now',
-        type: 'a later answer is no stream',
+        type: 'a later answer is not a stream',
       }),
     ],
   });
@@ -354,7 +354,7 @@ export class Tallies {
     help: 'Requests for the server behind a proxy route.',
     labels: [
       ROUTE,
-      label('outcome', 'What came of it', {
+      label('outcome', 'The result', {
         answered: 'an answer, of any status',
         ...CONNECT_FAILURES,
         ...LATE_FAILURES,

@@ -25,7 +25,7 @@ const history = shortOr(
       age: optional(duration('100ms', '30d'), 'How old a kept message may be.'),
       file: optional(
         writtenFile('file for the history', historyTrouble),
-        'Where messages and their numbers are kept on the disk, so that they outlive the gateway: this file, and others beside it whose names begin with its name. Only with share = "all".',
+        'The file for messages and their numbers on disk, which survive a restart. Further files beside it begin with its name. Only with share = "all".',
       ),
       sync: optional(
         choice('message', '1s', 'never'),
@@ -77,7 +77,7 @@ const keys = {
       ...{ true: 'all', yes: 'all', on: 'all', shared: 'all', everyone: 'all', one: 'all' },
       ...{ false: 'client', no: 'client', off: 'client', none: 'client', each: 'client', private: 'client' },
     }),
-    'Who shares a program: "client" starts one for each client (the default), "all" one for all clients (the default with poll and subscribe, and the only one with publish), "query" one for each distinct query string, "credentials" one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
+    'The clients that share a program. "client": one for each client (the default). "all": one for all clients (the default with poll and subscribe, and the only value with publish). "query": one for each distinct query string. "credentials": one for each distinct query string, Cookie, Authorization and user, which are passed on (only with poll).',
   ),
   start: preset(
     choice('demand', 'boot'),
@@ -95,32 +95,32 @@ const keys = {
   ),
   replay: optional(
     choice('none', 'last', 'all'),
-    'Which part of the history a new client gets. The default is "last" for pictures, and with poll unless its messages are lines and history is set; otherwise "all" where history is set, else "none".',
+    'Which part of the history a new client gets. The default is "last" for pictures, and with poll unless its messages are lines and history is set. Otherwise it is "all" with history, and "none" without.',
   ),
   slow_client: optional(
     choice('disconnect', 'drop', 'latest'),
-    'What happens to a client of a shared stream that is max_behind bytes behind. "disconnect": it is closed with 1013 (the default). "drop": it misses messages until it has caught up. "latest": it gets only the newest message (the default for pictures).',
+    'The treatment of a client of a shared stream that is max_behind bytes behind. "disconnect": it is closed with 1013 (the default). "drop": it misses messages until it has caught up. "latest": it gets only the newest message (the default for pictures).',
   ),
   max_behind: optional(
     size('1KiB', '64MiB'),
-    'How many unread bytes a client of a shared stream may have waiting. The default is 256KiB, and one message of max_message is always allowed; a client that has not taken a picture yet gets the newest one after it, unless this key is set.',
+    'How many unread bytes a client of a shared stream may have waiting. The default is 256KiB, and one message of max_message is always allowed. A client that has not taken a picture yet gets the newest one after it, unless this key is set.',
   ),
   compress: preset(
     boolean,
     false,
-    'Whether messages of more than 1 KiB and up to 256 KiB are compressed for WebSockets that can have it so (permessage-deflate), each by itself. Event streams and every other answer of the stream stay as they are.',
+    'Whether messages of more than 1 KiB and up to 256 KiB are compressed for WebSockets that offer permessage-deflate, each message separately. Event streams and every other answer of the stream stay as they are.',
   ),
   clients: preset(
     choice('plain', 'tagged'),
     'plain',
-    '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON, and says for which clients its output is.',
+    '"tagged": a shared program gets each connect, message and disconnect of a client as a line of JSON. Its output names the clients that get it.',
   ),
   framing: optional(
     choiceOf(['lines', 'raw', 'length-prefixed', 'jpeg'], {
       ...{ line: 'lines', text: 'lines', newline: 'lines', json: 'lines', ndjson: 'lines' },
       ...{ binary: 'raw', bytes: 'raw', none: 'raw', mjpeg: 'jpeg', jpg: 'jpeg' },
     }),
-    'How messages lie in the program\'s input and output: "lines" of text (the default), "raw" bytes as they come, "length-prefixed" (four bytes, big-endian, before each binary message), or "jpeg": whole pictures, found by their markers, in a stream that clients only read. With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
+    'The boundaries of messages in the program\'s input and output. "lines": lines of text (the default). "raw": bytes as they arrive. "length-prefixed": four bytes, big-endian, before each binary message. "jpeg": whole pictures, found by their markers, in a stream that clients only read. With an http:// address in subscribe the default is what the Content-Type says: an event stream, or the parts of a multipart response.',
   ),
   max_message: optional(
     size('1B', '64MiB'),
@@ -132,22 +132,22 @@ const keys = {
   ),
   eof_message: optional(
     variableValue,
-    'A message with this text closes the stdin of the program, while its output goes on; "" is the empty message.',
+    'A message with this text closes the stdin of the program, while its output continues. "" is the empty message.',
   ),
   stderr: preset(
     choice('log', 'client', 'event', 'json'),
     'log',
-    'Where the stderr of the program goes, line by line: to the log, or to the client as binary messages (as text messages if stdout is binary). "event": to the log, and to clients that get events (event streams, and WebSockets with ?after=) as an event of that name; the others get stdout alone. "json": to both, and each line of stdout and stderr becomes a message {"stream": "stdout", "data": "…"}.',
+    'The destination of each line of the program\'s stderr. "log": the log. "client": also the client, as binary messages (as text messages if stdout is binary). "event": the log, and clients that get events (event streams, and WebSockets with ?after=). Other clients get stdout only. "json": both, and each line of stdout and stderr becomes a message {"stream": "stdout", "data": "…"}.',
   ),
   partial_lines: preset(
     boolean,
     false,
-    'Whether clients that get events are told a line before it has ended, at most ten times a second: a prompt, or a progress bar that is overwritten. Of an overwritten line that grows beyond max_message, what a terminal still shows is the message.',
+    'Whether clients that get events also get an unfinished line, at most ten times a second, such as a prompt or a progress bar. If an overwritten line grows beyond max_message, the message is the text that a terminal still shows.',
   ),
   reverse_lookup: preset(
     boolean,
     false,
-    'Whether REMOTE_HOST is the name that DNS has for the address of the client. Anybody can give any name to an address of their own. Each client waits for the answer, for a second at most.',
+    'Whether REMOTE_HOST is the name that DNS has for the address of the client. The owner of an address can give it any name. Each client waits for the answer, for a second at most.',
   ),
   unbuffer: preset(
     boolean,

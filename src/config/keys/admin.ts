@@ -16,16 +16,16 @@ export const admin = table(
     hosts: preset(
       listOf(hostPattern, 'hosts'),
       [],
-      'The hosts that it answers for, in addition to addresses such as 192.168.1.7 and the names of localhost. Requests with another Host get 421, so that a page of another site whose name points to this machine reads nothing (DNS rebinding). "*" means any host.',
+      'The hosts that it answers for, in addition to addresses such as 192.168.1.7 and the names of localhost. Requests with another Host get 421. So a page of another site whose name points to this machine cannot read it (DNS rebinding). "*" means any host.',
     ),
     auth: optional(
       overridesOf(auth, AUTH_EXAMPLE),
-      'Who may see it. What it leaves out is as in `[defaults]`. Without this key every client that reaches the address may. `/healthz` and `/readyz` are open to all, and with `auth` say no more than yes or no.',
+      'The users who may see it. Keys that are not set are as in `[defaults]`. Without this key every client that reaches the address may see it. `/healthz` and `/readyz` are open to all; with `auth` they say only yes or no.',
     ),
     actions: preset(
       boolean,
       false,
-      'Whether whoever may see the page may also reload, end programs and connections, take listeners down for maintenance, and try streams. Each action is logged.',
+      'Whether users who may see the page may also reload, end programs and connections, take listeners down for maintenance, and try streams. Each action is logged.',
     ),
   },
   fileNeedsPath('listen'),

@@ -90,7 +90,7 @@ const http2NeedsTls: Rule = {
 export const socketFile = {
   mode: optional(
     permissions,
-    'The permissions of a Unix socket, in octal digits. Who may write may connect. The default is what the umask leaves.',
+    'The permissions of a Unix socket, in octal digits. A process that may write to the socket may connect. The default follows from the umask.',
   ),
   owner: optional(
     confinementTypes.user,
@@ -111,7 +111,7 @@ export const listen = table(
     engine: preset(
       choice('auto', 'uws', 'node'),
       'auto',
-      'The network engine. "auto" gives each connection the one that serves it best: mostly "uws" (uWebSockets.js), and "node" for what that does not do, such as HTTP/1.0 and client certificates.',
+      'The network engine. "auto" gives each connection to the engine that serves it best. That is mostly "uws" (uWebSockets.js); "node" serves HTTP/1.0, client certificates and other cases that "uws" cannot.',
     ),
     tls: optional(tls, 'Makes the listener speak TLS (HTTPS). Without this key it speaks plain HTTP.'),
     http2: preset(
@@ -132,7 +132,7 @@ export const listen = table(
     ),
     redirect: optional(
       redirect,
-      'Redirects every request: "https" to the same path on the TLS listener, "https:443" to another port where that is mapped, "http:8080" to another port without TLS.',
+      'Redirects every request. "https": to the same path on the TLS listener. "https:443": to another port, if a router maps it. "http:8080": to another port without TLS.',
     ),
   },
   together(proxyNeedsNode, fileNeedsPath('address'), http2NeedsTls),

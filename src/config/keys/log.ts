@@ -38,7 +38,7 @@ const requests = shortOr(
       format: preset(
         choice('combined', 'combined+time', 'json', 'plain'),
         'combined',
-        'The form of the lines in `file`: "combined" as Apache and nginx write it, "combined+time" with the microseconds that each took behind (Apache\'s %D), JSON, or plain.',
+        'The format of the lines in `file`: "combined" as in Apache and nginx, "combined+time" followed by the duration in microseconds (Apache\'s %D), JSON, or plain.',
       ),
       sample: preset(
         integer({ min: 1, max: 1_000_000 }),

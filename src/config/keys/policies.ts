@@ -67,7 +67,7 @@ export const auth = table({
     'any',
     'Whether one of the configured logins is enough ("any") or all are needed ("all"). "none" opens a route that would inherit them.',
   ),
-  realm: preset(realmText, 'runnel', 'What a browser shows when it asks for a name and a password.'),
+  realm: preset(realmText, 'runnel', 'The text that a browser shows when it asks for a name and a password.'),
   query_token: preset(
     boolean,
     false,
@@ -113,7 +113,7 @@ export const requestLimits = {
 
 const crossSite = choice('allow', 'refuse');
 const CROSS_SITE =
-  'Whether pages of other origins may make a browser send requests that change something (all but GET, HEAD and OPTIONS). "refuse" protects old programs that trust a cookie, a password or an address. Origins listed in `cors` are still allowed.';
+  'Whether pages of other origins may make a browser send requests that change something (all methods except GET, HEAD and OPTIONS). "refuse" protects old programs that trust a cookie, a password or an address. Origins listed in `cors` are still allowed.';
 
 // What to write where something else than a table is.
 const CORS = 'cors = { origins = ["https://app.example.org"] }';
@@ -124,7 +124,7 @@ export const AUTH_EXAMPLE =
 export const policyOverrides = {
   cors: preset(overridesOf(cors, CORS), {}, 'Other origins whose pages may use this route (CORS, the Fetch standard).'),
   cross_site: optional(crossSite, CROSS_SITE),
-  auth: preset(overridesOf(auth, AUTH_EXAMPLE), {}, 'Who may use this route.'),
+  auth: preset(overridesOf(auth, AUTH_EXAMPLE), {}, 'The users who may use this route.'),
 } as const;
 
 export const policyDefaults = {
@@ -133,7 +133,7 @@ export const policyDefaults = {
   auth: preset(
     auth,
     {},
-    'Who may use the routes. Without `basic`, `tokens`, `client_certificate` and `proxy_user`, every client may.',
+    'The users who may use the routes. Without `basic`, `tokens`, `client_certificate` and `proxy_user`, every client may.',
   ),
 } as const;
 
@@ -192,7 +192,7 @@ export const connections = table({
   trusted_proxies: preset(
     listOf(addressEntry, 'addresses and ranges'),
     ['unix'],
-    'Reverse proxies in front of the gateway. `proxy_header` is used only in requests from them: the address of the client is the last one in it that does not belong to a trusted proxy. Only they may connect to a listener with `proxy_protocol`. "unix" means clients of a Unix socket on which the gateway listens; a list of your own must contain it, too, if you need it.',
+    'Reverse proxies in front of the gateway. `proxy_header` is used only in requests from them. The client is the last address in it that does not belong to a trusted proxy. Only they may connect to a listener with `proxy_protocol`. "unix" means clients of a Unix socket on which the gateway listens; a list of your own must contain it, too, if you need it.',
   ),
   proxy_header: preset(
     choice('x-forwarded-for', 'forwarded'),
@@ -202,7 +202,7 @@ export const connections = table({
   proxy_prefix: preset(
     choice('stripped', 'kept'),
     'stripped',
-    'Whether a trusted proxy that says below which path the gateway is seen (`X-Forwarded-Prefix`, or `X-Ingress-Path` of Home Assistant) has taken that path off its requests ("stripped"), or left it there ("kept": the gateway takes it off).',
+    'A trusted proxy may name the path below which it serves the gateway (`X-Forwarded-Prefix`, or `X-Ingress-Path` of Home Assistant). "stripped": the proxy removes that path from its requests. "kept": the gateway removes it.',
   ),
 });
 

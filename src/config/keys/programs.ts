@@ -50,7 +50,7 @@ export const programKeys = {
   ),
   stderr_level: optional(
     logLevel,
-    'At which level of the log the lines are that the program writes to stderr. The default is "info" for streams and "warn" for CGI.',
+    'The log level of the lines that the program writes to stderr. The default is "info" for streams and "warn" for CGI.',
   ),
   interrupt_after: preset(
     duration('0ms', '10m'),

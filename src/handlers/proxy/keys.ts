@@ -29,22 +29,22 @@ const keys = {
   strip_prefix: preset(
     boolean,
     false,
-    'Whether the path of the route is left out of what the upstream is asked for: of "/app/" a request for /app/x asks for /x. Location, Content-Location, Refresh and the Path of cookies come back with it; links within pages do not, so the application must use relative ones or obey X-Forwarded-Prefix.',
+    'Whether the path of the route is removed from requests to the upstream: with "/app/" a request for /app/x asks for /x. Location, Content-Location, Refresh and the Path of cookies get it again. Links within pages do not, so the application must use relative ones or obey X-Forwarded-Prefix.',
   ),
   host: preset(
     choice('keep', 'upstream'),
     'keep',
-    'What the upstream is told as Host: what the client has asked for ("keep"), or the name in `upstream`. Servers that tell their sites apart by name need the latter.',
+    'The Host that the upstream gets: the host of the client\'s request ("keep"), or the name in `upstream`. Servers with several sites need the latter.',
   ),
   request_headers: preset(
     mapOf(headerValue, requestHeaderName, 'header fields, name = "value"'),
     {},
-    'Header fields that each request gets instead of those that the client has sent; "" removes a field.',
+    'Header fields that replace those of the client in each request. "" removes a field.',
   ),
   forwarded: preset(
     choice('x-forwarded-for', 'forwarded', 'none'),
     'x-forwarded-for',
-    'How the upstream is told of the client: by X-Forwarded-For, -Proto, -Host and, with strip_prefix, -Prefix; by Forwarded (RFC 7239); or not at all. What the client has sent of these is always removed.',
+    'How the upstream learns the address of the client: by X-Forwarded-For, -Proto, -Host and, with strip_prefix, -Prefix; by Forwarded (RFC 7239); or not at all. These fields of the client itself are always removed.',
   ),
   ...trustKeys('an https:// upstream', 'upstream'),
   connect_timeout: preset(
@@ -55,7 +55,7 @@ const keys = {
   timeout: preset(
     duration('100ms', '24h'),
     '60s',
-    'How long the header of a response may take, from the moment in which the upstream has taken the request. After that the client gets 504. A long-poll takes as long as its server lets it.',
+    'How long the header of a response may take, from the moment in which the upstream has received the request. After that the client gets 504. A long-poll needs a longer time than its server waits.',
   ),
   idle_timeout: preset(
     duration('100ms', '24h'),
@@ -64,12 +64,12 @@ const keys = {
   ),
   total_timeout: optional(
     duration('1s', '30d'),
-    'How long a request may take in all, from the moment in which it has a connection. After that it gets 504, or is cut off. Without this key it may take any time.',
+    'How long a whole request may take, from the moment in which it has a connection. After that it gets 504, or is cut off. Without this key it may take any time.',
   ),
   max_connections: preset(
     integer({ min: 1, max: 100_000 }),
     256,
-    'How many connections to the upstream there are at once, WebSockets included. Further requests wait.',
+    'How many connections to the upstream may be open at once, including WebSockets. Further requests wait.',
   ),
   max_waiting: preset(
     integer({ min: 0, max: 100_000 }),
@@ -95,7 +95,7 @@ const keys = {
   max_queue: preset(
     size('1KiB', '64MiB'),
     '16MiB',
-    'How many bytes of one client\'s WebSocket messages may wait for an upstream that does not read, where the client cannot be held back (by the engine "uws"). Beyond that it is closed with 1013.',
+    'How many bytes of one client\'s WebSocket messages may wait for an upstream that does not read. This applies to the engine "uws", which cannot hold the client back. Beyond that it is closed with 1013.',
   ),
   ping_interval: preset(
     duration('100ms', '1h'),

@@ -71,7 +71,7 @@ const keys = {
   error_pages: preset(
     mapOf(relativeFile, errorStatus, 'statuses and files below root, such as { "404" = "404.html" }'),
     {},
-    'Your own pages for the errors of this route, whatever the cause. The status does not change.',
+    'Your own pages for the errors of this route, for every cause. The status does not change.',
   ),
 } as const;
 

@@ -9,7 +9,7 @@ export const statusTable = table({
   actions: preset(
     boolean,
     false,
-    'Whether whoever may see the page may also reload, end programs and connections, take listeners down for maintenance, and try streams.',
+    'Whether users who may see the page may also reload, end programs and connections, take listeners down for maintenance, and try streams.',
   ),
   hosts: preset(
     listOf(hostPattern, 'hosts'),

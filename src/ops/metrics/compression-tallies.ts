@@ -10,7 +10,7 @@ export class CompressionTallies {
     help: 'Replies of routes with compress that could be compressed for their client.',
     labels: [
       ROUTE,
-      label('outcome', 'What was sent', {
+      label('outcome', 'The form that was sent', {
         gzip: 'it was compressed for this client',
         cached: 'it lay compressed in memory',
         busy: 'it was sent as it is, because as many are compressed at once as may be',

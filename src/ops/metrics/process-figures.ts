@@ -62,7 +62,7 @@ export class ProcessFigures {
     name: 'nodejs_eventloop_time_seconds_total',
     help: 'Time of the event loop, by state. The share of active is how near one core the gateway is to its limit.',
     labels: [
-      label('state', 'What the loop does', { active: 'it runs code', idle: 'it waits for the network or a timer' }),
+      label('state', 'The state of the loop', { active: 'it runs code', idle: 'it waits for the network or a timer' }),
     ],
   });
   private readonly heapSize = gauge({

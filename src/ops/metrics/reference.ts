@@ -13,7 +13,7 @@ const RENAMED: readonly (readonly [before: string, now: string, why: string])[] 
   [
     'runnel_tls_certificate_expiry_seconds',
     'runnel_tls_certificate_expiry_timestamp_seconds',
-    'it is a moment and no duration',
+    'it is a moment, not a duration',
   ],
   [
     'nodejs_eventloop_lag_*_seconds, nodejs_active_*, nodejs_gc_duration_seconds, nodejs_heap_space_*',
@@ -26,18 +26,18 @@ const INTRODUCTION = `# Metrics and health
 
 <!-- Made from src/ops/tallies.ts and src/ops/metrics/ by "npm run docs". Change those files, not this one. -->
 
-\`[admin]\` opens a listener of the operator's own. Keep it off the network, or behind \`auth\`.
+\`[admin]\` opens a listener for the operator. Keep it off the network, or set \`auth\`.
 
 \`\`\`toml
 [admin]
 listen = "127.0.0.1:9180"
 \`\`\`
 
-| path | what it answers |
+| path | answer |
 | --- | --- |
-| \`/metrics\` | All of the below for Prometheus, in its text format 0.0.4 (\`text/plain\`, UTF-8), whatever the scraper prefers; not compressed. |
-| \`/healthz\` | \`200 ok\` as long as the event loop turns. For whoever restarts a process that hangs (a container's liveness probe). |
-| \`/readyz\` | \`200\` and \`ready\` while everything is in order that clients need, else \`503\` and \`not ready\`; a line for each thing follows: today each certificate of each listener and when it expires; one that has expired is not ready. For whoever sends clients (a load balancer's readiness probe). It is not open before the gateway listens, and closes with the other listeners when it stops. |
+| \`/metrics\` | All metrics on this page, in the text format 0.0.4 of Prometheus (\`text/plain\`, UTF-8), for every scraper; not compressed. |
+| \`/healthz\` | \`200 ok\` while the event loop runs. Use it as a liveness probe, which restarts a process that hangs. |
+| \`/readyz\` | \`200\` and \`ready\` while clients can be served, otherwise \`503\` and \`not ready\`. A line follows for each certificate of each listener, with its expiry. An expired one is not ready. Use it as the readiness probe of a load balancer. It opens when the gateway listens, and closes with the other listeners when it stops. |
 
 \`\`\`yaml
 # prometheus.yml
@@ -52,10 +52,10 @@ rule_files:
 Alert rules are in \`deploy/prometheus/\`, a dashboard for Grafana is in \`deploy/grafana/\`; the Debian package has both in \`/usr/share/doc/runnel/examples/\`.
 
 - **Labels** come from the configuration or from a fixed list, never from a client. So the number of series is bounded: a gateway with 20 routes has some hundreds.
-- **Counters** begin with 0 at each start. A series is there from the first time that it counts; a family that has counted nothing has only its \`HELP\` and \`TYPE\`.
-- **Histograms** are in seconds. What is slower than the last bound is only in \`+Inf\`.
-- **A reload** keeps all counts, also of routes that are not there any more.
-- **The cost**: counting is additions to numbers that are there; the text, and all figures of the process, are made when somebody asks.
+- **Counters** begin with 0 at each start. A series exists from its first count on. A family without a count has only its \`HELP\` and \`TYPE\`.
+- **Histograms** are in seconds. Values above the last bound are only in \`+Inf\`.
+- **A reload** keeps all counts, also of removed routes.
+- **The cost**: counting only adds to existing numbers. The text, and all figures of the process, are made for each scrape.
 `;
 
 export function metricsReference(counts: readonly AnyFamily[], figures: readonly AnyFamily[]): string {

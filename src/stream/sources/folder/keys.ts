@@ -5,6 +5,6 @@ import { optional } from '../../../config/values/value.ts';
 export const folderKeys = {
   root: optional(
     folder,
-    'A folder of programs: each client gets the one that its path names, as with `command`. What follows the name in the path is PATH_INFO.',
+    'A folder of programs. Each client gets the program that its path names, as with `command`. The rest of the path is PATH_INFO.',
   ),
 } as const;

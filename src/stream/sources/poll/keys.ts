@@ -69,7 +69,7 @@ function isAddress(value: string): boolean {
 export const pollKeys = {
   poll: optional(
     pollAddress,
-    'A source that is asked again and again, once for all clients: the path of a CGI route of this gateway, a command as a list, or the http:// address of an old server.',
+    'A source that the gateway asks again and again, once for all clients. It is the path of a CGI route of this gateway, a command as a list, or the http:// address of a server.',
   ),
 } as const;
 

@@ -3,5 +3,5 @@ import { command } from '../../../config/values/on-disk.ts';
 import { optional } from '../../../config/values/value.ts';
 
 export const commandKeys = {
-  command: optional(command, "The program whose output is the stream and whose input the clients' messages are."),
+  command: optional(command, 'The program of the stream. Clients get its output, and it reads their messages.'),
 } as const;

@@ -19,7 +19,7 @@ const yes: ValueType<true> = {
 const publishing = table({
   auth: optional(
     auth,
-    'Who may write. It takes the place of the `auth` of the route and of [defaults], which is for reading; the default is that who may read may write. A WebSocket needs both.',
+    'The users who may write. It replaces the `auth` of the route and of [defaults], which is for reading. By default all readers may write. A WebSocket needs both.',
   ),
   origins: optional(
     listOf(originPattern, 'origins'),
@@ -28,7 +28,7 @@ const publishing = table({
   idle_timeout: preset(
     duration('1s', '30d'),
     '10m',
-    'How long a live writer (a body that goes on) may send nothing before it is answered with 408. A writer whose connection is dead is noticed after this time.',
+    'How long a live writer may send nothing before it gets 408. A writer whose connection is dead is noticed after this time.',
   ),
   max_writers: preset(
     integer({ min: 1, max: 10_000 }),
@@ -38,13 +38,13 @@ const publishing = table({
   remember_ids: preset(
     integer({ min: 0, max: 1_000_000 }),
     10_000,
-    'How many ids of writers (?id=) are remembered, so that a message that is sent again is taken once. The oldest is forgotten first, all of them with a restart. One costs 200 to 300 bytes.',
+    'How many ids of writers (?id=) are remembered, so that a message that is sent again is published once. The oldest is forgotten first, all of them with a restart. Each takes 200 to 300 bytes.',
   ),
 });
 
 export const publishKeys = {
   publish: optional(
     shortOr(yes, publishing, () => ({})),
-    'A stream without a program: what one client sends, all get. A POST is one message; the body of a PUT is taken line by line as it arrives. `true`: who may read may write. A table sets rules for writing.',
+    'A stream without a program: all clients get the messages that one client sends. A POST is one message. Each line in the body of a PUT is a message as it arrives. `true`: all readers may write. A table sets rules for writing.',
   ),
 } as const;

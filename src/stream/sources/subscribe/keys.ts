@@ -17,7 +17,7 @@ const postAddress: ValueType<string> = {
 export const subscribeKeys = {
   subscribe: optional(
     subscribeAddress,
-    'A server that pushes, connected to once for all clients: an event stream, lines, or the pictures of a camera (http://, https://), a WebSocket (ws://, wss://), or a connection (tcp://, tls://, unix:).',
+    'A server that pushes messages. The gateway connects once for all clients. It reads an event stream, lines, or the pictures of a camera (http://, https://), a WebSocket (ws://, wss://), or a connection (tcp://, tls://, unix:).',
   ),
 } as const;
 
@@ -33,6 +33,6 @@ export const subscriptionKeys = {
   ),
   silence_timeout: optional(
     duration('1s', '24h'),
-    'How long the upstream may say nothing before the connection is made anew. Without this key it may be silent for any time; then only a WebSocket, which is pinged, shows that a server has stopped. The header of a response may take as long, or a minute without this key.',
+    'How long the upstream may send nothing before the gateway reconnects. Without this key it may be silent for any time; then only a WebSocket, which is pinged, shows that a server has stopped. The header of a response may take as long, or a minute without this key.',
   ),
 } as const;
