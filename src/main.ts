@@ -16,7 +16,7 @@ async function main(args: readonly string[]): Promise<number> {
   const isVersion = first === '--version' || first === '-v' || first === '-V';
   if (isVersion) return await (await verbNamed('version')).run({ flags: {}, words: [] });
   const byDefault = first === undefined || first.startsWith('-');
-  const verb = await verbNamed(byDefault ? 'serve' : first);
+  const verb = await verbNamed(byDefault ? 'serve' : first, rest);
   // Its command line is another program's.
   if (verb.name === WEBSOCKETD) return await runWebsocketd(rest);
   const line = parseCommandLine(verb, byDefault ? args : rest);
@@ -40,11 +40,14 @@ async function help(name: string | undefined): Promise<number> {
   return EXIT.ok;
 }
 
-async function verbNamed(name: string): Promise<Verb> {
+/** @param others what follows the name */
+async function verbNamed(name: string, others: readonly string[] = []): Promise<Verb> {
   const load = VERBS.get(name);
   if (load !== undefined) return await load();
+  const { commandMeant } = await import('./cli/running/habits.ts');
   const meant = nearest(name, [...VERBS.keys(), 'help']);
-  throw new UsageError(`there is no command "${name}"${meant === undefined ? '' : `; did you mean "${meant}"?`}`);
+  const hint = commandMeant(name, others) ?? (meant && `did you mean "${meant}"?`);
+  throw new UsageError(`there is no command "${name}"${hint === undefined ? '' : `; ${hint}`}`);
 }
 
 // Node would answer USR1 by opening its debugger to every program of this user.

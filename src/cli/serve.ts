@@ -19,6 +19,7 @@ import { visible } from '../ops/visible.ts';
 import { findFileOwner } from '../process/confinement/accounts.ts';
 import { planConfinement, readSystem } from '../process/confinement/confine.ts';
 import { TlsError } from '../tls/tls-file.ts';
+import { SERVE_INSTEAD } from './running/habits.ts';
 import { Operator } from './running/operator.ts';
 import { type CommandLine, EXIT, type Verb } from './verb.ts';
 
@@ -42,6 +43,7 @@ Signals:
   HUP                 reload the configuration and the certificates
   USR1                open the files of the log again`,
   flags: { config: configFlag },
+  instead: SERVE_INSTEAD,
   words: 'none',
   async run(line) {
     const file = configFile(line);
@@ -167,7 +169,9 @@ export async function serveUntilSignal(config: Config, parts: ServeParts): Promi
       await log.flush();
       return await failed(error.message, error.code);
     }
-    log.error(error.message);
+    const { listenAdvice } = await import('./running/listen-advice.ts');
+    const advice = listenAdvice(config, error);
+    log.error(advice === undefined ? error.message : `${error.message}; ${advice}`);
     return error.code === 'EACCES' || error.code === 'EPERM' ? EXIT.cannotCreate : EXIT.system;
   } finally {
     operator?.close();

@@ -83,7 +83,8 @@ export function parseCommandLine(verb: Verb, args: readonly string[]): CommandLi
   for (const token of tokens) {
     if (token.kind === 'option-terminator') continue;
     if (token.kind === 'positional') {
-      if (verb.words === 'none') throw new UsageError(`runnel ${verb.name} takes no argument "${token.value}"`);
+      if (verb.words === 'none')
+        throw new UsageError(`runnel ${verb.name} takes no argument "${token.value}"${fileMeant(verb, token.value)}`);
       if (verb.words === 'command') return { flags, words: args.slice(token.index) };
       words.push(token.value);
       continue;
@@ -101,13 +102,22 @@ export function parseCommandLine(verb: Verb, args: readonly string[]): CommandLi
   return { flags, words };
 }
 
+/** A word where the file of a flag is likely to be meant. */
+function fileMeant({ name, flags }: Verb, word: string): string {
+  if (flags['config'] !== undefined) return `; write: runnel ${name} -c ${word}`;
+  return '';
+}
+
 function suggestion(verb: Verb, raw: string): string {
   const { instead = {} } = verb;
+  const said = Object.hasOwn(instead, raw) ? instead[raw] : undefined;
+  // A sentence is one; what is left is to be written.
+  if (said?.includes(': ') === true) return `; ${said}`;
   if (Object.hasOwn(instead, raw)) return `; did you mean ${instead[raw]}?`;
   const names = Object.keys(verb.flags);
   const meant = nearest(raw.replace(/^-+/, ''), names);
   if (meant !== undefined) return `; did you mean --${meant}?`;
-  return names.length === 0 ? '' : `; its flags are ${names.map((name) => `--${name}`).join(', ')}`;
+  return names.length === 0 ? '' : `; its flags are ${names.map((name) => `--${name}`).join(', ')} and --help`;
 }
 
 /** The help of one verb. */

@@ -126,7 +126,7 @@ test('what cannot be done', async (t) => {
   const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
     [['check', './nowhere.pem'], 1, /nowhere\.pem does not exist/],
     [['check', 'empty.pem'], 1, /there is no certificate in empty\.pem/],
-    [['check', '127.0.0.1:1'], 1, /^127\.0\.0\.1:1: connect ECONNREFUSED/],
+    [['check', '127.0.0.1:1'], 1, /^127\.0\.0\.1:1: nothing listens on this port of the host \(ECONNREFUSED\)/],
     [['check'], 2, /needs one HOST\[:PORT\] or FILE/],
     [['check', 'a b'], 2, /is neither a file nor HOST/],
     [['self-signed'], 2, /needs names or addresses/],
@@ -134,7 +134,7 @@ test('what cannot be done', async (t) => {
     [['self-signed', 'a.test', '--days', '500'], 2, /--days must be from 1 to 397/],
     [['self-signed', 'a.test', '--colour', 'red'], 2, /has no flag --colour/],
     [['self-signed', 'a.test', '--out', 'empty.pem/x'], 73, /^ENOTDIR: .*empty\.pem\/x'\n$/],
-    [['sing'], 2, /needs one of: check, self-signed/],
+    [['sing'], 2, /runnel tls needs "check HOST\|FILE" or "self-signed NAME"; it has no "sing"/],
   ];
   for (const [args, code, pattern] of cases) {
     const result = await runnel(['tls', ...args], folder);

@@ -50,7 +50,7 @@ for (const args of [['--help'], ['-h'], ['-c', 'x', '--help'], ['a', '-h', 'b']]
 const WRONG: readonly [args: string[], message: RegExp][] = [
   [['--confg', 'x'], /^runnel try has no flag --confg; did you mean --config\?$/],
   [['--confg=x'], /^runnel try has no flag --confg; did you mean --config\?$/],
-  [['--zzz'], /^runnel try has no flag --zzz; its flags are --config, --fast$/],
+  [['--zzz'], /^runnel try has no flag --zzz; its flags are --config, --fast and --help$/],
   [['-x'], /^runnel try has no flag -x; its flags are/],
   [['a', '-x'], /no flag -x/],
   [['--toString'], /no flag --toString/],
@@ -75,7 +75,7 @@ for (const [args, message] of WRONG) {
 test('command line: words where there are none', () => {
   assert.throws(
     () => parseCommandLine({ ...verb, words: 'none' }, ['x']),
-    /^UsageError: runnel try takes no argument "x"$/,
+    /^UsageError: runnel try takes no argument "x"; write: runnel try -c x$/,
   );
 });
 

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { connect, type PeerCertificate, rootCertificates } from 'node:tls';
+import { systemCode } from '../../ops/system-errors.ts';
 import { visible, visibleLines } from '../../ops/visible.ts';
 import { chainFrom, parseCertificates } from '../../tls/chain.ts';
 import { day, validity } from '../../tls/identity.ts';
@@ -39,7 +40,7 @@ interface Target {
 
 async function readTarget(target: string): Promise<Target> {
   const roots = rootCertificates.map((pem) => new X509Certificate(pem));
-  if (target.includes('/') || existsSync(target)) {
+  if (target.includes('/') || existsSync(target) || /\.(pem|crt|cer|key|der|p12|pfx)$/i.test(target)) {
     const pool = parseCertificates(readTlsFile(target, 'certificate'), target, 'certificate');
     const leaf = pool.find((certificate) => !certificate.ca) ?? pool[0];
     if (leaf === undefined) throw new TlsError('certificate', `there is no certificate in ${target}`);
@@ -78,7 +79,7 @@ function chainOfServer(
       reject(new TlsError('certificate', `${host}:${port}: ${message}`));
     };
     socket.setTimeout(PATIENCE, () => failed('it did not answer in time'));
-    socket.once('error', (error) => failed(error.message));
+    socket.once('error', (error) => failed(inWords(error)));
     socket.once('secureConnect', () => {
       const chain = sentCertificates(socket.getPeerCertificate(true));
       socket.destroy();
@@ -86,6 +87,18 @@ function chainOfServer(
       else resolve(chain);
     });
   });
+}
+
+function inWords(error: Error): string {
+  switch (systemCode(error)) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return `there is neither a host nor a file of this name (${error.message})`;
+    case 'ECONNREFUSED':
+      return 'nothing listens on this port of the host (ECONNREFUSED)';
+    default:
+      return error.message;
+  }
 }
 
 /** Node links the certificates that were sent by issuer, and a self-signed one with itself. */

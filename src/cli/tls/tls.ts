@@ -32,6 +32,7 @@ runnel tls self-signed NAME… [--out FOLDER] [--days N]
     }
     if (what === 'self-signed')
       return (await import('./self-signed.ts')).makeSelfSigned(names, { out: flags['out'], days: flags['days'] });
-    throw new UsageError('runnel tls needs one of: check, self-signed');
+    const said = what === undefined ? '' : `; it has no "${what}"`;
+    throw new UsageError(`runnel tls needs "check HOST|FILE" or "self-signed NAME"${said}`);
   },
 };
