@@ -17,7 +17,7 @@ root = "www"
 [cgi."/cgi/"]
 root = "cgi"
 [stream."/numbers"]
-command = ["sh", "-c", "echo '<img src=x onerror=document.title=1>'; exec cat"]
+command = ["sh", "-c", "echo '<img src=x onerror=document.title=1>\\u202e\\u001b[2J'; exec cat"]
 share = "all"
 history = 5
 [stream."/cat"]
@@ -96,6 +96,8 @@ describe('the status page', { skip: noBrowser }, () => {
       await shows(page, '#failure-list li', 'why it failed');
       await shows(page, '#error-list li', 'id=');
       assert.equal(await page.locator('#main img').count(), 0);
+      const link = page.locator('#stream-list a', { hasText: 'Open' }).first();
+      assert.equal(await link.getAttribute('href'), running.url('/numbers'));
       assert.deepEqual(await serious(page), []);
       const wide = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
       assert.equal(wide, false, 'wider than the window');
@@ -134,7 +136,11 @@ describe('the status page', { skip: noBrowser }, () => {
       await page.click('#c-open');
       // An event stream tells its session first, without which nothing can be sent. What is sent to a WebSocket waits until it is open.
       if (transport === 'events') await shows(page, '#c-output .note', 'joined');
-      else if (transport === 'long-poll') await shows(page, '#c-output .note', /^200 /);
+      else if (transport === 'long-poll') {
+        await shows(page, '#c-output .note', /^200 /);
+        // What nobody sees, and what turns the direction of writing.
+        await shows(page, '#c-output .came', 'document.title=1>\\u202e');
+      }
       await page.fill('#c-text', `hello by ${transport}`);
       await page.keyboard.press('Enter');
       await shows(page, '#c-output .came', `hello by ${transport}`);

@@ -1,4 +1,5 @@
 // The status page: follows `status/live` while it is seen, and shows what it says.
+import { streamUrl } from './addresses.js';
 import { tile } from './chart.js';
 import { streamConsole } from './console.js';
 import { element, facts, grid, keyed, setText, show } from './tables.js';
@@ -13,6 +14,9 @@ const byId = (id) => document.getElementById(id);
 /** Everything that the gateway has told: items by name. */
 let items = new Map();
 let mayAct = false;
+let listeners = [];
+/** Keys of the routes that have this page. */
+let pages = [];
 let serverNow = 0;
 let lastTotals;
 let lastAt = 0;
@@ -191,6 +195,11 @@ const showStreams = keyed(
       // A key that ends with "/" is for what is below it: the rest is typed.
       byId(key.endsWith('/') ? 'c-path' : 'c-open').focus();
     });
+    const link = element(
+      'a',
+      { target: '_blank', rel: 'noopener noreferrer', 'aria-label': `Open ${key} in a tab of its own` },
+      'Open',
+    );
     const own = facts();
     const channels = element('ul', { class: 'plain' });
     const showChannels = keyed(
@@ -203,7 +212,7 @@ const showStreams = keyed(
       root: element(
         'li',
         {},
-        element('div', { class: 'head' }, element('h3', {}, key), state, tryIt),
+        element('div', { class: 'head' }, element('h3', {}, key), state, link, tryIt),
         own.root,
         channels,
         more,
@@ -219,6 +228,9 @@ const showStreams = keyed(
         setText(state, word);
         state.className = `badge ${{ running: 'good', away: 'bad', restarting: 'bad', ended: 'warn' }[word] ?? ''}`;
         show(tryIt, mayAct);
+        const url = streamUrl(key, location, listeners, pages);
+        show(link, url !== undefined);
+        if (url !== undefined && link.getAttribute('href') !== url) link.setAttribute('href', url);
         own.set(
           'Source',
           `${item.source}, ${item.share === 'client' ? 'one for each viewer' : `shared by ${item.share}`}`,
@@ -423,10 +435,13 @@ function render() {
   byId('program-table').classList.toggle('no-actions', !mayAct);
   showTiles();
   const streams = listOf('streams');
+  const routes = listOf('routes');
+  listeners = listOf('listeners');
+  pages = routes.filter(({ kind }) => kind === 'status').map(({ key }) => key);
   showStreams(streams);
   show(byId('no-streams'), streams.length === 0);
-  showRoutes(listOf('routes'));
-  showListeners(listOf('listeners'));
+  showRoutes(routes);
+  showListeners(listeners);
   const programs = listOf('programs');
   showPrograms(programs);
   show(byId('program-table'), programs.length > 0);

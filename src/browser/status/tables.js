@@ -1,4 +1,5 @@
 // Elements, and lists of them that are kept while what they show changes: focus and selection stay where they are.
+import { visible } from './words.js';
 
 /** @param attributes `class`, `onclick` … */
 export function element(name, attributes = {}, ...children) {
@@ -7,13 +8,14 @@ export function element(name, attributes = {}, ...children) {
     if (key === 'onclick') made.addEventListener('click', value);
     else made.setAttribute(key, value);
   }
-  made.append(...children);
+  made.append(...children.map((child) => (typeof child === 'string' ? visible(child) : child)));
   return made;
 }
 
 /** Only where it differs: a screen reader tells what is set. */
 export function setText(target, text) {
-  if (target.textContent !== text) target.textContent = text;
+  const shown = visible(text);
+  if (target.textContent !== shown) target.textContent = shown;
 }
 
 export function show(target, isShown) {

@@ -9,7 +9,7 @@ export interface StatusPage {
 }
 
 /** Its modules, each behind those that it imports: they become one script. */
-const SCRIPTS = ['words', 'chart', 'tables', 'console', 'page'] as const;
+const SCRIPTS = ['words', 'addresses', 'chart', 'tables', 'console', 'page'] as const;
 
 export function statusPage(assets: Assets): StatusPage {
   const asset = (name: string): string => withoutComments(assets.read(`browser/status/${name}`).toString());

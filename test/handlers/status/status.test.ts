@@ -5,8 +5,10 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { GatewayStatus } from '../../../src/ops/status.ts';
+import { makeSelfSignedServer } from '../../../src/tls/making/lan.ts';
 import { ask, TestSocket } from '../../support/client.ts';
 import { folderWith, type Running, runnel, startGateway } from '../../support/gateway.ts';
+import { ask2, openSession } from '../../support/http2.ts';
 import { until } from '../../support/processes.ts';
 
 const DEMO = `
@@ -307,4 +309,30 @@ test('with auth, only who proves himself sees it; /healthz and /readyz say yes o
   const file = folderWith(t, { 'runnel.toml': `[admin]\nlisten = "127.0.0.1:${port}"\n`, token: 'secret\n' });
   assert.match((await runnel(['status'], file)).stderr, /asks who you are/);
   assert.equal((await runnel(['status', '--token-file', 'token'], file)).code, 0);
+});
+
+test('by HTTP/2 it looks at :authority, and takes actions of its own origin alone', async (t) => {
+  const { certificate, key } = makeSelfSignedServer(['board.test'], Date.now());
+  // The digest of "secret".
+  const tokens = 'op:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n';
+  const config = `[[listen]]\naddress = "127.0.0.1:0"\nhttp2 = true\ntls = { certificate = "c.pem", key = "k.pem" }\n[status."/ops/"]\nauth = { tokens = "tokens" }\nhosts = ["board.test"]\nactions = true\n`;
+  const running = await startGateway(t, { config, files: { 'c.pem': certificate, 'k.pem': key, tokens } });
+  const session = await openSession(running.port);
+  t.after(() => session.close());
+  const authority = `board.test:${running.port}`;
+  const asked = (headers: { readonly [name: string]: string }, body?: string) =>
+    ask2(session, { ':authority': authority, authorization: 'Bearer secret', ...headers }, body);
+  assert.equal((await asked({ ':path': '/ops/' })).status, 200);
+  const data = await asked({ ':path': '/ops/status.json' });
+  assert.deepEqual([data.status, data.headers['x-content-type-options']], [200, 'nosniff']);
+  for (const path of ['/ops/', '/ops/status.json', '/ops/status/live', '/ops/status/act'])
+    assert.equal((await asked({ ':path': path, ':authority': 'evil.example' })).status, 421, path);
+  const reload = { ':path': '/ops/status/act', ':method': 'POST', 'content-type': 'application/json' };
+  for (const [origin, status] of [
+    [`https://${authority}`, 200],
+    ['https://board.test', 403],
+    [`http://${authority}`, 403],
+    ['null', 403],
+  ] as const)
+    assert.equal((await asked({ ...reload, origin }, '{"action":"reload"}')).status, status, origin);
 });
