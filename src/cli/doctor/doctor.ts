@@ -8,11 +8,14 @@ import { configFile, configFlag, problemCount, reread } from '../serve.ts';
 import { EXIT, UsageError, type Verb } from '../verb.ts';
 import { examine, type Finding, type Patient, type Probe } from './finding.ts';
 import { probeCertificates } from './probes/certificates.ts';
-import { probeClock, probeDescriptors, probeKernel, probeMemory } from './probes/machine.ts';
+import { probeFastcgi } from './probes/fastcgi.ts';
+import { probeHelpers } from './probes/helpers.ts';
+import { probeClock, probeDescriptors, probeKernel, probeMemory, probeTimeZone } from './probes/machine.ts';
 import { probePorts } from './probes/ports.ts';
 import { probePrograms } from './probes/programs.ts';
+import { probePublicCompression } from './probes/public-compression.ts';
 import { probePublicUrl } from './probes/public-url.ts';
-import { probeStorage } from './probes/storage.ts';
+import { probeStorage, probeWriting } from './probes/storage.ts';
 import { probeUpstreams } from './probes/upstreams.ts';
 
 /** Milliseconds that one look may take. */
@@ -71,13 +74,22 @@ function probesFor(url: string | undefined, runPrograms: boolean): { readonly [n
     ports: probePorts,
     certificates: probeCertificates,
     clock: (patient) => probeClock(patient),
+    'time zone': () => probeTimeZone(),
     descriptors: (patient) => probeDescriptors(patient),
     memory: (patient) => probeMemory(patient),
     kernel: () => probeKernel(),
+    helpers: (patient) => probeHelpers(patient),
     storage: (patient) => probeStorage(patient),
+    writing: () => probeWriting(),
     upstreams: probeUpstreams,
+    fastcgi: probeFastcgi,
     ...(runPrograms ? { programs: probePrograms } : {}),
-    ...(url === undefined ? {} : { url: (_patient: Patient, signal: AbortSignal) => probePublicUrl(url, signal) }),
+    ...(url === undefined
+      ? {}
+      : {
+          url: (_patient: Patient, signal: AbortSignal) => probePublicUrl(url, signal),
+          compression: (patient: Patient, signal: AbortSignal) => probePublicCompression(url, patient, signal),
+        }),
   };
 }
 

@@ -16,6 +16,8 @@ const PARAMS = 4;
 const STDIN = 5;
 const STDOUT = 6;
 const STDERR = 7;
+const GET_VALUES = 9;
+const UNKNOWN_TYPE = 11;
 
 const RESPONDER = 1;
 const END_BODY_BYTES = 8;
@@ -47,6 +49,20 @@ export function beginRequest(variables: ReadonlyMap<string, string>): Buffer {
 /** A part of the request's body. An empty one is its end. */
 export function stdin(bytes: Buffer): Buffer {
   return bytes.length === 0 ? record(STDIN) : Buffer.concat(inRecords(STDIN, bytes));
+}
+
+/** A question about the application itself (section 4.1): the most connections that it takes. */
+export function getValues(): Buffer {
+  const question = record(GET_VALUES, encodeVariables(new Map([['FCGI_MAX_CONNS', '']])));
+  // Of no request.
+  question.writeUInt16BE(0, 2);
+  return question;
+}
+
+/** Whether an answer begins as a record of this protocol does. */
+export function isFastcgi(bytes: Buffer): boolean {
+  const [version, type = 0] = bytes;
+  return version === VERSION && type > 0 && type <= UNKNOWN_TYPE;
 }
 
 /** Nobody wants the answer any more. */

@@ -31,6 +31,7 @@ const seen = (findings: readonly Finding[]): string =>
 const machine = (files: { readonly [path: string]: string }, written = NOW) => ({
   read: (path: string) => files[path] ?? '',
   exists: (path: string) => Object.hasOwn(files, path),
+  link: (path: string) => files[`link ${path}`] ?? '',
   written,
 });
 const STREAM = '[stream."/s"]\ncommand = ["cat"]\n';

@@ -1,5 +1,5 @@
 /** Clock, descriptors, memory and kernel of this machine, against what the configuration lets happen. */
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { everyRoute } from '../../../gateway/config.ts';
 import { memoryLimit } from '../../../ops/memory/limit.ts';
 import { missingProc } from '../../../ops/system/proc.ts';
@@ -21,6 +21,8 @@ export interface MachineFacts {
   /** The text of a file; "" where there is none. */
   read(path: string): string;
   exists(path: string): boolean;
+  /** Where a link leads, as it is written; "" where there is none. */
+  link(path: string): string;
   /** When the program that runs was written, milliseconds since 1970. */
   readonly written: number;
 }
@@ -34,6 +36,13 @@ export const THIS_MACHINE: MachineFacts = {
     }
   },
   exists: existsSync,
+  link(path) {
+    try {
+      return readlinkSync(path);
+    } catch {
+      return '';
+    }
+  },
   get written() {
     return statSync(process.execPath).mtimeMs;
   },
@@ -60,6 +69,23 @@ export function probeClock({ now }: Pick<Patient, 'now'>, facts = THIS_MACHINE):
       seen: 'no time server has set the clock since this machine was started',
       matters: 'certificates can seem to be over or not to be valid yet, and log lines have wrong times',
       remedy: 'see "timedatectl timesync-status": is the network up, and port 123 (UDP) open?',
+    },
+  ];
+}
+
+/** The zone of this machine, whose data may be missing: a small system has no tzdata. */
+export function probeTimeZone(facts = THIS_MACHINE): readonly Finding[] {
+  const data = '/etc/localtime';
+  if (facts.exists(data)) return [];
+  const zone = facts.link(data).replace(/^.*zoneinfo\//, '') || facts.read('/etc/timezone').trim();
+  if (zone === '' || /^(Etc\/)?(UTC|UCT|GMT|Universal|Zulu)$/.test(zone)) return [];
+  return [
+    {
+      level: 'warning',
+      about: 'time zone',
+      seen: `this machine is set to ${zone}, and has no data of that zone: ${data} leads nowhere`,
+      matters: 'programs, and the log in the formats plain and combined, have the time of UTC',
+      remedy: 'install tzdata, then set the zone again ("timedatectl set-timezone", or the link at /etc/localtime)',
     },
   ];
 }

@@ -1,8 +1,9 @@
 /** Where the gateway writes: room, and whether it is a disk at all. */
-import { statfsSync } from 'node:fs';
+import { closeSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import { everyRoute } from '../../../gateway/config.ts';
+import { openUnnamedFileSync } from '../../../ops/system/unnamed-file.ts';
 import type { Finding, Patient } from '../finding.ts';
 
 const TMPFS = 0x01021994;
@@ -16,6 +17,24 @@ export type LookAtFolder = (folder: string) => {
   readonly blocks: number;
   readonly bavail: number;
 };
+
+/** Whether a folder can be written, by a file that is gone at once: a root file system may be read-only. */
+export function probeWriting(folder = tmpdir()): readonly Finding[] {
+  try {
+    closeSync(openUnnamedFileSync(folder));
+    return [];
+  } catch (error) {
+    return [
+      {
+        level: 'problem',
+        about: 'bodies of requests (TMPDIR)',
+        seen: `nothing can be written in ${folder} (${error instanceof Error ? error.message : String(error)})`,
+        matters: 'requests with a body that is not small are refused with 507',
+        remedy: 'mount a tmpfs there, or set TMPDIR of the service to a folder that its user may write to',
+      },
+    ];
+  }
+}
 
 export function probeStorage({ config }: Pick<Patient, 'config'>, look: LookAtFolder = statfsSync): readonly Finding[] {
   const spool = tmpdir();

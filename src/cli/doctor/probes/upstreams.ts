@@ -89,7 +89,7 @@ function remoteOf(text: string): Remote {
   return { kind: 'tcp', host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? usual : Number(port), text };
 }
 
-function isRemote(value: unknown): value is Remote {
+export function isRemote(value: unknown): value is Remote {
   if (typeof value !== 'object' || value === null || typeof Reflect.get(value, 'text') !== 'string') return false;
   return typeof Reflect.get(value, 'path') === 'string' || typeof Reflect.get(value, 'port') === 'number';
 }
