@@ -4,6 +4,7 @@ import type { AdminConfig } from '../config/keys/admin.ts';
 import type { Redirect } from '../config/keys/listen.ts';
 import { healthHandler, metricsHandler, readyHandler } from '../handlers/own/admin.ts';
 import { hstsFields, type RedirectTarget, redirectRouter } from '../handlers/own/https.ts';
+import { BusyLog } from '../http/call/busy-log.ts';
 import { RequestLog } from '../http/call/request-log.ts';
 import type { Handler } from '../http/handler.ts';
 import { Pipeline } from '../http/pipeline.ts';
@@ -41,6 +42,7 @@ interface AdminPage {
 
 export class Pipelines {
   private readonly nextId = requestNames();
+  private readonly busyLog: BusyLog;
   private readonly metrics: Metrics;
   /** The status page of the admin listener, and what it was made from: who looks stays over a reload that changes nothing about it. */
   private page: AdminPage | undefined;
@@ -48,6 +50,7 @@ export class Pipelines {
 
   constructor(private readonly parts: PipelinesParts) {
     this.metrics = new Metrics(parts.tallies, parts.log, parts.version);
+    this.busyLog = new BusyLog(parts.log);
   }
 
   /** In the configuration's order, the operator's own last. */
@@ -106,8 +109,9 @@ export class Pipelines {
     parts: Pick<PipelineParts, 'router' | 'hosts' | 'policies' | 'headers'>,
     requestLog: RequestLog | undefined,
   ): Pipeline {
-    const { log, tallies } = this.parts;
-    return new Pipeline({ ...parts, latest: this.parts.routes, log, tallies, requestLog, nextId: this.nextId });
+    const { busyLog, nextId, parts: mine } = this;
+    const { log, tallies, routes: latest } = mine;
+    return new Pipeline({ ...parts, latest, log, tallies, busyLog, requestLog, nextId });
   }
 
   private adminRoutes(admin: AdminConfig, policies: Policies): RouteEntry<Route>[] {

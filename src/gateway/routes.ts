@@ -10,7 +10,7 @@ import type { Handler } from '../http/handler.ts';
 import type { Route } from '../http/route.ts';
 import type { CommonParts, RouteKind } from '../http/route-kind.ts';
 import type { Compressor } from '../http/sending/compress/compressor.ts';
-import { compressing } from '../http/sending/compress/handler.ts';
+import { compressing, hasAnEnd } from '../http/sending/compress/handler.ts';
 import type { Assets } from '../ops/assets.ts';
 import type { Policies, WritingRules } from '../policy/policies.ts';
 import { readSystem } from '../process/confinement/confine.ts';
@@ -120,8 +120,8 @@ class Building {
     const madeFrom = { ...route, headers: undefined, documentRoot };
     const handler = this.handler(formatPath([kind.name, key]), madeFrom, () => {
       const plain = kind.build(key, route, { ...this.parts, system: this.system, documentRoot });
-      const gzips = route.compress === true && kind.deflates === undefined;
-      const built = gzips ? compressing(plain, this.parts.compressor, key) : plain;
+      const fits = kind.deflates === undefined ? undefined : hasAnEnd;
+      const built = route.compress === true ? compressing(plain, this.parts.compressor, key, fits) : plain;
       return this.parts.wrap?.(key, built) ?? built;
     });
     const headers: HeaderList = [...route.headers].flatMap(([name, values]) =>

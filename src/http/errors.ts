@@ -1,6 +1,8 @@
 /** Errors that become answers. */
 import { FileRefusal } from '../files/segments.ts';
 
+const RETRY_SOON: readonly (readonly [string, string])[] = [['retry-after', '5']];
+
 /** An answer that is an error: what the client gets (status, id) and what the log gets (the cause). */
 export class HttpError extends Error {
   readonly status: number;
@@ -26,6 +28,20 @@ export class HttpError extends Error {
  */
 export function asFileError(error: unknown): unknown {
   return error instanceof FileRefusal ? new HttpError(error.status, error.message, { cause: error }) : error;
+}
+
+/** There is no room for it within a bound of the configuration: nothing is broken, and the client may come again. */
+export class Busy extends HttpError {
+  /** Whoever has thrown it has counted it. */
+  readonly counted: boolean;
+  constructor(
+    message: string,
+    { cause, counted = false }: { readonly cause?: unknown; readonly counted?: boolean } = {},
+  ) {
+    super(503, message, { cause, headers: RETRY_SOON });
+    this.name = 'Busy';
+    this.counted = counted;
+  }
 }
 
 /** A route that takes only what it has something for has nothing for this request: the next route that fits serves it. */

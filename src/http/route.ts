@@ -5,6 +5,7 @@ import type { Log } from '../ops/log.ts';
 import type { Tallies } from '../ops/tallies.ts';
 import type { BuiltPolicies, Policies } from '../policy/policies.ts';
 import type { Router } from '../routing/router.ts';
+import type { BusyLog } from './call/busy-log.ts';
 import type { RequestLog } from './call/request-log.ts';
 import type { Handler } from './handler.ts';
 
@@ -28,6 +29,7 @@ export interface PipelineParts {
   readonly tallies: Tallies;
   /** Fields that every reply gets unless it or its route has them. */
   readonly headers: HeaderList;
+  readonly busyLog: BusyLog;
   /** What writes the lines of requests; undefined: they get none. */
   readonly requestLog: RequestLog | undefined;
   /** A name for the next request, unique in this run. */

@@ -1,5 +1,5 @@
 /** What a client is answered when what serves its request is not found, does not start or cannot be connected to. */
-import { asFileError, HttpError } from '../http/errors.ts';
+import { asFileError, Busy, HttpError } from '../http/errors.ts';
 import { systemCode } from '../ops/system-errors.ts';
 import { TooManyPrograms } from '../process/programs.ts';
 import { SpawnError } from '../process/spawn.ts';
@@ -16,12 +16,12 @@ const RETRY_AFTER: readonly (readonly [string, string])[] = [['retry-after', '5'
 export function asStartError(error: unknown): unknown {
   if (error instanceof TooManyPrograms) return noRoom(error.message, error);
   if (error instanceof ConnectError) {
-    if (error.passing) return noRoom(error.message, error);
+    if (error.passing) return shortage(error.message, error);
     return new HttpError(error.failure === 'timeout' ? 504 : 502, error.message, { cause: error });
   }
   if (error instanceof SpawnError)
-    return PASSING.has(error.code) ? noRoom(error.message, error) : new HttpError(502, error.message);
-  return isPassing(error) ? noRoom(`a program cannot be looked for: ${error.message}`, error) : asFileError(error);
+    return PASSING.has(error.code) ? shortage(error.message, error) : new HttpError(502, error.message);
+  return isPassing(error) ? shortage(`a program cannot be looked for: ${error.message}`, error) : asFileError(error);
 }
 
 /** The system's own error, where a program is only looked for. */
@@ -29,6 +29,12 @@ function isPassing(error: unknown): error is Error {
   return error instanceof Error && PASSING.has(systemCode(error) ?? '');
 }
 
+/** A bound of the configuration is reached. */
 export function noRoom(message: string, cause?: unknown): HttpError {
+  return new Busy(message, { cause });
+}
+
+/** The system, or a server, is short of something now. */
+export function shortage(message: string, cause?: unknown): HttpError {
   return new HttpError(503, message, { headers: RETRY_AFTER, cause });
 }

@@ -233,3 +233,34 @@ function gunzipped({ fields, bytes }: Got): string {
 function partly(bytes: Buffer): string {
   return bytes.length === 0 ? '' : gunzipSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString();
 }
+
+test('what a stream answers that has an end: compressed; what is live: as it is', async (t) => {
+  const config = `[stream."/s"]\ncommand = ["./readings"]\nshare = "all"\nstart = "boot"\nhistory = 500\ncompress = true\n`;
+  const line = (number: number) => `{"sensor":"outside","number":${number},"text":"${'a reading '.repeat(200)}"}`;
+  const readings = `#!/bin/sh\ni=0\nwhile [ $i -lt 100 ]; do echo '${line(0)}'; i=$((i+1)); done\nexec cat\n`;
+  const running = await startBoth(t, { config, files: { readings } });
+  for (const [engine, port] of running.engines) {
+    const lines = async () => (await fetched(port, '/s?transport=history')).bytes.toString().split('\n').length - 1;
+    await until('all are there', async () => (await lines()) === 100);
+    for (const query of ['transport=history', 'transport=history&limit=3', 'transport=poll', 'transport=last']) {
+      const [plain, small] = [await fetched(port, `/s?${query}`), await fetched(port, `/s?${query}`, GZIP)];
+      assert.deepEqual([plain.fields['content-encoding'], small.fields['content-encoding']], [undefined, 'gzip']);
+      assert.deepEqual([plain.fields['vary'], small.fields['vary']], ['Accept-Encoding', 'Accept-Encoding'], query);
+      // The time of a message is worked out anew each time, to a millisecond or so.
+      const timeless = (bytes: Buffer): string => bytes.toString().replace(/"time":"[^"]*"/g, '');
+      assert.ok(timeless(gunzipSync(small.bytes)) === timeless(plain.bytes), `${engine} ${query}`);
+      assert.ok(small.bytes.length * 5 < plain.bytes.length, `${small.bytes.length} of ${plain.bytes.length}`);
+      const tag = small.fields['etag'];
+      if (tag === undefined) continue;
+      assert.match(tag, /^W\//);
+      assert.equal((await fetched(port, `/s?${query}`, { ...GZIP, 'if-none-match': tag })).status, 304);
+    }
+    for (const accept of ['text/event-stream', 'text/plain']) {
+      const live = await new Promise<IncomingMessage>((resolve) => {
+        get({ port, path: '/s', headers: { ...GZIP, accept }, agent: false }, resolve);
+      });
+      assert.equal(live.headers['content-encoding'], undefined, `${engine} ${accept}`);
+      live.destroy();
+    }
+  }
+});

@@ -1,9 +1,8 @@
 /** How many requests of a route may be answered at one time, how many wait for their turn, and what is answered to the others. */
-import { HttpError } from '../../http/errors.ts';
+import { Busy, HttpError } from '../../http/errors.ts';
 import type { Answer, Call } from '../../http/handler.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { Held } from '../../ownership/held.ts';
-import { noRoom } from '../../programs/start-error.ts';
 import type { CgiRun } from './run.ts';
 import { NoPermit, type Permit, Semaphore } from './semaphore.ts';
 
@@ -49,6 +48,6 @@ export class ConcurrencyLimit {
     // 499 is what a client's leaving is called in logs since nginx; nobody is there to get it.
     if (error.why === 'left') throw new HttpError(499, 'the client left while its request waited');
     this.options.tallies.busy.add(1, this.options.route, error.why);
-    throw noRoom(error.message, error);
+    throw new Busy(error.message, { cause: error, counted: true });
   }
 }

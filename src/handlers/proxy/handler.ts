@@ -1,14 +1,14 @@
 /** Requests that another server answers: passed on to it, and its response back, at the pace of whoever is slower. */
 import { randomBytes } from 'node:crypto';
 import { type BodySource, headerValue, type Reply, type Upgrade } from '../../engine/engine.ts';
-import { HttpError } from '../../http/errors.ts';
+import { Busy, HttpError } from '../../http/errors.ts';
 import type { Answer, Call, Handler } from '../../http/handler.ts';
 import { NoBody } from '../../http/reply-bodies.ts';
 import { parseHost } from '../../net/host.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Tallies, ValuesOf } from '../../ops/tallies.ts';
 import { Held } from '../../ownership/held.ts';
-import { noRoom } from '../../programs/start-error.ts';
+import { shortage } from '../../programs/start-error.ts';
 import { routeKeyOf } from '../../routing/route-key.ts';
 import { KeepAlive } from '../../stream/clients/keepalive.ts';
 import { CLOSE } from '../../stream/message.ts';
@@ -233,9 +233,9 @@ class ProxyRoute {
     const message = `${this.name}: ${error.message}${error.detail === undefined ? '' : ` (${error.detail})`}`;
     if (error instanceof UpstreamBusy) {
       this.deps.tallies.busy.add(1, this.deps.route, error.why);
-      return noRoom(message);
+      return new Busy(message, { counted: true });
     }
-    if (error.cause instanceof ConnectError && error.cause.passing) return noRoom(message);
+    if (error.cause instanceof ConnectError && error.cause.passing) return shortage(message);
     return new HttpError(error.failure === 'timeout' ? 504 : 502, message);
   }
 

@@ -4,7 +4,7 @@ import { formatHttpDate } from '../../files/http-date.ts';
 import { type FolderEntry, FolderListing, ListingSemaphore } from '../../files/listing.ts';
 import { segmentsOf } from '../../files/segments.ts';
 import { listField, mediaWeight } from '../../http/accept.ts';
-import { HttpError } from '../../http/errors.ts';
+import { Busy } from '../../http/errors.ts';
 import { escapeHtml, PAGE_END, PAGE_HEADERS, pageStart } from '../../http/page.ts';
 import { IterableBody, NoBody } from '../../http/reply-bodies.ts';
 import type { Log } from '../../ops/log.ts';
@@ -31,13 +31,12 @@ export class Listings {
 
   constructor(private readonly options: ListingsOptions) {}
 
-  /** The listing of the folder at `rest`. Rejects with `FileRefusal`, or with an `HttpError` when too many are under way. */
+  /** The listing of the folder at `rest`. Rejects with `FileRefusal`, or with a `Busy` when too many are under way. */
   async reply(rest: PathBelow, request: Request): Promise<Reply> {
     const format = wantsJson(request) ? JSON_FORMAT : HTML_FORMAT;
     const headers: HeaderList = [...format.headers, ...CACHING];
     if (request.method === 'HEAD') return { status: 200, headers, body: new NoBody(undefined) };
-    if (this.underWay >= MAX_LISTINGS)
-      throw new HttpError(503, `${MAX_LISTINGS} folders are being listed already`, { headers: [['retry-after', '1']] });
+    if (this.underWay >= MAX_LISTINGS) throw new Busy(`${MAX_LISTINGS} folders are being listed already`);
     const segments = segmentsOf(rest);
     this.underWay++;
     const listing = await FolderListing.open(this.options.root, segments, this.turns).catch((error: unknown) => {

@@ -17,7 +17,7 @@ import type { Refusal } from '../../policy/refusal.ts';
 import { NOTHING_BELOW, ROOT_PATH } from '../../routing/canonical-path.ts';
 import type { Match } from '../../routing/router.ts';
 import { asksForHtml } from '../accept.ts';
-import { HttpError } from '../errors.ts';
+import { Busy, HttpError } from '../errors.ts';
 import { type Body, type Call, cancelAnswer } from '../handler.ts';
 import type { LiveBody } from '../live-body.ts';
 import { errorReply, unshared, withUpgradeHeaders } from '../reply.ts';
@@ -223,7 +223,8 @@ export class PipelineCall implements Call, RequestFacts {
       return;
     }
     const status = error instanceof HttpError ? error.status : 500;
-    if (status >= 500)
+    if (error instanceof Busy) this.busy(error);
+    else if (status >= 500)
       this.parts.log.error(error instanceof HttpError ? explain(error) : describe(error), {
         id: this.id,
         route: this.route?.key,
@@ -257,6 +258,12 @@ export class PipelineCall implements Call, RequestFacts {
       )
       .then((reply) => this.answer(reply))
       .catch((trouble: unknown) => this.parts.log.error(describe(trouble), { id: this.id }));
+  }
+
+  private busy({ message, counted }: Busy): void {
+    this.note('because', message);
+    if (!counted) this.parts.tallies.busy.add(1, this.routeName, 'limit');
+    this.parts.busyLog.refused(this.routeName, message, this.id);
   }
 
   /** A policy's no. */

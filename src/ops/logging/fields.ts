@@ -85,6 +85,11 @@ export const FIELDS: readonly FieldDoc[] = [
   { name: 'last', of: 'any', doc: 'The last lines of a program on stderr' },
   { name: 'ended', of: 'any', doc: 'How a program ended' },
   { name: 'error', of: 'any', doc: 'The error message of the system or of the code' },
+  {
+    name: 'refused',
+    of: 'any',
+    doc: 'The number of requests that were refused for this reason since the last such line',
+  },
   { name: 'dropped', of: 'any', doc: 'The number of dropped lines of the log' },
   { name: 'log', of: 'any', doc: 'The file or syslog, in a line about the log' },
 ];

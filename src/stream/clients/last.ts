@@ -65,7 +65,7 @@ function reply({ request: { headers } }: Call, { id, data, type }: Message, age:
     // What a source says is data, whatever it looks like.
     ['x-content-type-options', 'nosniff'],
   ] as const;
-  const known = (headerValue(headers, 'if-none-match') ?? '').split(',').map((tag) => tag.trim());
+  const known = (headerValue(headers, 'if-none-match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
   if (known.includes(etag)) return { status: 304, headers: fields, body: undefined };
   return { status: 200, headers: fields, body: data };
 }

@@ -47,6 +47,26 @@ test('requests in a file of their own: renamed and USR1, then copied and truncat
   assert.ok(!gateway.log.some(({ message }) => message.startsWith('GET ')), 'they are nowhere else');
 });
 
+test('two gateways that write to one file tear no line of one another, and lose none', async (t) => {
+  const folder = folderWith(t, {});
+  const path = join(folder, 'access.log');
+  const config = `${STATIC}[log]\nrequests = { file = "${path}" }\n`;
+  const [one, other] = [
+    await startGateway(t, { config, files: FILES }),
+    await startGateway(t, { config, files: FILES }),
+  ];
+  const asks = Array.from({ length: 200 }, (_, number) =>
+    fetch((number % 2 === 0 ? one : other).url('/page.txt'), {
+      headers: { 'user-agent': `${number} ${'x'.repeat(900)}` },
+    }),
+  );
+  for (const answer of await Promise.all(asks)) assert.equal(await answer.text(), 'hello');
+  await until(() => lines(path).length === 200, 'each line');
+  assert.ok(lines(path).every((line) => LINE.test(line)));
+  const numbers = new Set(lines(path).map((line) => /"(\d+) x+"$/.exec(line)?.[1]));
+  assert.equal(numbers.size, 200);
+});
+
 test('a folder that has gone at USR1: the old file is written to, and the log says so', async (t) => {
   const gateway = await startGateway(t, {
     config: `${STATIC}[log]\nrequests = { file = "logs/access.log", format = "json" }\n`,

@@ -4,7 +4,7 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { isJournal } from '../../../src/ops/logging/journal.ts';
@@ -87,6 +87,54 @@ test('over TCP, with lengths, also when nobody listens at first', async (t) => {
   const [, length, rest] = /^(\d+) (<30>1 [\s\S]*)$/.exec(got) ?? [];
   assert.match(rest?.slice(0, Number(length)) ?? '', /listening on http\S+ port=\d+ engine=\w+$/);
 });
+
+test('over TCP, when the server ends and comes back: lines wait for it, whole and in their order', async (t) => {
+  const received: string[] = [];
+  const peers = new Set<Socket>();
+  const listen = async (port: number) => {
+    const server = createServer((peer) => {
+      peers.add(peer);
+      const at = received.push('') - 1;
+      peer.on('data', (chunk: Buffer) => {
+        received[at] += chunk.toString();
+      });
+      peer.on('error', () => undefined);
+    }).listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    t.after(() => server.close());
+    return server;
+  };
+  const first = await listen(0);
+  const { port } = first.address() as AddressInfo;
+  t.after(() => peers.forEach((peer) => peer.destroy()));
+  serve(t, `tcp://127.0.0.1:${port}`);
+  await until(() => received.join('').includes(' ready'), 'a line');
+  const url = /listening on (http:\S+)/.exec(received[0] ?? '')?.[1] ?? '';
+  first.close();
+  for (const peer of peers) peer.destroy();
+  // The first may be on its way when the connection breaks.
+  for (let number = 0; number < 6; number++) assert.equal((await fetch(`${url}none-${number}`)).status, 404);
+  await listen(port);
+  await until(() => received.join('').includes('/none-5 '), 'the last line');
+  const [, ...later] = received;
+  const numbers = later.flatMap((text) => inFrames(text).map((line) => /GET \/none-(\d)/.exec(line)?.[1]));
+  assert.deepEqual(numbers, ['0', '1', '2', '3', '4', '5'].slice(-numbers.length));
+  assert.ok(numbers.length >= 4, `${numbers.length} lines`);
+});
+
+/** The lines of RFC 6587's counted form. Throws where one is torn. */
+function inFrames(text: string): readonly string[] {
+  const lines: string[] = [];
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    const [head = '', length] = /^(\d+) </.exec(rest.toString('latin1')) ?? [];
+    assert.ok(length !== undefined, rest.toString());
+    const begin = head.length - 1;
+    lines.push(rest.subarray(begin, begin + Number(length)).toString());
+    rest = rest.subarray(begin + Number(length));
+  }
+  return lines;
+}
 
 test('the journal is told the level of each line, and nobody else', async (t) => {
   const folder = folderWith(t, {});
