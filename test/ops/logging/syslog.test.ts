@@ -106,7 +106,9 @@ test('over TCP, when the server ends and comes back: lines wait for it, whole an
   };
   const first = await listen(0);
   const { port } = first.address() as AddressInfo;
-  t.after(() => peers.forEach((peer) => peer.destroy()));
+  t.after(() => {
+    for (const peer of peers) peer.destroy();
+  });
   serve(t, `tcp://127.0.0.1:${port}`);
   await until(() => received.join('').includes(' ready'), 'a line');
   const url = /listening on (http:\S+)/.exec(received[0] ?? '')?.[1] ?? '';
