@@ -155,7 +155,7 @@ export class Tallies {
         full: 'the queue was full',
         timeout: 'it waited too long in the queue',
         closed: 'the route was being closed',
-        limit: 'as many clients, programs or connections were there as the configuration allows',
+        limit: 'a limit of the configuration was reached: clients, programs or connections',
       }),
     ],
   });
