@@ -113,6 +113,7 @@ booted 2>/dev/null || { cat "$work/boot.log" && echo "failed: systemd does not s
 shown() { inside systemctl show runnel.service -p "$1" --value; }
 is() { [ "$(shown "$1")" = "$2" ] || fail "$1 is $(shown "$1"), not $2"; }
 became() { [ "$(shown "$1")" = "$2" ]; }
+says() { shown StatusText | grep -qE "$1"; }
 put() { inside sh -c "cat >$1"; }
 status_of() { inside curl -sk -o /dev/null -w '%{http_code}' --max-time 10 "$@"; }
 answers() { [ "$(status_of "$2")" = "$1" ]; }
@@ -125,7 +126,7 @@ reload() { inside systemctl reload runnel || fail "systemctl reload"; }
 step "installing the package starts the service, which says when it is ready"
 inside dpkg -i /package.deb >"$work/dpkg.log" 2>&1 || { cat "$work/dpkg.log" && fail "dpkg -i"; }
 is ActiveState active
-is StatusText 127.0.0.1:8080
+is StatusText '127.0.0.1:8080; 3 streams, 0 clients'
 expect 200 http://127.0.0.1:8080/
 expect 200 http://127.0.0.1:8080/cgi-bin/status.cgi
 inside sh -c 'timeout 20 curl -sN http://127.0.0.1:8080/live/machine | grep -qm1 uptime' || fail "the stream"
@@ -163,7 +164,7 @@ pid=$(shown MainPID)
 reload
 until_true "the low port" answers 200 http://127.0.0.1/copyright
 is MainPID "$pid"
-is StatusText :80
+is StatusText ":80; 2 streams, 0 clients"
 found=$(inside curl -s http://127.0.0.1/cgi-bin/sandbox)
 [ "$found" = "state yes
 tmp yes
@@ -187,17 +188,18 @@ echo '[static."/half' | inside sh -c 'cat >>/etc/runnel/runnel.toml'
 if inside systemctl reload runnel 2>"$work/reload"; then fail "systemctl reload takes a configuration with an error"; fi
 grep -q 'Job for runnel.service failed' "$work/reload" || fail "systemctl reload says $(cat "$work/reload")"
 inside journalctl -b -u runnel --no-pager | grep -q '1 problem found, checked as the user runnel, in the sandbox of runnel.service' || fail "the journal"
-is StatusText :80
+says "^:80; 2 streams, [01] clients?$" || fail "the status says $(shown StatusText)"
 is ActiveState active
 # A signal that comes past "systemctl reload" changes nothing either, and what came of it is shown.
 inside sh -c "kill -HUP $pid"
-until_true "what systemctl status says" became StatusText ":80; the last reload failed: 1 problem"
+until_true "what systemctl status says" says "^:80; 2 streams, [01] clients?; the last reload failed: 1 problem$"
 is ActiveState active
 is MainPID "$pid"
 expect 200 http://127.0.0.1/added/copyright
 inside sed -i '$d' /etc/runnel/runnel.toml
 reload
-until_true "a status without complaint" became StatusText :80
+# The viewer that is there all the time.
+until_true "a status without complaint, and with its clients" says "^:80; 2 streams, 1 client$"
 inside sh -c 'kill -0 $(cat /viewer.pid)' || fail "the viewer was dropped"
 size=$(inside stat -c %s /viewer)
 until_true "another message" inside sh -c "[ \$(stat -c %s /viewer) -gt $size ]"

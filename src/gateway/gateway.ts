@@ -30,6 +30,7 @@ import { listenerOpener } from './listener-opener.ts';
 import { Listeners, type OpenListener, type PreparedListeners } from './listeners.ts';
 import { Maintenance } from './operating/maintenance.ts';
 import { GatewayOperator } from './operating/operator.ts';
+import { serviceLine } from './operating/service-line.ts';
 import { Patience } from './patience.ts';
 import { Pipelines } from './pipelines.ts';
 import { Reloader, type RereadResult } from './reloader.ts';
@@ -214,6 +215,7 @@ class RunningGateway implements Gateway {
     this.parts.log.info('ready');
     this.reloader.loaded();
     this.readiness.ready(this.status());
+    this.readiness.follow(() => this.status());
     this.memory.start();
   }
 
@@ -303,7 +305,9 @@ class RunningGateway implements Gateway {
   }
 
   private status(): string {
-    return this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening.name])).join(', ');
+    const addresses = this.listeners.open.flatMap(({ admin, listening }) => (admin ? [] : [listening.name]));
+    const streams = everyRoute(this.built.config).filter(({ kind }) => kind.name === 'stream').length;
+    return serviceLine(addresses, streams, this.tallies, this.reloader.result?.why);
   }
 
   /** The ports that clients connect to; not the operator's own. */

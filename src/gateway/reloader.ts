@@ -25,7 +25,7 @@ export interface ReloaderParts {
   readonly reread: (() => RereadResult) | undefined;
   /** Puts it in force. Rejects when that cannot be; then everything is as it was. */
   change(config: Config): Promise<ReloadChanges>;
-  /** What systemd shows: where the gateway listens. */
+  /** What systemd shows. */
   status(): string;
 }
 
@@ -70,7 +70,7 @@ export class Reloader {
         .reload()
         .catch((error: unknown) => log.error(`the certificates cannot be reloaded: ${inWords(error)}`));
       outcome = await this.configuration();
-      readiness.ready(outcome.ok ? status() : `${status()}; the last reload failed: ${outcome.summary}`);
+      readiness.ready(status());
     }
     return outcome;
   }

@@ -68,6 +68,11 @@ function timeOf(all: readonly Buckets[]): NonNullable<RouteStatus['time']> {
   return { mean: Number((sum / Math.max(1, count)).toPrecision(3)), p95 };
 }
 
+/** Clients of streams now. */
+export function viewersOf({ clients }: Pick<Tallies, 'clients'>): number {
+  return sum(clients) - clients.get(OWN);
+}
+
 export function totalsOf(tallies: Tallies): Totals {
   let [requests, errors, requestSeconds, timed] = [0, 0, 0, 0];
   for (const [[route, , code], { value }] of tallies.requests.all()) {
@@ -84,7 +89,7 @@ export function totalsOf(tallies: Tallies): Totals {
   return {
     ...{ requests, errors, requestSeconds, timed },
     messages: sum(tallies.messages, ([, direction]) => direction === 'out') - tallies.messages.get(OWN, 'out'),
-    viewers: sum(tallies.clients) - tallies.clients.get(OWN),
+    viewers: viewersOf(tallies),
     programs: sum(tallies.processes),
     connections: sum(tallies.connections),
     bytesOut:

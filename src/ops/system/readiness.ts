@@ -1,6 +1,6 @@
 /**
- * What systemd is told (sd_notify(3)): that the gateway is ready, that it reloads, that it stops, and, where the unit has a watchdog, that its event loop
- * still turns. Without NOTIFY_SOCKET in the environment nothing is said.
+ * What systemd is told (sd_notify(3)): that the gateway is ready, what it does now, that it reloads, that it stops, and, where the unit
+ * has a watchdog, that its event loop still turns. Without NOTIFY_SOCKET in the environment nothing is said.
  *
  * Through the C library where the FFI add-on is loaded, else by the program `systemd-notify`; then the unit needs NotifyAccess=all,
  * as ours has.
@@ -12,12 +12,18 @@ import { datagramSocket } from './datagrams.ts';
 export interface Readiness {
   /** The gateway serves. `status` is what `systemctl status` shows. From here on the watchdog is fed. */
   ready(status: string): void;
+  /** From here on `status` is asked every ten seconds, and systemd is told when it has changed. */
+  follow(status: () => string): void;
   /** The configuration is read again; `ready` follows, whatever has come of it. */
   reloading(): void;
   /** The gateway stops. The watchdog is fed until `close`. */
   stopping(status: string): void;
   close(): void;
 }
+
+/** How often a changed status is told at most. Milliseconds. */
+const STATUS_INTERVAL = 10_000;
+const SILENT: Readiness = { ready() {}, follow() {}, reloading() {}, stopping() {}, close() {} };
 
 type Environment = { readonly [name: string]: string | undefined };
 type Send = (text: string) => void;
@@ -26,23 +32,43 @@ type Send = (text: string) => void;
 const PROGRAM_TIMEOUT = 5000;
 
 /** @param addon the FFI add-on's exports, or undefined where it is not loaded. */
-export function openReadiness(environment: Environment, addon: unknown, log: Log): Readiness {
+export function openReadiness(
+  environment: Environment,
+  addon: unknown,
+  log: Log,
+  statusInterval = STATUS_INTERVAL,
+): Readiness {
   const path = environment['NOTIFY_SOCKET'];
-  if (path === undefined || !/^[/@]./.test(path)) return { ready() {}, reloading() {}, stopping() {}, close() {} };
+  if (path === undefined || !/^[/@]./.test(path)) return SILENT;
   const send = bySocket(addon, path, log) ?? byProgram(environment, log);
   const interval = watchdogInterval(environment);
   let timer: NodeJS.Timeout | undefined;
+  let follower: NodeJS.Timeout | undefined;
+  let told = '';
   return {
     ready(status) {
-      send(`READY=1\nSTATUS=${oneLine(status)}`);
+      told = oneLine(status);
+      send(`READY=1\nSTATUS=${told}`);
       if (interval === undefined || timer !== undefined) return;
       send('WATCHDOG=1');
       timer = setInterval(() => send('WATCHDOG=1'), interval);
       timer.unref();
     },
+    follow(status) {
+      follower = setInterval(() => {
+        const now = oneLine(status());
+        if (now === told) return;
+        told = now;
+        send(`STATUS=${now}`);
+      }, statusInterval);
+      follower.unref();
+    },
     // Microseconds of CLOCK_MONOTONIC, which is Node's too (uv_hrtime).
     reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
-    stopping: (status) => send(`STOPPING=1\nSTATUS=${oneLine(status)}`),
+    stopping(status) {
+      clearInterval(follower);
+      send(`STOPPING=1\nSTATUS=${oneLine(status)}`);
+    },
     close: () => clearInterval(timer),
   };
 }

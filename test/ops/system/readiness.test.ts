@@ -45,6 +45,29 @@ test('ready, the watchdog and stopping go out as datagrams', async (t) => {
   assert.ok(received().includes('STOPPING=1\nSTATUS=TERM | '));
 });
 
+test('a status that changes is told, and one that does not is not', async (t) => {
+  const { path, received } = await receiver(t);
+  const readiness = openReadiness({ NOTIFY_SOCKET: path }, loadKoffi(openAssets()), log, 5);
+  const alive = setInterval(() => undefined, 1000);
+  t.after(() => clearInterval(alive));
+  let status = '1 client';
+  let asked = 0;
+  readiness.ready(status);
+  readiness.follow(() => {
+    asked++;
+    return status;
+  });
+  await until(() => asked > 3, 'some looks');
+  status = '2\nclients';
+  await until(() => received().includes('2 clients'), 'the change');
+  const before = asked;
+  await until(() => asked > before + 3, 'some more looks');
+  readiness.stopping('TERM');
+  readiness.close();
+  await until(() => received().includes('STOPPING'), 'the end');
+  assert.equal(received(), 'READY=1\nSTATUS=1 client | STATUS=2 clients | STOPPING=1\nSTATUS=TERM | ');
+});
+
 test('a reload is told with its time, and the watchdog is not fed twice', async (t) => {
   const { path, received } = await receiver(t);
   const environment = { NOTIFY_SOCKET: path, WATCHDOG_USEC: '3600000000', WATCHDOG_PID: String(process.pid) };
