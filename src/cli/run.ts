@@ -32,11 +32,13 @@ Examples:
     ...OPENING_FLAGS,
     share: {
       value: 'WHO',
+      choices: ['client', 'all', 'query'],
       doc: 'who shares a process: client (default) starts one for each viewer, all one for all viewers, query one for each distinct query string',
     },
     history: { value: 'N', doc: 'with --share: keep the last N lines for viewers that come later or come again' },
     replay: {
       value: 'WHICH',
+      choices: ['none', 'last', 'all'],
       doc: 'with --share: what of the history a new viewer gets: none, last or all (default: all with --history, otherwise none)',
     },
     'read-only': { doc: 'viewers cannot type: a WebSocket that sends something is closed with 1008, a POST gets 405' },
@@ -46,6 +48,7 @@ Examples:
     'max-clients': { value: 'N', doc: 'how many viewers there may be at once; further ones get 503' },
     framing: {
       value: 'NAME',
+      choices: ['lines', 'jpeg'],
       doc: 'how messages lie in the output: lines (default), or jpeg: pictures, as a camera program prints them, on a page that shows the newest; one process for all viewers',
     },
     unbuffer: { doc: 'make the command print each line at once, as on a terminal (this is the default)' },
@@ -63,6 +66,7 @@ Examples:
     '--writable': 'nothing: viewers can type unless --read-only is set',
   },
   words: 'command',
+  operands: ['command'],
   async run(line) {
     const { flags, words } = line;
     if (words.length === 0)

@@ -28,7 +28,12 @@ export interface Flag {
   /** What the help calls the flag's value; undefined for a flag without one. */
   readonly value?: string;
   readonly doc: string;
+  /** All that the value may be, where these are few words. */
+  readonly choices?: readonly string[];
 }
+
+/** What a word may be, for the completion of shells: one of some words, or something that the shell itself knows. */
+export type Operand = 'file' | 'folder' | 'user' | 'command' | readonly string[];
 
 export interface Verb {
   readonly name: string;
@@ -44,6 +49,8 @@ export interface Verb {
    * first word begins a command, and what follows it belongs to that command.
    */
   readonly words: 'none' | 'names' | 'command';
+  /** What the words are, one behind the other, as far as a shell can complete them; the last stands for all further ones. */
+  readonly operands?: readonly Operand[];
   /** @returns the exit code */
   run(line: CommandLine): Promise<number>;
 }

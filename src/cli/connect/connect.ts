@@ -37,6 +37,7 @@ and with the status of COMMAND where that ends first.`,
     framing: {
       short: 'f',
       value: 'NAME',
+      choices: ['lines', 'raw', 'length-prefixed'],
       doc: 'how messages lie in stdin and stdout: lines (default), raw (default of --listen), or length-prefixed',
     },
     eof: { value: 'TEXT', doc: 'the message to send when stdin ends: eof_message of the stream' },
@@ -74,6 +75,7 @@ and with the status of COMMAND where that ends first.`,
     quiet: { short: 'q', doc: 'say nothing on stderr but why it failed' },
   },
   words: 'names',
+  operands: [[], 'command'],
   async run({ flags, words }) {
     const [url, ...command] = words;
     if (url === undefined)

@@ -32,6 +32,7 @@ Examples:
     '--read-only': 'nothing: files are only read',
   },
   words: 'names',
+  operands: ['folder', []],
   async run(line) {
     const { flags, words } = line;
     const [folder = '.', ...more] = words;

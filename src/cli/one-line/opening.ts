@@ -28,6 +28,7 @@ export const OPENING_FLAGS = {
   },
   'open-to': {
     value: 'LAN',
+    choices: ['LAN'],
     doc: 'listen on the addresses that this machine has in the LAN (private ones, not those of containers or tunnels), and on loopback; with -l PORT on that port',
   },
   hosts: {
@@ -48,7 +49,7 @@ export const OPENING_FLAGS = {
   qr: {
     doc: 'draw the address as a QR code; without this flag only on a terminal, and only when it is open to others',
   },
-  engine: { value: 'NAME', doc: 'the network engine: auto (default), uws or node' },
+  engine: { value: 'NAME', choices: ['auto', 'uws', 'node'], doc: 'the network engine: auto (default), uws or node' },
 } as const satisfies { readonly [name: string]: Flag };
 
 /** What other programs call these flags. */

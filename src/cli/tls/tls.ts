@@ -21,6 +21,7 @@ runnel tls self-signed NAME… [--out FOLDER] [--days N]
     },
   },
   words: 'names',
+  operands: [['check', 'self-signed'], 'file'],
   async run({ flags, words }) {
     const [what, ...names] = words;
     if (what === 'check') {

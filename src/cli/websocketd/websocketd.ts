@@ -26,6 +26,7 @@ export const websocketd: Verb = {
   doc: HELP,
   flags: {},
   words: 'command',
+  operands: ['command'],
   run: ({ words }) => runLine(words),
 };
 
