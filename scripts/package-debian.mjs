@@ -1,8 +1,9 @@
 // Makes the Debian packages, dist/runnel_VERSION_ARCHITECTURE.deb, out of the executables that scripts/package.mjs has made.
 //
-//   npm run build && npm run package && node scripts/package-debian.mjs [--fast] [target …]
+//   npm run package:debian [-- TARGET …]          all three, or those that are named (linux-arm64 …)
+//   node scripts/package-debian.mjs [--fast] [--executables] [TARGET …]
 //
-// --fast compresses little: for tests.
+// --fast compresses little: for tests. --executables makes the executables first.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -20,7 +21,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { bashCompletion } from './package/completion.mjs';
+import { completionScript } from '../dist/src/cli/completion/completion.js';
 import { commandPage, configPage } from './package/man.mjs';
 import { formerSums, writeSums } from './package/sums.mjs';
 import { TARGETS } from './package/targets.mjs';
@@ -37,10 +38,18 @@ if (!changelog.startsWith(`runnel (${version}) `))
 // Of the entry, so that two builds are equal.
 const date = new Date(/ {2}(\w{3}, .*)$/m.exec(changelog)[1]);
 const verbs = await readVerbs();
+const begun = Date.now();
 const fast = process.argv.includes('--fast');
-const named = process.argv.slice(2).filter((word) => word !== '--fast');
+const named = process.argv.slice(2).filter((word) => !word.startsWith('--'));
+if (process.argv.includes('--executables')) {
+  console.log(
+    `making ${named.length > 0 ? named.join(', ') : 'all targets'}: compressing takes about a minute and a half of one processor for each`,
+  );
+  execFileSync(process.execPath, ['scripts/package.mjs', ...named], { stdio: 'inherit' });
+}
 const made = (named.length > 0 ? named : Object.keys(TARGETS)).map((name) => makePackage(name, TARGETS[name]));
 writeSums(made, formerSums());
+console.log(`in ${join(process.cwd(), 'dist')}, with SHA256SUMS; ${Math.round((Date.now() - begun) / 1000)} s`);
 
 function makePackage(name, target) {
   const root = `dist/debian-${target.debian}`;
@@ -54,7 +63,9 @@ function makePackage(name, target) {
   symlinkSync('../../runnel/docs', join(root, 'usr/share/doc/runnel/html'));
   put(root, 'lib/systemd/system/runnel.service', readFileSync('deploy/systemd/runnel.service'));
   put(root, 'etc/logrotate.d/runnel', readFileSync('deploy/debian/logrotate'));
-  put(root, 'usr/share/bash-completion/completions/runnel', bashCompletion(verbs));
+  put(root, 'usr/share/bash-completion/completions/runnel', completionScript('bash', verbs));
+  put(root, 'usr/share/zsh/vendor-completions/_runnel', completionScript('zsh', verbs));
+  put(root, 'usr/share/fish/vendor_completions.d/runnel.fish', completionScript('fish', verbs));
   const day = date.toISOString().slice(0, 10);
   putGzip(root, 'usr/share/man/man1/runnel.1.gz', commandPage(verbs, version, day));
   putGzip(root, 'usr/share/man/man5/runnel.toml.5.gz', configPage(version, day));
@@ -62,7 +73,13 @@ function makePackage(name, target) {
   put(root, 'usr/share/doc/runnel/copyright', copyright());
   putGzip(root, 'usr/share/doc/runnel/third-party.txt.gz', readFileSync('dist/LICENSES'));
   put(root, 'usr/share/doc/runnel/runnel.cdx.json', readFileSync('dist/runnel.cdx.json'));
-  for (const example of ['grafana/runnel.json', 'prometheus/runnel-alerts.yml', 'prometheus/runnel-alerts.test.yml'])
+  for (const example of [
+    'grafana/runnel.json',
+    'prometheus/runnel-alerts.yml',
+    'prometheus/runnel-alerts.test.yml',
+    'avahi/runnel.service',
+    'apparmor/usr.bin.runnel',
+  ])
     put(root, `usr/share/doc/runnel/examples/${example}`, readFileSync(`deploy/${example}`));
   putExamples(root);
   put(root, 'usr/share/lintian/overrides/runnel', readFileSync('deploy/debian/lintian-overrides'));

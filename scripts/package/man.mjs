@@ -39,7 +39,9 @@ export function commandPage(verbs, version, date) {
       '.TP\n.BR TERM ", " INT',
       'Finish what is under way, then stop. A second one stops at once.',
       '.TP\n.B HUP',
-      'Reload the configuration and the certificates.',
+      'Reload the configuration and the certificates. "runnel reload" does the same, and waits for the result.',
+      '.TP\n.B USR1',
+      'Open the files of the log again, after logrotate has renamed them.',
     ),
     section(
       'ENVIRONMENT',
@@ -54,6 +56,15 @@ export function commandPage(verbs, version, date) {
       'FILES',
       '.TP\n.IR runnel.toml ", " /etc/runnel/runnel.toml',
       'The configuration, if none is named with \\-c.',
+    ),
+    section(
+      'EXAMPLES',
+      ...[
+        ['runnel run -- vmstat -n 1', 'Stream the output of one command to a page, http://127.0.0.1:8080/.'],
+        ['sudo runnel check && sudo systemctl reload runnel', 'Put a changed /etc/runnel/runnel.toml in force.'],
+        ['runnel status', 'Show the listeners, the streams and the clients of the running gateway.'],
+        ['runnel files --open-to LAN ~/Public', 'Serve one folder to the local network.'],
+      ].map(([command, meaning]) => `.TP\n.B ${text(command)}\n${text(meaning)}`),
     ),
     section('SEE ALSO', '.BR runnel.toml (5),', '.BR systemd.service (5)'),
   ]);

@@ -78,7 +78,9 @@ function flagsOf({ name, flags }: CompletedCommand): string {
 function valuesOf({ name, flags }: CompletedCommand): readonly string[] {
   return flags.flatMap((flag) => {
     const place = placeOf(flag.place);
-    return flag.value === undefined || place === undefined ? [] : [`      ${patterns(name, flag)}) place='${place}' ;;`];
+    return flag.value === undefined || place === undefined
+      ? []
+      : [`      ${patterns(name, flag)}) place='${place}' ;;`];
   });
 }
 

@@ -1,8 +1,6 @@
 /** The command line as completion needs it, for whichever shell: what each flag and each word may be. */
 import type { Flag, Operand, Verb } from '../verb.ts';
 
-
-
 export interface CompletedFlag {
   /** As they are typed: "-l", "--listen". */
   readonly spellings: readonly string[];

@@ -39,7 +39,9 @@ function commandCase({ name, flags, operands }: CompletedCommand): string {
 /** Both spellings of a flag exclude each other. */
 function flagSpec({ spellings, doc, value, place }: CompletedFlag): string {
   // With "=" its value may stand in the same word.
-  const written = spellings.map((spelling) => (value !== undefined && spelling.startsWith('--') ? `${spelling}=` : spelling));
+  const written = spellings.map((spelling) =>
+    value !== undefined && spelling.startsWith('--') ? `${spelling}=` : spelling,
+  );
   const names = spellings.length > 1 ? `'(${spellings.join(' ')})'{${written.join(',')}}` : written.join('');
   const argument = value === undefined ? '' : `:${escaped(value)}:${actionOf(place)}`;
   return `${names}'[${quoted(escaped(doc))}]${argument}'`;

@@ -55,15 +55,28 @@ describe('completion', () => {
 
   for (const [shell, driver] of Object.entries({ bash, zsh, fish })) {
     const found = spawnSync(shell, ['--version']).status === 0;
-    test(`${shell} completes commands, second words, flags, their values and files`, { skip: !found && `needs ${shell}` }, () => {
+    test(`${shell} completes commands, second words, flags, their values and files`, {
+      skip: !found && `needs ${shell}`,
+    }, () => {
       const script = scripts.get(shell as Shell) ?? '';
       const program = join(folder, `${shell}.program`);
-      writeFileSync(program, driver(script, CASES.map(([line]) => line)));
+      writeFileSync(
+        program,
+        driver(
+          script,
+          CASES.map(([line]) => line),
+        ),
+      );
       const run = spawnSync(shell, [...WITHOUT_FILES[shell as Shell], program], {
         cwd: folder,
         encoding: 'utf8',
         timeout: DEADLINE,
-        env: { PATH: `${folder}/bin:${process.env['PATH']}`, HOME: join(folder, 'home'), TERM: 'dumb', LC_ALL: 'C.UTF-8' },
+        env: {
+          PATH: `${folder}/bin:${process.env['PATH']}`,
+          HOME: join(folder, 'home'),
+          TERM: 'dumb',
+          LC_ALL: 'C.UTF-8',
+        },
       });
       const answers = run.stdout.split('=== END\n');
       assert.equal(answers.length, CASES.length + 1, `${run.stdout}${run.stderr}`);
