@@ -21,7 +21,7 @@ import {
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { completionScript } from '../dist/src/cli/completion/completion.js';
+import { completionScript } from '../dist/src/cli/printing/completion/completion.js';
 import { commandPage, configPage } from './package/man.mjs';
 import { formerSums, writeSums } from './package/sums.mjs';
 import { TARGETS } from './package/targets.mjs';

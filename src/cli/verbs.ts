@@ -17,6 +17,6 @@ export const VERBS: ReadonlyMap<string, () => Promise<Verb>> = new Map<string, (
   ['hash-password', async () => (await import('./credentials/hash-password.ts')).hashPassword],
   ['token', async () => (await import('./credentials/token.ts')).token],
   ['schema', async () => (await import('./printing/schema.ts')).schema],
-  ['completion', async () => (await import('./completion/completion.ts')).completion],
+  ['completion', async () => (await import('./printing/completion/completion.ts')).completion],
   ['version', async () => (await import('./printing/version.ts')).version],
 ]);

@@ -1,5 +1,5 @@
 /** The completion for bash. It works with bash alone, and completes the command of `run` by the package bash-completion where that is loaded. */
-import type { Operand } from '../verb.ts';
+import type { Operand } from '../../verb.ts';
 import type { CompletedCommand, CompletedFlag } from './words.ts';
 
 export function bashScript(commands: readonly CompletedCommand[]): string {

@@ -1,5 +1,5 @@
 /** `runnel completion`: prints a script by which a shell completes the command line. */
-import { EXIT, UsageError, type Verb } from '../verb.ts';
+import { EXIT, UsageError, type Verb } from '../../verb.ts';
 import { bashScript } from './bash.ts';
 import { fishScript } from './fish.ts';
 import { type CompletedCommand, completedCommands } from './words.ts';
@@ -30,7 +30,7 @@ Examples:
     if (shell === undefined || more.length > 0 || !isShell(shell))
       throw new UsageError(`runnel completion needs the name of one shell: ${Object.keys(SCRIPTS).join(', ')}`);
     // Not at the top: the table loads this file.
-    const { VERBS } = await import('../verbs.ts');
+    const { VERBS } = await import('../../verbs.ts');
     const verbs = await Promise.all([...VERBS.values()].map((load) => load()));
     process.stdout.write(completionScript(shell, verbs));
     return EXIT.ok;

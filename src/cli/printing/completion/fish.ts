@@ -1,5 +1,5 @@
 /** The completion for fish. */
-import type { Operand } from '../verb.ts';
+import type { Operand } from '../../verb.ts';
 import type { CompletedCommand, CompletedFlag } from './words.ts';
 
 export function fishScript(commands: readonly CompletedCommand[]): string {

@@ -1,5 +1,5 @@
 /** The command line as completion needs it, for whichever shell: what each flag and each word may be. */
-import type { Flag, Operand, Verb } from '../verb.ts';
+import type { Flag, Operand, Verb } from '../../verb.ts';
 
 export interface CompletedFlag {
   /** As they are typed: "-l", "--listen". */

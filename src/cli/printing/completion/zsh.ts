@@ -1,5 +1,5 @@
 /** The completion for zsh: a file _runnel in a folder of fpath. */
-import type { Operand } from '../verb.ts';
+import type { Operand } from '../../verb.ts';
 import type { CompletedCommand, CompletedFlag } from './words.ts';
 
 export function zshScript(commands: readonly CompletedCommand[]): string {

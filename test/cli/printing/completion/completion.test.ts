@@ -5,8 +5,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { completionScript, type Shell } from '../../../src/cli/completion/completion.ts';
-import { VERBS } from '../../../src/cli/verbs.ts';
+import { completionScript, type Shell } from '../../../../src/cli/printing/completion/completion.ts';
+import { VERBS } from '../../../../src/cli/verbs.ts';
 
 const DEADLINE = 60_000;
 
