@@ -20,7 +20,7 @@ async function main(args: readonly string[]): Promise<number> {
   // Its command line is another program's.
   if (verb.name === WEBSOCKETD) return await runWebsocketd(rest);
   const line = parseCommandLine(verb, byDefault ? args : rest);
-  if (line !== 'help') return await verb.run(line);
+  if (line !== 'help') return await verb.run(line, everyVerb);
   process.stdout.write(verbHelp(verb));
   return EXIT.ok;
 }
@@ -32,7 +32,7 @@ async function runWebsocketd(args: readonly string[]): Promise<number> {
 
 async function help(name: string | undefined): Promise<number> {
   if (name === undefined || name === 'help') {
-    process.stdout.write(overview(await Promise.all([...VERBS.values()].map((load) => load()))));
+    process.stdout.write(overview(await everyVerb()));
     return EXIT.ok;
   }
   const verb = await verbNamed(name);
@@ -41,6 +41,10 @@ async function help(name: string | undefined): Promise<number> {
 }
 
 /** @param others what follows the name */
+async function everyVerb(): Promise<readonly Verb[]> {
+  return await Promise.all([...VERBS.values()].map((load) => load()));
+}
+
 async function verbNamed(name: string, others: readonly string[] = []): Promise<Verb> {
   const load = VERBS.get(name);
   if (load !== undefined) return await load();

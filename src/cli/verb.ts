@@ -51,8 +51,11 @@ export interface Verb {
   readonly words: 'none' | 'names' | 'command';
   /** What the words are, one behind the other, as far as a shell can complete them; the last stands for all further ones. */
   readonly operands?: readonly Operand[];
-  /** @returns the exit code */
-  run(line: CommandLine): Promise<number>;
+  /**
+   * @param every loads all commands, in the order of the help
+   * @returns the exit code
+   */
+  run(line: CommandLine, every?: () => Promise<readonly Verb[]>): Promise<number>;
 }
 
 /** What follows the verb. */

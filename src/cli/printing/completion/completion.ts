@@ -26,13 +26,10 @@ Examples:
   flags: {},
   words: 'names',
   operands: [Object.keys(SCRIPTS), []],
-  async run({ words: [shell, ...more] }) {
+  async run({ words: [shell, ...more] }, every = () => Promise.resolve([])) {
     if (shell === undefined || more.length > 0 || !isShell(shell))
       throw new UsageError(`runnel completion needs the name of one shell: ${Object.keys(SCRIPTS).join(', ')}`);
-    // Not at the top: the table loads this file.
-    const { VERBS } = await import('../../verbs.ts');
-    const verbs = await Promise.all([...VERBS.values()].map((load) => load()));
-    process.stdout.write(completionScript(shell, verbs));
+    process.stdout.write(completionScript(shell, await every()));
     return EXIT.ok;
   },
 };
