@@ -10,6 +10,7 @@ import { pathInfo, routeBase } from '../../../programs/script-path.ts';
 import type { Script } from '../../../programs/scripts.ts';
 import { asStartError, noRoom } from '../../../programs/start-error.ts';
 import type { SourceParts } from '../kind.ts';
+import { InterruptedPython } from './interrupted-python.ts';
 import type { StreamRequest } from './request.ts';
 
 /** What is started for a client. */
@@ -41,11 +42,19 @@ interface StderrOrigin {
   readonly level: Level | undefined;
 }
 
-export function logStderr(program: Program, log: Log, { route, id, level }: StderrOrigin): void {
+/** @param isEnding whether the program has been told to end; @param interrupted is told in the place of a traceback of Python that only says so */
+export function logStderr(
+  program: Program,
+  log: Log,
+  { route, id, level }: StderrOrigin,
+  isEnding: () => boolean = () => false,
+  interrupted: () => void = () => undefined,
+): void {
   if (program.stderr === undefined) return;
-  program.stderrLines = new StderrLines(program.stderr, {
-    line: (text) => log[level ?? 'info'](text, { route, from: 'stderr', pid: program.pid, id }),
-  });
+  const line = (text: string): void => log[level ?? 'info'](text, { route, from: 'stderr', pid: program.pid, id });
+  const filter = new InterruptedPython(isEnding, line, interrupted);
+  program.stderrLines = new StderrLines(program.stderr, { line: (text) => filter.take(text) });
+  void program.over.then(() => filter.flush());
 }
 
 /** A warning for the first failure in a row, the second, the fourth and so on: a loop of them must be seen, and must not fill a disk. */
@@ -53,11 +62,15 @@ function isWorthWarning(failures: number): boolean {
   return Number.isInteger(Math.log2(failures));
 }
 
+const INTERRUPTED =
+  'the Python program was interrupted (signal INT), because its client has left and it went on; this is no error, and its traceback is left out; signal.signal(signal.SIGINT, signal.SIG_DFL) in the program prevents it';
+
 /** The programs of one stream, up to its bound. */
 export class StreamPrograms {
   private running = 0;
   /** Programs in a row that have failed by themselves. */
   private failures = 0;
+  private interruptedBefore = false;
   /** Those that we have told to end. */
   private readonly ended = new WeakSet<Program>();
 
@@ -88,6 +101,14 @@ export class StreamPrograms {
   end(program: Program): void {
     this.ended.add(program);
     void this.parts.programs.end(program);
+  }
+
+  /** Once where everybody sees it: what is meant by it is the same for each client that leaves. */
+  private tellInterrupted(pid: number): void {
+    const { key, log } = this.parts;
+    const level = this.interruptedBefore ? 'debug' : 'info';
+    this.interruptedBefore = true;
+    log[level](INTERRUPTED, { route: key, pid });
   }
 
   /** It has ended by itself. */
@@ -123,7 +144,14 @@ export class StreamPrograms {
       ...launch.options,
     });
     // Where clients get it too, it is read when one is there: what flows before would be lost for it.
-    if (config.stderr === 'log') logStderr(program, log, { route: key, id, level: config.stderr_level });
+    if (config.stderr === 'log')
+      logStderr(
+        program,
+        log,
+        { route: key, id, level: config.stderr_level },
+        () => this.ended.has(program),
+        () => this.tellInterrupted(program.pid),
+      );
     void program.exited.then((exit) => {
       if (!this.ended.has(program))
         void program.over.then(() => this.tellEnd(exit, program.pid, program.stderrLines?.lastLines.at(-1)));
