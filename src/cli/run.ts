@@ -155,10 +155,10 @@ function dangersOf({ flags, words }: CommandLine): readonly string[] {
   const isReadOnly = flags['read-only'] !== undefined || flags['framing'] === 'jpeg';
   if (!isReadOnly && shell !== undefined)
     dangers.push(
-      `${asks ? 'whoever is let in' : 'whoever reaches this address'} can run any command on this machine as ${thisUser()}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only lets nobody type`,
+      `${asks ? 'everybody who signs in' : 'everybody who reaches this address'} can run any command on this machine as ${thisUser()}, because "${shell}" takes commands as input${asks ? '' : '; --password-file asks for a password'}; --read-only keeps viewers from typing`,
     );
   else if (!isReadOnly && !asks)
-    dangers.push(`whoever reaches this address can type into "${name}"; --read-only lets nobody type`);
+    dangers.push(`everybody who reaches this address can type into "${name}"; --read-only keeps viewers from typing`);
   if (asks && flags['tls'] === undefined) dangers.push('passwords and tokens travel in the clear; --tls encrypts them');
   return dangers;
 }

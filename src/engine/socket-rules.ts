@@ -7,7 +7,7 @@ export const SOCKET_HIGH_WATER = 64 * 1024;
 /** Pongs that a client may leave unread. Bytes. */
 export const MAX_UNREAD_PONGS = 64 * 1024;
 /** Why a WebSocket client is dropped whose pings cost it nothing, and us the memory for the pongs. */
-export const UNREAD_PONGS = 'pings, and nobody who reads the pongs';
+export const UNREAD_PONGS = 'pings whose answers are not read';
 
 // ---- close codes and reasons (RFC 6455 section 7.4) ----
 

@@ -89,7 +89,7 @@ export function listenerOpener(parts: OpenerParts): ListenerOpener {
     },
     release: (store) => certificates.release(store),
     gone: (name) => tallies.connections.remove(name),
-    lost: (error) => log.error(`a listener is gone: ${error instanceof Error ? error.message : String(error)}`),
+    lost: (error) => log.error(`a listener has failed: ${error instanceof Error ? error.message : String(error)}`),
   };
 }
 

@@ -57,7 +57,7 @@ export function openAssets(executable = runningExecutable()): Assets {
   const tail = readTail(executable);
   if (tail !== undefined) return new TailAssets(executable, tail);
   // The bundle has no file of its own: `scripts/package.mjs` puts "single:" in the place of import.meta.url.
-  if (!import.meta.url.startsWith('file:')) throw new AssetError(`${process.execPath} has lost its end`);
+  if (!import.meta.url.startsWith('file:')) throw new AssetError(`${process.execPath} is incomplete`);
   return new FileAssets(dirname(dirname(fileURLToPath(import.meta.url))));
 }
 

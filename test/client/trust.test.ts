@@ -90,7 +90,7 @@ test('a wrong server is refused before a byte of the stream is sent', async (t) 
     ['another authority', board, { ca: stranger.certificate }, /not trusted here/],
     ['another name', board, { ca: authority.certificate, serverName: 'other.test' }, /another name/],
     ['expired', expired, { ca: authority.certificate }, /has expired/],
-    ['another key', board, { pin: otherPin }, /none of those that are pinned/],
+    ['another key', board, { pin: otherPin }, /not one of the pinned keys/],
     ['the key, but not the authority', board, { pin, ca: stranger.certificate }, /not trusted here/],
     ['the authority, but not the key', board, { pin: otherPin, ca: authority.certificate }, /pinned/],
     ['a function that says no', board, { ca: authority.certificate, trust: () => false }, /refuses it/],

@@ -459,7 +459,7 @@ for (const name of CONTRACT) {
       }
       assert.match(await recorded.closed(), /^close 1006/);
       assert(most < before + (1 << 18), `${most - before} bytes of pongs wait`);
-      assert.deepEqual(trial.events.refusals, ['pings, and nobody who reads the pongs']);
+      assert.deepEqual(trial.events.refusals, ['pings whose answers are not read']);
       client.destroy();
       await trial.close();
     });

@@ -103,7 +103,7 @@ export function teller(say: (words: string) => void): (event: StreamEvent) => vo
     } else if (event.type === 'missed') {
       say(
         event.count === undefined
-          ? 'messages are missing; nobody knows how many'
+          ? 'messages are missing; their number is not known'
           : `${event.count} messages are missing`,
       );
     } else say(event.text);

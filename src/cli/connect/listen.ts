@@ -83,7 +83,7 @@ function inWords(error: Error, address: NonNullable<ConnectSettings['listen']>):
   switch (systemCode(error)) {
     case 'EADDRINUSE':
       return address.kind === 'unix' && !lstatSync(address.path, { throwIfNoEntry: false })?.isSocket()
-        ? 'there is something else, which is no socket'
+        ? 'the path is another file, not a socket'
         : 'it is in use: another program listens there (EADDRINUSE)';
     case 'EADDRNOTAVAIL':
       return 'this machine has no such address (EADDRNOTAVAIL)';
@@ -91,7 +91,7 @@ function inWords(error: Error, address: NonNullable<ConnectSettings['listen']>):
       // libuv says so, too, where the folder is missing.
       return address.kind === 'unix' && !existsSync(dirname(address.path))
         ? `there is no folder ${dirname(address.path)}`
-        : `${thisUser()} may not (EACCES)`;
+        : `${thisUser()} is not allowed to (EACCES)`;
     default:
       return error.message;
   }

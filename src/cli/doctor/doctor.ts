@@ -24,7 +24,7 @@ const PATIENCE = 15_000;
 export const doctor: Verb = {
   name: 'doctor',
   usage: 'runnel doctor [-c FILE] [--url URL]',
-  brief: 'look for what around a configuration may hurt',
+  brief: 'look for problems of the machine and the network',
   doc: `Looks at this machine and at the servers that the configuration names: ports, rights, the clock, certificates, open files, memory,
 disks, names, upstreams. Each finding says what was seen, why it matters and what to do. It changes nothing, and ends within 15 s.
 What is wrong with the file itself "runnel check" says: that is done first, and has to be right.

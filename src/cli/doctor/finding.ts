@@ -53,7 +53,7 @@ export async function examine(
             level: 'warning',
             about: name,
             seen: `this could not be looked at: ${error instanceof Error ? error.message : String(error)}`,
-            matters: 'what is wrong with it, if anything is, is not known',
+            matters: 'whether something is wrong with it is not known',
             remedy: 'try again, as root or as the user of the gateway',
           },
         ];

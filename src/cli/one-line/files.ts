@@ -9,7 +9,7 @@ import { INSTEAD, OPENING_FLAGS, planOpening } from './opening.ts';
 export const files: Verb = {
   name: 'files',
   usage: 'runnel files [FLAG…] [FOLDER]',
-  brief: 'serve one folder, listed',
+  brief: 'serve the files of one folder',
   doc: `Serves the files of FOLDER (default: the current one), and lists folders that have no index.html. Nothing outside of FOLDER is
 served, not even through a symbolic link, and no file whose name begins with a dot. Only this machine can open it, unless --open-to or
 -l says otherwise. Ctrl-C stops it.

@@ -92,7 +92,7 @@ function choose(found: Found, file: string | undefined, pid: number | undefined)
     );
   if (found.silent.length > 0)
     throw new NotFound(
-      `no gateway${wanted} answers; on ${found.silent.join(', ')} one has said nothing within ${HELLO_TIME / 1000} s: it hangs, or is stopped`,
+      `no gateway${wanted} answers; the process at ${found.silent.join(', ')} has said nothing within ${HELLO_TIME / 1000} s: it hangs or is stopped`,
       EXIT.unavailable,
     );
   const others = found.gateways.length === 0 ? '' : `\nThese run:\n${listed(found.gateways)}`;

@@ -80,7 +80,7 @@ export function askGateway({ text, to }: AdminAddress, asked: AdminRequest): Pro
         clearTimeout(late);
         answered({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString() });
       });
-      response.on('error', (error) => fail(`has sent no whole answer: ${error.message}`));
+      response.on('error', (error) => fail(`sent an incomplete answer: ${error.message}`));
     });
     const late = setTimeout(() => asking.destroy(new Error(`no answer within ${patience / 1000} s`)), patience);
     asking.on('error', (error) => {
@@ -120,7 +120,8 @@ function hostField(host: string, port: number): string {
 
 function noConnection(code: string): string {
   const none = code === 'ECONNREFUSED' || code === 'ENOENT';
-  if (none) return `has no gateway that listens (${code}); is it running with this configuration?`;
-  if (code === 'EACCES') return 'lets this user not connect (EACCES); see its mode, owner and group';
+  if (none)
+    return `does not answer, because no gateway listens there (${code}); is it running with this configuration?`;
+  if (code === 'EACCES') return 'does not let this user connect (EACCES); see the mode, owner and group of the socket';
   return `cannot be reached (${code})`;
 }

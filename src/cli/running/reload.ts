@@ -11,9 +11,9 @@ const USUAL_TIME = '60s';
 export const reload: Verb = {
   name: 'reload',
   usage: 'runnel reload [-c FILE]',
-  brief: 'have the running gateway read its file anew',
-  doc: `Has the running gateway read its configuration and its certificates anew, waits, and prints what has changed. If the new
-configuration has a problem, the gateway goes on as it was; the problems are printed, and the exit status is 1.
+  brief: 'make the running gateway read its file again',
+  doc: `Makes the running gateway read its configuration and its certificates again, waits, and prints what has changed. If the new
+configuration has a problem, the gateway keeps the old one; the problems are printed, and the exit status is 1.
 
 The exit status is 69 if no gateway is running, 77 if it is another user's, 75 if it has not answered in time.`,
   flags: {
@@ -30,7 +30,7 @@ The exit status is 69 if no gateway is running, 77 if it is another user's, 75 i
       const outcome = await outcomeOf(conversation).finally(() => clearTimeout(late));
       if (outcome !== undefined) return tell(outcome, describe(identity));
       process.stderr.write(
-        `${describe(identity)} has not said within ${patience / 1000} s what came of the reload: its log does, and "runnel status" what is in force\n`,
+        `${describe(identity)} did not report the result of the reload within ${patience / 1000} s; see its log, and "runnel status" for the configuration in use\n`,
       );
       return EXIT.late;
     } catch (error) {
@@ -52,7 +52,7 @@ async function outcomeOf(conversation: Conversation): Promise<ReloadOutcome | un
 function tell(outcome: ReloadOutcome, gateway: string): number {
   if (!outcome.ok) {
     for (const problem of outcome.problems) process.stderr.write(`${visible(problem)}\n`);
-    process.stderr.write(`${problemCount(outcome.problems)}: ${gateway} goes on with the configuration of before\n`);
+    process.stderr.write(`${problemCount(outcome.problems)}: ${gateway} keeps the old configuration\n`);
     return EXIT.config;
   }
   for (const doubt of outcome.doubts) process.stderr.write(`warning: ${visible(doubt)}\n`);

@@ -44,7 +44,7 @@ Exits with 0 where the gateway is ready, with 1 where it is not or does not answ
     try {
       const { body, from } = await statusOf(line, authorization);
       const found = parseStatus(body);
-      if (found === undefined) throw new NoGateway(`${from} is no runnel that has a status`);
+      if (found === undefined) throw new NoGateway(`${from} does not answer as a runnel with a status`);
       if (json !== undefined) await print(`${body}\n`);
       else if (quiet === undefined) {
         const { stdout } = process;
@@ -112,7 +112,7 @@ async function statusOfControlled(flags: CommandLine['flags']): Promise<StatusAn
   } catch (error) {
     if (error instanceof NotFound) throw new NotControlled(error.message);
     const code = systemCode(error);
-    throw code === undefined ? error : new NotControlled(`the gateway has left the conversation (${code})`);
+    throw code === undefined ? error : new NotControlled(`the gateway closed the connection (${code})`);
   }
 }
 
@@ -135,8 +135,8 @@ function secretOf(file: string): string {
 function refusal(status: number): string {
   if (status === 401)
     return 'asks who you are ([admin] auth): use --token-file FILE, or --user NAME and --password-file FILE';
-  if (status === 421) return 'does not answer for this host: it is not the address of this gateway any more?';
-  return `has answered with ${status}`;
+  if (status === 421) return 'does not answer for this host; has its address changed?';
+  return `answered with the status ${status}`;
 }
 
 function parseStatus(text: string): GatewayStatus | undefined {
@@ -157,7 +157,7 @@ function textOf(found: GatewayStatus, options: TextOptions, address: string): st
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
     throw new NoGateway(
-      `${address} tells its status otherwise than runnel ${VERSION} (it says that it is ${String(found.version)}); --json prints it as it is`,
+      `${address}: runnel ${VERSION} cannot show the status of runnel ${String(found.version)}; --json prints it as it is`,
     );
   }
 }

@@ -25,8 +25,8 @@ export const stop: Verb = {
   name: 'stop',
   usage: 'runnel stop [-c FILE] [--now]',
   brief: 'stop the running gateway',
-  doc: `Stops the running gateway: it accepts nobody any more, finishes what is under way, ends its programs and exits. What it still waits
-for is printed. Returns when the process is gone.
+  doc: `Stops the running gateway: it accepts no new connections, finishes the requests under way, ends its programs and exits. The command
+prints what the gateway still waits for, and returns when the process has ended.
 
 The exit status is 69 if no gateway is running, 77 if it is another user's, 75 if it does not end. A gateway that a service manager
 has started may be started again by that: "systemctl stop runnel" does both.`,

@@ -134,7 +134,7 @@ const NO_TLS: ReadonlySet<string> = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ER
 function handshakeFailure(server: string, cause: Error): ConnectionError {
   const { code, reason } = cause as { readonly code?: unknown; readonly reason?: unknown };
   const words = NO_TLS.has(String(code))
-    ? 'what it answers is no TLS'
+    ? 'its answer is not TLS'
     : typeof reason === 'string' && reason !== ''
       ? reason
       : cause.message;

@@ -90,7 +90,7 @@ export async function tunnel(socket: Socket, proxy: HttpProxy, target: URL, limi
     asked.on('connect', (response, _socket, head) => resolve({ response, head }));
     asked.on('response', (response) => resolve({ response, head: Buffer.alloc(0) }));
     asked.on('error', (cause) => {
-      const what = isParseError(cause) ? 'answered with something that is no HTTP' : 'closed the connection';
+      const what = isParseError(cause) ? 'gave an answer that is not HTTP' : 'closed the connection';
       reject(new ConnectionError('proxy', `the proxy ${proxy.name} ${what}`, { cause }));
     });
     asked.end();
@@ -99,8 +99,7 @@ export async function tunnel(socket: Socket, proxy: HttpProxy, target: URL, limi
   const { response, head } = answer;
   const status = response.statusCode ?? 0;
   if (status < 200 || status > 299) throw refusal(proxy, authority, response, status);
-  if (head.length > 0)
-    throw new ConnectionError('proxy', `the proxy ${proxy.name} sent bytes that nobody has asked for`);
+  if (head.length > 0) throw new ConnectionError('proxy', `the proxy ${proxy.name} sent unexpected bytes`);
 }
 
 /** The codes of Node's HTTP parser begin so. */

@@ -69,7 +69,7 @@ export async function judge(socket: TLSSocket, tls: Tls, problem: Error | undefi
     return;
   }
   const pins = pinsOf(tls);
-  if (pins.length > 0 && !pins.includes(pin)) refuse('its key is none of those that are pinned');
+  if (pins.length > 0 && !pins.includes(pin)) refuse('its key is not one of the pinned keys');
   if (problem !== undefined && (pins.length === 0 || tls.ca !== undefined)) refuse(inWords(problem));
 }
 

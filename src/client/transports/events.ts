@@ -22,7 +22,7 @@ export async function openEvents(parts: LinkParts, events: LinkEvents): Promise<
     // 204 tells a client that comes again that the stream is over.
     if (response.statusCode !== 200) throw rejection(plan.url.host, response);
     if (!/^text\/event-stream\b/i.test(response.headers['content-type'] ?? ''))
-      throw new ConnectionError('protocol', `${plan.url.host} answered with something that is no event stream`);
+      throw new ConnectionError('protocol', `${plan.url.host} did not answer with an event stream`);
     const link = new EventsLink(response, requests, parts, events);
     // A gateway's first word is at once. Where something on the way holds it back, this is not the way.
     if (after !== undefined) await link.joined(parts.signal);

@@ -121,8 +121,7 @@ class PollLink implements Link {
     if (response.statusCode !== 200) throw rejection(url.host, response);
     const text = await this.requests.read(response, time);
     const news = newsOf(text);
-    if (news === undefined)
-      throw new ConnectionError('protocol', `${url.host} answered with something that is no poll`);
+    if (news === undefined) throw new ConnectionError('protocol', `${url.host} did not answer as a poll`);
     return news;
   }
 

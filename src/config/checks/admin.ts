@@ -28,7 +28,7 @@ export function checkAdmin({ table }: RawFile, reading: Reading): void {
   if (isTable(own) && asks && auth['require'] !== 'none') return;
   reading.problem(
     ['admin', 'listen'],
-    `${quote(address.text)} is open to other machines, and nobody is asked who he is`,
+    `${quote(address.text)} is open to other machines without a login`,
     'add auth = { tokens = "FILE" } or auth = { basic = "FILE" } to [admin], or listen on "127.0.0.1:9180" or "unix:PATH"',
   );
 }

@@ -62,7 +62,7 @@ function checkProxyUser(at: KeyPath, own: RawTable, auth: RawTable, file: RawTab
   if (auth[secret] === undefined)
     reading.problem(
       [...at, user],
-      'is not believed without a secret of the proxy: anybody who reaches this port through it or beside it could claim a name',
+      'needs proxy_secret_file: without it, every client that reaches this port could claim a name',
       'add proxy_secret_file: a file with the line that "runnel token PROXY" prints; the proxy sends the token as X-Proxy-Secret',
     );
   else if (auth[user] === undefined) reading.problem([...at, secret], 'has no effect without proxy_user');

@@ -43,7 +43,7 @@ const permissions: ValueType<number> = {
     }
     const mode = Number.parseInt(value, 8);
     if ((mode & ANYBODY_WRITES) !== 0) return mode;
-    reading.problem(at, 'lets nobody connect: that takes the permission to write, as in "0660"');
+    reading.problem(at, 'lets nobody connect: to connect, a user needs the permission to write, as in "0660"');
     return undefined;
   },
 };

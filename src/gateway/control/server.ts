@@ -116,7 +116,7 @@ export class ControlServer {
     const { parts } = this;
     switch (request?.do) {
       case undefined:
-        say(socket, { refused: 'this gateway does not know what it is asked for: it is of another version' }, true);
+        say(socket, { refused: 'this gateway does not know the request: it has another version' }, true);
         return;
       case 'identify':
         socket.end();

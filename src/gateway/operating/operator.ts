@@ -150,7 +150,8 @@ export class GatewayOperator implements Operator {
   private async reload(): Promise<ActionResult> {
     await this.parts.reload();
     const result = this.parts.lastReload();
-    if (result === undefined) return { ok: true, text: 'the certificates were read anew; there is no file' };
+    if (result === undefined)
+      return { ok: true, text: 'the certificates were read again; the gateway runs without a file' };
     return { ok: result.ok, text: result.ok ? 'the configuration is reloaded' : `not reloaded: ${result.why ?? ''}` };
   }
 

@@ -64,11 +64,11 @@ export const upstreamAddress: ValueType<UpstreamAddress> = {
     else if (parse(shorter, reading.directory) === undefined)
       reading.wrong(at, value, this.expected, meantUpstream(value, reading.directory));
     else if (scheme.startsWith('ws'))
-      reading.problem(at, 'is asked over HTTP first, for a WebSocket, too', `write "${shorter}"`);
+      reading.problem(at, 'must begin with http:// or https://, also for WebSockets', `write "${shorter}"`);
     else
       reading.problem(
         at,
-        `has a path (${JSON.stringify(path)}), and the path of a request is passed on as it is, or without that of the route (strip_prefix)`,
+        `must not have a path (${JSON.stringify(path)}): the path of each request is passed on, without the path of the route if strip_prefix is set`,
         `write "${shorter}"`,
       );
     return undefined;

@@ -92,7 +92,7 @@ class ProxyRoute {
     call.note('upstream', this.config.upstream.text);
     if (hasPassed(call.request, this.fields.via)) {
       this.count('loop');
-      throw new HttpError(508, `a request for ${this.name} has come back to this route`);
+      throw new HttpError(508, `the request came back to this route: ${this.name} leads to this gateway itself`);
     }
     try {
       if (call.handshake !== undefined) return await this.shakeHands(call, call.handshake.protocols);

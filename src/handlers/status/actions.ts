@@ -13,7 +13,7 @@ export function parseAction(body: Buffer, type: string | undefined): Action {
   if (type?.split(';', 1)[0]?.trim().toLowerCase() !== 'application/json')
     throw new HttpError(415, 'an action is sent as application/json');
   const action = actionOf(parse(body.toString()));
-  if (action === undefined) throw new HttpError(400, 'no action that there is');
+  if (action === undefined) throw new HttpError(400, 'unknown action');
   return action;
 }
 

@@ -20,7 +20,7 @@ export async function answerConsole(call: Call, find: Router<Route>['find']): Pr
   const decision = await auth.decide(request);
   if (decision.refusal !== undefined)
     // Not with a challenge, which a browser would take for one of this page.
-    throw new HttpError(403, 'this stream has users of its own, and you are none of them; open it at its own address');
+    throw new HttpError(403, 'this stream has its own users, and you are not one of them; open it at its own address');
   try {
     return await handler.handle(new ConsoleCall(call, match, auth.withoutProofs(request), decision.user ?? call.user));
   } catch (error) {

@@ -77,7 +77,7 @@ class StatusHandler implements Handler {
     if (method === 'POST') throw new HttpError(405, 'only for reading', { headers: [['allow', 'GET, HEAD']] });
     if (rest === '') return { status: 200, headers: this.page().headers, body: this.page().html };
     if (rest === 'status/live') return this.live.handle(call);
-    if (rest !== 'status.json') throw new HttpError(404, 'the operator has no page of this name');
+    if (rest !== 'status.json') throw new HttpError(404, 'the status page has no page of this name');
     const body = JSON.stringify({ ...this.parts.operator.status(), actions: this.options.actions });
     return { status: 200, headers: JSON_FIELDS, body };
   }
@@ -115,6 +115,6 @@ class StatusHandler implements Handler {
   }
 
   private checkActions(): void {
-    if (!this.options.actions) throw new HttpError(403, 'nothing may be done from here: set actions = true');
+    if (!this.options.actions) throw new HttpError(403, 'actions are switched off: set actions = true');
   }
 }

@@ -290,7 +290,7 @@ export class StarterSpawner implements Spawner {
   private fallBack(reason: string): void {
     this.fallenBack = true;
     this.options.lost(
-      `the process that starts programs cannot be used, so each start takes a little longer, and programs that run by now go on running when the gateway is killed: ${reason}`,
+      `the process that starts programs cannot be used, so each start takes a little longer, and programs that run now continue if the gateway is killed: ${reason}`,
     );
     for (const start of this.queue.splice(0)) {
       if (start.pipes !== undefined) closePipes(start.pipes);
@@ -317,7 +317,7 @@ export class StarterSpawner implements Spawner {
     const reason = 'the process that starts programs has died';
     if (young) this.fallBack(reason);
     else {
-      this.options.lost(`${reason}; programs go on, and another one takes its place`);
+      this.options.lost(`${reason}; programs continue, and another one is started`);
       void this.prepare();
     }
   }

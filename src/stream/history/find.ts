@@ -32,7 +32,7 @@ export interface FoundHistory {
  */
 export async function findHistory(segments: Segments, load: (record: StoredRecord) => void): Promise<FoundHistory> {
   const damaged = await segments.find();
-  const repairs = damaged.map(({ name }) => `${name} is no segment, or its head is damaged: what is in it is lost`);
+  const repairs = damaged.map(({ name }) => `${name} is not a segment, or its head is damaged: its messages are lost`);
   const { last, list } = segments;
   // Nobody knows which numbers are in what comes behind the last one that can be read.
   const lost = Math.max(0, ...damaged.map(({ first }) => first));

@@ -203,13 +203,15 @@ export class HistoryFile implements WriterParts, ChainReader {
     this.epochs.begin({ epoch: newEpoch(), after: this.chain.end.sequence });
     tallies.history.errors.add(1, route, reasonOf(error));
     this.counts.keeping.value = 0;
-    log.error(`the history ${path} ${inWords(error)}; the stream goes on, but nothing more of it is kept`, { route });
+    log.error(`the history ${path} ${inWords(error)}; the stream continues, but no further message is saved`, {
+      route,
+    });
   }
 
   found(): void {
     const { path, route } = this.options;
     this.counts.keeping.value = 1;
-    this.parts.log.info(`the history ${path} can be written again, and is kept from here on`, { route });
+    this.parts.log.info(`the history ${path} can be written again; messages are saved from now on`, { route });
   }
 
   // ---- inside ----

@@ -17,7 +17,7 @@ export const FIRST_LINE_BYTES = 64;
 export function historyTrouble(head: Buffer): string | undefined {
   if (head.length === 0) return undefined;
   const version = FIRST_LINE.exec(head.toString('latin1'))?.[1];
-  if (version === undefined) return 'is something else than a history of runnel';
+  if (version === undefined) return 'is not a history of runnel';
   if (Number(version) > VERSION)
     return `was written by a newer version of runnel (format ${version}, this one knows ${VERSION})`;
   return undefined;

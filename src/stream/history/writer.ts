@@ -98,7 +98,7 @@ export class Writer {
     const bytes = written.bytesTo(end);
     const messages = end.count - written.count;
     if (messages > MOST_WAITING.messages || (bytes > MOST_WAITING.bytes && messages > 2))
-      this.lose(new Error('is written more slowly than the stream goes'));
+      this.lose(new Error('cannot be written as fast as messages arrive'));
     else if (this.work === undefined && this.immediate === undefined) this.schedule(bytes);
   }
 
@@ -260,7 +260,7 @@ export class Writer {
   private async writeRun(batch: readonly TimedMessage[], from: number, epoch: string, most: number): Promise<number> {
     const { handle } = this;
     const { last } = this.parts.segments;
-    if (handle === undefined || last === undefined) throw new Error('the keeping has ended');
+    if (handle === undefined || last === undefined) throw new Error('the history is closed');
     let to = from;
     let size = 0;
     for (; to < batch.length; to++) {

@@ -31,7 +31,7 @@ export function lossCounter(counts: StreamCounts, log: Log): (losses: Losses) =>
   };
   return ({ tooLarge, stray }) => {
     count('too_large', tooLarge, 'a picture is larger than max_message and was left out');
-    count('not_a_picture', stray, 'something between the pictures is none, or is broken, and was left out');
+    count('not_a_picture', stray, 'data between the pictures is not a picture, or is damaged, and was left out');
   };
 }
 

@@ -34,10 +34,10 @@ test('a proxy, or a server of TLS, that answers garbage is called so', async (t)
   const ssh = await saying(t, 'SSH-2.0-OpenSSH_9\r\n');
   const proxied = await runnel(['connect', '--proxy', `http://${ssh}`, 'ws://10.1.1.1/'], '/');
   assert.equal(proxied.code, 69);
-  assert.match(proxied.stderr, /the proxy http:\S+ answered with something that is no HTTP/);
+  assert.match(proxied.stderr, /the proxy http:\S+ gave an answer that is not HTTP/);
   const secure = await runnel(['connect', `wss://${ssh}/`], '/');
   assert.equal(secure.code, 76);
-  assert.match(secure.stderr, /^runnel connect: the TLS handshake with \S+ failed: what it answers is no TLS\n$/);
+  assert.match(secure.stderr, /^runnel connect: the TLS handshake with \S+ failed: its answer is not TLS\n$/);
 });
 
 test('--listen takes the place of a dead Unix socket, and of nothing else', async (t) => {
@@ -56,7 +56,7 @@ test('--listen takes the place of a dead Unix socket, and of nothing else', asyn
   assert.equal(taken.code, 71);
   assert.match(taken.stderr, /it is in use: another program listens there/);
   assert.ok(existsSync(place));
-  assert.match((await listen(`unix:${join(folder, 'file')}`)).stderr, /there is something else, which is no socket/);
+  assert.match((await listen(`unix:${join(folder, 'file')}`)).stderr, /the path is another file, not a socket/);
   assert.match((await listen(`unix:${join(folder, 'no', 's')}`)).stderr, /there is no folder/);
   const port = await listening(t, createServer());
   assert.match((await listen(port)).stderr, /cannot listen at \S+: it is in use/);

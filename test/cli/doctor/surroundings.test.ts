@@ -120,7 +120,7 @@ test('compression by a public URL: as it is, taken away, done twice', async (t) 
   const patient = { config: read, pid: running.pid };
   assert.deepEqual(await probePublicCompression(running.url('/'), patient, SIGNAL), []);
   for (const [way, says] of [
-    ['plain', /: the gateway compresses this page, and it comes uncompressed$/],
+    ['plain', /: the gateway compresses this page, but it arrives uncompressed$/],
     ['twice', /compressed twice$/],
   ] as const) {
     const proxy = createHttpServer((asked, answer) => {

@@ -72,12 +72,12 @@ test('a port alone is one of this machine alone', async (t) => {
 });
 
 const WARNINGS: readonly [args: readonly string[], warns: RegExp | undefined][] = [
-  [['--', 'bash'], /whoever reaches this address can run any command .* as the user/],
+  [['--', 'bash'], /everybody who reaches this address can run any command .* as the user/],
   [['--tls', '--', 'bash'], /can run any command/],
   [['--read-only', '--', 'bash'], undefined],
   [['--', 'vmstat', '1'], /can type into "vmstat 1"; --read-only/],
   [['--read-only', '--', 'vmstat', '1'], undefined],
-  [['--password-file', 'users', '--tls', '--', 'python3'], /whoever is let in can run any command/],
+  [['--password-file', 'users', '--tls', '--', 'python3'], /everybody who signs in can run any command/],
   [['--password-file', 'users', '--read-only', '--', 'cat'], /travel in the clear/],
   [['--password-file', 'users', '--tls', '--', 'cat'], undefined],
 ];

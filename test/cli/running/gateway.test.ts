@@ -53,7 +53,7 @@ test('where nobody listens, or nobody answers, that is said', async (t) => {
   const address = { text: 'unix:admin.sock', to: { socketPath: path } };
   await assert.rejects(
     askGateway(address, { method: 'GET', path: '/' }),
-    /unix:admin.sock has no gateway that listens/,
+    /unix:admin.sock does not answer, because no gateway listens there/,
   );
   const server = createServer(() => undefined);
   await new Promise<void>((listening) => server.listen(path, listening));

@@ -86,10 +86,13 @@ test('who answers and is no gateway, or one of another version, is told in a sen
   const { port } = server.address() as AddressInfo;
   const folder = folderWith(t, { 'runnel.toml': `[admin]\nlisten = "127.0.0.1:${port}"\n` });
   for (const [answer, expected] of [
-    ['<html>', /is no runnel that has a status/],
-    ['{}', /is no runnel that has a status/],
-    ['{"ready":true,"listeners":[],"version":"9\\u001b[2J"}', /it says that it is 9\\u001b\[2J\); --json prints it/],
-    ['{"ready":true,"listeners":{}}', /tells its status otherwise/],
+    ['<html>', /does not answer as a runnel with a status/],
+    ['{}', /does not answer as a runnel with a status/],
+    [
+      '{"ready":true,"listeners":[],"version":"9\\u001b[2J"}',
+      /cannot show the status of runnel 9\\u001b\[2J; --json prints it/,
+    ],
+    ['{"ready":true,"listeners":{}}', /cannot show the status of runnel/],
   ] as const) {
     body = answer;
     const { code, stdout, stderr } = await runnel(['status'], folder);

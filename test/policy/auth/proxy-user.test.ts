@@ -113,7 +113,7 @@ test('in the gateway', async (t) => {
 });
 
 const BAD: readonly (readonly [auth: string, connections: string, expected: RegExp])[] = [
-  ['proxy_user = "Remote-User"', '', /proxy_user.*not believed without a secret/s],
+  ['proxy_user = "Remote-User"', '', /proxy_user.*needs proxy_secret_file/s],
   ['basic = "people", proxy_secret_file = "proxies"', '', /proxy_secret_file.*has no effect without proxy_user/s],
   ['proxy_user = "Remote-User", proxy_secret_file = "proxies"', 'trusted_proxies = []', /no proxy is believed/],
   ['proxy_user = "Remote User", proxy_secret_file = "proxies"', '', /a name of letters/],

@@ -91,7 +91,7 @@ describe('a starter', { timeout: 120_000, skip }, () => {
     const first = killStarter(spawner);
     await until('another one', () => spawner.guardPid !== undefined && spawner.guardPid !== first);
     assert.deepEqual(lost, [
-      'the process that starts programs has died; programs go on, and another one takes its place',
+      'the process that starts programs has died; programs continue, and another one is started',
     ]);
     child.stdin?.end('it\n');
     assert.equal(await collect(child.stdout), 'got it\n');

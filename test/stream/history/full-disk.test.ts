@@ -74,7 +74,7 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   assert.equal(keeping(), 0);
   assert.match(
     said.join('\n'),
-    /notes cannot be written: the disk is full; the stream goes on, but nothing more of it is kept/,
+    /notes cannot be written: the disk is full; the stream continues, but no further message is saved/,
   );
   assert.equal(tallies.history.errors.get('/notes', 'full'), 1);
   const during = say('while it is full');

@@ -232,10 +232,10 @@ describe('one file, one stream', () => {
     const keys = (file: string) => `publish = true\nhistory = { file = "${file}" }`;
     const cases: readonly (readonly [streams: string, says: RegExp])[] = [
       [`[stream."/a"]\n${keys('same')}\n[stream."/b"]\n${keys('./same')}`, /is the file of stream\."\/a" already/],
-      [`[stream."/a"]\n${keys('text')}`, /is something else than a history of runnel/],
+      [`[stream."/a"]\n${keys('text')}`, /is not a history of runnel/],
       [`[stream."/a"]\n${keys('newer')}`, /was written by a newer version of runnel/],
       [`[stream."/a"]\n${keys('a-folder')}`, /is not a regular file/],
-      [`[stream."/a"]\n${keys('link')}`, /is something else/],
+      [`[stream."/a"]\n${keys('link')}`, /is not a history of runnel/],
       [`[stream."/a"]\n${keys('missing/notes')}`, /the folder of "missing\/notes".* does not exist/],
       ['[stream."/a"]\ncommand = ["cat"]\nshare = "query"\nhistory = { file = "x" }', /needs share = "all"/],
       ['[stream."/a"]\npublish = true\nhistory = { sync = "1s" }', /has no effect without "file"/],

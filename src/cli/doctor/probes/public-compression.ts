@@ -52,7 +52,7 @@ function judge(about: string, { encoding, body }: Page): readonly Finding[] {
     return [
       {
         ...{ level: 'warning', about },
-        seen: 'the gateway compresses this page, and it comes uncompressed',
+        seen: 'the gateway compresses this page, but it arrives uncompressed',
         matters:
           'pages take several times as long over a slow network, and the gateway has compressed them for nothing',
         remedy: 'let the proxy in between pass Accept-Encoding on, or let it compress instead (nginx: "gzip on;")',
@@ -62,8 +62,8 @@ function judge(about: string, { encoding, body }: Page): readonly Finding[] {
   return [
     {
       ...{ level: 'problem', about },
-      seen: 'what comes is named gzip and is none, or is compressed twice',
-      matters: 'browsers show an error, or signs without sense',
+      seen: 'the answer is marked as gzip but is not gzip, or it is compressed twice',
+      matters: 'browsers show an error, or unreadable characters',
       remedy: 'switch compression off in the proxy in between, or leave "compress" out here',
     },
   ];

@@ -66,7 +66,7 @@ export function readHead(raw: readonly string[], ended: boolean, maxBytes: numbe
     method = 'GET';
   }
   const parts = target.startsWith('/') || target === '*' ? splitTarget(target, method) : undefined;
-  if (parts === undefined) return { status: 400, reason: 'a :path that is none' };
+  if (parts === undefined) return { status: 400, reason: 'a :path that is not a path' };
   const facts = readFacts(fields, '1.1');
   if (typeof facts === 'string') return { status: 400, reason: facts };
   const asksSocket = protocol !== undefined;

@@ -75,7 +75,7 @@ export class SourceServer {
       if (!login.challenged(response.headers, authorization))
         throw refused(
           authorization === undefined
-            ? 'it asks for a password in a way that is not understood (401)'
+            ? 'it asks for a password by a method that runnel does not support (401)'
             : 'it refuses the name or the password (401)',
         );
       if (asked === MAX_ASKED) throw refused('it asks for a password again and again (401)');

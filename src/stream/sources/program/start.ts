@@ -63,7 +63,7 @@ function isWorthWarning(failures: number): boolean {
 }
 
 const INTERRUPTED =
-  'the Python program was interrupted (signal INT), because its client has left and it went on; this is no error, and its traceback is left out; signal.signal(signal.SIGINT, signal.SIG_DFL) in the program prevents it';
+  'a Python program was interrupted (signal INT) because its client left; this is not an error, and its traceback is left out; docs/processes.md says how to prevent it';
 
 /** The programs of one stream, up to its bound. */
 export class StreamPrograms {

@@ -6,7 +6,7 @@ const FIELDS: HeaderList = [
   ['cache-control', 'no-store'],
 ];
 
-export const NOT_KEPT = 'it was published, but cannot be kept';
+export const NOT_KEPT = 'it was published, but cannot be saved';
 
 /** @param retryAfter seconds */
 export function jsonReply(status: number, value: object, retryAfter?: number): Reply {

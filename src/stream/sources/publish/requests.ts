@@ -149,7 +149,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
           counts.tallies.writers.add(-1, route);
           counts.tallies.writersEnded.add(1, route, end);
           const { messages, bytes } = ended;
-          log.info(`a live writer is over: ${why}`, { route, client, messages, bytes, id });
+          log.info(`a live writer has ended: ${why}`, { route, client, messages, bytes, id });
           if (writers.size === 0) this.tellAway(source, end, why);
         },
       },
@@ -157,7 +157,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
     writers.add(writer);
     counts.tallies.writers.add(1, route);
     log.info('a live writer has begun', { route, client, ...(user === undefined ? {} : { user: user.name }), id });
-    if (source.away !== undefined && writers.size === 1) source.notice('a writer is there again');
+    if (source.away !== undefined && writers.size === 1) source.notice('a writer is connected again');
     source.away = undefined;
     writer.begin(call.signal);
     return writer.done;
@@ -166,7 +166,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
   /** As clients are told the end of a program: of the last writer, since what the others say goes on. */
   private tellAway(source: PublishedSource, end: WriterEnd, why: string): void {
     if (end === 'stopped') return;
-    source.away = `no live writer is left (of the last one, ${why})`;
+    source.away = `the last live writer has ended (${why})`;
     source.notice(source.away);
   }
 }

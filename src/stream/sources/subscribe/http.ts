@@ -74,7 +74,7 @@ function decoderOf({ status, headers }: UpstreamResponse, rules: BodyRules, resu
   const decoder = bodyDecoder(headers, rules, resume);
   if (decoder !== undefined) return decoder;
   const type = /^\s*([!-~]+\/[!-:<-~]+)/.exec(headerValue(headers, 'content-type') ?? '')?.[1]?.toLowerCase();
-  throw new SubscriptionFailure(`it answers with ${type ?? 'something of no type'} instead of an event stream`, {
+  throw new SubscriptionFailure(`it answers with ${type ?? 'content without a type'} instead of an event stream`, {
     outcome: 'type',
     detail: 'if it sends lines or bytes, set "framing"',
   });

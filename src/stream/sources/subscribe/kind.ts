@@ -10,7 +10,7 @@ export const subscribeKind: SourceKind = {
   checks: subscribeChecks,
   usualShare: 'all',
   overrun: 'you send faster than the upstream reads',
-  away: 'the source of this stream is away',
+  away: 'the source of this stream is not connected',
   // What ends in good order was ended by the upstream for good.
   usualRestart: 'on-failure',
   takesMessages: ({ subscribe, post }) => subscribe?.kind !== 'http' || post !== undefined,

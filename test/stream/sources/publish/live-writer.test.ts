@@ -26,7 +26,7 @@ async function begin(port: number, head = CHUNKED, halfOpen = true): Promise<Raw
 
 const over = (running: Running, count = 1): Promise<unknown> =>
   until(
-    () => running.log.filter(({ message }) => message.startsWith('a live writer is over')).length >= count,
+    () => running.log.filter(({ message }) => message.startsWith('a live writer has ended')).length >= count,
     'the end of a writer',
   );
 
@@ -49,7 +49,7 @@ for (const engine of ['uws', 'node'])
       assert.deepEqual(await events.first(5), ['one', 'two', 'three', '', 'last']);
       const { messages, id } = json(reply.body);
       assert.deepEqual([reply.status, messages, id], [200, 5, events.events.at(-1)?.id ?? events.events[5]?.id]);
-      assert.match((await events.first(1, 'notice'))[0] ?? '', /no live writer is left/);
+      assert.match((await events.first(1, 'notice'))[0] ?? '', /the last live writer has ended/);
       events.close();
       writer.destroy();
     });
@@ -181,9 +181,9 @@ for (const engine of ['uws', 'node'])
       assert.deepEqual(await events.first(3), ['one', 'two', 'more']);
       assert.deepEqual((await events.first(1, 'notice')).length, 1);
       const late = await EventClient.open(running.port, '/x');
-      assert.match((await late.first(1, 'notice'))[0] ?? '', /no live writer is left/);
+      assert.match((await late.first(1, 'notice'))[0] ?? '', /the last live writer has ended/);
       await ask(running.port, '/x', { method: 'PUT', body: 'again\n', headers: { 'content-length': '6' } });
-      assert.deepEqual((await events.first(2, 'notice'))[1], 'a writer is there again');
+      assert.deepEqual((await events.first(2, 'notice'))[1], 'a writer is connected again');
       for (const client of [events, late]) client.close();
       for (const client of [two, third]) client.destroy();
     });

@@ -22,7 +22,7 @@ const CASES: readonly Bad[] = [
   { name: 'a header of 1 MB', answer: () => [`HTTP/1.1 200 OK\r\nX: ${MEBIBYTE}\r\n\r\n`], told: /the head of its response is too large/, outcome: 'invalid' },
   { name: 'a redirect', answer: () => ['HTTP/1.1 302 Found\r\nLocation: /login\r\nContent-Length: 0\r\n\r\n'], told: /it answers with a redirect \(302\), which is not followed/, outcome: 'status' },
   { name: 'a page', answer: () => [`${head('text/html; charset=utf-8')}<html>`], told: /it answers with text\/html instead of an event stream/, outcome: 'type' },
-  { name: 'nothing that says what it is', answer: () => ['HTTP/1.1 200 OK\r\n\r\nhello'], told: /it answers with something of no type instead/ },
+  { name: 'nothing that says what it is', answer: () => ['HTTP/1.1 200 OK\r\n\r\nhello'], told: /it answers with content without a type instead/ },
   { name: 'parts without a boundary', answer: () => [`${head('multipart/x-mixed-replace')}--a`], told: /it answers with multipart\/x-mixed-replace instead/ },
   { name: 'a compressed stream', answer: () => [head('text/event-stream', 'Content-Encoding: gzip\r\n')], told: /its response is compressed/ },
   { name: 'an error', answer: () => ['HTTP/1.0 500 No\r\n\r\nno'], told: /it answers with an error \(500\)/ },
