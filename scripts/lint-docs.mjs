@@ -27,7 +27,8 @@ function allPages() {
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) =>
       folder === '.' ? name : `${folder}/${name}`,
     );
-  const top = readdirSync('.').filter((name) => name.endsWith('.md'));
+  // Its lines are the titles of commits.
+  const top = readdirSync('.').filter((name) => name.endsWith('.md') && name !== 'CHANGELOG.md');
   return [...top, ...below('docs'), ...below('deploy')].filter((name) => name.endsWith('.md')).sort();
 }
 
