@@ -10,6 +10,7 @@ import { tellNotListening } from './one-line/free-port.ts';
 import { INSTEAD, OPENING_FLAGS, planOpening } from './one-line/opening.ts';
 import { shellIn } from './one-line/shell.ts';
 import { pageBefore, pictureStreamPage, streamPage } from './one-line/stream-page.ts';
+import { quotesMeant } from './running/habits.ts';
 import { serveUntilSignal } from './serve.ts';
 import { type CommandLine, UsageError, type Verb, verbHelp } from './verb.ts';
 
@@ -71,6 +72,8 @@ Examples:
     const { flags, words } = line;
     if (words.length === 0)
       throw new UsageError(`${verbHelp(run)}\nrunnel run needs a command: runnel run -- vmstat -n 1`);
+    const quoted = quotesMeant(words);
+    if (quoted !== undefined) throw new UsageError(quoted);
     const opening = planOpening(
       line,
       { kind: 'stream', keys: streamKeys(line), ...(flags['once'] === undefined ? {} : { stopTimeout: LAST_WORDS }) },

@@ -1,4 +1,5 @@
 /** The command line. Each file of this folder has one verb, which declares its flags; parsing, errors and help come out of that. */
+import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { nearest } from '../config/reading/suggest.ts';
 
@@ -114,8 +115,13 @@ export function parseCommandLine(verb: Verb, args: readonly string[]): CommandLi
 
 /** A word where the file of a flag is likely to be meant. */
 function fileMeant({ name, flags }: Verb, word: string): string {
+  if (name === 'serve' && isFolder(word)) return `; to serve the files of a folder, write: runnel files ${word}`;
   if (flags['config'] !== undefined) return `; write: runnel ${name} -c ${word}`;
   return '';
+}
+
+function isFolder(word: string): boolean {
+  return statSync(word, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 function suggestion(verb: Verb, raw: string): string {

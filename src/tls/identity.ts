@@ -50,7 +50,9 @@ export function parseIdentity(
   if (pool.length === 0)
     throw new TlsError(
       'certificate',
-      `there is no certificate in ${files.certificate}: PEM begins with "-----BEGIN CERTIFICATE-----"`,
+      pemBlocks(certificate).some(isPrivateKey)
+        ? `there is no certificate in ${files.certificate}, but a private key: name the file of the certificate here`
+        : `there is no certificate in ${files.certificate}: PEM begins with "-----BEGIN CERTIFICATE-----"`,
     );
   const key = parseKey(keyText, files, environment);
   const chain = chainFor(key, pool);
@@ -68,8 +70,13 @@ export function parseIdentity(
 function parseKey(text: string, files: IdentityFiles, environment: Environment): KeyObject {
   const blocks = pemBlocks(text).filter(isPrivateKey);
   const block = blocks[0];
-  if (block === undefined)
-    throw new TlsError('key', `there is no private key in ${files.key}: PEM begins with "-----BEGIN PRIVATE KEY-----"`);
+  if (block === undefined) {
+    const why =
+      files.key === files.certificate && text.includes('-----BEGIN CERTIFICATE-----')
+        ? ', but a certificate: name the file of the private key, too'
+        : ': PEM begins with "-----BEGIN PRIVATE KEY-----"';
+    throw new TlsError('key', `there is no private key in ${files.key}${why}`);
+  }
   if (blocks.length > 1)
     throw new TlsError('key', `there are ${blocks.length} private keys in ${files.key}: one is needed`);
   const key = decode(block, files, environment);

@@ -1,6 +1,7 @@
 /** Commands of other programs, and of habit: what to write here. */
 import { existsSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { plainWords } from '../../config/values/meant.ts';
 
 const COMMANDS: { readonly [word: string]: string } = {
   start: '"runnel serve" runs the gateway in the foreground, "sudo systemctl start runnel" the service',
@@ -48,6 +49,16 @@ export function commandMeant(word: string, others: readonly string[]): string | 
   const isProgram = kind === 'file' ? word.includes('/') : isInPath(word);
   if (!isProgram) return undefined;
   return `to stream the output of a program, write: runnel run -- ${[word, ...others].join(' ')}`;
+}
+
+/** What to do about a command that is one word in quotes, where the quotes are for a shell; undefined where all is well. */
+export function quotesMeant(words: readonly string[]): string | undefined {
+  const [line = ''] = words;
+  if (words.length !== 1 || !/\S\s+\S/.test(line) || existsSync(line)) return undefined;
+  const said = `the command ${JSON.stringify(line)} is one word, because of its quotes`;
+  return plainWords(line) === undefined
+    ? `${said}, and no shell reads it; write: runnel run -- sh -c '${line.replaceAll("'", "'\\''")}'`
+    : `${said}; write: runnel run -- ${line}`;
 }
 
 function isInPath(word: string): boolean {

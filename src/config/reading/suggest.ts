@@ -47,11 +47,13 @@ export function suggest(
 ): Suggestion {
   const name = String(path.at(-1));
   const homes = tables.filter((shape) => Object.hasOwn(shape.fields, name));
-  const near = nearest(name, known);
-  if (near !== undefined && (homes.length === 0 || distance(name, near, 1) <= 1))
-    return { hint: `did you mean "${near}"?`, meant: near };
   const names = keysMeantBy(name);
   const here = names.find((ours) => known.includes(ours) && suits(ours, value, tables, path));
+  const near = nearest(name, known);
+  // A word of another program that happens to look like one of ours: "ExecStart" is not "restart".
+  const isOthers = here !== undefined && near !== undefined && distance(name, near, 1) > 1;
+  if (near !== undefined && !isOthers && (homes.length === 0 || distance(name, near, 1) <= 1))
+    return { hint: `did you mean "${near}"?`, meant: near };
   if (here !== undefined) return { hint: insideMoved(value, path, tables) ?? example(here, value, path), meant: here };
   if (homes.length > 0) return { hint: home(name, path, homes), meant: undefined };
   return {

@@ -236,6 +236,12 @@ export const program: ValueType<string> = {
   },
 };
 
+/** What to write for a program that lies beside the file, where PATH does not lead. */
+function programBeside(written: string, { directory, disk }: Reading): string | undefined {
+  const seen = written.includes('/') ? undefined : disk.look(resolve(directory, written));
+  return seen !== undefined && 'found' in seen && seen.found === 'file' ? `write ${quote(`./${written}`)}` : undefined;
+}
+
 function isProgram(
   written: string,
   program: string,
@@ -244,7 +250,8 @@ function isProgram(
   hint: string | undefined = unlikelyPath(written),
 ): boolean {
   const what = `the program ${named(written, program)}`;
-  if (!canBeUsed(what, programTrouble(reading.disk, program), at, reading, hint)) return false;
+  const trouble = programTrouble(reading.disk, program);
+  if (!canBeUsed(what, trouble, at, reading, hint ?? programBeside(written, reading))) return false;
   const doubt = programDoubt(reading.disk, program);
   if (doubt !== undefined) reading.doubt(at, `${what} ${doubt}`);
   return true;

@@ -65,17 +65,24 @@ export function mapOf<T>(
     structure: { is: 'map', item },
     read(value, at, reading) {
       if (!isTable(value)) {
-        reading.wrong(at, value, this.expected);
+        const header = item.structure?.is === 'table' && Array.isArray(value) ? headerMeant(at, value[0]) : undefined;
+        reading.wrong(at, value, this.expected, header);
         return undefined;
       }
       const result = new Map<string, T>();
       const names = new Set<string>();
+      const fields: Fields = item.structure?.is === 'table' ? item.structure.fields : {};
+      const header = Object.keys(value).some((name) => Object.hasOwn(fields, name))
+        ? headerMeant(at, value)
+        : undefined;
       for (const [name, entry] of Object.entries(value)) {
+        // The header that is to be written has it.
+        if (name === 'path' && header !== undefined && typeof entry === 'string') continue;
         if (item.structure?.is === 'table' && Object.hasOwn(item.structure.fields, name)) {
           reading.problem(
             [...at, name],
             'is a key of a route, and the path of the route is missing',
-            `write [${at.join('.')}."/"]`,
+            header ?? `write [${at.join('.')}."/"]`,
           );
           continue;
         }
@@ -91,6 +98,14 @@ export function mapOf<T>(
       return result.size === Object.keys(value).length ? result : undefined;
     },
   };
+}
+
+/** What to write where the path of a route is a key of its table, as in other servers' files. */
+function headerMeant(at: KeyPath, value: unknown): string | undefined {
+  const path = isTable(value) ? value['path'] : undefined;
+  return typeof path === 'string' && /^\/[!-~]{0,60}$/.test(path)
+    ? `write [${at.join('.')}.${quote(path)}], without the key "path"`
+    : undefined;
 }
 
 /** Either a table, or one value that says its most important key: `expand` makes the table of it. */

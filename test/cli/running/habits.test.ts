@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, test } from 'node:test';
-import { commandMeant } from '../../../src/cli/running/habits.ts';
+import { commandMeant, quotesMeant } from '../../../src/cli/running/habits.ts';
 import { listenAdvice } from '../../../src/cli/running/listen-advice.ts';
 import { parseCommandLine, UsageError } from '../../../src/cli/verb.ts';
 import { VERBS } from '../../../src/cli/verbs.ts';
@@ -36,8 +36,25 @@ describe('a word that is no command', () => {
     });
 });
 
+describe('a command in quotes', () => {
+  const cases: readonly (readonly [words: readonly string[], said: RegExp | undefined])[] = [
+    [['vmstat -n 1'], /because of its quotes; write: runnel run -- vmstat -n 1$/],
+    [['vmstat 1 | tail'], /no shell reads it; write: runnel run -- sh -c 'vmstat 1 \| tail'$/],
+    [["echo 'a b'"], /write: runnel run -- sh -c 'echo '\\''a b'\\'''$/],
+    [['vmstat'], undefined],
+    [['sh', '-c', 'vmstat 1 | tail'], undefined],
+  ];
+  for (const [words, said] of cases)
+    test(words.join(' '), () => {
+      const meant = quotesMeant(words);
+      if (said === undefined) assert.equal(meant, undefined);
+      else assert.match(meant ?? '', said);
+    });
+});
+
 describe('an argument or a flag that a command does not have', () => {
   const cases: readonly (readonly [verb: string, args: readonly string[], said: RegExp])[] = [
+    ['serve', ['/'], /takes no argument "\/"; to serve the files of a folder, write: runnel files \/$/],
     ['check', ['my.toml'], /takes no argument "my\.toml"; write: runnel check -c my\.toml$/],
     ['serve', ['my.toml'], /write: runnel serve -c my\.toml$/],
     ['reload', ['my.toml'], /write: runnel reload -c my\.toml$/],

@@ -78,7 +78,11 @@ describe('one listener', () => {
     ],
     [
       'tls = { certificate = "board.pem" }',
-      'r:3:9: listen[0].tls.certificate: there is no private key in board.pem: PEM begins with "-----BEGIN PRIVATE KEY-----"',
+      'r:3:9: listen[0].tls.certificate: there is no private key in board.pem, but a certificate: name the file of the private key, too',
+    ],
+    [
+      'tls = { certificate = "board.key", key = "board.pem" }',
+      'r:3:9: listen[0].tls.certificate: there is no certificate in board.key, but a private key: name the file of the certificate here',
     ],
     [
       'tls = { certificate = "board.pem", key = "other.key" }',

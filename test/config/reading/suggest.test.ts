@@ -63,6 +63,7 @@ describe('a suggestion', () => {
       [['processes', 'zzz'], 1, '', 'known here: max, spawner'],
       [['static', '/', 'zzz'], 1, '', ''],
       [['listen', 0, 'adress'], ':80', 'address', 'did you mean "address"?'],
+      [['stream', '/x', 'ExecStart'], './x', 'command', 'write command = ["PROGRAM", "ARGUMENT"]'],
       [['listen', 0, 'port'], 8080, 'address', 'write address = ":8080"'],
       [['listen', 0, 'port'], '8080', 'address', 'write address = ":8080"'],
       [['port'], 80, '', 'write "address" in [[listen]]'],

@@ -195,7 +195,7 @@ describe('folders and programs', () => {
       'relative without a dot is looked up in PATH',
       command,
       ['run.sh'],
-      'key.0; the program "run.sh" is not in any folder of PATH (/sbin:/bin)',
+      'key.0; the program "run.sh" is not in any folder of PATH (/sbin:/bin); write "./run.sh"',
     ],
     ['a folder as program', command, ['/srv'], 'key.0; the program "/srv" is a folder, not a program'],
   ];

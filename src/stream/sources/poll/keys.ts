@@ -25,7 +25,8 @@ const pollAddress: ValueType<PollAddress> = {
       isAddress(value)
     )
       return value;
-    reading.wrong(path, value, this.expected);
+    const isPath = typeof value === 'string' && /^[A-Za-z0-9][!-"$-9;-~]{0,100}$/.test(value);
+    reading.wrong(path, value, this.expected, isPath ? `write "/${value}"` : undefined);
     return undefined;
   },
 };
