@@ -15,6 +15,7 @@ import { probePorts } from './probes/ports.ts';
 import { probePrograms } from './probes/programs.ts';
 import { probePublicCompression } from './probes/public-compression.ts';
 import { probePublicUrl } from './probes/public-url.ts';
+import { probeSecrets } from './probes/secrets.ts';
 import { probeStorage, probeWriting } from './probes/storage.ts';
 import { probeUpstreams } from './probes/upstreams.ts';
 
@@ -73,6 +74,7 @@ function probesFor(url: string | undefined, runPrograms: boolean): { readonly [n
   return {
     ports: probePorts,
     certificates: probeCertificates,
+    secrets: (patient) => probeSecrets(patient),
     clock: (patient) => probeClock(patient),
     'time zone': () => probeTimeZone(),
     descriptors: (patient) => probeDescriptors(patient),

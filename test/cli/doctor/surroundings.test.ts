@@ -1,7 +1,9 @@
 /** What the doctor finds behind, before and around the gateway: FastCGI applications, add-ons, folders, the time zone, compression by a public URL. */
 import assert from 'node:assert/strict';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer, request } from 'node:http';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import type { Finding } from '../../../src/cli/doctor/finding.ts';
@@ -9,9 +11,11 @@ import { probeFastcgi } from '../../../src/cli/doctor/probes/fastcgi.ts';
 import { probeHelpers } from '../../../src/cli/doctor/probes/helpers.ts';
 import { probeTimeZone } from '../../../src/cli/doctor/probes/machine.ts';
 import { probePublicCompression } from '../../../src/cli/doctor/probes/public-compression.ts';
+import { probeSecrets } from '../../../src/cli/doctor/probes/secrets.ts';
 import { probeWriting } from '../../../src/cli/doctor/probes/storage.ts';
 import { parseConfig } from '../../../src/gateway/config.ts';
 import { openAssets } from '../../../src/ops/assets.ts';
+import { Authority } from '../../support/certificates.ts';
 import { folderWith, startGateway } from '../../support/gateway.ts';
 import { phpFpm, startPhpFpm } from '../../support/php-fpm.ts';
 import { until } from '../../support/processes.ts';
@@ -55,6 +59,37 @@ for (const [what, answer, expected] of [
     if (expected === '') assert.equal(found, '');
     else assert.ok(found.startsWith('fastcgi."/f/".connect: ') && found.endsWith(expected), found);
   });
+
+test('secrets: keys that everybody may read, and files that everybody may change', (t) => {
+  const folder = folderWith(t, { 'runnel.toml': '', tokens: `ann:${'0'.repeat(64)}\n` });
+  const made = new Authority().server(['board.test']);
+  writeFileSync(join(folder, 'site.pem'), made.certificate);
+  writeFileSync(join(folder, 'site.key'), made.pem);
+  const text = `[[listen]]
+address = "127.0.0.1:0"
+tls = { certificate = "${folder}/site.pem", key = "${folder}/site.key" }
+[stream."/live"]
+command = ["cat"]
+auth = { tokens = "${folder}/tokens" }
+`;
+  const modes: readonly (readonly [key: number, tokens: number, own: number, expected: readonly RegExp[]])[] = [
+    [0o600, 0o644, 0o644, []],
+    [0o640, 0o640, 0o644, []],
+    [0o644, 0o644, 0o644, [/^listen ".*"\.tls: every user of this machine may read \S+site\.key \(mode 0644\)$/]],
+    [0o600, 0o666, 0o644, [/^stream\."\/live"\.auth\.tokens: every user of this machine may change \S+tokens/]],
+    [0o666, 0o600, 0o646, [/^configuration: .* may change \S+runnel\.toml/, /may change \S+site\.key \(mode 0666\)$/]],
+  ];
+  for (const [key, tokens, own, expected] of modes) {
+    chmodSync(join(folder, 'site.key'), key);
+    chmodSync(join(folder, 'tokens'), tokens);
+    chmodSync(join(folder, 'runnel.toml'), own);
+    const found = probeSecrets({ ...configOf(t, text), file: join(folder, 'runnel.toml') }).map(
+      (finding) => `${finding.about}: ${finding.seen}`,
+    );
+    assert.equal(found.length, expected.length, found.join('\n'));
+    for (const [at, pattern] of expected.entries()) assert.match(found[at] ?? '', pattern);
+  }
+});
 
 test('FastCGI: php-fpm as Debian ships it', { skip: phpFpm() === undefined && 'needs php-fpm' }, async (t) => {
   const { socket } = await startPhpFpm(t, folderWith(t, {}), 1);
