@@ -117,7 +117,7 @@ export function parseCommandLine(verb: Verb, args: readonly string[]): CommandLi
 function fileMeant({ name, flags }: Verb, word: string): string {
   if (name === 'serve' && isFolder(word)) return `; to serve the files of a folder, write: runnel files ${word}`;
   if (flags['config'] !== undefined) return `; write: runnel ${name} -c ${word}`;
-  return '';
+  return name === 'init' ? `; it prints the configuration: runnel init > ${word}` : '';
 }
 
 function isFolder(word: string): boolean {

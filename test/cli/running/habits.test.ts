@@ -59,6 +59,7 @@ describe('an argument or a flag that a command does not have', () => {
     ['serve', ['my.toml'], /write: runnel serve -c my\.toml$/],
     ['reload', ['my.toml'], /write: runnel reload -c my\.toml$/],
     ['status', ['my.toml'], /write: runnel status -c my\.toml$/],
+    ['init', ['my.toml'], /takes no argument "my\.toml"; it prints the configuration: runnel init > my\.toml$/],
     ['version', ['x'], /takes no argument "x"$/],
     ['serve', ['-t'], /has no flag -t; to check the configuration, write: runnel check -c FILE$/],
     ['serve', ['-p', '80'], /has no flag -p; the port is in the configuration: \[\[listen\]\]/],
