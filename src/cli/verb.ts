@@ -158,8 +158,6 @@ export function overview(verbs: readonly Verb[]): string {
   return `runnel serves web pages, CGI programs and live streams of program output, on one port.
 
 ${rows}
-Examples:
-  runnel run -- vmstat -n 1     stream the output of a command to a page: http://127.0.0.1:8080/
-  runnel serve -c runnel.toml   run the gateway that runnel.toml describes
+Example: runnel run -- vmstat -n 1 streams the output of a command to a page, http://127.0.0.1:8080/
 `;
 }
