@@ -423,7 +423,7 @@ describe('the writing', () => {
 
 describe('files that are something else', () => {
   const cases: readonly (readonly [what: string, content: string, says: RegExp])[] = [
-    ['a text', 'my notes\n', /something else/],
+    ['a text', 'my notes\n', /is not a history of runnel/],
     ['a history of a newer version', 'runnel history 2\n', /newer version of runnel \(format 2, this one knows 1\)/],
   ];
   for (const [what, content, says] of cases)
