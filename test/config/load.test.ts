@@ -138,22 +138,12 @@ describe('a file that is made to hurt', () => {
     });
 });
 
-describe('every example of config/', () => {
-  const examples = join(import.meta.dirname, '../../../config');
-  const files = tomlFiles(examples);
+// Those below it need what their heads prepare: examples.test.ts.
+describe('every file of config/', () => {
+  const folder = join(import.meta.dirname, '../../../config');
+  const files = readdirSync(folder).filter((name) => name.endsWith('.toml'));
   test('loads', () => {
-    for (const file of files) assert.deepEqual(problemsOf(loadConfig(file)), [], file);
+    assert.ok(files.includes('minimal.toml'));
+    for (const file of files) assert.deepEqual(problemsOf(loadConfig(join(folder, file))), [], file);
   });
 });
-
-function tomlFiles(below: string): readonly string[] {
-  try {
-    return readdirSync(below, { withFileTypes: true }).flatMap((entry) => {
-      if (entry.isDirectory()) return tomlFiles(join(below, entry.name));
-      return entry.name.endsWith('.toml') ? [join(below, entry.name)] : [];
-    });
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
-  }
-}
