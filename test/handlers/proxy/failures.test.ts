@@ -352,7 +352,7 @@ test('a proxy to itself ends with 508', async (t) => {
   const config = `[[listen]]\naddress = "127.0.0.1:${port}"\n`;
   const gateway = await startBoth(t, { config: `${config}${routeTo(port, '')}` });
   for (const [, each] of gateway.engines) assert.equal((await get(each))?.status, 508);
-  const line = await gateway.logged(({ message }) => message.includes('has come back'));
+  const line = await gateway.logged(({ message }) => message.includes('came back to this route'));
   assert.match(line.message, new RegExp(`http://127\\.0\\.0\\.1:${port}`));
 });
 

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { EventClient } from '../../../support/event-stream.ts';
@@ -129,8 +130,9 @@ for (const scheme of ['http', 'ws', 'tcp'] as const)
 /** Connections whose other end has this port. */
 function connectionsTo(port: number): number {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
-  const { stdout } = spawnSync('cat', ['/proc/net/tcp'], { encoding: 'utf8' });
-  return stdout.split('\n').filter((line) => line.split(/\s+/)[3]?.endsWith(`:${hex}`)).length;
+  return readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .filter((line) => line.split(/\s+/)[3]?.endsWith(`:${hex}`)).length;
 }
 
 test('a network that goes away without a word and comes back', async (t) => {
