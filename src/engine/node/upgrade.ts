@@ -1,5 +1,7 @@
 /** Switches a connection of Node to WebSocket with `ws`, which is loaded when the first client asks for it. */
+
 import type { IncomingMessage } from 'node:http';
+import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Server } from 'ws';
@@ -88,7 +90,10 @@ export class Upgrader {
   }
 
   private async load(maxPayload: number, deflates: boolean): Promise<Server<NativeClass>> {
-    const ws = await import('ws');
+    const found = await import('ws');
+    // Node 20 now and then gives a CommonJS module of it that is loaded by half.
+    const ws =
+      typeof found.WebSocket === 'function' ? found : (createRequire(import.meta.url)('ws') as typeof import('ws'));
     this.native ??= nativeClass(ws.WebSocket);
     const parts = FREE_PARTS + Math.ceil(maxPayload / PART_SIZE);
     const options = {
