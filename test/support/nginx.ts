@@ -1,4 +1,4 @@
-/** nginx in front of a gateway, with what the test puts into its `location`. */
+/** nginx, with what the test puts into its `server`: in front of a gateway, or as a server of its own. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -11,12 +11,23 @@ import { tcpProxy } from './tcp-proxy.ts';
 export const NGINX = '/usr/sbin/nginx';
 
 /**
+ * nginx in front of a gateway.
+ *
  * @param gateway its port on 127.0.0.1, or the path of its Unix socket
+ * @returns the port on which it serves
+ */
+export function nginx(t: TestContext, gateway: number | string, location: string): Promise<number> {
+  const upstream = typeof gateway === 'number' ? `127.0.0.1:${gateway}` : `unix:${gateway}`;
+  return startNginx(t, `location / {\n      proxy_pass http://${upstream};\n      ${location}\n    }`);
+}
+
+/**
+ * @param modules of its own that it loads, by their paths
  * @returns the port on which it serves. It listens on a Unix socket behind that, because nginx cannot ask the system for a port.
  */
-export async function nginx(t: TestContext, gateway: number | string, location: string): Promise<number> {
+export async function startNginx(t: TestContext, server: string, modules: readonly string[] = []): Promise<number> {
   const folder = folderWith(t, {
-    'nginx.conf': `
+    'nginx.conf': `${modules.map((path) => `load_module ${path};`).join('\n')}
 daemon off;
 master_process off;
 error_log stderr;
@@ -31,10 +42,7 @@ http {
   scgi_temp_path scgi;
   server {
     listen unix:nginx.sock;
-    location / {
-      proxy_pass http://${typeof gateway === 'number' ? `127.0.0.1:${gateway}` : `unix:${gateway}`};
-      ${location}
-    }
+    ${server}
   }
 }
 `,

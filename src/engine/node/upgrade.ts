@@ -1,5 +1,4 @@
 /** Switches a connection of Node to WebSocket with `ws`, which is loaded when the first client asks for it. */
-
 import type { IncomingMessage } from 'node:http';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
