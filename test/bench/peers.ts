@@ -2,8 +2,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../support/ports.ts';
 import { whereIs } from './programs.ts';
-import { endGroup, freePort, type Service, type ServiceOptions, spawnGroup, startService } from './service.ts';
+import { endGroup, type Service, type ServiceOptions, spawnGroup, startService } from './service.ts';
 import type { Site } from './site.ts';
 
 /** How many viewers a server must be ready for. */

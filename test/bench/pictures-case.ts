@@ -4,10 +4,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { freePort } from '../support/ports.ts';
 import { type BenchCase, column, running } from './case.ts';
 import { MAIN, type Peer } from './peers.ts';
 import { type Cpu, cpuOf, memoryOf } from './proc.ts';
-import { freePort, startService } from './service.ts';
+import { startService } from './service.ts';
 import type { Site } from './site.ts';
 
 const VIEWERS = 100;

@@ -1,13 +1,14 @@
 /** Pages, WebSockets and a large file from another server, through runnel, nginx and Caddy. Only the proxy's own processor time counts. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../support/ports.ts';
 import { type BenchCase, column, running } from './case.ts';
 import { download, sparseFile } from './download-case.ts';
 import { echo } from './echo-cases.ts';
 import { httpCase } from './http-cases.ts';
 import { bareEcho, MAIN, nginx, type Peer, path } from './peers.ts';
 import { cpuOf } from './proc.ts';
-import { freePort, type Service, type ServiceOptions, startService } from './service.ts';
+import { type Service, type ServiceOptions, startService } from './service.ts';
 import type { Site } from './site.ts';
 
 const BYTES = 200_000_000;

@@ -1,8 +1,9 @@
 /** A runnel whose stream comes from another one: what an upstream costs beside a program. Only the one that its viewers see is measured. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { freePort } from '../support/ports.ts';
 import { MAIN, type Peer, runnel } from './peers.ts';
-import { freePort, type ServiceOptions, startService } from './service.ts';
+import { type ServiceOptions, startService } from './service.ts';
 import type { Site } from './site.ts';
 
 /** How the other one is asked: an event stream, or a WebSocket. */

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { noBrowser, testBrowser } from '../support/browser.ts';
 import { ask } from '../support/client.ts';
 import { folderWith, type Running, startRunnel } from '../support/gateway.ts';
-import { freePort } from '../support/peer.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/processes.ts';
 
 const PAGE = `<!doctype html><title>notes</title><script src="/.runnel/client.js"></script><script>

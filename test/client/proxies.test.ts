@@ -12,7 +12,8 @@ import { type Connection, type ConnectOptions, connect } from 'runnel/client';
 import { environmentProxy } from '../../src/client/dialing/proxy.ts';
 import { Authority } from '../support/certificates.ts';
 import { folderWith, startGateway } from '../support/gateway.ts';
-import { freePort, soon, startProxy } from '../support/proxy.ts';
+import { freePort } from '../support/ports.ts';
+import { soon, startProxy } from '../support/proxy.ts';
 import { until } from '../support/until.ts';
 import { failureOf, read, write, wsServer } from './support.ts';
 

@@ -10,7 +10,6 @@ import mqtt from 'mqtt';
 import { connect } from 'runnel/client';
 import { startGateway } from '../support/gateway.ts';
 import { HAS_MOSQUITTO, startMosquitto } from '../support/mosquitto.ts';
-import { freePort } from '../support/peer.ts';
 import { until } from '../support/until.ts';
 import { failureOf, read, write } from './support.ts';
 
@@ -30,6 +29,8 @@ async def main():
         await asyncio.Future()
 asyncio.run(main())
 `;
+
+import { freePort } from '../support/ports.ts';
 
 /** @returns its port, and the process */
 async function startPython(t: TestContext, launcher: readonly string[] = [], host = '127.0.0.1') {

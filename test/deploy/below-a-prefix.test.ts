@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { noBrowser, testBrowser } from '../support/browser.ts';
 import { ask, TestSocket } from '../support/client.ts';
 import { folderWith, startGateway } from '../support/gateway.ts';
-import { freePort, soon, startProxy } from '../support/proxy.ts';
+import { freePort } from '../support/ports.ts';
+import { soon, startProxy } from '../support/proxy.ts';
 import { proxyArgs, WAYS } from '../support/ways-below-a-path.ts';
 
 const demo = fileURLToPath(new URL('../../../config/demo', import.meta.url));

@@ -7,7 +7,8 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ask, TestSocket } from '../support/client.ts';
 import { folderWith, type Running, startGateway } from '../support/gateway.ts';
-import { freePort, PROXY_DEADLINE, soon, startProxy } from '../support/proxy.ts';
+import { freePort } from '../support/ports.ts';
+import { PROXY_DEADLINE, soon, startProxy } from '../support/proxy.ts';
 
 const proxies = fileURLToPath(new URL('../../../deploy/proxy', import.meta.url));
 

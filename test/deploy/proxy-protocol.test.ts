@@ -11,9 +11,10 @@ import { fileURLToPath } from 'node:url';
 import { Authority } from '../support/certificates.ts';
 import { ask, TestSocket } from '../support/client.ts';
 import { folderWith, type Running, startGateway } from '../support/gateway.ts';
+import { freePort } from '../support/ports.ts';
 import { binary, line } from '../support/preface.ts';
 import { until } from '../support/processes.ts';
-import { freePort, soon, startProxy } from '../support/proxy.ts';
+import { soon, startProxy } from '../support/proxy.ts';
 import { RawClient } from '../support/raw.ts';
 
 const example = fileURLToPath(new URL('../../../deploy/proxy/haproxy-tcp.cfg', import.meta.url));

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { noBrowser, testBrowser } from '../support/browser.ts';
 import { folderWith, startRunnel } from '../support/gateway.ts';
-import { freePort, soon, startProxy } from '../support/proxy.ts';
+import { freePort } from '../support/ports.ts';
+import { soon, startProxy } from '../support/proxy.ts';
 import { proxyArgs, WAYS } from '../support/ways-below-a-path.ts';
 
 describe('the page of `runnel run` below a path', { skip: noBrowser }, () => {

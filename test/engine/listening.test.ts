@@ -9,6 +9,7 @@ import { after, describe, test } from 'node:test';
 import { chooseEngine } from '../../src/engine/choose.ts';
 import { type Exchange, type ListenAddress, ListenError } from '../../src/engine/engine.ts';
 import { openAssets } from '../../src/ops/assets.ts';
+import { freePort } from '../support/ports.ts';
 import { RawClient, rawRequest } from '../support/raw.ts';
 import { CONTRACT, MAX_HEADER_BYTES, Trial, text } from '../support/trial.ts';
 import { until } from '../support/until.ts';
@@ -32,15 +33,6 @@ async function listenCode(name: (typeof CONTRACT)[number], address: ListenAddres
 
 function listening(server: Server): Promise<Server> {
   return new Promise((resolve, reject) => server.once('listening', () => resolve(server)).once('error', reject));
-}
-
-/** Given by the system, and free again: unlike 0 it is a port as somebody would configure it. */
-async function freePort(): Promise<number> {
-  const server = await listening(createServer().listen({ host: '127.0.0.1', port: 0 }));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  assert(typeof address === 'object' && address !== null);
-  return address.port;
 }
 
 for (const name of CONTRACT) {

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { WebSocket, WebSocketServer } from 'ws';
 import { ask } from '../support/client.ts';
 import { type Running, startGateway } from '../support/gateway.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/processes.ts';
 
 const DONE = 'the configuration is reloaded';
@@ -32,11 +33,7 @@ for (const engine of ['uws', 'node'])
     upstream.on('connection', (socket) => socket.on('message', (data, binary) => socket.send(data, { binary })));
     await once(upstream, 'listening');
     t.after(() => upstream.close());
-    const taken = createServer().listen(0, '127.0.0.1');
-    await once(taken, 'listening');
-    const { port } = taken.address() as AddressInfo;
-    taken.close();
-    await once(taken, 'close');
+    const port = await freePort();
     const config = (compress: boolean) =>
       `stop_timeout = "2s"\n[[listen]]\naddress = "127.0.0.1:${port}"\nengine = "${engine}"\n` +
       `[admin]\nlisten = "127.0.0.1:0"\n` +

@@ -3,15 +3,14 @@
  * other, and who has a connection keeps it until the next answer.
  */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import { Agent, type RequestOptions, request } from 'node:http';
 import { request as requestSecurely, Agent as SecureAgent } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Authority } from '../support/certificates.ts';
 import { type LogLine, type Running, startGateway } from '../support/gateway.ts';
+import { freePort } from '../support/ports.ts';
 import { RawClient } from '../support/raw.ts';
 import { until } from '../support/until.ts';
 
@@ -20,17 +19,6 @@ const { certificate, pem } = new Authority().server(['board.test']);
 const FILES = { 'www/a.txt': 'a page', 'board.pem': certificate, 'board.key': pem };
 const TLS = 'tls = { certificate = "board.pem", key = "board.key" }\n';
 const ENGINES = ['uws', 'node', 'auto'] as const;
-
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  assert(typeof address === 'object' && address !== null);
-  return address.port;
-}
 
 /** @param lines of the listener, for each address */
 function config(addresses: readonly string[], lines: string, more = ''): string {

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ask, refused, TestSocket } from '../support/client.ts';
 import { folderWith, type LogLine, type Running, startGateway, startRunnel } from '../support/gateway.ts';
+import { freePort } from '../support/ports.ts';
 import { descriptorsOf, memoryOf, processes, programsOf, until } from '../support/processes.ts';
 
 const ENGINES = ['uws', 'node'] as const;
@@ -38,15 +39,6 @@ function changes({ message, added, changed, removed, kept }: LogLine) {
   return Object.fromEntries(
     Object.entries({ added, changed, removed, kept }).filter(([, value]) => value !== undefined),
   );
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const port = portOf(server);
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 function portOf(server: Server): number {

@@ -6,7 +6,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { folderWith } from './gateway.ts';
-import { freePort } from './peer.ts';
+import { freePort } from './ports.ts';
 import { until } from './processes.ts';
 
 const PROGRAM = '/usr/sbin/mosquitto';

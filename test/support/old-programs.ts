@@ -8,7 +8,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { folderWith } from './gateway.ts';
-import { freePort, startPeer } from './peer.ts';
+import { startPeer } from './peer.ts';
+import { freePort } from './ports.ts';
 import { until } from './processes.ts';
 
 export interface OldProgram {

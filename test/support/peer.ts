@@ -27,12 +27,3 @@ export async function startPeer(t: TestContext, speak: (socket: Socket) => void,
   const address = server.address();
   return { port: typeof address === 'object' && address !== null ? address.port : 0, sockets };
 }
-
-/** A port of 127.0.0.1 at which nobody listens: bound and let go of a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

@@ -1,6 +1,5 @@
 /** Reverse proxies of Debian in front of the gateway. */
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import type { TestContext } from 'node:test';
 
 /** What one of them may take to start or to end. Milliseconds. */
@@ -41,14 +40,4 @@ export async function soon<T>(ask: () => Promise<T>, noise: () => string): Promi
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
-}
-
-/** These programs cannot be given port 0. Nothing else here takes a port just freed. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -7,7 +7,8 @@ import { type TestContext, test } from 'node:test';
 import type { Remote } from '../../src/config/values/remote.ts';
 import { ConnectError, Connector } from '../../src/upstream/connecting.ts';
 import { folderWith } from '../support/gateway.ts';
-import { freePort, startPeer } from '../support/peer.ts';
+import { startPeer } from '../support/peer.ts';
+import { freePort } from '../support/ports.ts';
 import { until } from '../support/processes.ts';
 
 const NEVER = new AbortController().signal;

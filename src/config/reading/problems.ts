@@ -36,7 +36,7 @@ export function formatPath(path: KeyPath): string {
   let result = '';
   for (const step of path) {
     if (typeof step === 'number') result += `[${step}]`;
-    else result += `${result === '' ? '' : '.'}${/^[A-Za-z0-9_-]+$/.test(step) ? step : quote(step)}`;
+    else result += `${result === '' ? '' : '.'}${key(step)}`;
   }
   return cut(result, 160);
 }
@@ -62,11 +62,16 @@ function written(value: unknown, path: KeyPath, depth = 0): string {
   if (Array.isArray(value)) return `[${value.map((item) => written(item, path, depth + 1)).join(', ')}]`;
   if (typeof value === 'object' && value !== null) {
     const entries = Object.entries(value).map(
-      ([name, item]) => `${name} = ${written(item, [...path, name], depth + 1)}`,
+      ([name, item]) => `${key(name)} = ${written(item, [...path, name], depth + 1)}`,
     );
     return entries.length === 0 ? '{}' : `{ ${entries.join(', ')} }`;
   }
   return String(value);
+}
+
+/** A key of TOML, bare if it can be. */
+function key(name: string): string {
+  return /^[A-Za-z0-9_-]+$/.test(name) ? name : quote(name);
 }
 
 /** A basic string of TOML. */

@@ -141,7 +141,7 @@ function explainSaid(source: string, offset: number, said: string, statements: r
     };
   if (said.includes('64-bit') || said.includes('losslessly')) return { message: 'this number is too large' };
   if (said.startsWith('Maximum nesting depth')) return { message: 'lists or tables are nested too deeply' };
-  return { message: said.replace(/\.$/, '').replace(/^./, (letter) => letter.toLowerCase()) };
+  return { message: visible(said.replace(/\.$/, '').replace(/^./, (letter) => letter.toLowerCase())) };
 }
 
 function unclosedString(source: string, offset: number, expected: ReadonlySet<string>): Explanation {
@@ -167,8 +167,7 @@ function missingValue(source: string, offset: number): Explanation {
     return { message: `${shown(source, offset, word)} is not a value`, hint: 'write false' };
   if (/^[,\]}]/.test(rest)) return { message: `a value is missing before "${rest.slice(0, 1)}"` };
   const text = shown(source, offset, word);
-  const isSafe = text !== '(hidden)' && /^[A-Za-z0-9_@%+:./~*-]+$/.test(word);
-  return { message: `${text} is not a value`, hint: `a text needs quotes${isSafe ? `: "${word}"` : ''}` };
+  return { message: `${text} is not a value`, hint: `a text needs quotes${text === '(hidden)' ? '' : inQuotes(word)}` };
 }
 
 function unclosed(source: string, offset: number, isList: boolean): Explanation {
@@ -193,9 +192,14 @@ function notANumber(source: string, word: { readonly text: string; readonly star
   const text = shown(source, word.start, word.text);
   return {
     message: `${text} is not a number`,
-    hint: text === '(hidden)' ? 'put it in quotes' : `write it in quotes: "${word.text.replace(/[;]+$/, '')}"`,
+    hint: text === '(hidden)' ? 'put it in quotes' : `write it in quotes${inQuotes(word.text.replace(/[;]+$/, ''))}`,
     position: positionAt(source, word.start),
   };
+}
+
+/** The end of a hint that shows a word as it has to be written; nothing for a word that quotes alone do not make a text, such as one with a control character. */
+function inQuotes(word: string): string {
+  return /^[A-Za-z0-9_@%+:./~*-]+$/.test(word) ? `: "${word}"` : '';
 }
 
 /** Text of the file for a message, unless it is on the line or in the table of a secret. */

@@ -9,7 +9,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { hashSync } from 'bcryptjs';
 import { folderWith, type Running, runnel, startRunnel } from '../../support/gateway.ts';
-import { freePort } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
 import { HAS_ZBAR, modulesOf, readQrCode } from '../../support/qr.ts';
 import { until } from '../../support/until.ts';
 

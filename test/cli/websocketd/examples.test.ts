@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ask, TestSocket } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
-import { freePort } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));

@@ -11,7 +11,7 @@ import { WebSocket } from 'ws';
 import { Authority } from '../../support/certificates.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
-import { freePort } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
 import { processes } from '../../support/processes.ts';
 import { RawClient, rawRequest } from '../../support/raw.ts';
 import { until } from '../../support/until.ts';

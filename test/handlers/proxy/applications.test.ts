@@ -10,8 +10,9 @@ import { type BothEngines, startBoth } from '../../support/both-engines.ts';
 import { noBrowser, testBrowser } from '../../support/browser.ts';
 import { ask } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
+import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/processes.ts';
-import { freePort, soon } from '../../support/proxy.ts';
+import { soon } from '../../support/proxy.ts';
 import { recipe, startApplication } from '../../support/recipe.ts';
 
 const CURL = '/usr/bin/curl';

@@ -6,7 +6,7 @@ import { type BothEngines, startBoth } from '../../support/both-engines.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { folderWith } from '../../support/gateway.ts';
 import { until } from '../../support/processes.ts';
-import { freePort, soon } from '../../support/proxy.ts';
+import { soon } from '../../support/proxy.ts';
 import { PYTHON, recipe, startApplication } from '../../support/recipe.ts';
 
 const PACKAGES = '/usr/lib/python3/dist-packages';
@@ -131,6 +131,8 @@ app = web.Application(client_max_size=64 << 20)
 app.add_routes([web.get("/app/slow", slow), web.get("/app/live", live), web.get("/app/none", none), web.route("*", "/app/{path:.*}", answer)])
 web.run_app(app, host="127.0.0.1", port=${port}, print=None, access_log=None)
 `;
+
+import { freePort } from '../../support/ports.ts';
 
 /** What each of the two has to do through the route. */
 async function tryApplication(gateway: BothEngines, lines: readonly string[]): Promise<void> {

@@ -10,7 +10,8 @@ import { startBoth } from '../../support/both-engines.ts';
 import { ask } from '../../support/client.ts';
 import { folderWith, startGateway } from '../../support/gateway.ts';
 import { NGINX, nginx } from '../../support/nginx.ts';
-import { freePort, soon, startProxy } from '../../support/proxy.ts';
+import { freePort } from '../../support/ports.ts';
+import { soon, startProxy } from '../../support/proxy.ts';
 import { RawClient } from '../../support/raw.ts';
 import { type StrictUpstream, strictUpstream } from '../../support/strict-upstream.ts';
 

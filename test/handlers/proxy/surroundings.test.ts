@@ -8,8 +8,8 @@ import { WebSocketServer } from 'ws';
 import { startBoth } from '../../support/both-engines.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
 import { folderWith, startGateway } from '../../support/gateway.ts';
+import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/processes.ts';
-import { freePort } from '../../support/proxy.ts';
 import { httpUpstream } from '../../support/upstream.ts';
 
 const listener = (port: number): string => `[[listen]]\naddress = "127.0.0.1:${port}"\n`;

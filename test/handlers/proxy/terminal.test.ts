@@ -10,8 +10,9 @@ import { type TestContext, test } from 'node:test';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { startBoth } from '../../support/both-engines.ts';
 import { ask, refused, TestSocket } from '../../support/client.ts';
+import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/processes.ts';
-import { freePort, soon } from '../../support/proxy.ts';
+import { soon } from '../../support/proxy.ts';
 import { recipe, startApplication } from '../../support/recipe.ts';
 
 const TTYD = process.env['RUNNEL_TTYD'] ?? '';

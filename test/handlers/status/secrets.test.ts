@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { ask, TestSocket } from '../../support/client.ts';
 import { runnel, startGateway } from '../../support/gateway.ts';
-import { freePort } from '../../support/peer.ts';
+import { freePort } from '../../support/ports.ts';
 
 /** Each in a place of its own. Everything that is a secret has this in it. */
 const SECRET = 'hunter';

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { isJournal } from '../../../src/ops/logging/journal.ts';
 import { folderWith } from '../../support/gateway.ts';
+import { freePort } from '../../support/ports.ts';
 import { until } from '../../support/until.ts';
 
 const MAIN = new URL('../../../src/main.js', import.meta.url).pathname;
@@ -70,10 +71,7 @@ test('over UDP, as RFC 5424', async (t) => {
 });
 
 test('over TCP, with lengths, also when nobody listens at first', async (t) => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  const { port } = taken.address() as AddressInfo;
-  await new Promise((resolve) => taken.close(resolve));
+  const port = await freePort();
   serve(t, `tcp://127.0.0.1:${port}`);
   let got = '';
   const server = createServer((peer) => {

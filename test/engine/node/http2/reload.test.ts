@@ -1,9 +1,7 @@
 /** A reload while HTTP/2 streams are open, through the whole gateway: with the listener as it is, and with one that becomes another. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { renameSync, writeFileSync } from 'node:fs';
 import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { Authority } from '../../../support/certificates.ts';
@@ -11,6 +9,7 @@ import { type Running, startGateway } from '../../../support/gateway.ts';
 import { ask2, openSession } from '../../../support/http2.ts';
 import { Http2Socket } from '../../../support/http2-socket.ts';
 import { askSecurely, handshake } from '../../../support/https.ts';
+import { freePort } from '../../../support/ports.ts';
 import { until } from '../../../support/until.ts';
 
 const { certificate, pem } = new Authority().server(['board.test']);
@@ -23,16 +22,6 @@ const FILES = {
   'long.sh':
     '#!/bin/sh\nprintf "Content-Type: text/plain\\n\\n"\necho begun\nwhile [ ! -e done ]; do sleep 0.05; done\necho "$1"\n',
 };
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  assert(typeof address === 'object' && address !== null);
-  return address.port;
-}
 
 function config(port: number, listener: string, root: string): string {
   return `

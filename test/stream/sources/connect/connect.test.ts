@@ -7,7 +7,8 @@ import { createInterface } from 'node:readline';
 import { describe, type TestContext, test } from 'node:test';
 import { ask, refused, TestSocket } from '../../../support/client.ts';
 import { type Running, startGateway } from '../../../support/gateway.ts';
-import { freePort, type Peer, startPeer } from '../../../support/peer.ts';
+import { type Peer, startPeer } from '../../../support/peer.ts';
+import { freePort } from '../../../support/ports.ts';
 import { until } from '../../../support/processes.ts';
 
 const ENGINES = ['uws', 'node'] as const;

@@ -7,7 +7,8 @@ import { framing } from '../../../../src/stream/framing.ts';
 import type { Ending } from '../../../../src/stream/message.ts';
 import { ConnectionSource } from '../../../../src/stream/sources/connect/connection.ts';
 import { Connections, type ConnectOutcome } from '../../../../src/stream/sources/connect/connections.ts';
-import { freePort, startPeer } from '../../../support/peer.ts';
+import { startPeer } from '../../../support/peer.ts';
+import { freePort } from '../../../support/ports.ts';
 import { until } from '../../../support/processes.ts';
 
 const NOW = (): AbortSignal => new AbortController().signal;

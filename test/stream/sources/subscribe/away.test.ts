@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
 import { EventClient } from '../../../support/event-stream.ts';
 import { startGateway } from '../../../support/gateway.ts';
-import { freePort } from '../../../support/peer.ts';
+import { freePort } from '../../../support/ports.ts';
 import { descriptorsOf, memoryOf, until } from '../../../support/processes.ts';
 import { BACK, failing, LISTEN, startSubscribed } from '../../../support/subscribed.ts';
 

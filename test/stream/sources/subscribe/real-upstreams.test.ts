@@ -11,7 +11,7 @@ import { EventClient } from '../../../support/event-stream.ts';
 import { folderWith, startGateway } from '../../../support/gateway.ts';
 import { HAS_MOSQUITTO, startMosquitto } from '../../../support/mosquitto.ts';
 import { NGINX } from '../../../support/nginx.ts';
-import { freePort } from '../../../support/peer.ts';
+import { freePort } from '../../../support/ports.ts';
 import { until } from '../../../support/processes.ts';
 import { LISTEN, startSubscribed } from '../../../support/subscribed.ts';
 
