@@ -55,15 +55,34 @@ export function memoryOf(pid: number, field: 'VmRSS' | 'RssAnon'): number {
   );
 }
 
+/** The TCP connections of IPv4 that `pid` has open, as "own port, other's port, state": tells whose a descriptor is that was left. */
+export function connectionsOf(pid: number): readonly string[] {
+  const sockets = new Set(descriptorsOf(pid).map((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1]));
+  const port = (address = ''): number => Number.parseInt(address.slice(address.indexOf(':') + 1), 16);
+  return readFileSync('/proc/net/tcp', 'latin1')
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, , , , , , , , , inode]) => sockets.has(inode))
+    .map(([, own, other, state = '']) => `${port(own)} ${port(other)} ${STATES.get(state) ?? state}`);
+}
+
+/** Of the kernel's numbers for the states of TCP, those that something left over is in. */
+const STATES: ReadonlyMap<string, string> = new Map([
+  ['01', 'established'],
+  ['06', 'time-wait'],
+  ['08', 'close-wait'],
+  ['0A', 'listens'],
+]);
+
 /** Waits until something is so; fails with what it is called when it never becomes so. */
 export async function until(
-  what: string,
+  what: string | (() => string),
   isSo: () => boolean | Promise<boolean>,
   milliseconds = 60_000,
 ): Promise<void> {
   const deadline = Date.now() + milliseconds;
   while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error(`it did not come true: ${what}`);
+    if (Date.now() > deadline) throw new Error(`it did not come true: ${typeof what === 'string' ? what : what()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

@@ -9,7 +9,7 @@ import { Authority } from '../../support/certificates.ts';
 import { ask } from '../../support/client.ts';
 import { startPeer } from '../../support/peer.ts';
 import { freePort } from '../../support/ports.ts';
-import { descriptorsOf, until } from '../../support/processes.ts';
+import { connectionsOf, descriptorsOf, until } from '../../support/processes.ts';
 import { RawClient, type RawReply, rawRequest } from '../../support/raw.ts';
 import { httpUpstream } from '../../support/upstream.ts';
 
@@ -368,7 +368,8 @@ test('a client that leaves at any moment ends what was begun for it', async (t) 
       await new Promise((resolve) => setTimeout(resolve, turns * 2));
       client.destroy();
     }
-  await until('nothing is left open', () => descriptorsOf(gateway.pid).length <= before);
+  const left = (): string => `nothing is left open; it has ${connectionsOf(gateway.pid).join(', ')}`;
+  await until(left, () => descriptorsOf(gateway.pid).length <= before);
   assert.ok((await gateway.metric('runnel_upstream_requests_total', 'outcome="left"')) > 0);
 });
 
