@@ -56,8 +56,8 @@ function blocksOf(page: string, language: string): readonly string[] {
     .map(({ text }) => text);
 }
 
-/** Exceptions are to stay few: each is a command that no test runs. */
-const MOST_SHOWN = 30;
+/** Exceptions are to stay few: most of them no test runs. Those of docs/systemd.md are run by test/deploy/unit-by-hand.test.ts. */
+const MOST_SHOWN = 33;
 
 /** Their commands build this project from its sources, which a test cannot do again. What they say to runnel is checked. */
 const BUILT = ['README.md', 'CONTRIBUTING.md'];
