@@ -17,14 +17,6 @@ test('apparmor_parser takes the profile', (t) => {
   else assert.equal(complaints, '');
 });
 
-test('the service file for avahi is XML, and is about the port of the package', (t) => {
-  const file = 'deploy/avahi/runnel.service';
-  const program = `import xml.dom.minidom as x; d = x.parse("${file}"); print(d.getElementsByTagName("port")[0].firstChild.data)`;
-  const { error, stdout } = spawnSync('python3', ['-c', program], { encoding: 'utf8' });
-  if (error === undefined) assert.equal(stdout, '8080\n');
-  else t.skip('needs python3');
-});
-
 test('mandoc finds nothing wrong with the manual pages', (t) => {
   const pages = `const { commandPage, configPage } = await import('./scripts/package/man.mjs');
 const { readVerbs } = await import('./scripts/package/verbs.mjs');
