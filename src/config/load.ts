@@ -11,7 +11,7 @@ import {
 import { checkAuth, checkCors } from './checks/policies.ts';
 import { checkPrograms } from './checks/programs.ts';
 import { doubtRoutes } from './checks/route-doubts.ts';
-import { checkRouteKeys, type PositionOf } from './checks/routes.ts';
+import { checkPathsAreThere, checkRouteKeys, type PositionOf } from './checks/routes.ts';
 import { type Disk, realDisk } from './disk/disk.ts';
 import { isGuarded } from './keys/policies.ts';
 import type { Objections } from './keys/programs.ts';
@@ -145,6 +145,7 @@ function troubled(
 function check(file: RawFile, kinds: readonly RouteSchema[], reading: Reading, positionOf: PositionOf): void {
   checkAddresses(file.table, reading);
   checkRouteKeys(file, reading, positionOf);
+  checkPathsAreThere(file, kinds, reading);
   for (const kind of kinds) kind.check?.(file, reading);
   checkListeners(file.table, reading);
   checkCors(file, reading);
