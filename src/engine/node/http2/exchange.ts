@@ -21,6 +21,11 @@ import { STALLED_STREAM } from './limits.ts';
 
 /** How often a stalled answer is looked at within the time that it is given. */
 const STALL_LOOKS = 4;
+/**
+ * When a page aborts a fetch whose body is a stream, Chromium sends an end as if the body were whole, and a reset behind it in a frame of its own.
+ * Milliseconds until an end is believed.
+ */
+const TAKEN_BACK = 25;
 /** Node sends no other. */
 const MAX_STATUS = 599;
 
@@ -71,10 +76,13 @@ export class Http2Exchange extends BaseExchange<Http2Shared> {
     stream.on('data', (bytes: Buffer) => {
       if (this.state === 'open') this.guard(() => receiver.chunk(bytes));
     });
-    stream.on('end', () => {
-      // A stream that the client has reset ends as well.
+    // A stream that the client has reset ends as well.
+    const end = (): void => {
       if (this.state === 'open' && !stream.closed) this.guard(() => receiver.end());
-    });
+    };
+    // Who has said a length was held to it.
+    if (this.contentLength !== undefined) stream.on('end', end);
+    else stream.on('end', () => setTimeout(end, TAKEN_BACK));
   }
 
   /** A body that nobody takes is not read: its window stays shut until the answer ends the stream. */

@@ -7,6 +7,7 @@ import type { Exchange } from '../../../../src/engine/engine.ts';
 import {
   ask2,
   DATA,
+  END_STREAM,
   errorCode,
   FrameClient,
   frame,
@@ -141,11 +142,17 @@ describe('HTTP/2: requests', { concurrency: true }, () => {
         },
       });
     });
-    for (const code of [0, 8]) {
+    // As it is, and as Chromium aborts a fetch whose body is a stream.
+    for (const [code, end] of [
+      [0, false],
+      [8, false],
+      [8, true],
+    ] as const) {
       aborted = false;
       const client = await FrameClient.connect(trial.port);
       client.write(head(1), frame(DATA, 0, 1, Buffer.from('the first half')));
       await until(() => trial.events.requests.length > 0, 'the request');
+      if (end) client.write(frame(DATA, END_STREAM, 1));
       client.write(frame(RST_STREAM, 0, 1, number32(code)));
       await until(() => aborted, `the abort by code ${code}`);
       assert.equal(ended, false);
