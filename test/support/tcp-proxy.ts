@@ -20,6 +20,8 @@ export interface TcpProxy {
   readonly connections: number;
   /** Those that it has cut. */
   readonly cuts: number;
+  /** What has come so far, from both sides. */
+  readonly bytes: number;
   /** Cuts every connection that there is now. */
   cutAll(): void;
 }
@@ -28,6 +30,7 @@ export async function tcpProxy(t: TestContext, line: BadLine): Promise<TcpProxy>
   const open = new Set<Socket>();
   let connections = 0;
   let cuts = 0;
+  let all = 0;
   const server = createServer((client) => {
     connections++;
     open.add(client);
@@ -50,10 +53,12 @@ export async function tcpProxy(t: TestContext, line: BadLine): Promise<TcpProxy>
       if (line.idle !== undefined) from.setTimeout(line.idle, cut);
     }
     client.on('data', (bytes) => {
+      all += bytes.length;
       if (line.refuse?.test(bytes.toString('latin1')) === true) cut();
       else upstream.write(bytes);
     });
     upstream.on('data', (bytes) => {
+      all += bytes.length;
       passed += bytes.length;
       // What is over the mark is lost, as on a line that breaks.
       const over = line.cutAfter === undefined ? 0 : Math.max(0, passed - line.cutAfter);
@@ -79,6 +84,9 @@ export async function tcpProxy(t: TestContext, line: BadLine): Promise<TcpProxy>
     },
     get cuts() {
       return cuts;
+    },
+    get bytes() {
+      return all;
     },
     cutAll,
   };
