@@ -13,6 +13,11 @@ function escapedUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
+/** JSON that a terminal may be given: other escapes, the same data. */
+export function visibleJson(value: unknown): string {
+  return visible(JSON.stringify(value));
+}
+
 /** The same for a text of several lines, which stay. */
 export function visibleLines(text: string): string {
   return text.split('\n').map(visible).join('\n');

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { GatewayStatus } from '../../ops/status.ts';
 import { systemCode } from '../../ops/system-errors.ts';
 import { VERSION } from '../../ops/version.ts';
-import { visible, visibleLines } from '../../ops/visible.ts';
+import { visible, visibleJson, visibleLines } from '../../ops/visible.ts';
 import { USUAL_FILES } from '../serve.ts';
 import { type CommandLine, EXIT, UsageError, type Verb } from '../verb.ts';
 import { Conversation, chosenGateway, describe, gatewayFlags, NotFound } from './find.ts';
@@ -45,7 +45,7 @@ Exits with 0 where the gateway is ready, with 1 where it is not or does not answ
       const { body, from } = await statusOf(line, authorization);
       const found = parseStatus(body);
       if (found === undefined) throw new NoGateway(`${from} does not answer as a runnel with a status`);
-      if (json !== undefined) await print(`${body}\n`);
+      if (json !== undefined) await print(`${visibleJson(JSON.parse(body))}\n`);
       else if (quiet === undefined) {
         const { stdout } = process;
         const colour = stdout.isTTY === true && process.env['NO_COLOR'] === undefined;

@@ -34,16 +34,12 @@ function entryOf(level: Level, message: string, fields: LogFields): Entry {
   if (client !== undefined && message.endsWith(OPENED))
     return { level: 'access', category: 'session', message: 'CONNECT', url: message.slice(0, -OPENED.length) };
   if (from === 'stderr') return { level: 'error', category: 'stderr', message };
-  if (message.startsWith(CGI_STDERR))
-    return { level: 'error', category: 'stderr', message: message.slice(CGI_STDERR.length) };
   const shown = level === 'warn' ? 'error' : level;
   return { level: shown, category: fields['route'] === undefined ? 'server' : 'process', message };
 }
 
 /** How the log says that a WebSocket is open: "/path?query opened". */
 const OPENED = ' opened';
-/** What stands before a line of a CGI program's stderr. */
-const CGI_STDERR = 'stderr: ';
 
 /** `target`: "GET /path?query". */
 function requestEntry(status: number, target: string): Entry {

@@ -185,8 +185,9 @@ class CgiPrograms {
       program.stderr &&
       new StderrLines(program.stderr, {
         line: (text) =>
-          deps.log[config.stderr_level ?? 'warn'](`stderr: ${text}`, {
+          deps.log[config.stderr_level ?? 'warn'](text, {
             route: deps.route,
+            from: 'stderr',
             pid: program.pid,
             id: call.id,
           }),

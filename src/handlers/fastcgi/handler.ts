@@ -135,7 +135,7 @@ class FastcgiApplication {
   private run(call: Call, request: FastcgiRequest): CgiRun {
     const { config, deps } = this;
     const stderr = new StderrLines(request.stderr, {
-      line: (text) => deps.log.warn(`stderr: ${text}`, { route: deps.route, id: call.id }),
+      line: (text) => deps.log.warn(text, { route: deps.route, from: 'stderr', id: call.id }),
     });
     return new CgiRun({
       what: `the application at ${config.connect.text}`,

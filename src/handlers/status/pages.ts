@@ -14,6 +14,7 @@ import type { Assets } from '../../ops/assets.ts';
 import type { Log } from '../../ops/log.ts';
 import type { Operator } from '../../ops/status.ts';
 import type { Tallies } from '../../ops/tallies.ts';
+import { visibleJson } from '../../ops/visible.ts';
 import type { Router } from '../../routing/router.ts';
 import type { Stream } from '../../stream/stream.ts';
 import { MAX_ACTION, parseAction } from './actions.ts';
@@ -78,7 +79,7 @@ class StatusHandler implements Handler {
     if (rest === '') return { status: 200, headers: this.page().headers, body: this.page().html };
     if (rest === 'status/live') return this.live.handle(call);
     if (rest !== 'status.json') throw new HttpError(404, 'the status page has no page of this name');
-    const body = JSON.stringify({ ...this.parts.operator.status(), actions: this.options.actions });
+    const body = visibleJson({ ...this.parts.operator.status(), actions: this.options.actions });
     return { status: 200, headers: JSON_FIELDS, body };
   }
 

@@ -1,5 +1,6 @@
 /** What is written of each request when it is over: in which words, and whether at all. */
 import type { Exchange, SocketRecord } from '../../engine/engine.ts';
+import { hideValues } from '../../net/query.ts';
 import { traceIdOf } from '../../net/tracing.ts';
 import type { Log, LogFields } from '../../ops/log.ts';
 import type { RequestRecord } from '../../ops/logging/request-line.ts';
@@ -89,7 +90,7 @@ export class RequestLog {
     let trace: string | undefined;
     for (const [name, value] of exchange.request.headers) {
       if (name === 'host') host ??= value;
-      else if (name === 'referer') referer ??= shown(value);
+      else if (name === 'referer') referer ??= shownReference(value);
       else if (name === 'user-agent') agent ??= value;
       else if (name === 'traceparent') trace ??= traceIdOf(value);
     }
@@ -153,9 +154,16 @@ class SocketLine implements SocketRecord {
   }
 }
 
-/** A query for the log: without tokens (RFC 6750 section 5.3) and sessions of streams, wherever and however somebody has written one. */
+/** Ends of the names of parameters that the log does not show the values of: tokens (RFC 6750 section 5.3), sessions, passwords. */
+const SECRET = /(?:token|session(?:[_-]?id)?|passw(?:or)?d|secret|api[_-]?key|jwt)$/i;
+
+/** A query for the log. */
 function shown(query: string): string {
-  return /token|session/i.test(query)
-    ? query.replaceAll(/((?:access(?:_|%5f|-)?token|session)=)[^&#]*/gi, '$1(hidden)')
-    : query;
+  return /tok|sess|pass|secret|key|jwt|%/i.test(query) ? hideValues(query, SECRET) : query;
+}
+
+/** The same for a URL. */
+function shownReference(url: string): string {
+  const at = url.search(/[?#]/) + 1;
+  return at === 0 ? url : url.slice(0, at) + shown(url.slice(at));
 }

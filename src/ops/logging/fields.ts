@@ -69,11 +69,11 @@ export const FIELDS: readonly FieldDoc[] = [
   {
     name: 'target',
     of: 'request',
-    doc: 'Path and query as the client sent them; tokens and sessions are "(hidden)"',
+    doc: 'Path and query as the client sent them; tokens, sessions and passwords are "(hidden)"',
   },
   { name: 'protocol', of: 'request', doc: '"HTTP/1.0", "HTTP/1.1" or "HTTP/2.0"' },
   { name: 'host', of: 'request', doc: 'The field Host' },
-  { name: 'referer', of: 'request', doc: 'The field Referer; tokens and sessions are "(hidden)"' },
+  { name: 'referer', of: 'request', doc: 'The field Referer; tokens, sessions and passwords are "(hidden)"' },
   { name: 'agent', of: 'request', doc: 'The field User-Agent' },
   { name: 'trace_id', of: 'request', doc: 'The trace of the request, from its `traceparent`' },
   { name: 'listener', of: 'any', doc: 'The address of the listener, as configured' },

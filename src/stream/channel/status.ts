@@ -1,4 +1,5 @@
 /** What channels tell the operator: viewers, what waits for them, the last messages. Computed only while somebody looks. */
+import { hideValues } from '../../net/query.ts';
 import type { ChannelStatus, ClientStatus, MessageStatus, SourceStatus, StreamFacts } from '../../ops/status.ts';
 import { visible } from '../../ops/visible.ts';
 import type { Client } from '../clients/client.ts';
@@ -92,24 +93,7 @@ const SECRET = /tok|secr|sess|pass|pwd|key|auth|sig|cred|code|jwt|bearer/i;
 /** What of a query tells channels apart, without what may be a secret. */
 export function channelName(query: string): string {
   if (query === '') return '';
-  const shown = query
-    .slice(0, 400)
-    .split('&')
-    .map((part) => {
-      const at = part.indexOf('=');
-      const name = at < 0 ? part : part.slice(0, at);
-      return at >= 0 && SECRET.test(decoded(name)) ? `${name}=(hidden)` : part;
-    });
-  return cut(`?${shown.join('&')}`);
-}
-
-/** As the stream's program reads it. */
-function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
+  return cut(`?${hideValues(query.slice(0, 400), SECRET)}`);
 }
 
 function lastMessages(history: History): readonly MessageStatus[] {

@@ -102,8 +102,9 @@ export class SourceSupervisor {
       return { state: 'running', since, ...source.status?.() };
     }
     if (this.over) return { state: 'ended' };
-    if (this.isAway) return { state: 'restarting', why: this.endedWith };
-    return { state: this.starting === undefined ? 'idle' : 'starting' };
+    // Without viewers nothing waits to be started.
+    if (this.starting === undefined && this.restarting === undefined) return { state: 'idle' };
+    return this.isAway ? { state: 'restarting', why: this.endedWith } : { state: 'starting' };
   }
 
   /** For good. */

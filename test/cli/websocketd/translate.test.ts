@@ -196,7 +196,7 @@ const LINES: readonly [
     /\| ACCESS \| session {4}\| url:'\/x' ms:'1' code:'1000' \| DISCONNECT$/,
   ],
   ['info', 'no such file', { from: 'stderr', pid: 7 }, /\| ERROR {2}\| stderr {5}\| pid:'7' \| no such file$/],
-  ['warn', 'stderr: oh', { pid: 7, route: '/' }, /\| ERROR {2}\| stderr .*\| oh$/],
+  ['warn', 'oh', { pid: 7, route: '/', from: 'stderr' }, /\| ERROR {2}\| stderr .*\| oh$/],
   ['info', 'ready', {}, /\| INFO {3}\| server {5}\| {2}\| ready$/],
   ['error', 'bad', {}, /\| ERROR {2}\| server .*\| bad$/],
   ['debug', 'detail', {}, undefined],

@@ -96,7 +96,7 @@ for (const engine of ENGINES) {
 
     await t.test('stderr goes to the log', async () => {
       assert.equal((await ask(running.port, '/app/loud.php')).body, 'ok');
-      await running.logged((line) => /stderr: .*logged/.test(line.message));
+      await running.logged((line) => line['from'] === 'stderr' && /logged/.test(line.message));
     });
 
     await t.test('64 MiB arrive whole, in bounded memory, though the client waits', async () => {

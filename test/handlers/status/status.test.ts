@@ -29,6 +29,7 @@ command = ["cat"]
 const FILES = {
   'www/index.html': 'hello',
   'cgi/bad': '#!/bin/sh\necho "last words of bad" >&2\nexit 3\n',
+  'cgi/rude': '#!/bin/sh\nprintf "\\302\\2332J\\342\\200\\256\\177\\n" >&2\nexit 1\n',
   numbers: '#!/bin/sh\necho "I begin" >&2\necho one; echo two; printf "\\033[31mthree\\n"; exec cat\n',
 };
 
@@ -103,6 +104,31 @@ test('the data has everything that there is', async (t) => {
   assert.deepEqual(failures[0]?.words, ['last words of bad']);
   assert.ok(trouble.some(({ level, fields }) => level === 'error' && typeof fields['id'] === 'string'));
   assert.equal(await running.stop(), 0);
+});
+
+test('a program that fails is restarted for viewers, and idle without them', async (t) => {
+  const more = `[stream."/fails"]\ncommand = ["sh", "-c", "exit 7"]\nshare = "all"\nrestart_delay = "1h"\nrestart_delay_max = "1h"\nidle_stop = "0ms"\n`;
+  const { running, status } = await operated(t, '', more);
+  const state = async () => (await status()).streams.find(({ key }) => key === '/fails')?.channels[0]?.source;
+  const viewer = await TestSocket.open(`ws://127.0.0.1:${running.port}/fails`);
+  await until('it has failed', async () => (await state())?.state === 'restarting');
+  assert.equal((await state())?.why, 'exit 7');
+  viewer.ws.close();
+  await viewer.closed;
+  await until('nobody waits for it', async () => (await state())?.state === 'idle');
+});
+
+test('in the data is nothing that a terminal obeys, also where runnel status prints it', async (t) => {
+  const { running, admin, status } = await operated(t);
+  assert.equal((await ask(running.port, '/cgi/rude')).status, 502);
+  const words = async () => (await status()).trouble.map(({ message }) => message).join();
+  await until('it was said', async () => (await words()).includes('\u009b2J\u202e\u007f'));
+  const printed = await runnel(['status', '--json', '-c', 'runnel.toml'], running.folder);
+  const shown = [(await ask(admin, '/status.json')).body, printed.stdout.trimEnd()];
+  for (const text of shown) {
+    assert.doesNotMatch(text, /[\x00-\x1f\x7f-\x9f\u202e]/);
+    assert.match(text, /\\u009b2J\\u202e\\u007f/);
+  }
 });
 
 test('the stream tells everything and then what has changed, and ends with the gateway', async (t) => {
