@@ -5,6 +5,7 @@ import { type Answer, type Body, type Call, type Handler, TO_FOLDER } from '../.
 import type { Log } from '../../ops/log.ts';
 import type { Tallies } from '../../ops/tallies.ts';
 import { ProgramSearch } from '../../process/find-program.ts';
+import { InterruptedPython, InterruptionNotes } from '../../process/interrupted-python.ts';
 import type { Program, Programs } from '../../process/programs.ts';
 import { type Exit, SpawnError } from '../../process/spawn.ts';
 import { StderrLines } from '../../process/stderr.ts';
@@ -62,6 +63,8 @@ class CgiPrograms {
   /** For the command, or for each interpreter, by its name. */
   private readonly searches = new Map<string, ProgramSearch>();
   private readonly environment: RouteEnvironment;
+  private readonly interruptions: InterruptionNotes;
+  private closing = false;
   /** Longest extension first, so that ".cgi.pl" comes before ".pl". */
   private readonly interpreters: readonly (readonly [extension: string, program: string])[];
 
@@ -69,8 +72,9 @@ class CgiPrograms {
     private readonly config: CgiConfig,
     private readonly deps: CgiDeps,
   ) {
-    const { route, tallies } = deps;
+    const { route, tallies, log } = deps;
     const { root, index, max_processes: max, max_waiting: maxWaiting, queue_timeout: timeout } = config;
+    this.interruptions = new InterruptionNotes(route, log);
     this.environment = {
       version: deps.version,
       documentRoot: deps.documentRoot ?? config.root,
@@ -101,6 +105,7 @@ class CgiPrograms {
   };
 
   async close(): Promise<void> {
+    this.closing = true;
     this.limit.close();
     await Promise.all([...this.running].map((program) => this.deps.programs.end(program)));
   }
@@ -181,18 +186,22 @@ class CgiPrograms {
 
   private run(call: Call, program: Program): CgiRun {
     const { config, deps } = this;
-    const stderr =
-      program.stderr &&
-      new StderrLines(program.stderr, {
-        line: (text) =>
-          deps.log[config.stderr_level ?? 'warn'](text, {
-            route: deps.route,
-            from: 'stderr',
-            pid: program.pid,
-            id: call.id,
-          }),
-      });
+    // Not of one whose time is over: there the traceback says where it hangs.
+    const isUnwanted = (): boolean => this.closing || call.signal.aborted;
+    const filter = new InterruptedPython(
+      isUnwanted,
+      (text) =>
+        deps.log[config.stderr_level ?? 'warn'](text, {
+          route: deps.route,
+          from: 'stderr',
+          pid: program.pid,
+          id: call.id,
+        }),
+      () => this.interruptions.tell(program.pid),
+    );
+    const stderr = program.stderr && new StderrLines(program.stderr, { line: (text) => filter.take(text) });
     program.stderrLines = stderr;
+    void program.over.then(() => filter.flush());
     const ended = program.exited.then(endOf);
     void program.exited.then((exit) => call.note('exit', exit.signal ?? exit.code));
     return new CgiRun({

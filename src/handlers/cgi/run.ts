@@ -118,7 +118,7 @@ export class CgiRun {
   /** The client has left: nobody wants the rest. */
   private leave(): void {
     this.body?.close();
-    this.fail(499, 'its client left');
+    this.fail(499, 'the client left before the program answered');
     this.abandon();
   }
 
@@ -200,7 +200,7 @@ export class CgiRun {
     const ending = this.responderEnd === undefined ? '' : `; ${this.responderEnd.how}`;
     const lines = this.options.lastLines();
     const said = lines.length === 0 ? '' : `; last lines of stderr: ${lines.join(' | ')}`;
-    const message = `${this.options.what} failed: ${reason}${ending}${said}`;
+    const message = status === 499 ? reason : `${this.options.what} failed: ${reason}${ending}${said}`;
     this.answered.reject(status === 503 ? noRoom(message) : new HttpError(status, message));
   }
 

@@ -1,6 +1,7 @@
 /** Starts a stream's programs: which, with which environment, and with its stderr in the log. */
 import type { Level, Log } from '../../../ops/log.ts';
 import { ProgramSearch } from '../../../process/find-program.ts';
+import { InterruptedPython, InterruptionNotes } from '../../../process/interrupted-python.ts';
 import type { Program } from '../../../process/programs.ts';
 import type { Exit } from '../../../process/spawn.ts';
 import { StderrLines } from '../../../process/stderr.ts';
@@ -10,7 +11,6 @@ import { pathInfo, routeBase } from '../../../programs/script-path.ts';
 import type { Script } from '../../../programs/scripts.ts';
 import { asStartError, noRoom } from '../../../programs/start-error.ts';
 import type { SourceParts } from '../kind.ts';
-import { InterruptedPython } from './interrupted-python.ts';
 import type { StreamRequest } from './request.ts';
 
 /** What is started for a client. */
@@ -62,22 +62,21 @@ function isWorthWarning(failures: number): boolean {
   return Number.isInteger(Math.log2(failures));
 }
 
-const INTERRUPTED =
-  'a Python program was interrupted (signal INT) because its client left; this is not an error, and its traceback is left out; docs/processes.md says how to prevent it';
-
 /** The programs of one stream, up to its bound. */
 export class StreamPrograms {
   private running = 0;
   /** Programs in a row that have failed by themselves. */
   private failures = 0;
-  private interruptedBefore = false;
+  private readonly interruptions: InterruptionNotes;
   /** Those that we have told to end. */
   private readonly ended = new WeakSet<Program>();
 
   constructor(
     private readonly choose: ChooseProgram,
     private readonly parts: Pick<SourceParts, 'key' | 'config' | 'log' | 'tallies' | 'programs' | 'launch' | 'version'>,
-  ) {}
+  ) {
+    this.interruptions = new InterruptionNotes(parts.key, parts.log);
+  }
 
   /** Rejects with the `HttpError` that refuses the client. */
   async start(asked: StreamRequest): Promise<Program> {
@@ -101,14 +100,6 @@ export class StreamPrograms {
   end(program: Program): void {
     this.ended.add(program);
     void this.parts.programs.end(program);
-  }
-
-  /** Once where everybody sees it: what is meant by it is the same for each client that leaves. */
-  private tellInterrupted(pid: number): void {
-    const { key, log } = this.parts;
-    const level = this.interruptedBefore ? 'debug' : 'info';
-    this.interruptedBefore = true;
-    log[level](INTERRUPTED, { route: key, pid });
   }
 
   /** It has ended by itself. */
@@ -150,7 +141,7 @@ export class StreamPrograms {
         log,
         { route: key, id, level: config.stderr_level },
         () => this.ended.has(program),
-        () => this.tellInterrupted(program.pid),
+        () => this.interruptions.tell(program.pid),
       );
     void program.exited.then((exit) => {
       if (!this.ended.has(program))

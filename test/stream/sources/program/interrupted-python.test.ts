@@ -1,37 +1,9 @@
 /** A Python program whose viewer leaves: no traceback in the log, and whatever else it says stays there. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { describe, test } from 'node:test';
-import { InterruptedPython } from '../../../../src/stream/sources/program/interrupted-python.ts';
+import { test } from 'node:test';
 import { startGateway } from '../../../support/gateway.ts';
 import { until } from '../../../support/processes.ts';
-
-const TRACEBACK = ['Traceback (most recent call last):', '  File "a.py", line 4, in <module>', '    time.sleep(1)'];
-
-describe('what is told', () => {
-  const cases: readonly (readonly [what: string, lines: readonly string[], told: readonly string[], ending?: false])[] =
-    [
-      ['an interruption', [...TRACEBACK, 'KeyboardInterrupt'], ['(interrupted)']],
-      ['with a message', [...TRACEBACK, 'KeyboardInterrupt: x'], ['(interrupted)']],
-      ['lines around it', ['bye', ...TRACEBACK, 'KeyboardInterrupt', 'end'], ['bye', '(interrupted)', 'end']],
-      ['another error', [...TRACEBACK, 'ValueError: x'], [...TRACEBACK, 'ValueError: x']],
-      ['a cut one', TRACEBACK, TRACEBACK],
-      ['one that came by itself', [...TRACEBACK, 'KeyboardInterrupt'], [...TRACEBACK, 'KeyboardInterrupt'], false],
-      ['a very long one', [...TRACEBACK, ...Array(300).fill('  x')], [...TRACEBACK, ...Array(300).fill('  x')]],
-    ];
-  for (const [what, lines, told, ending = true] of cases)
-    test(what, () => {
-      const said: string[] = [];
-      const filter = new InterruptedPython(
-        () => ending,
-        (text) => said.push(text),
-        () => said.push('(interrupted)'),
-      );
-      for (const line of lines) filter.take(line);
-      filter.flush();
-      assert.deepEqual(said, told);
-    });
-});
 
 const noPython = spawnSync('python3', ['--version']).status === 0 ? false : 'needs python3';
 
@@ -63,7 +35,7 @@ test('with a real one: one line that explains it, for a program that reads its s
   };
   await look('loop');
   await gateway.logged(
-    (line) => line['route'] === '/loop' && String(line.message).includes('was interrupted (signal INT)'),
+    (line) => line['route'] === '/loop' && String(line.message).includes('a Python program was interrupted'),
   );
   const lines = gateway.log.filter((line) => line['route'] === '/loop' && line['from'] === 'stderr');
   assert.deepEqual(lines, []);
