@@ -10,6 +10,12 @@ export function isTable(value: unknown): value is RawTable {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
+/** What is written as the text of a key; "" where it is something else, of which its type tells. */
+export function textIn(table: RawTable, key: string): string {
+  const value = table[key];
+  return typeof value === 'string' ? value : '';
+}
+
 /** @param meant guesses what to do about a value that is no list */
 export function listOf<T>(
   item: ValueType<T>,

@@ -37,9 +37,9 @@ function parse(value: string, directory: string): UpstreamAddress | undefined {
 
 /** A port or an authority alone, and the path of a socket. */
 function meantUpstream(value: unknown, directory: string): string | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined;
   const text = String(value);
   const isPort = /^:?\d{1,5}$/.test(text);
-  if (typeof value !== 'string' && !isPort) return undefined;
   const candidate = text.startsWith('/')
     ? `unix:${text}`
     : isPort

@@ -5,7 +5,7 @@ import { isGuarded } from '../../../config/keys/policies.ts';
 import { programKeys } from '../../../config/keys/programs.ts';
 import { formatPath, quote } from '../../../config/reading/problems.ts';
 import type { RawRoute, ReadRoute } from '../../../config/route-schema.ts';
-import { isTable, type RawTable } from '../../../config/values/tables.ts';
+import { isTable, type RawTable, textIn } from '../../../config/values/tables.ts';
 import type { KeyPath, Reading } from '../../../config/values/value.ts';
 import { canonicalPath } from '../../../routing/canonical-path.ts';
 import { hostOf } from '../../../routing/route-key.ts';
@@ -40,9 +40,9 @@ const RULES: readonly KeyRule[] = [
   },
   {
     keys: ['message'],
-    applies: (stream) => isPolled(stream) && ['data', 'event'].includes(String(stream.table['message'])),
+    applies: (stream) => isPolled(stream) && ['data', 'event'].includes(textIn(stream.table, 'message')),
     sentence: ({ table }) =>
-      `cannot be "${String(table['message'])}" with "poll": that is of events, and a response is polled whole`,
+      `cannot be "${textIn(table, 'message')}" with "poll": that is of events, and a response is polled whole`,
   },
   {
     keys: Object.keys(sourceServerKeys),
@@ -56,8 +56,8 @@ const RULES: readonly KeyRule[] = [
   },
   {
     keys: ['ca', 'pin', 'server_name'],
-    applies: (stream) => targetOf(stream) === 'server' && !/^https:/.test(String(stream.table['poll'])),
-    sentence: ({ table }) => `has no effect with ${quote(String(table['poll']))}, which is not encrypted`,
+    applies: (stream) => targetOf(stream) === 'server' && !/^https:/.test(textIn(stream.table, 'poll')),
+    sentence: ({ table }) => `has no effect with ${quote(textIn(table, 'poll'))}, which is not encrypted`,
   },
   {
     keys: ['login'],

@@ -1,4 +1,5 @@
 /** Which keys of a stream go with a program. */
+import { textIn } from '../../../config/values/tables.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
 
 const isCommand = ({ source }: RawStream): boolean => source === 'command';
@@ -16,12 +17,12 @@ const RULES: readonly KeyRule[] = [
     keys: ['stderr'],
     value: 'json',
     applies: ({ table }) => table['framing'] !== undefined && table['framing'] !== 'lines',
-    sentence: ({ table }) => `cannot be "json" with framing = "${String(table['framing'])}": it is about lines`,
+    sentence: ({ table }) => `cannot be "json" with framing = "${textIn(table, 'framing')}": it is about lines`,
   },
   {
     keys: ['partial_lines'],
     applies: ({ source, table }) => source !== 'poll' && table['framing'] !== undefined && table['framing'] !== 'lines',
-    sentence: ({ table }) => `has no effect with framing = "${String(table['framing'])}": it is about lines`,
+    sentence: ({ table }) => `has no effect with framing = "${textIn(table, 'framing')}": it is about lines`,
   },
   {
     keys: ['partial_lines'],

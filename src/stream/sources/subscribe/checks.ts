@@ -1,7 +1,7 @@
 /** Which keys of a stream go with what it subscribes to. */
 import { processLimits, programKeys } from '../../../config/keys/programs.ts';
 import { quote } from '../../../config/reading/problems.ts';
-import { isTable } from '../../../config/values/tables.ts';
+import { isTable, textIn } from '../../../config/values/tables.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
 import { streamOfAddress } from '../own-address.ts';
 import { parseSubscribeAddress } from './address.ts';
@@ -38,21 +38,21 @@ const RULES: readonly KeyRule[] = [
     keys: ['share'],
     value: 'query',
     applies: isBytes,
-    sentence: ({ table }) => `cannot be "query" with ${quote(String(table['subscribe']))}, which has no query`,
+    sentence: ({ table }) => `cannot be "query" with ${quote(textIn(table, 'subscribe'))}, which has no query`,
   },
   {
     keys: ['message'],
     applies: (stream) =>
-      isSubscribed(stream) && ['body', 'lines', 'json-diff'].includes(String(stream.table['message'])),
+      isSubscribed(stream) && ['body', 'lines', 'json-diff'].includes(textIn(stream.table, 'message')),
     sentence: ({ table }) =>
-      `cannot be "${String(table['message'])}" with "subscribe": it is "data" or "event"${table['message'] === 'lines' ? '; for lines set framing = "lines"' : ''}`,
+      `cannot be "${textIn(table, 'message')}" with "subscribe": it is "data" or "event"${table['message'] === 'lines' ? '; for lines set framing = "lines"' : ''}`,
   },
   {
     keys: ['message', 'events'],
     applies: (stream) => addressOf(stream) !== undefined && !isAutomatic(stream),
     sentence: ({ table }) =>
       table['framing'] === undefined
-        ? `has no effect with ${quote(String(table['subscribe']))}: it is for event streams`
+        ? `has no effect with ${quote(textIn(table, 'subscribe'))}: it is for event streams`
         : 'has no effect with "framing": it is for event streams, which are recognized where "framing" is not set',
   },
   {
@@ -78,12 +78,12 @@ const RULES: readonly KeyRule[] = [
   {
     keys: ['login', 'request_headers'],
     applies: isBytes,
-    sentence: ({ table }) => `has no effect with ${quote(String(table['subscribe']))}, which is not HTTP`,
+    sentence: ({ table }) => `has no effect with ${quote(textIn(table, 'subscribe'))}, which is not HTTP`,
   },
   {
     keys: ['ca', 'pin', 'server_name'],
-    applies: (stream) => addressOf(stream)?.secure === false && !/^https:/.test(String(stream.table['post'] ?? '')),
-    sentence: ({ table }) => `has no effect with ${quote(String(table['subscribe']))}, which is not encrypted`,
+    applies: (stream) => addressOf(stream)?.secure === false && !/^https:/.test(textIn(stream.table, 'post')),
+    sentence: ({ table }) => `has no effect with ${quote(textIn(table, 'subscribe'))}, which is not encrypted`,
   },
   {
     keys: ['stderr', 'partial_lines', 'unbuffer', ...Object.keys(programKeys)],
