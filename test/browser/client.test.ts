@@ -1,8 +1,9 @@
 /** `/.runnel/client.js` in a browser, on lines of every kind of badness: nothing lost, nothing twice, and the way it went. */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { codeOf } from '../docs/pages.ts';
 import { noBrowser, testBrowser } from '../support/browser.ts';
 import { type Running, startGateway } from '../support/gateway.ts';
 import { NGINX, nginx } from '../support/nginx.ts';
@@ -222,10 +223,7 @@ describe('client.js', { skip: noBrowser, concurrency: 4 }, () => {
     });
 
   test('the chart of docs/clients.md begins with the past, and goes on behind it', async (t) => {
-    const chart = /^```html\n(<script src="\/.runnel\/client.js"><\/script>\n<canvas.*?)```/ms.exec(
-      readFileSync('docs/clients.md', 'utf8'),
-    )?.[1];
-    assert.ok(chart !== undefined);
+    const chart = codeOf('docs/clients.md', 'html', { begins: '<script src="/.runnel/client.js"></script>\n<canvas' });
     // What is new is told to nobody who comes later, but for what a lookup gives.
     const keys = 'share = "all"\nhistory = 1000\nreplay = "none"\nstart = "boot"\n';
     const running = await startGateway(t, {

@@ -85,6 +85,28 @@ export function readPage(path: string): Page {
   return { path, text, blocks, prose };
 }
 
+/**
+ * The first block of a page that is meant, as a test gives it to a program.
+ *
+ * @param below the heading that is nearest above it
+ * @param begins how its text begins
+ */
+export function codeOf(
+  path: string,
+  language: string,
+  { below, begins = '' }: { readonly below?: string; readonly begins?: string },
+): string {
+  const found = readPage(path).blocks.find(
+    (block) =>
+      block.language === language &&
+      (below === undefined || block.headings.at(-1) === below) &&
+      block.text.startsWith(begins),
+  );
+  if (found === undefined)
+    throw new Error(`${path} has no block of ${language} below "${below ?? ''}" that begins with "${begins}"`);
+  return found.text;
+}
+
 /** The lines of a shell block, each a command: what goes on after a backslash, an operator or within a here-document is one. */
 export function commandsOf(text: string): readonly string[] {
   const commands: string[] = [];

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { test } from 'node:test';
+import { codeOf } from './pages.ts';
 
 const README = readFileSync('README.md', 'utf8');
 const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -10,7 +11,7 @@ const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as {
 
 test('the ten lines are config/minimal.toml', () => {
   const lines = readFileSync('config/minimal.toml', 'utf8').replaceAll(/^#.*\n/gm, '');
-  assert.ok(README.includes(`\`\`\`toml\n${lines}\`\`\``));
+  assert.equal(codeOf('README.md', 'toml', {}), lines);
 });
 
 test('each npm command is one of package.json', () => {

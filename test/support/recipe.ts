@@ -1,13 +1,11 @@
 /** What docs/proxy.md tells people to write, as they would copy it, and the applications that it is for. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { TestContext } from 'node:test';
+import { codeOf } from '../docs/pages.ts';
 import { folderWith, runnel } from './gateway.ts';
-
-const DOCS = join(import.meta.dirname, '../../../docs/proxy.md');
 
 /** Debian's, which has the packages of Debian. */
 export const PYTHON = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : '';
@@ -23,10 +21,10 @@ export async function recipe(
   port: number,
   files: { readonly [path: string]: string } = {},
 ): Promise<string> {
-  const section = readFileSync(DOCS, 'utf8').split(`### ${heading}\n`)[1]?.split('\n##')[0] ?? '';
-  const block = /```toml\n([\s\S]*?)```/.exec(section)?.[1];
-  assert.ok(block !== undefined, `there is no recipe for ${heading}`);
-  const config = block.replaceAll(/127\.0\.0\.1:\d+/g, `127.0.0.1:${port}`);
+  const config = codeOf('docs/proxy.md', 'toml', { below: heading }).replaceAll(
+    /127\.0\.0\.1:\d+/g,
+    `127.0.0.1:${port}`,
+  );
   const folder = folderWith(t, { ...files, 'runnel.toml': `[[listen]]\naddress = "127.0.0.1:0"\n${config}` });
   const { code, stdout, stderr } = await runnel(['check', '-c', 'runnel.toml'], folder);
   assert.equal(code, 0, stdout + stderr);

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import mqtt from 'mqtt';
 import WebSocket from 'ws';
+import { codeOf, readPage } from '../../docs/pages.ts';
 import { CAMERAS, fakePicture, startCamera } from '../../support/cameras.ts';
 import { ask } from '../../support/client.ts';
 import { EventClient } from '../../support/event-stream.ts';
@@ -17,13 +18,12 @@ import { until } from '../../support/processes.ts';
 import { LISTEN } from '../../support/subscribed.ts';
 import { httpUpstream } from '../../support/upstream.ts';
 
-const PAGE = readFileSync('docs/sources.md', 'utf8');
+const PAGE = readPage('docs/sources.md');
 const MOSQUITTO_SUB = '/usr/bin/mosquitto_sub';
 
 /** The configuration below a heading, with something else for what only a real machine has. */
 function changed(heading: string, changes: { readonly [written: string]: string } = {}): string {
-  const section = PAGE.split(/^###? /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
-  let toml = /```toml\n(.*?)```/s.exec(section)?.[1] ?? '';
+  let toml = codeOf(PAGE.path, 'toml', { below: heading });
   assert.ok(toml.includes('[stream.'), heading);
   for (const [written, instead] of Object.entries(changes)) {
     assert.ok(toml.includes(written), `${heading}: ${written}`);
@@ -49,12 +49,14 @@ function startWith(t: TestContext, name: string, script: string, toml: string): 
 }
 
 test('every recipe of the table is below its heading, and each has a test here', () => {
-  const headings = [...(PAGE.split('## Recipes')[1] ?? '').matchAll(/^### (.*)$/gm)].map(([, heading = '']) => heading);
+  const headings = [...(PAGE.text.split('## Recipes')[1] ?? '').matchAll(/^### (.*)$/gm)].map(
+    ([, heading = '']) => heading,
+  );
   assert.ok(headings.length >= 10, `${headings.length} recipes`);
   const source = readFileSync('test/stream/sources/recipes.test.ts', 'utf8');
   for (const heading of headings) {
     const anchor = heading.toLowerCase().replaceAll(' ', '-');
-    assert.ok(PAGE.split('## Recipes')[0]?.includes(`](#${anchor})`), `the table does not name ${heading}`);
+    assert.ok(PAGE.text.split('## Recipes')[0]?.includes(`](#${anchor})`), `the table does not name ${heading}`);
     assert.ok(source.includes(`'${heading}'`), `${heading} has no test`);
   }
 });

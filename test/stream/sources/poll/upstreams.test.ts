@@ -1,11 +1,12 @@
 /** Streams that poll a server: the example of docs/polling.md with scripts that use echo, and servers that speak TLS. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { codeOf } from '../../../docs/pages.ts';
 import { Authority } from '../../../support/certificates.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { folderWith, startGateway } from '../../../support/gateway.ts';
@@ -19,7 +20,7 @@ for (const server of OLD_PROGRAMS.filter(({ cgi }) => cgi !== undefined))
     const site = await oldSite(t, server);
     // What echo prints.
     site.print('Content-Type: text/plain\nX-State: good\n\nup\n');
-    const example = /```toml\n(# busybox httpd .*?)```/s.exec(readFileSync('docs/polling.md', 'utf8'))?.[1] ?? '';
+    const example = codeOf('docs/polling.md', 'toml', { begins: '# busybox httpd ' });
     const config = example.replace('127.0.0.1:8081/cgi-bin/status.cgi', `127.0.0.1:${site.port}/cgi-bin/page.cgi`);
     assert.notEqual(config, example);
     const running = await startGateway(t, { config: `${LISTEN}${config}interval = "100ms"\n` });

@@ -1,18 +1,13 @@
 /** The programs of docs/tagged.md do what the page says. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { codeOf } from '../../../docs/pages.ts';
 import { startGateway } from '../../../support/gateway.ts';
 import { post, StreamClient } from '../../../support/stream-client.ts';
 
-const page = readFileSync(join(fileURLToPath(new URL('../../../../../', import.meta.url)), 'docs/tagged.md'), 'utf8');
-
 for (const language of ['sh', 'python'])
   test(`the chat in ${language}`, async (t) => {
-    const program = new RegExp(`\`\`\`${language}\n(#!.*?)\`\`\``, 's').exec(page)?.[1];
-    assert.ok(program !== undefined);
+    const program = codeOf('docs/tagged.md', language, { begins: '#!' });
     const { port } = await startGateway(t, {
       config: `[[listen]]
 address = "127.0.0.1:0"

@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { codeOf } from '../../../docs/pages.ts';
 import { ask, TestSocket } from '../../../support/client.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { folderWith, startGateway } from '../../../support/gateway.ts';
@@ -183,8 +184,8 @@ for (const server of SERVERS)
     if (server === 'ser2net') start(t, SER2NET, ['-n', '-c', join(folder, 'ser2net.yaml')], folder);
     else {
       // As the page has it, but for the speed, which a pseudo-terminal does not have.
-      const page = readFileSync('docs/sources.md', 'utf8');
-      const args = /^socat (\S+) \/dev\/ttyUSB0,b115200(\S+)$/m.exec(page);
+      const line = codeOf('docs/sources.md', 'sh', { begins: 'socat ' });
+      const args = /^socat (\S+) \/dev\/ttyUSB0,b115200(\S+)$/m.exec(line);
       assert.ok(args !== null);
       start(t, SOCAT, [(args[1] ?? '').replace('4001', String(port)), `${path}${args[2]}`], folder);
     }
