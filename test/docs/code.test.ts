@@ -1,7 +1,7 @@
 /** The code of every page, apart from configurations and command lines, is code: what reads its language finds nothing wrong with it. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { transformSync } from 'esbuild';
@@ -16,6 +16,8 @@ const LANGUAGES = ['', 'c', 'html', 'ini', 'js', 'json', 'logrotate', 'nginx', '
 
 const of = (...languages: readonly string[]): readonly Block[] =>
   blocks.filter(({ language }) => languages.includes(language));
+
+const isUnit = ({ text }: Block): boolean => /^\[(Unit|Service|Socket|Install)\]$/m.test(text);
 
 /** Fails with what `judge` says of the blocks, each with its page and line. */
 function noneIsWrong(of: readonly Block[], judge: (text: string) => string): void {
@@ -121,7 +123,7 @@ test('parts of a configuration of nginx', (t) => {
 
 /** systemd as it reads a unit; a drop-in is read with a unit of its own. */
 test('units of systemd', (t) => {
-  const units = of('ini').filter(({ text }) => /^\[(Unit|Service|Socket|Install)\]$/m.test(text));
+  const units = of('ini').filter(isUnit);
   if (!existsSync('/usr/bin/systemd-analyze')) return t.skip('needs systemd-analyze');
   noneIsWrong(units, (text) => {
     const isSocket = text.includes('[Socket]');
@@ -147,4 +149,50 @@ test('logrotate', (t) => {
       text.replace(user, 'su root root').replaceAll(' runnel runnel', ' root root'),
     ),
   );
+});
+
+const FAIL2BAN = '/usr/bin/fail2ban-client';
+
+/** Every other block of this language is jails: each has the expressions of its filter, which test/ops/logging/files.test.ts gives a real log. */
+test('jails of fail2ban', (t) => {
+  if (!existsSync(FAIL2BAN)) return t.skip('needs fail2ban');
+  const jails = of('ini').filter((block) => !isUnit(block));
+  assert.ok(jails.length > 0);
+  noneIsWrong(jails, (text) => {
+    const folder = folderWith(t, { 'access.log': '' });
+    cpSync('/etc/fail2ban', folder, { recursive: true });
+    // Those of Debian are about logs that this machine need not have.
+    writeFileSync(join(folder, 'jail.d/defaults-debian.conf'), '');
+    writeFileSync(
+      join(folder, 'jail.d/runnel.conf'),
+      text.replaceAll('/var/log/runnel/access.log', join(folder, 'access.log')),
+    );
+    const { status, stdout, stderr } = spawnSync(FAIL2BAN, ['-c', folder, '-d'], { encoding: 'utf8' });
+    const names = [...text.matchAll(/^\[(.+)\]$/gm)].map(([, name = '']) => name);
+    const without = names.filter((name) => !stdout.includes(`'${name}', 'addfailregex'`));
+    return status === 0 && without.length === 0 ? '' : `${stderr}\nwithout an expression: ${without.join(', ')}`;
+  });
+});
+
+test('YAML', (t) => {
+  const program = 'import sys, yaml; yaml.safe_load(open(sys.argv[1]))';
+  if (spawnSync('/usr/bin/python3', ['-c', 'import yaml']).status !== 0) return t.skip('needs python3-yaml');
+  noneIsWrong(
+    of('yaml'),
+    judged(t, '/usr/bin/python3', (file) => ['-c', program, file]),
+  );
+});
+
+test('configurations of Prometheus, with the rules that they name', (t) => {
+  if (spawnSync('promtool', ['--version']).error !== undefined) return t.skip('needs promtool');
+  const configurations = of('yaml').filter(({ text }) => text.includes('scrape_configs:'));
+  assert.ok(configurations.length > 0);
+  const rules = readFileSync('deploy/prometheus/runnel-alerts.yml');
+  noneIsWrong(configurations, (text) => {
+    const folder = folderWith(t, { 'runnel-alerts.yml': rules, 'prometheus.yml': text });
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'config', join(folder, 'prometheus.yml')], {
+      encoding: 'utf8',
+    });
+    return status === 0 && /[1-9]\d* rules found/.test(stdout) ? '' : `${stdout}${stderr}`;
+  });
 });
