@@ -30,7 +30,7 @@ const shortName = (title) => title.split(': ')[0];
 /** @returns all pages, and the same in their groups */
 export function findPages() {
   const sources = [
-    ...['README.md', 'config/README.md', 'src/README.md', 'CONTRIBUTING.md', 'SECURITY.md'],
+    ...['README.md', 'config/README.md', 'src/README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
     ...['docs', 'deploy'].flatMap(below),
   ].filter((source) => existsSync(source));
   const pages = sources.map((source) => {

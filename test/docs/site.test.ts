@@ -50,6 +50,11 @@ describe('the site of the documentation', () => {
     assert.ok(bytes < MAX_BYTES, `${bytes} bytes`);
   });
 
+  test('the changes are a page, which the index and the navigation name', () => {
+    assert.match(read('project/changelog.html'), /<h2 id="010---2026-11-20">/);
+    assert.equal([...read('contents.html').matchAll(/href="project\/changelog\.html"/g)].length >= 2, true);
+  });
+
   test('every relative link and every anchor leads somewhere', () => {
     const anchors = new Map(
       pages().map((file) => [
