@@ -1,7 +1,8 @@
 #!/bin/sh
 # Reads the image for containers with skopeo, and runs it with crun: not as root, with a root that cannot be written, in 64 MiB of memory.
+# Then Podman loads and runs it, as compose.yaml has it.
 #
-#   sudo scripts/image-test.sh [LAYOUT]        dist/runnel-oci without one; needs skopeo, crun, curl, and qemu for other processors
+#   sudo scripts/image-test.sh [LAYOUT]        dist/runnel-oci without one; needs skopeo, crun, curl, podman, and qemu for other processors
 #
 # It ends with 77 where there is no root, no namespace or no memory group: nothing was run then.
 set -eu
@@ -24,8 +25,14 @@ work=$(mktemp -d)
 name=runnel-test-$$
 inside() { runtime exec --user 65532:65532 "$name" "$@"; }
 runtime() { crun --root "$work/state" "$@"; }
+# On the disk, as with its users: the pages of the executable that the container reads count as its memory.
+store=$(mktemp -d /var/tmp/runnel-image-test-XXXXXX)
+engine() { podman --root "$store/root" --runroot "$store/run" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none "$@"; }
 clean() {
   runtime delete --force "$name" 2>/dev/null || true
+  [ ! -d "$store/root" ] || engine rm --force --ignore --time 0 "$name" >/dev/null 2>&1 || true
+  umount -R "$store/root" 2>/dev/null || true
+  rm -rf "$store"
   umount -l "$work"
   rmdir "$work"
 }
@@ -105,3 +112,39 @@ gone() { [ ! -d "/proc/$pid" ] || grep -q '^State:.*zombie' "/proc/$pid/status";
 until_true "its end" gone
 grep -q '"message":"stopped"' "$work/log" || fail "it did not say so"
 echo "the image is read by skopeo and served by crun"
+
+# Podman, where it can run. Without an engine that starts containers nothing of the image is wrong.
+no_podman() {
+  echo "  not tried with Podman: $*"
+  exit 0
+}
+step "Podman loads and runs it, with the memory and the health check of compose.yaml"
+command -v podman >/dev/null || no_podman "it is not installed"
+engine load --quiet --input "$layout.tar" >"$work/log" 2>&1 || {
+  grep -qE 'overlay|namespace|not permitted' "$work/log" && no_podman "$(cat "$work/log")"
+  fail "podman load"
+}
+compose=deploy/image/compose.yaml
+memory=$(sed -n 's/^ *mem_limit: //p' "$compose")
+health=$(sed -n 's/^ *test: \["CMD", \(.*\)\]$/\1/p' "$compose" | tr -d '",')
+mkdir "$work/www"
+echo 'my page' >"$work/www/index.html"
+# Limits that every machine allows, and no timer of systemd for the health check.
+engine run --detach --name "$name" --network host --ulimit nofile=4096:4096 --ulimit nproc=4096:4096 \
+  --read-only --read-only-tmpfs=false --tmpfs /tmp:exec,mode=1777,size=16m --cap-drop ALL --security-opt no-new-privileges \
+  --memory "$memory" --volume state:/var/lib/runnel --volume "$work/www:/www:ro" --health-cmd "$health" --health-interval disable \
+  localhost/runnel:latest >"$work/log" 2>&1 || {
+  grep -qE 'cgroup|namespace|not permitted|conmon' "$work/log" && no_podman "$(cat "$work/log")"
+  fail "podman run"
+}
+until_true "healthy" engine healthcheck run "$name"
+[ "$(curl -sSf http://127.0.0.1:8080/)" = 'my page' ] || fail "the page of the volume"
+curl -sSN --max-time 20 http://127.0.0.1:8080/live/machine 2>/dev/null | grep -qm1 '"uptime"' || fail "the stream"
+# In less memory the two processes take the executable from each other, and it does not end.
+engine exec "$name" timeout 60 runnel status -q || fail "runnel status beside it"
+engine exec "$name" sh -c 'echo kept >/var/lib/runnel/file' || fail "the volume for what it keeps"
+engine stop --time 60 "$name" >/dev/null 2>&1 || fail "podman stop"
+engine logs "$name" >"$work/log" 2>&1
+grep -q '"message":"stopped"' "$work/log" || fail "it did not say so"
+! grep -E '"level":"(warn|error)"' "$work/log" || fail "a warning"
+echo "  served by $(podman --version)"

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { TestSocket } from '../support/client.ts';
@@ -102,6 +102,9 @@ test('compose.yaml is well-formed, gives no more rights than needed, and asks fo
   const { services } = readYaml(COMPOSE) as { services: { runnel: Record<string, unknown> } };
   const { runnel: service } = services;
   assert.deepEqual([service['read_only'], service['cap_drop']], [true, ['ALL']]);
-  assert.deepEqual((service['healthcheck'] as { test: unknown }).test, ['CMD', '/usr/bin/runnel', 'status', '-q']);
+  const health = (service['healthcheck'] as { test: readonly string[] }).test;
+  const [, admin = ''] =
+    /^\[admin\]\nlisten = "(.+)"$/m.exec(readFileSync(join(dirname(COMPOSE), 'runnel.toml'), 'utf8')) ?? [];
+  assert.deepEqual([health[0], health.at(-1)], ['CMD', `http://${admin}/healthz`]);
   assert.ok((service['tmpfs'] as string[]).some((mount) => mount.startsWith('/tmp:exec')));
 });
