@@ -17,11 +17,11 @@ export interface Problem {
   readonly hint: string | undefined;
 }
 
-/** One line: `runnel.toml:12:1: stream."/live".interval: must be 100ms to 1h (got "5")`. */
+/** One line that is safe to show, whatever the file and the paths in it are called: `runnel.toml:12:1: stream."/live".interval: must be 100ms to 1h (got "5")`. */
 export function formatProblem(problem: Problem): string {
   const { file, line, column, path, message, hint } = problem;
   const where = line === undefined ? file : `${file}:${line}:${column ?? 1}`;
-  return `${where}: ${path === '' ? '' : `${path}: `}${message}${hint === undefined ? '' : `; ${hint}`}`;
+  return visible(`${where}: ${path === '' ? '' : `${path}: `}${message}${hint === undefined ? '' : `; ${hint}`}`);
 }
 
 /** In the file's order; what has no place in it comes first. */
