@@ -61,6 +61,8 @@ export interface SourceTraits {
   readonly usualRestart?: StreamPlan['restart'];
   /** Whether the source takes messages of clients: it does, unless this says otherwise. */
   takesMessages?(config: StreamConfig): boolean;
+  /** Whether clients may send pictures: not where they would have to be written to a program or a connection. */
+  readonly takesPictures?: boolean;
   /** It costs nothing while nobody uses it, and so is never stopped. */
   readonly runsAlways?: boolean;
   /** Whether each message says itself whether it is text: it does not, unless this says otherwise. */
@@ -93,7 +95,7 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
     maxQueue: config.max_queue,
     drainTimeout: config.drain_timeout,
     subprotocols: config.subprotocols,
-    readOnly: config.read_only || isOnlyPictures(config) || source.takesMessages?.(config) === false,
+    readOnly: config.read_only || isOnlyPictures(config, source) || source.takesMessages?.(config) === false,
     maxClients: config.max_clients,
     overrun: source.overrun,
     away: source.away ?? 'the program is being restarted',
@@ -102,8 +104,8 @@ export function streamPlan(config: StreamConfig, source: SourceTraits): StreamPl
 }
 
 /** Of pictures that come from a program or a connection: nothing can be said back. */
-function isOnlyPictures({ framing, post }: Pick<StreamConfig, 'framing' | 'post'>): boolean {
-  return framing === 'jpeg' && post === undefined;
+function isOnlyPictures({ framing, post }: StreamConfig, { takesPictures = false }: SourceTraits): boolean {
+  return framing === 'jpeg' && post === undefined && !takesPictures;
 }
 
 /** Bytes that a client may be behind. */

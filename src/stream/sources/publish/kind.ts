@@ -11,6 +11,7 @@ export const publishKind: SourceKind = {
   overrun: 'you send too fast',
   away: 'the stream has not begun',
   runsAlways: true,
+  takesPictures: true,
   isMixed: () => true,
   usualReplay,
   usualHistory,

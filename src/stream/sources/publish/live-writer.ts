@@ -5,6 +5,7 @@
 import type { BodyReceiver, Reply } from '../../../engine/engine.ts';
 import type { LiveBody } from '../../../http/live-body.ts';
 import { type Decoder, type Framing, FramingError } from '../../framing.ts';
+import type { Losses } from '../../jpeg.ts';
 import type { Published } from './published.ts';
 import { jsonReply, NOT_KEPT } from './reply.ts';
 
@@ -28,6 +29,8 @@ export interface LiveWriterEvents {
   publish(batch: readonly Buffer[]): Published;
   /** The beginning of a message came, and its end does not. */
   cut(): void;
+  /** What was left out of a body of pictures. */
+  lost(losses: Losses): void;
   /** Once. @param why a sentence for people */
   over(writer: LiveWriter, end: WriterEnd, why: string): void;
 }
@@ -117,6 +120,8 @@ export class LiveWriter implements BodyReceiver {
     try {
       const batch = bytes === undefined ? this.decoder.end() : this.decoder.push(bytes);
       if (batch.length > 0) this.publish(batch);
+      const losses = this.decoder.takeLosses?.();
+      if (losses !== undefined) this.events.lost(losses);
       if (bytes === undefined) this.finish('ended', 'its data has ended');
     } catch (error) {
       if (!(error instanceof FramingError)) throw error;

@@ -17,13 +17,22 @@ export class PublishedSource implements SharedSource {
   constructor(
     private readonly events: SharedSourceEvents,
     private readonly counts: StreamCounts,
+    /** Of a stream of pictures: the one in a message. */
+    private readonly pictureIn: ((message: Buffer) => Buffer | undefined) | undefined,
   ) {}
 
   /** Of a WebSocket: it sees its own message come back, and is told no more. */
   send(_sender: ClientIdentity | undefined, message: Buffer, _type: string | undefined, binary: boolean): SendResult {
+    const { counts, events, pictureIn } = this;
+    const taken = pictureIn === undefined ? message : pictureIn(message);
+    if (taken === undefined) {
+      counts.drop('not_a_picture');
+      // Its camera goes on, as one does that is subscribed to.
+      return 'sent';
+    }
     this.away = undefined;
-    this.counts.tallies.published.add(1, this.counts.route, 'websocket');
-    this.events.messages([message], binary);
+    counts.tallies.published.add(1, counts.route, 'websocket');
+    events.messages([taken], binary || pictureIn !== undefined);
     return 'sent';
   }
 

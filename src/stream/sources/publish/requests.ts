@@ -10,10 +10,12 @@ import type { Series } from '../../../ops/metrics/tally.ts';
 import type { ClientRequest } from '../../../policy/addresses.ts';
 import { noRoom } from '../../../programs/start-error.ts';
 import { largestMessage } from '../../keys.ts';
+import { lossCounter } from '../framed.ts';
 import type { SourceParts } from '../kind.ts';
 import type { SharedSource, SharedSourceEvents, SharedSources, WritingRequests } from '../source.ts';
 import { idKey, isId, KnownIds, WHAT_AN_ID_IS } from './known-ids.ts';
 import { LiveWriter, type WriterEnd } from './live-writer.ts';
+import { NO_PICTURE, pictureIn } from './picture.ts';
 import { type Published, PublishedSource } from './published.ts';
 import { jsonReply, NOT_KEPT, publishedReply } from './reply.ts';
 
@@ -53,7 +55,10 @@ export class PublishRequests implements SharedSources, WritingRequests {
   }
 
   start(_first: Call | undefined, _query: string, events: SharedSourceEvents): Promise<SharedSource> {
-    this.source = new PublishedSource(events, this.parts.counts);
+    const { counts, framing } = this.parts;
+    const ofPictures = framing.picture !== undefined;
+    const picture = (message: Buffer): Buffer | undefined => pictureIn(message, framing, this.maxMessage);
+    this.source = new PublishedSource(events, counts, ofPictures ? picture : undefined);
     return Promise.resolve(this.source);
   }
 
@@ -109,10 +114,16 @@ export class PublishRequests implements SharedSources, WritingRequests {
       return answerTo(known);
     }
     if (bytes.length > this.maxMessage) throw new HttpError(413, `the message is larger than ${this.maxMessage} bytes`);
+    const ofPictures = framing.picture !== undefined;
+    const message = ofPictures ? pictureIn(bytes, framing, this.maxMessage) : bytes;
+    if (message === undefined) {
+      counts.drop('not_a_picture');
+      return refused(call, 415, NO_PICTURE);
+    }
     this.countPosted(bytes.length);
     source.away = undefined;
     const type = headerValue(call.request.headers, 'content-type');
-    const published = source.publish([bytes], isBinary(type, bytes, framing.binary));
+    const published = source.publish([message], ofPictures || isBinary(type, bytes, framing.binary));
     if (key !== undefined) this.ids.remember(key, published);
     return answerTo(published);
   }
@@ -144,6 +155,7 @@ export class PublishRequests implements SharedSources, WritingRequests {
           return source.publish(batch);
         },
         cut: () => counts.drop('cut_message'),
+        lost: lossCounter(counts, log),
         over: (ended, end, why) => {
           writers.delete(ended);
           counts.tallies.writers.add(-1, route);

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { ask, type Refusal, TestSocket } from '../../../support/client.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { startGateway } from '../../../support/gateway.ts';
+import { picture } from '../../../support/jpeg.ts';
 
 const TOKEN = 'writer-secret';
 const FILES = { tokens: `writer:${createHash('sha256').update(TOKEN).digest('hex')}\n` };
@@ -38,6 +39,32 @@ for (const engine of ['uws', 'node'])
       assert.deepEqual(await again.first(2), ['and cake', '']);
       events.close();
       again.close();
+    });
+
+    test('of pictures: what is one is shown, whoever sends it, and what is none is refused or counted', async (t) => {
+      const running = await startGateway(t, {
+        config: `${listen}[admin]\nlisten = "127.0.0.1:0"\n[stream."/cam"]\npublish = true\nframing = "jpeg"\n`,
+      });
+      const [red, green, blue] = [picture([250, 0, 0]), picture([0, 250, 0]), picture([0, 0, 250])];
+      const viewer = await TestSocket.open(`ws://127.0.0.1:${running.port}/cam`);
+      const noise = Buffer.from('noise');
+      for (const body of ['no picture', red.subarray(0, -2), Buffer.concat([red, green])]) {
+        const answer = await ask(running.port, '/cam', post(body, { 'content-type': 'image/jpeg' }));
+        assert.deepEqual([answer.status, /JPEG/.test(answer.body)], [415, true]);
+      }
+      assert.equal((await ask(running.port, '/cam', post(Buffer.concat([red, noise])))).status, 202);
+      await viewer.first(1);
+      viewer.ws.send('no picture');
+      viewer.ws.send(green);
+      await viewer.first(2);
+      const body = Buffer.concat([noise, blue, noise, red]);
+      const put = await ask(running.port, '/cam', { ...post(body), method: 'PUT' });
+      assert.deepEqual([put.status, Reflect.get(JSON.parse(put.body) as object, 'messages')], [200, 2]);
+      assert.deepEqual(await viewer.first(4), [red, green, blue, red].map(String));
+      assert(!viewer.binary.includes(false));
+      const metrics = (await ask(running.ports[1] ?? 0, '/metrics')).body;
+      assert.match(metrics, /runnel_dropped_total\{route="\/cam",reason="not_a_picture"\} 6\n/);
+      viewer.ws.close();
     });
 
     test('text and binary as the Content-Type says; what curl says means nothing', async (t) => {
