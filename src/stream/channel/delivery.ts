@@ -7,7 +7,7 @@ import type { MessageOrigin, Notice } from '../clients/client.ts';
 import type { StreamCounts } from '../counts.ts';
 import { FRAME, newestFrom, type Position, portionFrom } from '../history/chain.ts';
 import type { EarlierStart, History } from '../history/history.ts';
-import type { PastPortion } from '../history/past-reader.ts';
+import { missedInAll, type PastPortion } from '../history/past-reader.ts';
 import { CLOSE, type Ending, type Message } from '../message.ts';
 import type { Member } from './member.ts';
 
@@ -146,7 +146,7 @@ export class Delivery {
 
   private giveEarlier(member: Member, earlier: { sequence: number }, { batch, to, missed }: PastPortion): void {
     if (batch.length === 0) {
-      this.joinChain(member, to);
+      this.joinChain(member, to, missed);
       return;
     }
     if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
@@ -159,11 +159,11 @@ export class Delivery {
   }
 
   /** From here on everything is in memory, but what is gone. */
-  private joinChain(member: Member, sequence: number): void {
+  private joinChain(member: Member, sequence: number, missedBefore: number | undefined = 0): void {
     const from = this.history.positionAfter(sequence);
-    const missed = from.sequence - sequence;
+    const missed = missedInAll(missedBefore, Math.max(0, from.sequence - sequence));
     member.earlier = undefined;
-    if (missed > 0) member.client.notice({ kind: 'missed', count: missed });
+    if (missed !== 0) member.client.notice({ kind: 'missed', count: missed });
     member.allowance = from.bytesTo(this.history.end) + member.unnumberedBytes + member.client.bufferedAmount;
     member.position = from;
     this.feed(member);

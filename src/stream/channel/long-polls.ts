@@ -5,7 +5,7 @@
  */
 import { type Position, portionFrom } from '../history/chain.ts';
 import type { History } from '../history/history.ts';
-import type { PastPortion } from '../history/past-reader.ts';
+import { missedInAll, type PastPortion } from '../history/past-reader.ts';
 import type { Replay, StartPoint } from '../history/replay.ts';
 import type { Ending, Message } from '../message.ts';
 
@@ -101,7 +101,7 @@ export class LongPolls {
     if (batch.length === 0) {
       const from = history.positionAfter(to);
       return this.content(
-        { ...start, from, missed: Math.max(0, from.sequence - to), earlier: undefined },
+        { ...start, from, missed: missedInAll(missed, Math.max(0, from.sequence - to)), earlier: undefined },
         most,
         ending,
       );

@@ -6,7 +6,7 @@ import type { Message } from '../message.ts';
 import { Chain, type HistoryBounds, type Position, portionFrom, type TimedMessage, timedFrom } from './chain.ts';
 import { Epochs } from './epochs.ts';
 import type { HistoryFile } from './history-file.ts';
-import type { PastPortion } from './past-reader.ts';
+import { missedInAll, type PastPortion } from './past-reader.ts';
 
 /** What a client that comes back has to get. */
 export interface ResumePoint {
@@ -167,11 +167,14 @@ export class History {
    */
   async *past(sequence: number, fresh = false, most = PORTION): AsyncGenerator<PastPortion, void, undefined> {
     let at = sequence;
+    let missed: number | undefined = 0;
     const reader = this.holds(at) ? undefined : this.earlier({ sequence: at, fresh });
     while (reader !== undefined && !this.holds(at)) {
       const portion = await reader.next(most);
-      if (portion.batch.length === 0) break;
       at = portion.to;
+      missed = portion.missed;
+      if (portion.batch.length === 0) break;
+      missed = 0;
       yield portion;
     }
     for (;;) {
@@ -179,8 +182,9 @@ export class History {
       const position = this.positionAfter(at);
       const { batch, to } = timedFrom(position, most);
       if (batch.length === 0) return;
-      yield { batch, to: to.sequence, missed: Math.max(0, position.sequence - at) };
+      yield { batch, to: to.sequence, missed: missedInAll(missed, Math.max(0, position.sequence - at)) };
       at = to.sequence;
+      missed = 0;
     }
   }
 

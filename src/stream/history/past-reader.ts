@@ -11,8 +11,13 @@ export interface PastPortion {
   readonly batch: readonly TimedMessage[];
   /** The number of the last of them, or behind which there was nothing. */
   readonly to: number;
-  /** Messages before the first of them that are not there any more; undefined when nobody knows how many. */
+  /** Messages before the first of them that are not there any more, without one up to `to`; undefined when nobody knows how many. */
   readonly missed: number | undefined;
+}
+
+/** Undefined where one of them is not known. */
+export function missedInAll(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? undefined : one + other;
 }
 
 /** Everybody's reads, a few at a time: each has a piece of a file in memory. */
@@ -93,8 +98,8 @@ export class PastReader {
       if (!(await this.scan(segment, more))) break;
     }
     const { missed } = this;
-    if (batch.length > 0) this.missed = 0;
-    return { batch, to: this.sequence, missed: batch.length > 0 ? missed : 0 };
+    this.missed = 0;
+    return { batch, to: this.sequence, missed };
   }
 
   /** The segment to go on in; undefined behind the last. */
@@ -174,6 +179,6 @@ export class PastReader {
 
   private lose(count: number | undefined): void {
     if (this.fresh) return;
-    this.missed = count === undefined || this.missed === undefined ? undefined : this.missed + count;
+    this.missed = missedInAll(this.missed, count);
   }
 }

@@ -1,7 +1,7 @@
 /** A disk that is full: the keeping ends and not the stream, and it goes on when there is room. It needs a small disk, which only root can mount. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Log } from '../../../src/ops/log.ts';
@@ -10,6 +10,7 @@ import { History } from '../../../src/stream/history/history.ts';
 import { HistoryFile, type HistoryFileOptions } from '../../../src/stream/history/history-file.ts';
 import { lockBySocket, openLocked } from '../../../src/stream/history/locked-file.ts';
 import { ReadGate } from '../../../src/stream/history/past-reader.ts';
+import { HEADER_BYTES } from '../../../src/stream/history/records.ts';
 import { Message } from '../../../src/stream/message.ts';
 import { folderWith } from '../../support/gateway.ts';
 import { until } from '../../support/processes.ts';
@@ -23,7 +24,7 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   const disk = join(folderWith(t, {}), 'disk');
   mkdirSync(disk);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=0700', 'tmpfs', disk], { stdio: 'pipe' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=0700', 'tmpfs', disk], { stdio: 'pipe' });
   } catch (error) {
     assert.ok(process.env['CI'] === undefined, `no small disk can be mounted: ${String(error)}`);
     t.skip('no small disk can be mounted');
@@ -64,7 +65,8 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   const first = say('one');
   assert.equal(await (history.kept() ?? true), true);
   // Something else takes the room.
-  writeFileSync(join(disk, 'other'), Buffer.alloc(200 * 1024));
+  const other = join(disk, 'other');
+  writeFileSync(other, Buffer.alloc(968 * 1024));
   let kept = true;
   for (let at = 0; at < 20 && kept; at++) {
     say(`${at} `.padEnd(8000, 'x'));
@@ -77,6 +79,21 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
     /notes cannot be written: the disk is full; the stream continues, but no further message is saved/,
   );
   assert.equal(tallies.history.errors.get('/notes', 'full'), 1);
+
+  // Messages that are neither in memory nor on the disk, in front of a segment that is begun and has no room for a message: they are missed.
+  for (let at = 0; at < 60; at++) say(`${at} `.padEnd(8000, 'y'));
+  truncateSync(other, 964 * 1024);
+  await until('a segment without a message', () =>
+    readdirSync(disk).some((name) => name.startsWith('notes.') && statSync(join(disk, name)).size === HEADER_BYTES),
+  );
+  let last = 0;
+  for await (const { batch } of history.past(0, true))
+    for (const { message } of batch) if (message.sequence <= 20) last = message.sequence;
+  const gap = history.beginning().sequence - last;
+  const rest = await history.earlier({ sequence: last, fresh: false })?.next(1024);
+  assert.deepEqual([gap > 0, rest?.batch.length], [true, 0]);
+  assert.equal((rest?.missed ?? 0) + Math.max(0, history.beginning().sequence - (rest?.to ?? 0)), gap);
+
   const during = say('while it is full');
   assert.notEqual(
     during.split('-')[0],
@@ -86,7 +103,7 @@ test('a full disk, and one that has room again', { skip: !isRoot && 'only root c
   assert.equal(history.after(during)?.missed, 0);
   assert.equal(await history.kept(), false);
 
-  rmSync(join(disk, 'other'));
+  rmSync(other);
   await until('it is kept again', () => keeping() === 1);
   const again = say('there is room again');
   assert.equal(await (history.kept() ?? true), true);
