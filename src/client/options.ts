@@ -189,10 +189,14 @@ export function planOf(address: string | URL, options: ConnectOptions): Plan {
 
 function parsed(address: string | URL): URL {
   try {
-    return new URL(address);
+    // "board:8080/x" is a URL of the scheme "board:".
+    if (address instanceof URL || /^\s*[a-z]+:\/\//i.test(address)) return new URL(address);
+    throw new TypeError('no scheme');
   } catch {
     // Without the text itself: a password may be in it.
-    throw new TypeError('that is no URL of a stream, such as https://board.lan/live/sensors');
+    throw new TypeError(
+      'that is no URL of a stream: it begins with http:// or https://, as in https://board.lan/live/sensors',
+    );
   }
 }
 

@@ -34,7 +34,10 @@ function about(
     return sentence === undefined ? [] : [`${at}${quote(path.slice(root.length + 1))} ${sentence}`];
   });
   const more = found.length - MAX_NAMED;
-  return [...found.slice(0, MAX_NAMED), ...(more > 0 ? [`${at}and ${more} more files like these`] : [])];
+  return [
+    ...found.slice(0, MAX_NAMED),
+    ...(more > 0 ? [`${at}and ${more} more ${more === 1 ? 'file' : 'files'} like these`] : []),
+  ];
 }
 
 /** Without hidden ones, which are not served. */

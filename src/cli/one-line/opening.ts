@@ -62,6 +62,7 @@ export const INSTEAD = {
   '-i': '-l ADDRESS',
   '--host': '-l ADDRESS',
   '--lan': '--open-to LAN',
+  '--open': '--open-to LAN',
   '--public': '--open-to LAN',
   '-S': '--tls',
   '--ssl': '--tls',

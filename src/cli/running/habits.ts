@@ -86,5 +86,9 @@ export const SERVE_INSTEAD = {
   '--verbose': 'the level of the log is in the configuration: [log], and below it level = "debug"',
   '--log-level': 'the level of the log is in the configuration: [log], and below it level = "debug"',
   '--user': 'the user is that of systemd: User= in the unit; a route that starts programs has a key "user"',
+  '--staticdir': 'the flags of websocketd go with: runnel websocketd',
+  '--cgidir': 'the flags of websocketd go with: runnel websocketd',
+  '--dir': 'the flags of websocketd go with: runnel websocketd',
+  '--devconsole': 'the flags of websocketd go with: runnel websocketd',
   '--root': 'to serve the files of a folder without a configuration, write: runnel files FOLDER',
 } as const;

@@ -75,6 +75,11 @@ function doubtCompression({ kind, key, config, guarded }: ReadRoute, reading: Re
 }
 
 function doubtFolder({ kind, key, folder }: ReadRoute, reading: Reading): void {
+  if (folder?.root === '/' && folder.holds !== 'programs')
+    reading.doubt(
+      [kind.name, key, 'root'],
+      'every file of this machine is served that the user of the gateway may read; write the folder of the pages, such as "www"',
+    );
   if (folder === undefined || key.endsWith('/')) return;
   reading.doubt(
     [kind.name, key],

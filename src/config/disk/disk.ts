@@ -145,7 +145,8 @@ export function failureInWords({ failed, because }: DiskFailure): string {
 export function folderTrouble(disk: Disk, path: string): DiskFailure | undefined {
   const seen = disk.look(path);
   if ('failed' in seen) return seen;
-  if (seen.found !== 'folder') return { failed: 'ENOTDIR', because: 'is not a folder' };
+  if (seen.found !== 'folder')
+    return { failed: 'ENOTDIR', because: seen.found === 'file' ? 'is a file, not a folder' : 'is not a folder' };
   // Whoever may name a folder need not be allowed to go in.
   const inside = disk.look(`${path}/.`);
   return 'failed' in inside ? inside : undefined;

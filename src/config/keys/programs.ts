@@ -29,7 +29,10 @@ const groupName = text('the name or number of a group');
 
 /** What every route that starts programs has. */
 export const programKeys = {
-  directory: optional(folder, 'The working directory of the program.'),
+  directory: optional(
+    folder,
+    'The working directory of the program. The default is the folder of the program for `cgi`, and the folder in which the gateway was started for `stream`. `"."` is the folder of the configuration.',
+  ),
   env: preset(
     mapOf(variableValue, variableName, 'environment variables, NAME = "value"'),
     {},

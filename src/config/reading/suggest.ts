@@ -50,6 +50,9 @@ export function suggest(
   const names = keysMeantBy(name);
   const here = names.find((ours) => known.includes(ours) && suits(ours, value, tables, path));
   const near = nearest(name, known);
+  // "host" is nearly "hosts", but not where an IP address follows.
+  if (here === 'address' && near !== 'address' && /\d/.test(meantAddress(value) ?? ''))
+    return { hint: example(here, value, path), meant: here };
   // A word of another program that happens to look like one of ours: "ExecStart" is not "restart".
   const isOthers = here !== undefined && near !== undefined && distance(name, near, 1) > 1;
   if (near !== undefined && !isOthers && (homes.length === 0 || distance(name, near, 1) <= 1))
@@ -124,11 +127,12 @@ function home(name: string, path: KeyPath, homes: readonly TableShape[]): string
 function innerTable(path: KeyPath, homes: readonly TableShape[]): string | undefined {
   const [kind, ...others] = path.slice(0, -1);
   if (kind === undefined) return undefined;
-  for (const { header } of homes) {
-    const rest = new RegExp(`^\\[${kind}(?:\\."/path")?\\.([a-z_]+)\\]$`).exec(header)?.[1];
-    if (rest !== undefined && others.length === 1) return rest;
-  }
-  return undefined;
+  if (others.length !== 1) return undefined;
+  const found = homes
+    .map(({ header }) => new RegExp(`^\\[${kind}(?:\\."/path")?\\.([a-z_]+)\\]$`).exec(header)?.[1])
+    .filter((table) => table !== undefined);
+  // "origins" is in `cors` of every route, and in one key of streams as well.
+  return found.find((table) => homes.some(({ header }) => header === `[defaults.${table}]`)) ?? found[0];
 }
 
 /** The same for a key of another name. */

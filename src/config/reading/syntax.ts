@@ -61,6 +61,11 @@ export function explain(source: string, stop: Stop, statements: readonly Stateme
   if (character === '=') return { message: 'there is no key before "="' };
   if (character === '{')
     return { message: 'this is not TOML', hint: 'it looks like JSON, but a line of TOML is key = value' };
+  if (/^:\d+[ \t]*\r?(\n|$)/.test(source.slice(offset, offset + 20)))
+    return {
+      message: 'this is not TOML',
+      hint: 'it looks like a Caddyfile; the port is address = ":8080" below [[listen]]',
+    };
   if (character === '') return { message: 'the file ends in the middle of something' };
   if (expected.has('#') && !expected.has('[')) {
     if (character === ',' || character === ';') return { message: `remove the "${character}" at the end of the line` };
@@ -178,6 +183,11 @@ function unclosed(source: string, offset: number, isList: boolean): Explanation 
 }
 
 function missingEquals(source: string, offset: number, character: string): Explanation {
+  if (character === ':' && /^[ \t]*\r?(\n|$)/.test(source.slice(offset + 1, offset + 100)))
+    return {
+      message: 'this is not TOML',
+      hint: 'it looks like YAML; a section begins with a header such as [static."/"], and its lines are key = value',
+    };
   if (character === ':') return { message: 'write "=" between a key and its value, not ":"' };
   if (isInHeader(source, offset)) return { message: 'the header is not closed: "]" is missing' };
   if (character === '' || character === '\n' || character === '\r')

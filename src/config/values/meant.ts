@@ -66,7 +66,7 @@ function numberAndWord(value: unknown): readonly [number: string, word: string] 
 export function meantAddress(value: unknown): string | undefined {
   if (typeof value === 'number') return isPort(String(value)) ? `":${value}"` : undefined;
   if (typeof value !== 'string' || value.length > 300) return undefined;
-  const text = value.trim();
+  const text = value.trim().replace(/ +(ssl|tls|https?|http2|default_server)\b.*$/i, '');
   if (isPort(text)) return `":${text}"`;
   if (/^\/[!-~]+$/.test(text)) return `"unix:${text}"`;
   if (isIPv4(text)) return `"${text}:8080"`;
@@ -74,13 +74,21 @@ export function meantAddress(value: unknown): string | undefined {
   const usual = scheme === '' ? undefined : scheme.toLowerCase() === 'https' ? '443' : '80';
   const [, host = rest, port = usual] = /^(.*):(\d{1,5})$/.exec(rest) ?? [];
   const found = port !== undefined && isPort(port) ? withPort(host, port) : undefined;
-  return found ?? (isIPv6(text) ? `"[${text}]:8080"` : undefined);
+  const bare = text.replace(/^\[(.*)\]$/, '$1');
+  return found ?? SERVICES[text.toLowerCase()] ?? (isIPv6(bare) ? `"[${bare}]:8080"` : undefined);
 }
+
+/** Go and getservbyname(3) know ports by their names. */
+const SERVICES: { readonly [text: string]: string } = {
+  ...{ ':http': '":80"', ':https': '":443"', '*:http': '":80"', '*:https': '":443"', localhost: '"127.0.0.1:8080"' },
+};
 
 function withPort(host: string, port: string): string | undefined {
   if (['', '*', '::', '[::]'].includes(host)) return `":${port}"`;
   if (host.toLowerCase() === 'localhost') return `"127.0.0.1:${port}"`;
   if (isIPv4(host)) return `"${host}:${port}"`;
+  // The name of this machine, or of one of its interfaces: whoever writes it wants to be reached there.
+  if (/^[A-Za-z][A-Za-z0-9.-]*$/.test(host)) return `":${port}"`;
   const bare = host.replace(/^\[|\]$/g, '');
   return isIPv6(bare) ? `"[${bare}]:${port}"` : undefined;
 }

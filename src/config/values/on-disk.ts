@@ -1,9 +1,10 @@
 /** The types of values that name something on the disk: folders, files, programs. */
-import { dirname, isAbsolute, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, resolve } from 'node:path';
 import { visible } from '../../ops/visible.ts';
 import type { Credentials } from '../credentials.ts';
 import { type DiskFailure, failureInWords, folderTrouble, programDoubt, programTrouble, UNSEEN } from '../disk/disk.ts';
 import { quote } from '../reading/problems.ts';
+import { distance, nearest } from '../reading/suggest.ts';
 import { meantCommand, plainWords } from './meant.ts';
 import type { KeyPath, Reading, ValueType } from './value.ts';
 
@@ -41,7 +42,8 @@ function pathTo(thing: string, kind: 'folder' | 'file', judge: (path: WrittenPat
       }
       const written = String(value);
       const name = `the ${kind} ${named(written, path)}`;
-      const allows = (trouble: DiskFailure | undefined) => canBeUsed(name, trouble, at, reading, unlikelyPath(value));
+      const allows = (trouble: DiskFailure | undefined) =>
+        canBeUsed(name, trouble, at, reading, unlikelyPath(value) ?? likelyPath(trouble, written, path, at, reading));
       return judge({ path, written, name, at, reading, allows }) ? path : undefined;
     },
   };
@@ -151,6 +153,31 @@ function unlikelyPath(written: unknown): string | undefined {
   return undefined;
 }
 
+/** What to write instead of a path that leads nowhere, or to a file where a folder is needed. */
+function likelyPath(
+  trouble: DiskFailure | undefined,
+  written: string,
+  path: string,
+  at: KeyPath,
+  { disk }: Reading,
+): string | undefined {
+  const up = written.includes('/') ? written.slice(0, written.lastIndexOf('/') + 1) : '';
+  if (trouble?.failed === 'ENOTDIR' && at.at(-1) === 'root') {
+    const seen = disk.look(path);
+    if (!('found' in seen) || seen.found !== 'file') return undefined;
+    if (at[0] === 'cgi')
+      return `for one program, write command = [${quote(isAbsolute(written) ? written : `./${written}`)}]`;
+    return `write ${quote(up === '' ? '.' : up)}`;
+  }
+  if (trouble?.failed !== 'ENOENT') return undefined;
+  const names = disk.names(dirname(path));
+  const near = Array.isArray(names) ? nearest(basename(path), names) : undefined;
+  // Of two files beside each other a longer distance is likely: "key.pem" and "a.pem".
+  return near === undefined || distance(basename(path).toLowerCase(), near.toLowerCase(), 2) > 2
+    ? undefined
+    : `did you mean ${quote(`${up}${near}`)}?`;
+}
+
 /** A path as the user wrote it, and what it was taken for where that is not the same. */
 function named(written: string, path: string): string {
   return written === path ? quote(path) : `${quote(written)} (${visible(path)})`;
@@ -178,7 +205,11 @@ export const command: ValueType<readonly [string, ...string[]]> = {
     const strings = parts.filter((part): part is string => typeof part === 'string' && !part.includes('\0'));
     const [written, ...args] = strings;
     if (strings.length !== parts.length || written === undefined || written === '' || written.length > MAX_PATH) {
-      reading.wrong(at, value, this.expected);
+      const isPlain = parts.every((part) =>
+        typeof part === 'string' ? strings.includes(part) : /^(number|boolean)$/.test(typeof part),
+      );
+      const meant = isPlain && strings.length < parts.length ? parts.map((part) => quote(String(part))) : undefined;
+      reading.wrong(at, value, this.expected, meant && `write [${meant.join(', ')}]`);
       return undefined;
     }
     const program = written.includes('/') ? resolve(reading.directory, written) : written;
@@ -242,6 +273,17 @@ function programBeside(written: string, { directory, disk }: Reading): string | 
   return seen !== undefined && 'found' in seen && seen.found === 'file' ? `write ${quote(`./${written}`)}` : undefined;
 }
 
+/** For a name without a slash nothing is likely: PATH has thousands. */
+function likelyProgram(
+  trouble: DiskFailure | undefined,
+  written: string,
+  program: string,
+  at: KeyPath,
+  reading: Reading,
+): string | undefined {
+  return written.includes('/') ? likelyPath(trouble, written, program, at, reading) : undefined;
+}
+
 function isProgram(
   written: string,
   program: string,
@@ -251,7 +293,16 @@ function isProgram(
 ): boolean {
   const what = `the program ${named(written, program)}`;
   const trouble = programTrouble(reading.disk, program);
-  if (!canBeUsed(what, trouble, at, reading, hint ?? programBeside(written, reading))) return false;
+  if (
+    !canBeUsed(
+      what,
+      trouble,
+      at,
+      reading,
+      hint ?? programBeside(written, reading) ?? likelyProgram(trouble, written, program, at, reading),
+    )
+  )
+    return false;
   const doubt = programDoubt(reading.disk, program);
   if (doubt !== undefined) reading.doubt(at, `${what} ${doubt}`);
   return true;

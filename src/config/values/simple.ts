@@ -201,9 +201,11 @@ export const address: ValueType<Address> = {
         at,
         value,
         expectedInstead(value) ?? this.expected,
-        meant === undefined || parseAddress(JSON.parse(meant), reading.directory) === undefined
-          ? undefined
-          : `write ${meant}`,
+        Array.isArray(value) && at[0] === 'listen'
+          ? 'each address has a [[listen]] table of its own'
+          : meant === undefined || parseAddress(JSON.parse(meant), reading.directory) === undefined
+            ? undefined
+            : `write ${meant}`,
       );
       return undefined;
     }
@@ -220,6 +222,7 @@ function expectedInstead(value: unknown): string | undefined {
   if (value.startsWith('unix:/')) return `"unix:" and a path of at most ${MAX_SOCKET_PATH} bytes`;
   if (Number(/:(\d+)$/.exec(value)?.[1]) > 65535) return 'an address whose port is at most 65535';
   if (isIP(value) !== 0) return 'an IP address and a port';
-  if (/^[A-Za-z][A-Za-z0-9.-]*:\d+$/.test(value)) return 'an IP address and a port: names are not looked up';
+  if (/^(https?:\/\/)?[A-Za-z][A-Za-z0-9.-]*:\d+\/?$/i.test(value) || value.toLowerCase() === 'localhost')
+    return 'an IP address and a port: names are not looked up';
   return undefined;
 }

@@ -122,7 +122,10 @@ export class CgiHeader {
       return;
     }
     const colon = line.indexOf(':');
-    if (colon < 0) throw new CgiOutputError(`a line of its header has no colon: ${shown(line)}`);
+    if (colon < 0)
+      throw new CgiOutputError(
+        `a line of its header has no colon: ${shown(line)}; what it prints begins with lines such as "Content-Type: text/plain" and an empty line`,
+      );
     const name = line.slice(0, colon).trimEnd().toLowerCase();
     if (!isToken(name)) throw new CgiOutputError(`not a header field: ${shown(line)}`);
     this.fields.push([name, line.slice(colon + 1).trim()]);

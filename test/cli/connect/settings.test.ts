@@ -20,7 +20,8 @@ function problem(url: string, flags: { readonly [name: string]: string }, comman
 }
 
 test('URLs and proxies that are none', (t) => {
-  assert.match(problem('foo', {}), /no URL of a stream, such as https:/);
+  for (const url of ['foo', 'board.lan/x', 'localhost:8080/live'])
+    assert.match(problem(url, {}), /no URL of a stream: it begins with http:/);
   assert.doesNotMatch(problem('ws://user:secret@host:99999/', {}), /secret/);
   assert.match(problem('ws://%zz@127.0.0.1/', {}), /percent-encoded/);
   assert.match(problem(URL_OF_STREAM, { proxy: 'http://%zz@127.0.0.1:1' }), /percent-encoded/);

@@ -48,11 +48,12 @@ const WRONG_RUN: readonly [args: readonly string[], says: RegExp][] = [
 
 const WRONG_FILES: readonly [args: readonly string[], says: RegExp][] = [
   [['nowhere'], /^FOLDER: the folder "nowhere" .*does not exist/],
-  [['a.txt'], /^FOLDER: the folder "a\.txt" .*is not a folder/],
+  [['a.txt'], /^FOLDER: the folder "a\.txt" .*is a file, not a folder/],
   [['sub', 'site'], /serves one folder; "site" is one too many/],
   [['-d', 'sub'], /no flag -d; did you mean FOLDER\?/],
   [['--port', '80'], /did you mean -l PORT\?/],
   [['--share', 'all'], /no flag --share/],
+  [['--open'], /did you mean --open-to LAN\?/],
 ];
 
 for (const [verb, lines] of [

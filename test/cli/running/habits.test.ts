@@ -62,6 +62,7 @@ describe('an argument or a flag that a command does not have', () => {
     ['init', ['my.toml'], /takes no argument "my\.toml"; it prints the configuration: runnel init > my\.toml$/],
     ['version', ['x'], /takes no argument "x"$/],
     ['serve', ['-t'], /has no flag -t; to check the configuration, write: runnel check -c FILE$/],
+    ['serve', ['--staticdir=www'], /has no flag --staticdir; the flags of websocketd go with: runnel websocketd$/],
     ['serve', ['-p', '80'], /has no flag -p; the port is in the configuration: \[\[listen\]\]/],
     ['serve', ['--daemon'], /for the background, use systemd: sudo systemctl start runnel$/],
     ['serve', ['-f', 'x'], /did you mean -c FILE\?$/],

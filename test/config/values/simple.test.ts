@@ -184,7 +184,7 @@ describe('folders and programs', () => {
     ['a relative folder', folder, '../../srv', '/srv'],
     ['the file itself lies there', folder, '.', '/etc/runnel'],
     ['a folder that may not be read', folder, '/locked', `key; the folder "/locked" may not be read by ${thisUser()}`],
-    ['a file', folder, '/bin/true', 'key; the folder "/bin/true" is not a folder'],
+    ['a file', folder, '/bin/true', 'key; the folder "/bin/true" is a file, not a folder'],
     ['another error of the system', folder, '/dev/bad', 'key; the folder "/dev/bad" cannot be read (EIO)'],
     ['NUL', folder, 'a\0b', 'must be the path of a folder'],
     ['found in PATH, past one that may not be executed', command, ['true'], ['true']],

@@ -1,4 +1,6 @@
 /** Which keys of a stream go with a program. */
+
+import { doubtScriptArgument } from '../../../config/checks/script-argument.ts';
 import { textIn } from '../../../config/values/tables.ts';
 import { type KeyRule, type RawStream, type SourceChecks, UNSHARED } from '../checks.ts';
 
@@ -38,4 +40,12 @@ const RULES: readonly KeyRule[] = [
   },
 ];
 
-export const commandChecks: SourceChecks = { unshared: UNSHARED, rules: RULES };
+export const commandChecks: SourceChecks = {
+  unshared: UNSHARED,
+  rules: RULES,
+  doubt(key, { command, directory }, _routes, reading) {
+    if (command === undefined) return;
+    const usual = { path: process.cwd(), name: 'the folder in which the gateway is started' };
+    doubtScriptArgument(['stream', key, 'command'], command, directory, usual, reading);
+  },
+};
