@@ -2,6 +2,7 @@
 import { CacheBudget, FileCache } from '../files/cache.ts';
 import { locateProgram, type ScriptLocation } from '../files/locate.ts';
 import { FileRefusal, segmentsOf } from '../files/segments.ts';
+import { HttpError } from '../http/errors.ts';
 import type { PathBelow } from '../routing/canonical-path.ts';
 import { routeBase, type ScriptPath } from './script-path.ts';
 import { asStartError } from './start-error.ts';
@@ -55,9 +56,10 @@ export class Scripts {
       const found = await locateProgram(this.root, [...folder, name]).catch(unlessNotThere);
       if (found) return found;
     }
-    throw new FileRefusal(
+    throw new HttpError(
       403,
       'this is a folder; "index" in the table of the route would name the program that serves it',
+      { told: 'This folder has no page of its own.' },
     );
   }
 }

@@ -326,6 +326,7 @@ test('what cannot be started', async (t) => {
   for (const [path, status] of cases) {
     await t.test(path, async () => assert.equal((await refusal(callFor(path))).status, status));
   }
+  assert.equal((await refusal(callFor('sub/'))).told, 'This folder has no page of its own.');
   const gone = handlerFor({ root: undefined, command: ['/nowhere/program'] });
   const error = await refusal(callFor('x'), gone);
   assert.equal(error.status, 502);
