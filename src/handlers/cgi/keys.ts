@@ -44,7 +44,7 @@ const keys = {
   pass_missing: preset(
     boolean,
     false,
-    'Whether a request for which there is no program in `root` goes to the next route that fits. That may be one with the same path, such as a `static` route for the pages beside the programs.',
+    'Whether a request for which there is no program in `root` goes to the next route that fits. That may be one with the same path, such as a `static` route for pages, from another folder: files in `root` are never sent.',
   ),
   max_processes: preset(
     integer({ min: 1, max: 100_000 }),
