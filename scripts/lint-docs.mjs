@@ -1,5 +1,6 @@
-// Checks the words of the documentation: spelling with cspell (British English), then the style rules below. Part of `npm run lint`.
-//   npm run lint:docs                    all pages
+// Checks the words of the documentation: spelling with cspell (British English), then the style rules below. Of the source it checks the
+// spelling of strings that are sentences: help, errors, lines of the log. Part of `npm run lint`.
+//   npm run lint:docs                    all pages, and the source
 //   npm run lint:docs -- docs/tls.md     these pages only
 //   npm run lint:docs -- --count         for each page: sentences, long ones, words that a rule refuses; always status 0
 // Words that cspell does not know: .ci/words.txt. Refused words, each with advice: .ci/style.json.
@@ -18,6 +19,7 @@ const given = process.argv.slice(2);
 const counting = given.includes('--count');
 const named = given.filter((name) => name !== '--count');
 const pages = named.length > 0 ? named : allPages();
+const sources = named.length > 0 ? [] : ['src/**/*.ts'];
 
 if (counting) count();
 else check();
@@ -35,7 +37,16 @@ function allPages() {
 function check() {
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['node_modules/cspell/bin.mjs', 'lint', '--config', '.ci/spelling.json', '--no-progress', '--no-summary', ...pages],
+    [
+      'node_modules/cspell/bin.mjs',
+      'lint',
+      '--config',
+      '.ci/spelling.json',
+      '--no-progress',
+      '--no-summary',
+      ...pages,
+      ...sources,
+    ],
     { encoding: 'utf8' },
   );
   if (status !== 0) {
