@@ -186,6 +186,7 @@ class RunningGateway implements Gateway {
       listeners: () => this.listeners.open,
       reload: async () => void (await this.reload()),
       lastReload: () => this.reloader.result,
+      stopping: () => this.stopping !== undefined,
     });
     this.statusPages = statusPages({
       ...{ operator: this.operator, assets, log, tallies },

@@ -53,6 +53,7 @@ export interface OperatorParts {
   listeners(): readonly OpenListener[];
   reload(): Promise<void>;
   lastReload(): ReloadStatus | undefined;
+  stopping(): boolean;
 }
 
 /** Those of the operator's own listener. */
@@ -82,11 +83,23 @@ export class GatewayOperator implements Operator {
   }
 
   status(): GatewayStatus {
-    const { version, tallies, log, memoryLimit: limit, file, lastReload, maintenance, certificates } = this.parts;
+    const {
+      version,
+      tallies,
+      log,
+      memoryLimit: limit,
+      file,
+      lastReload,
+      maintenance,
+      certificates,
+      stopping,
+    } = this.parts;
     const { config } = this.parts.built();
     const now = Date.now();
     const states = [...certificates.states(now), ...maintenance.states()];
     const notReady = states.filter(({ ready }) => !ready).map(({ text }) => text);
+    // The control socket answers until the end.
+    if (stopping()) notReady.push('the gateway is stopping');
     const { used_heap_size: heap } = getHeapStatistics();
     return {
       ...{ now, version, node: process.version, pid: process.pid, started: this.started },

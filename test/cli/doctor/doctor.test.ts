@@ -140,8 +140,11 @@ test('upstreams: nobody there, no such name, fine', async (t) => {
   assert.match(all, /nothing listens there/);
 });
 
-test('a program that holds its output back', async (t) => {
-  const holds = '[stream."/p"]\ncommand = ["sh", "-c", "(echo 1; sleep 1000) | grep 1"]\n';
+test('a program that holds its output back, in the environment that the gateway gives it', async (t) => {
+  process.env['OF_THIS_SHELL'] = '1';
+  t.after(() => delete process.env['OF_THIS_SHELL']);
+  const holds =
+    '[stream."/p"]\ncommand = ["sh", "-c", "[ -z \\"$OF_THIS_SHELL\\" ] || echo 1; (echo 1; sleep 1000) | grep 1"]\n';
   const talks = '[stream."/q"]\ncommand = ["sh", "-c", "echo 1; sleep 1000"]\n';
   const silent = '[stream."/r"]\ncommand = ["cat"]\n';
   const found = await probePrograms(patient(t, holds + talks + silent));

@@ -82,6 +82,9 @@ test('stop: says what it waits for, and returns when the process is gone', async
   });
   await until('it waits', () => said.includes('waiting for'));
   assert.match(said, /^waiting for 1 request or WebSocket under way, 1 connection, 1 program; \d+ s at most$/m);
+  const asked = await runnel(['status', '-c', file(running)], '/');
+  assert.equal(asked.code, 1);
+  assert.match(asked.stdout, /not ready[\s\S]*the gateway is stopping/);
   writeFileSync(join(running.folder, 'go'), '');
   assert.equal(await slow, 'begin\nend\n');
   await until('it is over', () => stopping.exitCode !== null);

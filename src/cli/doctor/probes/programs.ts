@@ -1,6 +1,7 @@
 /** Programs of streams that hold their output back: each is run for a moment, with a pipe and then with its lines let through. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { everyRoute } from '../../../gateway/config.ts';
+import { buildEnvironment } from '../../../programs/environment.ts';
 import type { Finding, Patient } from '../finding.ts';
 
 /** How long a program may say nothing, milliseconds. */
@@ -15,21 +16,32 @@ interface StreamProgram {
 
 export async function probePrograms({ config }: Pick<Patient, 'config'>): Promise<readonly Finding[]> {
   const programs = everyRoute(config).flatMap(({ kind, key, route }): readonly StreamProgram[] => {
-    const [command, directory, env, unbuffer]: unknown[] = ['command', 'directory', 'env', 'unbuffer'].map((name) =>
-      Reflect.get(route, name),
-    );
+    const names = ['command', 'directory', 'env', 'unbuffer', 'pass_env'];
+    const [command, directory, env, unbuffer, passed]: unknown[] = names.map((name) => Reflect.get(route, name));
     if (kind.name !== 'stream' || !Array.isArray(command) || unbuffer === true) return [];
     return [
       {
         about: `stream."${key}".command`,
         command: command.map(String),
         directory: typeof directory === 'string' ? directory : undefined,
-        env: { ...process.env, ...(env instanceof Map ? Object.fromEntries(env) : {}) },
+        env: environment(env, passed),
       },
     ];
   });
   const found = await Promise.all(programs.map((program) => probe(program)));
   return found.flat();
+}
+
+/** What the gateway gives it. Of a shell it would have more, such as PYTHONUNBUFFERED, which hides what is looked for. */
+function environment(env: unknown, passed: unknown): NodeJS.ProcessEnv {
+  const { HOME } = process.env;
+  const parts = {
+    inherited: process.env,
+    base: new Map(HOME === undefined ? [] : [['HOME', HOME]]),
+    passEnv: Array.isArray(passed) ? passed.map(String) : [],
+    env: env instanceof Map ? (env as ReadonlyMap<string, string>) : new Map<string, string>(),
+  };
+  return Object.fromEntries(buildEnvironment(parts, new Map()));
 }
 
 async function probe(program: StreamProgram): Promise<readonly Finding[]> {
