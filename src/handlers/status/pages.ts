@@ -107,7 +107,7 @@ class StatusHandler implements Handler {
     const action = parseAction(body, headerValue(headers, 'content-type'));
     const result = await this.parts.operator.act(action, call.user?.name ?? remoteAddress);
     const status = result.ok ? 200 : 409;
-    return { status, headers: JSON_FIELDS, body: JSON.stringify(result) };
+    return { status, headers: JSON_FIELDS, body: visibleJson(result) };
   }
 
   private tryStream(call: Call): Promise<Answer> {

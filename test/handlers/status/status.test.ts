@@ -119,12 +119,13 @@ test('a program that fails is restarted for viewers, and idle without them', asy
 });
 
 test('in the data is nothing that a terminal obeys, also where runnel status prints it', async (t) => {
-  const { running, admin, status } = await operated(t);
+  const { running, admin, status, act } = await operated(t, 'actions = true\n');
   assert.equal((await ask(running.port, '/cgi/rude')).status, 502);
   const words = async () => (await status()).trouble.map(({ message }) => message).join();
   await until('it was said', async () => (await words()).includes('\u009b2J\u202e\u007f'));
   const printed = await runnel(['status', '--json', '-c', 'runnel.toml'], running.folder);
-  const shown = [(await ask(admin, '/status.json')).body, printed.stdout.trimEnd()];
+  const { body } = await act({ action: 'end-client', route: '/\u009b2J\u202e\u007f', client: '0.c1' });
+  const shown = [(await ask(admin, '/status.json')).body, printed.stdout.trimEnd(), body];
   for (const text of shown) {
     assert.doesNotMatch(text, /[\x00-\x1f\x7f-\x9f\u202e]/);
     assert.match(text, /\\u009b2J\\u202e\\u007f/);
