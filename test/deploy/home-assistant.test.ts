@@ -83,11 +83,21 @@ test('its start puts a configuration that is right into the folder, and keeps wh
     .replace('"172.30.32.2"', '"127.0.0.1"');
   writeFileSync(join(folder, 'here.toml'), own);
   const gateway = await startRunnel(t, ['serve', '-c', join(folder, 'here.toml')], { folder });
-  const headers = { 'X-Ingress-Path': '/api/hassio_ingress/x', 'X-Forwarded-For': '192.0.2.1' };
+  // What Home Assistant adds to a browser's request, and then the Supervisor: the address of Home Assistant.
+  const headers = {
+    'X-Ingress-Path': '/api/hassio_ingress/x',
+    'X-Forwarded-For': '192.0.2.1, 172.30.32.1',
+    'X-Forwarded-Host': 'homeassistant.local:8123',
+    'X-Forwarded-Proto': 'https',
+  };
   const page = await fetch(gateway.url('/'), { headers });
   assert.match(await page.text(), /live\/machine/);
+  const { client } = await gateway.logged(({ message }) => message === 'GET /');
+  assert.equal(client, '192.0.2.1', 'the browser, and not Home Assistant');
   assert.equal((await fetch(gateway.url('/.runnel/client.js'), { headers })).status, 200);
-  const socket = await TestSocket.open(`ws://127.0.0.1:${gateway.port}/live/machine`, { headers });
+  const socket = await TestSocket.open(`ws://127.0.0.1:${gateway.port}/live/machine`, {
+    headers: { ...headers, Host: 'homeassistant.local:8123', Origin: 'https://homeassistant.local:8123' },
+  });
   const [line = ''] = await socket.first(1);
   assert.match(line, /^\d+\.\d+ /);
 
