@@ -66,6 +66,7 @@ function reply({ request: { headers } }: Call, { id, data, type }: Message, age:
     ['x-content-type-options', 'nosniff'],
   ] as const;
   const known = (headerValue(headers, 'if-none-match') ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  if (known.includes(etag)) return { status: 304, headers: fields, body: undefined };
+  // A star stands for whatever there is (RFC 9110 section 13.1.2).
+  if (known.includes(etag) || known.includes('*')) return { status: 304, headers: fields, body: undefined };
   return { status: 200, headers: fields, body: data };
 }
