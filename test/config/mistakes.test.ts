@@ -134,6 +134,12 @@ const MISTAKES: readonly (readonly [toml: string, ...said: string[]])[] = [
   ['[stream]\npath = "/live"\ncommand = ["cat"]\n', 'write [stream."/live"], without the key "path"'],
   ['[[stream]]\npath = "/live"\ncommand = ["cat"]\n', 'write [stream."/live"], without the key "path"'],
   ['[stream."/x"]\npoll = "cgi-bin/x"\n', 'write "/cgi-bin/x"'],
+  ['[stream."/x"]\npoll = "192.168.1.7/status"\n', 'write "http://192.168.1.7/status"'],
+  ['[stream."/x"]\npoll = "board:8081/status"\n', 'write "http://board:8081/status"'],
+  [
+    '[static."/"]\nroot = "site"\n[log]\nfile = "~/runnel.log"\n',
+    'only a shell replaces "~": write the path of the home folder, such as "/home/pi"',
+  ],
   ['[static./]\nroot = "site"\n', 'write [static."/"]'],
   ['[static./img/]\nroot = "site"\n', 'write [static."/img/"]'],
   ['[static."img"]\nroot = "site"\n', 'write "/img"'],

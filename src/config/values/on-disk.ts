@@ -62,13 +62,13 @@ export const file = pathTo('file', 'file', ({ path, reading, allows }) => {
 });
 
 /** A file that is written to: it is made where it does not exist. */
-export const writableFile = pathTo('file', 'file', ({ path, name, at, reading, allows }) => {
+export const writableFile = pathTo('file', 'file', ({ path, written, name, at, reading, allows }) => {
   const seen = reading.disk.look(path);
   if ('failed' in seen) {
     if (seen.failed !== 'ENOENT') return allows(seen);
     const place = dirname(path);
     const trouble = folderTrouble(reading.disk, place) ?? reading.disk.whyNotWritable(place);
-    return canBeUsed(`the folder of ${name}`, trouble, at, reading);
+    return canBeUsed(`the folder of ${name}`, trouble, at, reading, unlikelyPath(written));
   }
   return allows(seen.found === 'folder' ? { failed: 'EISDIR' } : reading.disk.whyFileNotWritable(path));
 });

@@ -26,7 +26,12 @@ const pollAddress: ValueType<PollAddress> = {
     )
       return value;
     const isPath = typeof value === 'string' && /^[A-Za-z0-9][!-"$-9;-~]{0,100}$/.test(value);
-    reading.wrong(path, value, this.expected, isPath ? `write "/${value}"` : undefined);
+    // A first part with a dot or a port is a host, as in "192.168.1.7/status", and not the name of a folder.
+    const isHost =
+      typeof value === 'string' &&
+      /^(?:[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?|[\w-]+:\d{1,5})\/[!-"$-9;-~]{0,100}$/.test(value);
+    const meant = isHost ? `http://${value}` : isPath ? `/${value}` : undefined;
+    reading.wrong(path, value, this.expected, meant && `write "${meant}"`);
     return undefined;
   },
 };
