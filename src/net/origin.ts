@@ -10,7 +10,10 @@ export interface Origin {
   readonly text: string;
 }
 
-const USUAL_PORTS: { readonly [scheme: string]: number | undefined } = { http: 80, https: 443 };
+const USUAL_PORTS: ReadonlyMap<string, number> = new Map([
+  ['http', 80],
+  ['https', 443],
+]);
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/;
 /** Of a scheme of an application's own, such as "app://-": whatever its framework has chosen. */
 const OWN_HOST = /^[!-~]*$/;
@@ -18,7 +21,7 @@ const NOT_IN_HOST = /[/?#@\\*,;"'<>]/;
 
 /** The port that an origin of this scheme has when it names none. */
 export function usualPort(scheme: string): number | undefined {
-  return USUAL_PORTS[scheme];
+  return USUAL_PORTS.get(scheme);
 }
 
 /** An Origin field; undefined for what is no origin, as one with a path or a user is not. */

@@ -28,6 +28,9 @@ const VALUES = [
   '0.5',
   'true',
   '""',
+  // Names that every object of JavaScript has.
+  '"constructor"',
+  '"__proto__"',
   '"\\u0000"',
 ];
 const disk = realDisk('/usr/bin:/bin');

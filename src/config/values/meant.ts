@@ -75,13 +75,17 @@ export function meantAddress(value: unknown): string | undefined {
   const [, host = rest, port = usual] = /^(.*):(\d{1,5})$/.exec(rest) ?? [];
   const found = port !== undefined && isPort(port) ? withPort(host, port) : undefined;
   const bare = text.replace(/^\[(.*)\]$/, '$1');
-  return found ?? SERVICES[text.toLowerCase()] ?? (isIPv6(bare) ? `"[${bare}]:8080"` : undefined);
+  return found ?? SERVICES.get(text.toLowerCase()) ?? (isIPv6(bare) ? `"[${bare}]:8080"` : undefined);
 }
 
 /** Go and getservbyname(3) know ports by their names. */
-const SERVICES: { readonly [text: string]: string } = {
-  ...{ ':http': '":80"', ':https': '":443"', '*:http': '":80"', '*:https': '":443"', localhost: '"127.0.0.1:8080"' },
-};
+const SERVICES: ReadonlyMap<string, string> = new Map([
+  [':http', '":80"'],
+  [':https', '":443"'],
+  ['*:http', '":80"'],
+  ['*:https', '":443"'],
+  ['localhost', '"127.0.0.1:8080"'],
+]);
 
 function withPort(host: string, port: string): string | undefined {
   if (['', '*', '::', '[::]'].includes(host)) return `":${port}"`;
