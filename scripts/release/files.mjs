@@ -26,7 +26,7 @@ export function makeFiles(version, { quick, published }) {
   if (process.env.RUNNEL_APT_KEY_FILE || process.env.RUNNEL_APT_KEY) {
     if (published !== undefined) cpSync(published, 'dist/apt', { recursive: true });
     const into = published === undefined ? [] : ['--into', 'dist/apt'];
-    step('Debian repository', process.execPath, 'scripts/package-apt.mjs', ...into);
+    run('Debian repository', process.env, process.execPath, ['scripts/package-apt.mjs', ...into]);
   } else console.log('=== no Debian repository: RUNNEL_APT_KEY_FILE names no key (deploy/apt/README.md)');
   // Without its scripts: they would build everything once more.
   step('npm tarball, starters', process.execPath, 'scripts/prepack.mjs');
@@ -47,10 +47,16 @@ function rehearse() {
   step('Debian package of x64', process.execPath, 'scripts/package-debian.mjs', '--fast', 'linux-x64');
 }
 
+/** Without the key of the repository: tests and builds run the programs of many others. */
 function step(name, command, ...args) {
+  const env = Object.entries(process.env).filter(([variable]) => !variable.startsWith('RUNNEL_APT_'));
+  run(name, Object.fromEntries(env), command, args);
+}
+
+function run(name, env, command, args) {
   console.log(`=== ${name}`);
   const started = Date.now();
-  const { error, status, signal } = spawnSync(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  const { error, status, signal } = spawnSync(command, args, { env, stdio: ['ignore', 'inherit', 'inherit'] });
   if (error !== undefined) throw new Error(`${name}: ${command} cannot be run: ${error.message}`);
   if (status !== 0)
     throw new Error(

@@ -78,7 +78,9 @@ interface Published {
 
 function publish(into: string, from: string, time: number, key: NodeJS.ProcessEnv): Published {
   const args = [join(ROOT, 'scripts/package-apt.mjs'), '--into', into, '--from', from];
-  const env = { ...process.env, ...key, SOURCE_DATE_EPOCH: String(time) };
+  // Whoever makes a release may have a key of their own.
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('RUNNEL_APT_'));
+  const env = { ...Object.fromEntries(own), ...key, SOURCE_DATE_EPOCH: String(time) };
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env });
   return { status, said: `${stdout}${stderr}` };
 }

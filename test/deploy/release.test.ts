@@ -14,8 +14,9 @@ const STAND_INS: Readonly<Record<string, string>> = {
     "for (const f of ['runnel-linux-x64', 'LICENSES', 'ORIGINS', 'runnel.cdx.json']) w('dist/' + f, f);",
   'scripts/package-debian.mjs': "w('dist/runnel_0.2.0_amd64.deb', 'package');",
   'scripts/package-apt.mjs':
-    "m('dist/apt/dists/stable', { recursive: true }); w('dist/apt/dists/stable/Release', 'apt');",
-  'scripts/smoke.mjs': '',
+    "m('dist/apt/dists/stable', { recursive: true }); w('dist/apt/dists/stable/Release', process.env.RUNNEL_APT_KEY_FILE);",
+  // The key is for the repository alone.
+  'scripts/smoke.mjs': 'if (process.env.RUNNEL_APT_KEY_FILE) process.exit(9);',
   'scripts/prepack.mjs': '',
 };
 
@@ -198,6 +199,7 @@ The first release.
       'runnel_0.2.0_amd64.deb',
       '',
     ]);
+    assert.equal(one.read('dist/apt/dists/stable/Release'), 'key.asc');
     execFileSync('sha256sum', ['--check', '--quiet', 'SHA256SUMS'], { cwd: join(one.folder, 'dist') });
     assert.match(said, /git tag -s v0\.2\.0 .*\n +git push origin main v0\.2\.0\n/);
     assert.match(said, /rsync -a dist\/apt\/pool .*\n +rsync -a dist\/apt\/ /);
