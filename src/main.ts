@@ -5,6 +5,7 @@ import { EXIT, overview, parseCommandLine, UsageError, type Verb, verbHelp } fro
 import { VERBS } from './cli/verbs.ts';
 import { nearest } from './config/reading/suggest.ts';
 import { complain } from './ops/logging/journal.ts';
+import { systemCode } from './ops/system-errors.ts';
 import { visibleLines } from './ops/visible.ts';
 
 /** A link of this name to the executable, or to this file, stands for the verb of this name. */
@@ -60,14 +61,26 @@ process.on('SIGUSR1', () => undefined);
 const calledWebsocketd = [process.argv0, process.argv[1] ?? ''].some((path) => basename(path) === WEBSOCKETD);
 const words = process.argv.slice(2);
 
-(calledWebsocketd ? runWebsocketd(words) : main(words)).then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    if (error instanceof UsageError) {
-      complain(`${visibleLines(error.message)}\n"runnel help" lists the commands.\n`, 'error');
-      process.exit(EXIT.usage);
-    }
-    complain(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`, 'error');
-    process.exit(EXIT.internal);
-  },
-);
+/** Ends the process behind what it has printed: a pipe takes 64 KiB at once, and the rest of a longer text waits until somebody reads. */
+function end(code: number): void {
+  const { stdout } = process;
+  const failed = (error: Error): void => {
+    // Whoever has read enough of a pipe and left has what they wanted.
+    if (systemCode(error) === 'EPIPE') process.exit(code);
+    complain(`cannot write to stdout: ${error.message}\n`, 'error');
+    process.exit(EXIT.system);
+  };
+  stdout.on('error', failed);
+  if (stdout.errored) failed(stdout.errored);
+  else if (stdout.writableLength === 0) process.exit(code);
+  else stdout.write('', () => process.exit(code));
+}
+
+(calledWebsocketd ? runWebsocketd(words) : main(words)).then(end, (error: unknown) => {
+  if (error instanceof UsageError) {
+    complain(`${visibleLines(error.message)}\n"runnel help" lists the commands.\n`, 'error');
+    process.exit(EXIT.usage);
+  }
+  complain(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`, 'error');
+  process.exit(EXIT.internal);
+});

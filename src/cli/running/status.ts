@@ -45,12 +45,12 @@ Exits with 0 where the gateway is ready, with 1 where it is not or does not answ
       const { body, from } = await statusOf(line, authorization);
       const found = parseStatus(body);
       if (found === undefined) throw new NoGateway(`${from} does not answer as a runnel with a status`);
-      if (json !== undefined) await print(`${visibleJson(JSON.parse(body))}\n`);
+      if (json !== undefined) process.stdout.write(`${visibleJson(JSON.parse(body))}\n`);
       else if (quiet === undefined) {
         const { stdout } = process;
         const colour = stdout.isTTY === true && process.env['NO_COLOR'] === undefined;
         // Into a pipe or a file whole lines go, however long they are.
-        await print(textOf(found, { colour, width: stdout.columns ?? Number.POSITIVE_INFINITY }, from));
+        process.stdout.write(textOf(found, { colour, width: stdout.columns ?? Number.POSITIVE_INFINITY }, from));
       }
       return found.ready ? EXIT.ok : NOT_READY;
     } catch (error) {
@@ -160,9 +160,4 @@ function textOf(found: GatewayStatus, options: TextOptions, address: string): st
       `${address}: runnel ${VERSION} cannot show the status of runnel ${String(found.version)}; --json prints it as it is`,
     );
   }
-}
-
-/** Resolves when it has left the process, which ends right behind it. */
-function print(text: string): Promise<void> {
-  return new Promise((resolve) => process.stdout.write(text, () => resolve()));
 }
