@@ -49,7 +49,7 @@ export class MultipartReader {
   private readonly core: string;
   /** A boundary with its dashes, as it is sent; undefined before the first. */
   private delimiter: Buffer | undefined;
-  private body = new GrowingBuffer();
+  private readonly body: GrowingBuffer;
   /** Bytes that have come since the last boundary. */
   private passed = 0;
   private isTooLarge = false;
@@ -63,6 +63,8 @@ export class MultipartReader {
     private readonly max: number,
   ) {
     this.core = withoutDashes(boundary);
+    // The largest part, a window behind it, and the longest boundary.
+    this.body = new GrowingBuffer(max + 2 * WINDOW);
   }
 
   /** The parts that are whole now. Throws an `UpstreamError`. */
@@ -276,10 +278,13 @@ const END_OF_PICTURE = Buffer.from([0xff, 0xd9]);
 /** Longest boundary with white space around it that may follow a part whose length was told. Bytes. */
 const MAX_BOUNDARY = 256;
 
-/** Bytes that come piece by piece: copied, and grown by doubling. */
+/** Bytes that come piece by piece: copied, and grown by doubling up to half of what is expected at most, and then to that. */
 class GrowingBuffer {
   length = 0;
   private store = Buffer.alloc(0);
+
+  /** @param most bytes: with twice of something just below it, three times of it would be in memory while it is copied */
+  constructor(private readonly most: number) {}
 
   get bytes(): Buffer {
     return this.store.subarray(0, this.length);
@@ -287,7 +292,8 @@ class GrowingBuffer {
 
   add(part: Buffer): void {
     if (this.length + part.length > this.store.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(4096, this.length + part.length, this.store.length * 2));
+      const twice = Math.max(4096, this.length + part.length, this.store.length * 2);
+      const larger = Buffer.allocUnsafeSlow(twice * 2 > this.most ? Math.max(twice, this.most) : twice);
       this.store.copy(larger, 0, 0, this.length);
       this.store = larger;
     }
@@ -297,9 +303,11 @@ class GrowingBuffer {
 
   keepLast(count: number): void {
     if (this.length <= count) return;
-    const kept = Buffer.from(this.store.subarray(this.length - count, this.length));
-    this.store = kept;
-    this.length = kept.length;
+    // What is left out is passed window by window through the same few bytes: a new store for each would be much garbage.
+    const store = this.store.length > 4 * WINDOW ? Buffer.allocUnsafeSlow(2 * WINDOW + count) : this.store;
+    this.store.copy(store, 0, this.length - count, this.length);
+    this.store = store;
+    this.length = count;
   }
 
   clear(): void {
