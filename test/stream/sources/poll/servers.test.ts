@@ -6,7 +6,7 @@ import { ask, TestSocket } from '../../../support/client.ts';
 import { EventClient } from '../../../support/event-stream.ts';
 import { type Running, startGateway } from '../../../support/gateway.ts';
 import { OLD_PROGRAMS, type OldProgram, type OldSite, oldSite, type Said } from '../../../support/old-programs.ts';
-import { descriptorsOf, memoryOf, until } from '../../../support/processes.ts';
+import { connectionsOf, memoryOf, until } from '../../../support/processes.ts';
 
 const INTERVAL = 100;
 /** The interval is this much shorter at most, by chance. */
@@ -164,12 +164,17 @@ for (const server of OLD_PROGRAMS)
     if (!existsSync(server.program)) return t.skip(`needs ${server.program}`);
     const site = await oldSite(t, server);
     const running = await startGateway(t, { config: CONFIG(site) });
-    const sockets = (): number => descriptorsOf(running.pid).filter((name) => name.startsWith('socket')).length;
-    const idle = sockets();
+    const left = (): readonly string[] =>
+      connectionsOf(running.pid).filter((each) =>
+        [site.port, site.recorded].some((port) => each.includes(` ${port} `)),
+      );
     if (server.cgi !== undefined) await t.test('a program', () => page(running, site, server));
     await t.test('a file', () => file(running, site, server));
     await t.test('stopped and started again', () => restart(running, site));
     await t.test('50 MB', () => large(running, server));
-    await until('no connection is left', () => sockets() <= idle);
+    await until(
+      () => `no connection is left; there are ${left().join(', ')}`,
+      () => left().length === 0,
+    );
     assert.equal(await running.stop(), 0);
   });
