@@ -57,12 +57,12 @@ export function memoryOf(pid: number, field: 'VmRSS' | 'RssAnon'): number {
 
 /** The TCP connections of IPv4 that `pid` has open, as "own port, other's port, state": tells whose a descriptor is that was left. */
 export function connectionsOf(pid: number): readonly string[] {
-  const sockets = new Set(descriptorsOf(pid).map((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1]));
+  const sockets = new Set(descriptorsOf(pid).flatMap((target) => /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? []));
   const port = (address = ''): number => Number.parseInt(address.slice(address.indexOf(':') + 1), 16);
   return readFileSync('/proc/net/tcp', 'latin1')
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, , , , , , , , , inode]) => sockets.has(inode))
+    .filter(([, , , , , , , , , inode = '']) => sockets.has(inode))
     .map(([, own, other, state = '']) => `${port(own)} ${port(other)} ${STATES.get(state) ?? state}`);
 }
 
