@@ -2,7 +2,7 @@
 # Makes a signed repository out of a Debian package, serves it with runnel, and lets apt of a fresh Debian install and upgrade from it, and
 # refuse what was tampered with.
 #
-#   sudo scripts/apt-test.sh [PACKAGE.deb] [SUITE…]     needs debootstrap, dpkg-dev, gpg, openssl; the first run for a suite fetches 40 MB
+#   sudo scripts/apt-test.sh [PACKAGE.deb] [SUITE…]     needs curl, debootstrap, dpkg-dev, gpg, openssl; the first run for a suite fetches 40 MB
 #
 # Without a suite: bookworm and trixie. It ends with 77 where there is no root or there are no namespaces: nothing was tested then.
 set -eu
@@ -76,6 +76,16 @@ stop() {
   wait $gateway || true
   gateway=
 }
+# Waits until the gateway serves the indexes as they are now: for a second after it has looked at a file it serves what it saw.
+changed() {
+  find "$work/site/dists" -type f -printf 'dists/%P\n' >"$work/indexes"
+  while read -r path; do
+    until curl -fsk "$address/$path" | cmp -s - "$work/site/$path"; do
+      kill -0 "$gateway" || fail "runnel has ended"
+      sleep 0.1
+    done
+  done <"$work/indexes"
+}
 inside() { chroot "$root" /usr/bin/env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C DEBIAN_FRONTEND=noninteractive "$@"; }
 # apt ARGUMENT…: a warning is a failure, too; what it fetched is in the log.
 apt() {
@@ -128,6 +138,7 @@ for suite; do
 
   step "$suite: upgrade"
   repository 2 own "$work/next"
+  changed
   apt update || fail "apt update"
   inside apt-cache policy runnel | grep -q 'Candidate: 99.1' || fail "there is no new version"
   apt upgrade || fail "apt upgrade"
@@ -141,11 +152,14 @@ for suite; do
   for file in Packages Packages.gz Packages.xz; do sed 's/99\.1/99.2/' "$work/good/dists/stable/main/binary-amd64/Packages" >"$work/site/dists/stable/main/binary-amd64/$file"; done
   for file in "$work"/site/dists/stable/main/binary-amd64/by-hash/SHA256/*; do cp "$work/site/dists/stable/main/binary-amd64/Packages" "$file"; done
   inside sh -c 'rm -rf /var/lib/apt/lists/*'
+  changed
   refused 'Hash Sum mismatch|File has unexpected size'
   cp -a "$work/good/." "$work/site/"
   sed -i 's/^Suite: .*/Suite: stabil/' "$work/site/dists/stable/InRelease"
+  changed
   refused 'not signed|invalid|BAD|Bad'
   cp -a "$work/good/." "$work/site/"
+  changed
   apt update || fail "apt update of the good one"
   # Not the one that it has already.
   inside apt-get clean
@@ -155,6 +169,7 @@ for suite; do
   grep -qE 'Hash Sum mismatch' "$work/apt.log" || fail "not because of its digest"
   rm -rf "$work/site" "$work/good"
   repository 3 strange "$work/next"
+  changed
   refused 'NO_PUBKEY|not signed|Missing key'
   stop
   umount "$root/dev" "$root/proc"
