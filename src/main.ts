@@ -61,6 +61,9 @@ process.on('SIGUSR1', () => undefined);
 const calledWebsocketd = [process.argv0, process.argv[1] ?? ''].some((path) => basename(path) === WEBSOCKETD);
 const words = process.argv.slice(2);
 
+/** Of a command that a signal has ended, the exit code is this and the signal's number. */
+const SIGNALLED = 128;
+
 /** Ends the process behind what it has printed: a pipe takes 64 KiB at once, and the rest of a longer text waits until somebody reads. */
 function end(code: number): void {
   const { stdout } = process;
@@ -72,7 +75,8 @@ function end(code: number): void {
   };
   stdout.on('error', failed);
   if (stdout.errored) failed(stdout.errored);
-  else if (stdout.writableLength === 0) process.exit(code);
+  // Whoever has sent a signal does not wait for a reader that does not read.
+  else if (stdout.writableLength === 0 || code > SIGNALLED) process.exit(code);
   else stdout.write('', () => process.exit(code));
 }
 
