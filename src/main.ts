@@ -61,8 +61,8 @@ process.on('SIGUSR1', () => undefined);
 const calledWebsocketd = [process.argv0, process.argv[1] ?? ''].some((path) => basename(path) === WEBSOCKETD);
 const words = process.argv.slice(2);
 
-/** Of a command that a signal has ended, the exit code is this and the signal's number. */
-const SIGNALLED = 128;
+/** From here on the exit codes are of commands that were cut: 124 by a timeout, as with timeout(1), and 128 and its number by a signal. */
+const CUT = 124;
 
 /** Ends the process behind what it has printed: a pipe takes 64 KiB at once, and the rest of a longer text waits until somebody reads. */
 function end(code: number): void {
@@ -75,8 +75,8 @@ function end(code: number): void {
   };
   stdout.on('error', failed);
   if (stdout.errored) failed(stdout.errored);
-  // Whoever has sent a signal does not wait for a reader that does not read.
-  else if (stdout.writableLength === 0 || code > SIGNALLED) process.exit(code);
+  // Whoever has set a time or sent a signal does not wait for a reader that does not read.
+  else if (stdout.writableLength === 0 || code >= CUT) process.exit(code);
   else stdout.write('', () => process.exit(code));
 }
 
